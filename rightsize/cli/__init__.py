@@ -1,0 +1,84 @@
+"""The command line: each module here parses one command, calls one function, and prints.
+
+Data goes to stdout, everything else to stderr. A `RightsizeError` becomes one message and its
+exit code; any other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import rightsize
+from rightsize.cli.console import error_console
+from rightsize.errors import RightsizeError
+
+COMMANDS: tuple[str, ...] = ("demo",)
+"""In the order of the work: collect, analyse, report."""
+
+
+class _Commands(TyperGroup):
+    """Imports a command's module only when that command runs, so that each starts fast."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"rightsize.cli.{cmd_name.replace('-', '_')}")
+        command: Any = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(show: bool) -> None:
+    if show:
+        typer.echo(f"rightsize {rightsize.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Right-size the proxies and control plane of an Istio mesh on Amazon EKS.
+
+    Reads Prometheus, AWS prices and your values files; writes patched values, node plans, the
+    dollars they save, and the evidence for each figure. Nothing in the cluster is changed.
+    """
+
+
+def run() -> None:
+    """Entry point of the `rightsize` command."""
+    try:
+        app()
+    except RightsizeError as error:
+        error_console().print(f"[bold red]rightsize:[/] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,35 @@
+"""Consoles and progress: colours only on a terminal, data on stdout, messages on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+def error_console() -> Console:
+    """Console for messages. Rich turns colours off unless stderr is a terminal."""
+    return Console(file=sys.stderr, highlight=False)
+
+
+def output_console() -> Console:
+    """Console for data. A pipe gets wide, plain text so that nothing is cut."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    return console
+
+
+def progress_bar() -> Progress:
+    """Progress bar on stderr; silent when stderr is no terminal."""
+    console = error_console()
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )

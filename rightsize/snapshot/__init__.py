@@ -1,0 +1,17 @@
+"""The snapshot: what was collected, on disk, and the contract between collecting and analysing."""
+
+from rightsize.snapshot.schema import SCHEMA_VERSION, TABLES, Column, Table, frame
+from rightsize.snapshot.store import DayRecord, Manifest, Missing, Snapshot, SnapshotWriter
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "TABLES",
+    "Column",
+    "DayRecord",
+    "Manifest",
+    "Missing",
+    "Snapshot",
+    "SnapshotWriter",
+    "Table",
+    "frame",
+]
