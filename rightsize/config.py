@@ -1,0 +1,109 @@
+"""Settings: `rightsize.toml` < environment (`RIGHTSIZE_<SECTION>_<NAME>`) < flags.
+
+One model, documented field by field; `docs/settings.md` is written from it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rightsize.errors import InputFileError, UsageError
+
+SETTINGS_FILE = "rightsize.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PolicySettings(_Section):
+    """How sizes are found and how far one step may go."""
+
+    profile: Literal["cautious", "balanced", "lean"] = Field(
+        "balanced", description="named policy with its promised risk"
+    )
+    parameters: Mapping[str, float | int | bool] = Field(
+        default_factory=dict, description="parameters of the policy that differ from the profile's"
+    )
+    min_days: float = Field(7.0, ge=0, description="days of history below which nothing is cut")
+    min_windows: int = Field(500, ge=1, description="5-minute windows below which nothing is cut")
+    max_gap_share: float = Field(
+        0.3, ge=0, le=1, description="share of windows missing above which nothing is cut"
+    )
+    max_cut: float = Field(
+        0.6, gt=0, le=1, description="largest share of a request or limit cut in one step"
+    )
+    max_throttled_share: float = Field(
+        0.01, ge=0, le=1, description="share of throttled CFS periods above which CPU is raised"
+    )
+    floor_cpu: float = Field(0.01, ge=0, description="smallest CPU request, in cores")
+    floor_memory: float = Field(40 * 2**20, ge=0, description="smallest memory request, in bytes")
+
+
+class Settings(_Section):
+    """All settings of rightsize."""
+
+    policy: PolicySettings = PolicySettings()
+
+
+def load_settings(
+    path: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Settings:
+    """Merge the settings file, the environment and the flags, the later ones winning.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Settings file; without it `rightsize.toml` of the current folder, where there is one.
+    environment : mapping, optional
+        Instead of `os.environ`.
+    flags : mapping of section to mapping of name to value, optional
+        Values of command-line flags; None means "not given".
+
+    Raises
+    ------
+    InputFileError
+        If the file is not TOML, or holds an unknown or invalid setting.
+    UsageError
+        If an environment variable or a flag is unknown or invalid.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    source = path or Path(SETTINGS_FILE)
+    if path is not None or source.exists():
+        merged = _read_toml(source)
+        _validate(merged, lambda text: InputFileError(text, path=source))
+    for name, value in (os.environ if environment is None else environment).items():
+        section, _, key = name.removeprefix("RIGHTSIZE_").lower().partition("_")
+        if name.startswith("RIGHTSIZE_") and section in Settings.model_fields and key:
+            merged.setdefault(section, {})[key] = value
+    for section, values in (flags or {}).items():
+        given = {name: value for name, value in values.items() if value is not None}
+        merged.setdefault(section, {}).update(given)
+    return _validate(merged, UsageError)
+
+
+def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputFileError(f"cannot be read ({error.strerror})", path=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputFileError(f"is not TOML: {error}", path=path) from error
+
+
+def _validate(values: Mapping[str, Any], error_type: Any) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise error_type(f"setting {place}: {first['msg']}") from error
