@@ -37,7 +37,21 @@ class PolicySettings(_Section):
         0.3, ge=0, le=1, description="share of windows missing above which nothing is cut"
     )
     max_cut: float = Field(
-        0.6, gt=0, le=1, description="largest share of a request or limit cut in one step"
+        0.5, gt=0, le=1, description="largest share of a request or limit cut in one step"
+    )
+    min_change: float = Field(
+        0.1, ge=0, lt=1, description="cuts smaller than this share are not worth a rollout"
+    )
+    limits: Literal["raise", "fit"] = Field(
+        "raise",
+        description="`raise`: limits only go up, since cutting one frees no node and adds risk; "
+        "`fit`: limits follow the policy",
+    )
+    max_overrides: int | None = Field(
+        None, ge=0, description="most workloads that may get annotations of their own"
+    )
+    override_usd_per_month: float = Field(
+        1.0, ge=0, description="upkeep of one exception: it must save more than this"
     )
     max_throttled_share: float = Field(
         0.01, ge=0, le=1, description="share of throttled CFS periods above which CPU is raised"

@@ -1,0 +1,184 @@
+"""From the snapshot's tables to one history for each container of each workload.
+
+Sizing is by workload over all of its pods, past ones too, so that a rollout loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rightsize.results import Component, Sizes
+from rightsize.snapshot import Snapshot
+
+WINDOWS_PER_DAY = 288
+_BATCH_ROWS = 8_000_000
+_KEY = ["component", "namespace", "workload", "container"]
+_SIZES = ["cpu_request", "cpu_limit", "memory_request", "memory_limit"]
+_ANNOTATIONS = "sidecar.istio.io/proxy"
+
+
+@dataclass(frozen=True)
+class OutOfMemory:
+    """OOM kills of one day, with the memory limit in force then (None: no limit)."""
+
+    day: date
+    kills: int
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class ContainerHistory:
+    """One container of one workload: what it used, and what was in force.
+
+    `usage` has one row for each pod and 5-minute window with the columns of
+    `rightsize.analysis.policies.base`, and `pod_cpu_limit`, the CPU limit the pod ran with.
+    """
+
+    component: Component
+    namespace: str
+    workload: str
+    kind: str
+    container: str
+    native: bool
+    annotated: bool
+    """The workload's pods carry proxy resource annotations of their own."""
+    running: bool
+    """It still ran on the snapshot's last day."""
+    replicas: float
+    in_force: Sizes
+    restarts: int
+    out_of_memory: tuple[OutOfMemory, ...]
+    labels: str | None
+    usage: pd.DataFrame
+
+
+def container_histories(
+    snapshot: Snapshot, *, days: list[date] | None = None
+) -> Iterator[ContainerHistory]:
+    """Yield the history of every mesh container, grouped by workload, in order of the key.
+
+    Memory is bounded: namespaces are read in batches of about 8 million windows.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    days : list of date, optional
+        Only these days; all by default.
+    """
+    chosen = snapshot.days if days is None else days
+    inventory = mesh_inventory(snapshot, chosen)
+    for namespaces in _batches(inventory):
+        part = inventory[inventory["namespace"].isin(namespaces)]
+        usage = _usage(snapshot, chosen, namespaces)
+        yield from _split(part, usage, chosen)
+
+
+def mesh_inventory(snapshot: Snapshot, days: list[date]) -> pd.DataFrame:
+    """Mesh containers by day with their workload: one row for each day, pod and container."""
+    containers = snapshot.read("containers", days=days)
+    containers = _plain_text(containers[containers["component"].notna()])
+    pods = _plain_text(snapshot.read("pods", days=days))
+    columns = ["day", "namespace", "pod", "workload", "workload_kind", "started", "last_seen"]
+    columns += ["annotations", "labels"]
+    joined = containers.merge(pods[columns], on=["day", "namespace", "pod"], how="left")
+    # A pod that no owner claims stands for itself.
+    joined["workload"] = joined["workload"].fillna(joined["pod"])
+    joined["workload_kind"] = joined["workload_kind"].fillna("Pod")
+    return joined
+
+
+def _plain_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Dictionary columns as plain strings: merging categories of different days is slower."""
+    text = [c for c in frame.columns if isinstance(frame[c].dtype, pd.CategoricalDtype)]
+    return frame.astype({column: object for column in text})
+
+
+def _batches(inventory: pd.DataFrame) -> Iterator[list[str]]:
+    rows = inventory.groupby("namespace").size() * WINDOWS_PER_DAY
+    batch: list[str] = []
+    total = 0
+    for namespace, count in rows.items():
+        if batch and total + count > _BATCH_ROWS:
+            yield batch
+            batch, total = [], 0
+        batch.append(str(namespace))
+        total += int(count)
+    if batch:
+        yield batch
+
+
+def _usage(snapshot: Snapshot, days: list[date], namespaces: list[str]) -> pd.DataFrame:
+    wanted = pa.array(namespaces)
+    parts = []
+    for _, part in snapshot.by_day("usage", days=days):
+        keep = pc.is_in(part.column("namespace").cast(pa.string()), value_set=wanted)
+        parts.append(part.filter(keep))
+    if not parts:
+        return snapshot.read("usage", days=[])
+    return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
+
+
+def _split(
+    inventory: pd.DataFrame, usage: pd.DataFrame, days: list[date]
+) -> Iterator[ContainerHistory]:
+    """Cut `usage` into one contiguous frame for each group of `inventory`."""
+    last = inventory.sort_values(["day", "started", "last_seen"], kind="stable")
+    groups = last.groupby(_KEY, sort=True, dropna=False)
+    pods = last.drop_duplicates(["namespace", "pod", "container"], keep="last").copy()
+    pods["group"] = groups.ngroup().loc[pods.index]
+    usage = usage.merge(
+        pods[["namespace", "pod", "container", "group", "cpu_limit"]],
+        on=["namespace", "pod", "container"],
+        how="inner",
+    )
+    usage = usage.sort_values(["group", "time"], kind="stable")
+    periods = usage["periods"].to_numpy(dtype=float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        usage["throttled"] = np.where(
+            periods > 0, usage["throttled_periods"].to_numpy(dtype=float) / periods, np.nan
+        )
+    columns = ["time", "pod", "cpu", "memory", "throttled", "periods", "throttled_periods"]
+    table = usage[[*columns, "cpu_limit"]].rename(columns={"cpu_limit": "pod_cpu_limit"})
+    edges = np.searchsorted(usage["group"].to_numpy(), np.arange(groups.ngroups + 1))
+    for number, (key, rows) in enumerate(groups):
+        part = table.iloc[edges[number] : edges[number + 1]].reset_index(drop=True)
+        yield _history(tuple(key), rows, part, days)
+
+
+def _history(
+    key: tuple[Component, str, str, str], rows: pd.DataFrame, usage: pd.DataFrame, days: list[date]
+) -> ContainerHistory:
+    component, namespace, workload, container = key
+    newest = rows.iloc[-1]
+    killed = rows[rows["oom_kills"].fillna(0) > 0]
+    times = usage["time"].nunique()
+    return ContainerHistory(
+        component=component,
+        namespace=namespace,
+        workload=workload,
+        kind=str(newest["workload_kind"]),
+        container=container,
+        native=bool(newest["native"]),
+        annotated=_ANNOTATIONS in str(newest["annotations"] or ""),
+        running=newest["day"].date() == days[-1],
+        replicas=len(usage) / times if times else 0.0,
+        in_force=Sizes(*(_known(newest[name]) for name in _SIZES)),
+        restarts=int(rows["restarts"].fillna(0).sum()),
+        out_of_memory=tuple(
+            OutOfMemory(row.day.date(), int(row.oom_kills), _known(row.memory_limit))
+            for row in killed.itertuples()
+        ),
+        labels=newest["labels"] if isinstance(newest["labels"], str) else None,
+        usage=usage,
+    )
+
+
+def _known(value: object) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)  # type: ignore[arg-type, call-overload]
