@@ -56,14 +56,55 @@ class PolicySettings(_Section):
     max_throttled_share: float = Field(
         0.01, ge=0, le=1, description="share of throttled CFS periods above which CPU is raised"
     )
+    limit_margin: float = Field(
+        0.2, ge=0, description="a limit is never below the peak seen plus this share"
+    )
     floor_cpu: float = Field(0.01, ge=0, description="smallest CPU request, in cores")
     floor_memory: float = Field(40 * 2**20, ge=0, description="smallest memory request, in bytes")
+
+
+class PriceSettings(_Section):
+    """What is paid, where AWS is not asked or cannot know."""
+
+    hours_per_month: float = Field(730.0, gt=0, le=744, description="hours of a month")
+    commitment_usd_per_hour: float | None = Field(
+        None,
+        ge=0,
+        description="Savings Plans commitment, in USD/h; 0 says that there is none, "
+        "unset that it is unknown",
+    )
+    commitment_discount: float | None = Field(
+        None, ge=0, lt=1, description="discount of that commitment on on-demand prices, as a share"
+    )
+    savings_plan: Literal["Compute", "EC2Instance"] = Field(
+        "Compute", description="plan type whose one-year, no-upfront rates are listed"
+    )
+    usd_per_cny: float | None = Field(
+        None, gt=0, description="exchange rate for the China regions, whose prices are in CNY"
+    )
+    price_drift_per_year: float = Field(
+        0.05, ge=0, description="share by which a price may have changed for each year of its age"
+    )
+    root_volume_gib: float = Field(
+        20.0, ge=0, description="root volume of a node, in GiB, where AWS does not tell it"
+    )
+    access_log_bytes_per_line: float = Field(
+        400.0, gt=0, description="bytes of one access-log line"
+    )
+    access_log_usd_per_gb: float | None = Field(
+        None, ge=0, description="price of ingesting one GB (1e9 bytes) of logs; unset is unknown"
+    )
+    cache_hours: float = Field(
+        24.0, ge=0, description="age up to which a stored price list is used again, in hours"
+    )
+    max_attempts: int = Field(8, ge=1, description="attempts of one AWS request, retries included")
 
 
 class Settings(_Section):
     """All settings of rightsize."""
 
     policy: PolicySettings = PolicySettings()
+    prices: PriceSettings = PriceSettings()
 
 
 def load_settings(

@@ -107,3 +107,57 @@ class SourceError(RightsizeError):
     """Base of everything that goes wrong with a server. Codes 20-39 Prometheus, 40-49 AWS."""
 
     exit_code = 20
+
+
+class AwsError(SourceError):
+    """AWS answered with something that cannot be used."""
+
+    exit_code = 40
+
+
+class AwsCredentialsError(AwsError):
+    """No AWS credentials, an unknown profile, or credentials that AWS does not accept."""
+
+    exit_code = 41
+
+
+class AwsExpiredError(AwsError):
+    """AWS credentials that were good and have expired."""
+
+    exit_code = 42
+
+
+class AwsAccessDeniedError(AwsError):
+    """The credentials may not make this call, and no other source is left."""
+
+    exit_code = 43
+
+
+class AwsRegionError(AwsError):
+    """A region that AWS does not have, or that the account has not switched on."""
+
+    exit_code = 44
+
+
+class AwsThrottledError(AwsError):
+    """AWS still throttled the call after every retry."""
+
+    exit_code = 45
+
+
+class AwsUnreachableError(AwsError):
+    """An AWS endpoint that cannot be reached."""
+
+    exit_code = 46
+
+
+class AmbiguousPriceError(AwsError):
+    """Two prices for what must have one: neither is taken."""
+
+    exit_code = 47
+
+
+class AwsRoleError(AwsError):
+    """A role that the credentials cannot assume."""
+
+    exit_code = 48

@@ -285,6 +285,106 @@ PRICES = _table(
         ("usd_per_hour", _FLOAT, "USD/h", "price of one instance"),
         ("source", _TEXT, "", "where the price comes from"),
         ("as_of", _TIME, "", "when it was valid"),
+        ("lowest", _FLOAT, "USD/h", "lowest Spot price of the days asked for; null otherwise"),
+        ("highest", _FLOAT, "USD/h", "highest Spot price of the days asked for; null otherwise"),
+    ],
+)
+
+INSTANCE_TYPES = _table(
+    "instance_types",
+    "day",
+    "EC2 instance types of the region as AWS told them; empty where AWS was not asked.",
+    ["instance_type"],
+    [
+        ("instance_type", _TEXT, "", "EC2 instance type"),
+        ("vcpu", _FLOAT, "vCPUs", "default vCPUs"),
+        ("memory", _FLOAT, "bytes", "memory of the machine"),
+        ("arch", _TEXT, "", "architectures, joined by `+`: x86_64, arm64, i386"),
+        ("max_enis", _FLOAT, "interfaces", "network interfaces of the default card"),
+        ("ipv4_per_eni", _FLOAT, "addresses", "IPv4 addresses of one interface"),
+        ("hypervisor", _TEXT, "", "nitro or xen; null for bare metal"),
+        ("bare_metal", _FLAG, "", "it has no hypervisor"),
+        ("burstable", _FLAG, "", "CPU above its baseline runs on credits"),
+        ("current_generation", _FLAG, "", "AWS counts it to the current generation"),
+        ("gpus", _FLOAT, "GPUs", "number of GPUs"),
+    ],
+)
+
+INSTANCES = _table(
+    "instances",
+    "day",
+    "EC2 instances that carry the cluster's tag; empty where AWS was not asked.",
+    ["instance_id"],
+    [
+        ("instance_id", _TEXT, "", "EC2 instance"),
+        ("node", _TEXT, "", "private DNS name, which is the node's name unless configured else"),
+        ("instance_type", _TEXT, "", "EC2 instance type"),
+        ("zone", _TEXT, "", "availability zone"),
+        ("purchase_option", _TEXT, "", "on-demand, spot, scheduled or capacity-block"),
+        ("node_group", _TEXT, "", "EKS node group or Karpenter pool of its tags; null if none"),
+        ("launched", _TIME, "", "when it was launched"),
+        ("root_gib", _FLOAT, "GiB", "size of the root volume; null if unknown"),
+        ("root_type", _TEXT, "", "type of the root volume (gp3, gp2, …); null if unknown"),
+    ],
+)
+
+COMMITMENTS = _table(
+    "commitments",
+    "day",
+    "What the account has committed to pay, and how much of its EC2 use that covers.",
+    ["commitment"],
+    [
+        ("commitment", _TEXT, "", "its id, or `coverage` for the share Cost Explorer tells"),
+        (
+            "kind",
+            _TEXT,
+            "",
+            "compute-savings-plan, instance-savings-plan, reserved-instance, setting or coverage",
+        ),
+        ("family", _TEXT, "", "instance family it is bound to; null if any"),
+        ("instance_type", _TEXT, "", "instance type of a reservation; null otherwise"),
+        ("zone", _TEXT, "", "zone of a zonal reservation; null otherwise"),
+        ("count", _FLOAT, "instances", "reserved instances; null otherwise"),
+        ("usd_per_hour", _FLOAT, "USD/h", "what is paid whether used or not; null if unknown"),
+        ("discount", _FLOAT, "share", "discount on on-demand prices; null if unknown"),
+        ("covered_share", _FLOAT, "share", "share of on-demand spend covered; coverage only"),
+        ("ends", _TIME, "", "when it ends; null if unknown"),
+        ("source", _TEXT, "", "where it comes from"),
+    ],
+)
+
+SCALING_EVENTS = _table(
+    "scaling_events",
+    "day",
+    "Activities of the cluster's Auto Scaling groups; AWS keeps six weeks of them.",
+    ["activity"],
+    [
+        ("activity", _TEXT, "", "id of the activity"),
+        ("time", _TIME, "", "when it began"),
+        ("group", _TEXT, "", "Auto Scaling group"),
+        ("kind", _TEXT, "", "launch, terminate or other"),
+        ("status", _TEXT, "", "Successful, Failed, Cancelled, …"),
+        ("cause", _TEXT, "", "what AWS gives as the cause"),
+    ],
+)
+
+BILL = _table(
+    "bill",
+    "day",
+    "The month's bill by Cost Explorer; empty unless it was asked for (each request costs money).",
+    ["start", "service", "usage_type"],
+    [
+        ("start", _TIME, "", "first day of the period"),
+        ("end", _TIME, "", "day after the last day of the period"),
+        ("service", _TEXT, "", "AWS service"),
+        ("usage_type", _TEXT, "", "usage type, as `BoxUsage:m5.large`"),
+        ("category", _TEXT, "", "ec2, ebs, data-transfer, load-balancer, eks, nat or other"),
+        ("unblended_usd", _FLOAT, "USD", "cost as charged in the period"),
+        ("amortized_usd", _FLOAT, "USD", "cost with upfront fees spread; null if unknown"),
+        ("usage", _FLOAT, "as unit", "quantity used"),
+        ("unit", _TEXT, "", "unit of the quantity"),
+        ("estimated", _FLAG, "", "AWS may still change it"),
+        ("scope", _TEXT, "", "`account`, or the tag and value it was filtered by"),
     ],
 )
 
@@ -302,6 +402,11 @@ TABLES: Mapping[str, Table] = {
         TRAFFIC,
         PROXIES,
         PRICES,
+        INSTANCE_TYPES,
+        INSTANCES,
+        COMMITMENTS,
+        SCALING_EVENTS,
+        BILL,
     )
 }
 
