@@ -13,6 +13,9 @@ from typing import Literal
 Resource = Literal["cpu", "memory"]
 Component = Literal["sidecar", "istiod", "gateway", "waypoint", "ztunnel", "istio-cni"]
 
+Written = Literal["values", "mesh default", "annotations"]
+"""Where the size of a container is written: chart values, `global.proxy.resources`, annotations."""
+
 HOURS_PER_MONTH = 730.0
 """Hours AWS counts to a month in its own calculators."""
 
@@ -116,6 +119,9 @@ class Recommendation:
     memory: ResourceAdvice
     evidence: Evidence | None
     reason: str
+    written: Written = "values"
+    needs: Sizes | None = None
+    """What this workload alone should have; differs where the mesh default covers it."""
     notes: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
 
@@ -142,6 +148,32 @@ class Recommendation:
 
 
 @dataclass(frozen=True, slots=True)
+class ScalePoint:
+    """How a new request moves an HPA that targets the utilisation of a whole pod."""
+
+    namespace: str
+    hpa: str
+    workload: str
+    resource: Resource
+    target_utilization: float
+    """Percent of the pod's requests, as set today."""
+    pod_request: float
+    """Sum of the requests of the pod's containers today, in cores or bytes."""
+    recommended_pod_request: float
+    kept_target_utilization: int
+    """Percent that keeps the usage at which the HPA scales."""
+
+    @property
+    def usage_at_scale_point(self) -> float:
+        return self.pod_request * self.target_utilization / 100
+
+    @property
+    def moved_scale_point(self) -> float:
+        """Usage at which the HPA would scale if its target were left as it is."""
+        return self.recommended_pod_request * self.target_utilization / 100
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """All recommendations from one snapshot, with what they assume."""
 
@@ -153,6 +185,7 @@ class Advice:
     policy: str
     parameters: dict[str, float | int | str | bool | None]
     recommendations: tuple[Recommendation, ...]
+    scale_points: tuple[ScalePoint, ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
     @property
