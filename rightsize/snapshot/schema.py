@@ -299,7 +299,7 @@ INSTANCE_TYPES = _table(
         ("instance_type", _TEXT, "", "EC2 instance type"),
         ("vcpu", _FLOAT, "vCPUs", "default vCPUs"),
         ("memory", _FLOAT, "bytes", "memory of the machine"),
-        ("arch", _TEXT, "", "architectures, joined by `+`: x86_64, arm64, i386"),
+        ("arch", _TEXT, "", "`amd64` or `arm64`; Mac machines with `-mac` behind"),
         ("max_enis", _FLOAT, "interfaces", "network interfaces of the default card"),
         ("ipv4_per_eni", _FLOAT, "addresses", "IPv4 addresses of one interface"),
         ("hypervisor", _TEXT, "", "nitro or xen; null for bare metal"),

@@ -1,0 +1,1 @@
+"""What AWS knows: shapes, prices, commitments, the cluster's machines, and the bill."""

@@ -1,0 +1,195 @@
+"""The way to AWS: credentials, regions, clients, pages, and what their failures mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
+
+from rightsize.collectors.aws.calls import Call
+from rightsize.collectors.aws.failures import translated
+from rightsize.errors import AwsError, AwsRegionError, AwsRoleError
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 30
+
+
+class AwsSession:
+    """Clients of one account and region, sharing credentials and retries.
+
+    Parameters
+    ----------
+    region : str, optional
+        The cluster's region; without it the profile's or `AWS_REGION`, `AWS_DEFAULT_REGION`.
+    profile : str, optional
+        Named profile of the AWS configuration.
+    role_arn : str, optional
+        Role to assume with these credentials.
+    max_attempts : int
+        Attempts of one request, the first included.
+
+    Raises
+    ------
+    AwsCredentialsError
+        If there is no such profile.
+    AwsRegionError
+        If no region is given anywhere, or AWS has no such region.
+    AwsRoleError
+        If the role cannot be assumed.
+
+    Notes
+    -----
+    botocore honours `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` by itself. Retries are
+    adaptive: each client also slows itself down after a throttle, so clients are made once.
+    """
+
+    def __init__(
+        self,
+        region: str | None = None,
+        *,
+        profile: str | None = None,
+        role_arn: str | None = None,
+        max_attempts: int = 8,
+    ) -> None:
+        self._config = Config(
+            retries={"mode": "adaptive", "total_max_attempts": max_attempts},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            user_agent_extra="rightsize",
+        )
+        self._clients: dict[str, Any] = {}
+        try:
+            self._boto = boto3.Session(profile_name=profile, region_name=region)
+        except BotoCoreError as error:
+            raise translated(error, "the AWS configuration") from error
+        self.region = _region(self._boto, region)
+        self.partition = _partition(self._boto, self.region)
+        self.profile = profile
+        if role_arn is not None:
+            self._boto = self._assumed(role_arn)
+        self.role_arn = role_arn
+
+    def pages(self, call: Call, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the answers of a call, page by page.
+
+        Raises
+        ------
+        AwsError
+            One of its family, by what went wrong; with the operation and region in its text.
+        """
+        asked = dict(parameters)
+        while True:
+            body = self._ask(call, asked)
+            yield body
+            token = body.get(call.token_out) if call.token_out else None
+            if not token:
+                return
+            if token == asked.get(call.token_in):
+                raise AwsError(f"{call.action} repeats its page token: its answer has no end")
+            asked[call.token_in] = token
+
+    def endpoint(self, call: Call) -> str:
+        """Return the URL that the call goes to."""
+        return str(self._client(call.service).meta.endpoint_url)
+
+    def account(self) -> str | None:
+        """Return the account's number, or None where STS does not answer.
+
+        Raises
+        ------
+        AwsError
+            If the credentials are missing, refused or expired.
+        """
+        try:
+            return str(self._client("sts").get_caller_identity()["Account"])
+        except (BotoCoreError, ClientError) as error:
+            failure = translated(error, f"sts:GetCallerIdentity in {self.region}")
+            if failure.exit_code in (41, 42):
+                raise failure from error
+            return None
+
+    def price_list_region(self) -> str | None:
+        """Return the region whose Price List answers for ours, None if the partition has none.
+
+        botocore would build an endpoint for any region; these exist: us-east-1, eu-central-1 and
+        ap-south-1, cn-northwest-1 for China (list of botocore 1.44; the choice by continent is
+        Karpenter's, `pkg/providers/pricing/pricing.go`). GovCloud has none.
+        """
+        there = self._boto.get_available_regions("pricing", partition_name=self.partition)
+        if not there:
+            return None
+        prefix = self.region.split("-", 1)[0]
+        nearest = [name for name in there if name.startswith(f"{prefix}-")]
+        home = "us-east-1" if "us-east-1" in there else there[0]
+        return nearest[0] if nearest and prefix != "us" else home
+
+    def _ask(self, call: Call, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        client = self._client(call.service)
+        try:
+            body: dict[str, Any] = getattr(client, call.method)(**parameters)
+        except (BotoCoreError, ClientError) as error:
+            where = f"{call.action} in {client.meta.region_name}"
+            raise translated(error, where, known_region=self._is_known()) from error
+        return body
+
+    def _is_known(self) -> bool:
+        names = self._boto.get_available_regions("ec2", partition_name=self.partition)
+        return self.region in names
+
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            region = self.region
+            if service == "pricing":
+                region = self.price_list_region() or self.region
+            try:
+                self._clients[service] = self._boto.client(
+                    service, region_name=region, config=self._config
+                )
+            except (BotoCoreError, ValueError) as error:
+                raise translated(error, f"{service} in {region}") from error
+        return self._clients[service]
+
+    def _assumed(self, role_arn: str) -> Any:
+        try:
+            sts = self._boto.client("sts", region_name=self.region, config=self._config)
+            answer = sts.assume_role(RoleArn=role_arn, RoleSessionName="rightsize")
+        except (BotoCoreError, ClientError) as error:
+            failure = translated(error, f"sts:AssumeRole of {role_arn}")
+            if failure.exit_code in (41, 42, 46):
+                raise failure from error
+            raise AwsRoleError(
+                f"the role {role_arn} cannot be assumed: {failure.what}",
+                hint="its trust policy must name your identity, and yours must allow "
+                "sts:AssumeRole on it",
+            ) from error
+        got = answer["Credentials"]
+        return boto3.Session(
+            aws_access_key_id=got["AccessKeyId"],
+            aws_secret_access_key=got["SecretAccessKey"],
+            aws_session_token=got["SessionToken"],
+            region_name=self.region,
+        )
+
+
+def _region(boto: Any, region: str | None) -> str:
+    chosen = region or os.environ.get("AWS_REGION") or boto.region_name
+    if not chosen:
+        raise AwsRegionError(
+            "no AWS region is given",
+            hint="give --region, or set AWS_REGION or a region in the profile",
+        )
+    return str(chosen)
+
+
+def _partition(boto: Any, region: str) -> str:
+    try:
+        return str(boto.get_partition_for_region(region))
+    except (UnknownRegionError, ValueError) as error:
+        raise AwsRegionError(
+            f"AWS has no region {region!r}",
+            hint="name a region such as us-east-1 (not a zone, not a city)",
+        ) from error
