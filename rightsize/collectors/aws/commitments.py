@@ -1,0 +1,140 @@
+"""What the account has committed to: Savings Plans, reserved instances, and their coverage."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from rightsize.collectors.aws.calls import COVERAGE, PLANS, RESERVED
+from rightsize.collectors.aws.session import AwsSession
+from rightsize.errors import AwsError
+from rightsize.snapshot import frame
+
+_PLAN_KINDS = {"Compute": "compute-savings-plan", "EC2Instance": "instance-savings-plan"}
+_COMPUTE = "Amazon Elastic Compute Cloud - Compute"
+
+
+def fetch_savings_plans(session: AwsSession) -> pd.DataFrame:
+    """Return the active Savings Plans that can pay for EC2 in the region as `commitments`.
+
+    An empty table says that there is none. A plan that another account of the organization shares
+    is not listed: Cost Explorer's coverage shows its effect.
+
+    Raises
+    ------
+    AwsError
+        If the request fails, or a commitment cannot be read or is not in USD.
+    """
+    rows = [
+        _plan(item)
+        for page in session.pages(PLANS, {"states": ["active"], "maxResults": 1000})
+        for item in page.get("savingsPlans", [])
+        if item.get("savingsPlanType") in _PLAN_KINDS
+        and (item.get("savingsPlanType") == "Compute" or item.get("region") == session.region)
+    ]
+    return frame("commitments", pd.DataFrame(rows) if rows else None)
+
+
+def fetch_reserved_instances(session: AwsSession) -> pd.DataFrame:
+    """Return the region's active Linux reservations as `commitments`; empty says none.
+
+    `usd_per_hour` is what the reservation costs each hour: its recurring charges and the upfront
+    fee spread over the term, for all its instances.
+
+    Raises
+    ------
+    AwsError
+        If the request fails.
+    """
+    asked = {"Filters": [{"Name": "state", "Values": ["active"]}]}
+    rows = [
+        _reservation(item)
+        for page in session.pages(RESERVED, asked)
+        for item in page.get("ReservedInstances", [])
+        if "Linux/UNIX" in item.get("ProductDescription", "")
+    ]
+    return frame("commitments", pd.DataFrame(rows) if rows else None)
+
+
+def fetch_coverage(session: AwsSession, start: date, end: date) -> pd.DataFrame:
+    """Return the share of the region's EC2 spend that Savings Plans covered in [start, end).
+
+    Raises
+    ------
+    AwsError
+        If the request fails, or Cost Explorer has no EC2 spend for the period.
+    """
+    asked = {
+        "TimePeriod": {"Start": start.isoformat(), "End": end.isoformat()},
+        "Granularity": "MONTHLY",
+        "Filter": {
+            "And": [
+                {"Dimensions": {"Key": "SERVICE", "Values": [_COMPUTE]}},
+                {"Dimensions": {"Key": "REGION", "Values": [session.region]}},
+            ]
+        },
+    }
+    covered = total = 0.0
+    for page in session.pages(COVERAGE, asked):
+        for item in page.get("SavingsPlansCoverages", []):
+            share = item.get("Coverage", {})
+            covered += float(share.get("SpendCoveredBySavingsPlans") or 0)
+            total += float(share.get("TotalCost") or 0)
+    if total <= 0:
+        raise AwsError(f"{COVERAGE.action} has no EC2 spend from {start} to {end}")
+    row = {
+        "commitment": "coverage",
+        "kind": "coverage",
+        "covered_share": covered / total,
+        "source": f"Cost Explorer, {start} to {end}",
+    }
+    return frame("commitments", pd.DataFrame([row]))
+
+
+def commitment_of_settings(usd_per_hour: float, discount: float | None) -> pd.DataFrame:
+    """Return the commitment that the settings state; 0 USD/h gives an empty table: none held."""
+    if usd_per_hour == 0:
+        return frame("commitments")
+    row = {
+        "commitment": "settings",
+        "kind": "setting",
+        "usd_per_hour": usd_per_hour,
+        "discount": discount,
+        "source": "settings",
+    }
+    return frame("commitments", pd.DataFrame([row]))
+
+
+def _plan(item: dict[str, Any]) -> dict[str, object]:
+    if item.get("currency", "USD") != "USD":
+        raise AwsError(f"Savings Plan {item.get('savingsPlanId')} is in {item['currency']}")
+    return {
+        "commitment": item["savingsPlanId"],
+        "kind": _PLAN_KINDS[item["savingsPlanType"]],
+        "family": item.get("ec2InstanceFamily") or None,
+        "usd_per_hour": float(item["commitment"]),
+        "ends": pd.Timestamp(item["end"]),
+        "source": "Savings Plans API",
+    }
+
+
+def _reservation(item: dict[str, Any]) -> dict[str, object]:
+    hours = item["Duration"] / 3600
+    recurring = sum(charge["Amount"] for charge in item.get("RecurringCharges", []))
+    count = float(item["InstanceCount"])
+    known = item.get("CurrencyCode", "USD") == "USD"
+    return {
+        "commitment": item["ReservedInstancesId"],
+        "kind": "reserved-instance",
+        "family": str(item["InstanceType"]).split(".")[0],
+        "instance_type": item["InstanceType"],
+        "zone": item.get("AvailabilityZone"),
+        "count": count,
+        "usd_per_hour": count * (recurring + item.get("FixedPrice", 0.0) / hours)
+        if known
+        else None,
+        "ends": item.get("End"),
+        "source": "EC2 reserved instances",
+    }

@@ -1,0 +1,125 @@
+"""The cluster's own machines (DescribeInstances), their root volumes, and its EKS version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from rightsize.collectors.aws.calls import CLUSTER, INSTANCES, VERSIONS, VOLUMES
+from rightsize.collectors.aws.session import AwsSession
+from rightsize.errors import AwsError, NoDataError
+from rightsize.snapshot import frame
+
+_PAGE = 1000
+_IDS_AT_ONCE = 200
+"""Values that one filter of EC2 may hold."""
+
+_GROUP_TAGS = ("eks:nodegroup-name", "karpenter.sh/nodepool", "aws:autoscaling:groupName")
+
+
+def cluster_tag(cluster: str) -> str:
+    """Return the tag key that EKS, Karpenter and self-managed groups put on a cluster's machines."""
+    return f"kubernetes.io/cluster/{cluster}"
+
+
+def fetch_instances(session: AwsSession, cluster: str) -> pd.DataFrame:
+    """Return the running machines that carry the cluster's tag as the table `instances`.
+
+    Root volumes are left null; `with_root_volumes` adds them.
+
+    Raises
+    ------
+    NoDataError
+        If no running machine carries the tag.
+    AwsError
+        If the request fails.
+    """
+    asked = {
+        "Filters": [
+            {"Name": "tag-key", "Values": [cluster_tag(cluster)]},
+            {"Name": "instance-state-name", "Values": ["pending", "running"]},
+        ],
+        "MaxResults": _PAGE,
+    }
+    rows = [
+        _row(item)
+        for page in session.pages(INSTANCES, asked)
+        for reservation in page.get("Reservations", [])
+        for item in reservation.get("Instances", [])
+    ]
+    if not rows:
+        raise NoDataError(
+            f"no running EC2 instance in {session.region} has the tag {cluster_tag(cluster)}",
+            hint="check --cluster, --region and the account; Fargate pods have no instance",
+        )
+    return frame("instances", pd.DataFrame(rows))
+
+
+def with_root_volumes(session: AwsSession, instances: pd.DataFrame) -> pd.DataFrame:
+    """Return `instances` with size and type of each root volume, where AWS tells them.
+
+    The root volume is the one attached first: the device name differs between images.
+
+    Raises
+    ------
+    AwsError
+        If the request fails.
+    """
+    ids = instances["instance_id"].astype(str).tolist()
+    volumes = pd.DataFrame(
+        list(_volumes(session, ids)), columns=["instance_id", "attached", "root_gib", "root_type"]
+    )
+    first = volumes.sort_values("attached", kind="stable").drop_duplicates("instance_id")
+    bare = instances.drop(columns=["root_gib", "root_type"])
+    return frame("instances", bare.merge(first.drop(columns="attached"), how="left"))
+
+
+def fetch_support(session: AwsSession, cluster: str) -> str:
+    """Return `standard` or `extended`: the support of the cluster's Kubernetes version.
+
+    Raises
+    ------
+    AwsError
+        If a request fails, or EKS does not know the version.
+    """
+    body = next(session.pages(CLUSTER, {"name": cluster}))
+    version = body.get("cluster", {}).get("version")
+    for page in session.pages(VERSIONS, {"clusterVersions": [version]}):
+        for item in page.get("clusterVersions", []):
+            status = str(item.get("versionStatus") or item.get("status") or "").lower()
+            if item.get("clusterVersion") == version and status:
+                return "standard" if "standard" in status else "extended"
+    raise AwsError(f"EKS does not say how version {version} of {cluster} is supported")
+
+
+def _row(item: dict[str, Any]) -> dict[str, object]:
+    tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
+    return {
+        "instance_id": item["InstanceId"],
+        "node": item.get("PrivateDnsName") or None,
+        "instance_type": item["InstanceType"],
+        "zone": item.get("Placement", {}).get("AvailabilityZone"),
+        # Absent means on-demand (EC2 API reference, Instance.instanceLifecycle).
+        "purchase_option": item.get("InstanceLifecycle") or "on-demand",
+        "node_group": next((tags[name] for name in _GROUP_TAGS if name in tags), None),
+        "launched": item.get("LaunchTime"),
+        "root_gib": None,
+        "root_type": None,
+    }
+
+
+def _volumes(session: AwsSession, ids: list[str]) -> Iterator[tuple[object, ...]]:
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        some = ids[start : start + _IDS_AT_ONCE]
+        asked = {"Filters": [{"Name": "attachment.instance-id", "Values": some}]}
+        for page in session.pages(VOLUMES, asked):
+            for item in page.get("Volumes", []):
+                for attachment in item.get("Attachments", []):
+                    yield (
+                        attachment.get("InstanceId"),
+                        attachment.get("AttachTime"),
+                        float(item["Size"]),
+                        item.get("VolumeType"),
+                    )

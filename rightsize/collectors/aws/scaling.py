@@ -1,0 +1,61 @@
+"""Past scaling events of the cluster's Auto Scaling groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from rightsize.collectors.aws.calls import ACTIVITIES, GROUPS
+from rightsize.collectors.aws.instances import cluster_tag
+from rightsize.collectors.aws.session import AwsSession
+from rightsize.errors import NoDataError
+from rightsize.snapshot import frame
+
+_PAGE = 100
+
+
+def fetch_scaling_events(session: AwsSession, cluster: str) -> pd.DataFrame:
+    """Return the activities of every group with the cluster's tag as `scaling_events`.
+
+    Raises
+    ------
+    NoDataError
+        If no Auto Scaling group has the tag: Karpenter launches machines without groups.
+    AwsError
+        If a request fails.
+    """
+    asked = {
+        "Filters": [{"Name": "tag-key", "Values": [cluster_tag(cluster)]}],
+        "MaxRecords": _PAGE,
+    }
+    groups = [
+        item["AutoScalingGroupName"]
+        for page in session.pages(GROUPS, asked)
+        for item in page.get("AutoScalingGroups", [])
+    ]
+    if not groups:
+        raise NoDataError(
+            f"no Auto Scaling group in {session.region} has the tag {cluster_tag(cluster)}"
+        )
+    rows = [
+        _row(item)
+        for group in groups
+        for page in session.pages(ACTIVITIES, {"AutoScalingGroupName": group, "MaxRecords": _PAGE})
+        for item in page.get("Activities", [])
+    ]
+    return frame("scaling_events", pd.DataFrame(rows) if rows else None)
+
+
+def _row(item: dict[str, Any]) -> dict[str, object]:
+    # AWS names no kind; the description begins with it ("Launching a new EC2 instance: i-0…").
+    text = str(item.get("Description", "")).lower()
+    kind = "launch" if text.startswith("launching") else "other"
+    return {
+        "activity": item["ActivityId"],
+        "time": item["StartTime"],
+        "group": item["AutoScalingGroupName"],
+        "kind": "terminate" if text.startswith("terminating") else kind,
+        "status": item.get("StatusCode"),
+        "cause": item.get("Cause"),
+    }
