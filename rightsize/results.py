@@ -6,6 +6,7 @@ means unknown or not set; it never means zero.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -174,6 +175,16 @@ class ScalePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class OverridesCurve:
+    """What all sidecars request costs, by the number of workloads with sizes of their own."""
+
+    chosen: int
+    usd_per_month: tuple[float | None, ...]
+    """Position `k`: the least cost with `k` exceptions; None where `k` are too few."""
+    price_source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """All recommendations from one snapshot, with what they assume."""
 
@@ -183,9 +194,10 @@ class Advice:
     start: datetime
     end: datetime
     policy: str
-    parameters: dict[str, float | int | str | bool | None]
+    parameters: Mapping[str, object]
     recommendations: tuple[Recommendation, ...]
     scale_points: tuple[ScalePoint, ...] = ()
+    overrides: OverridesCurve | None = None
     warnings: tuple[str, ...] = field(default=())
 
     @property

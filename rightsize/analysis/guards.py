@@ -154,12 +154,13 @@ def cpu_events(
 
 
 def memory_events(
-    kills: tuple[OutOfMemory, ...], usage: Usage
+    kills: tuple[OutOfMemory, ...], usage: Usage, limit_now: float | None
 ) -> tuple[float | None, float | None, str | None]:
     """Smallest memory request and limit that OOM kills prove necessary, and the words for it.
 
     What was needed is unknown, only that it was more than the limit then in force. Without a
-    limit the node ran out of memory: the request must cover the peak with the same margin.
+    limit the node ran out of memory: the request must cover the peak with the same margin. A
+    limit raised beyond the need since then ends the matter.
     """
     if not kills:
         return None, None, None
@@ -167,6 +168,8 @@ def memory_events(
     highest = max((day.limit or 0.0) for day in kills)
     base = max(highest, usage.peak or 0.0)
     limit = max(base * _OOM_FACTOR, base + _OOM_BYTES)
+    if highest and limit_now is not None and limit_now >= limit:
+        return None, None, None
     at = f" at limit {format_memory(highest)}" if highest else " without a limit"
     request = (usage.peak or 0.0) * _OOM_FACTOR if highest else limit
     return request, limit, f"{count} OOM kill{'s' if count > 1 else ''}{at}"
