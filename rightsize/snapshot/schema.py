@@ -339,7 +339,8 @@ COMMITMENTS = _table(
             "kind",
             _TEXT,
             "",
-            "compute-savings-plan, instance-savings-plan, reserved-instance, setting or coverage",
+            "compute-savings-plan, instance-savings-plan, reserved-instance, setting, coverage, "
+            "`none` (asked, there is none) or `unknown` (a part could not be asked)",
         ),
         ("family", _TEXT, "", "instance family it is bound to; null if any"),
         ("instance_type", _TEXT, "", "instance type of a reservation; null otherwise"),

@@ -83,9 +83,8 @@ def _write(path: Path, table: str, answer: Answer) -> None:
     )
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The bill and the commitments are private to the account.
-        path.parent.chmod(0o700)
+        # The bill is private to the account.
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         pq.write_table(stored, draft)
         draft.replace(path)
     except OSError:

@@ -94,9 +94,9 @@ def fetch_coverage(session: AwsSession, start: date, end: date) -> pd.DataFrame:
 
 
 def commitment_of_settings(usd_per_hour: float, discount: float | None) -> pd.DataFrame:
-    """Return the commitment that the settings state; 0 USD/h gives an empty table: none held."""
+    """Return the commitment that the settings state; 0 USD/h says that there is none."""
     if usd_per_hour == 0:
-        return frame("commitments")
+        return commitment_mark("none", "settings")
     row = {
         "commitment": "settings",
         "kind": "setting",
@@ -105,6 +105,13 @@ def commitment_of_settings(usd_per_hour: float, discount: float | None) -> pd.Da
         "source": "settings",
     }
     return frame("commitments", pd.DataFrame([row]))
+
+
+def commitment_mark(kind: str, source: str) -> pd.DataFrame:
+    """Return a row that says `none` (asked, nothing held) or `unknown` (could not be asked)."""
+    return frame(
+        "commitments", pd.DataFrame([{"commitment": kind, "kind": kind, "source": source}])
+    )
 
 
 def _plan(item: dict[str, Any]) -> dict[str, object]:

@@ -20,7 +20,7 @@ _GROUP_TAGS = ("eks:nodegroup-name", "karpenter.sh/nodepool", "aws:autoscaling:g
 
 
 def cluster_tag(cluster: str) -> str:
-    """Return the tag key that EKS, Karpenter and self-managed groups put on a cluster's machines."""
+    """Return the tag key that EKS, Karpenter and self-managed groups put on machines."""
     return f"kubernetes.io/cluster/{cluster}"
 
 
