@@ -9,9 +9,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rightsize.errors import InputFileError, UsageError
 
@@ -100,10 +100,60 @@ class PriceSettings(_Section):
     max_attempts: int = Field(8, ge=1, description="attempts of one AWS request, retries included")
 
 
+def _lines(value: object) -> object:
+    return tuple(value.split("\n")) if isinstance(value, str) else value
+
+
+_Texts = Annotated[tuple[str, ...], BeforeValidator(_lines)]
+
+
+class PrometheusSettings(_Section):
+    """Where metrics are asked for, and how. Secrets are named here, never written."""
+
+    url: _Texts = Field((), description="address of the server; several for one mesh")
+    matchers: _Texts = Field(
+        (), description="label matchers added to every query, such as `cluster=prod`"
+    )
+    gateways: _Texts = Field(
+        (), description="`namespace/workload` of gateways that cannot be told from sidecars"
+    )
+    in_flight: int = Field(2, ge=1, le=16, description="requests at once to one server")
+    timeout_seconds: float = Field(
+        120.0, gt=0, description="time for one answer, connecting and reading included"
+    )
+    max_points: int = Field(
+        5_000_000, ge=1000, description="points that one query may ask of the server"
+    )
+    compress: bool = Field(
+        False, description="ask for gzip: costs the server four times the time, suits a slow line"
+    )
+    allow_partial: bool = Field(
+        False, description="keep answers that the server calls partial, and say so in the snapshot"
+    )
+    tenant: str | None = Field(None, description="tenant, sent as X-Scope-OrgID (Mimir, Cortex)")
+    headers: _Texts = Field((), description="further headers, as `Name: value`")
+    bearer_token_env: str | None = Field(None, description="variable that holds a bearer token")
+    bearer_token_file: Path | None = Field(
+        None, description="file that holds a bearer token; read again for every request"
+    )
+    username: str | None = Field(None, description="user name of basic authentication")
+    password_env: str | None = Field(None, description="variable that holds its password")
+    password_file: Path | None = Field(None, description="file that holds its password")
+    sigv4_region: str | None = Field(
+        None, description="sign with AWS credentials for this region (Amazon Managed Prometheus)"
+    )
+    ca_file: Path | None = Field(None, description="certificates of authorities to trust")
+    client_cert: Path | None = Field(None, description="client certificate for mutual TLS")
+    client_key: Path | None = Field(None, description="its key, if not in the same file")
+    insecure: bool = Field(False, description="do not check the server's certificate")
+    proxy: str | None = Field(None, description="HTTP proxy to go through")
+
+
 class Settings(_Section):
     """All settings of rightsize."""
 
     policy: PolicySettings = PolicySettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
     prices: PriceSettings = PriceSettings()
 
 
