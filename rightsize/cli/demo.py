@@ -1,0 +1,46 @@
+"""`rightsize demo`: the main job on the demo mesh, end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.cli.console import error_console
+from rightsize.cli.patching import PatchOptions, patch_and_show
+from rightsize.cli.recommend import Format, computed, show
+from rightsize.config import load_settings
+from rightsize.demo import demo_snapshot
+from rightsize.reporters.charts import save
+from rightsize.reporters.charts.usage import request_against_usage
+from rightsize.resources import data_file
+from rightsize.snapshot import Snapshot
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for the patched file and the chart.")
+    ] = Path("rightsize-out"),
+) -> None:
+    """Run the main job on a simulated mesh: no server and no AWS account are needed.
+
+    Ends with the recommendation table, the diff of a values file, the patched file and a chart.
+
+    **Example**
+
+    `rightsize demo -o /tmp/look`
+    """
+    messages = error_console()
+    messages.print("The demo mesh is [bold]simulated[/]: no figure of it was measured.")
+    with messages.status("Making the demo mesh (first use only)"):
+        snapshot = Snapshot(demo_snapshot())
+    advice = computed(snapshot, load_settings())
+    show(advice, Format.table)
+    options = PatchOptions(chart="istiod", istio_version=snapshot.manifest.istio_version, out=out)
+    patch_and_show(advice, [data_file("demo-values.yaml")], options, diff_on_stdout=True)
+    chart = save(request_against_usage(advice), out / "request-against-usage.png")
+    messages.print(f"Chart: {chart}", markup=False)

@@ -1,0 +1,64 @@
+"""Patches the user's files with an advice and shows what changed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.syntax import Syntax
+
+from rightsize.cli.console import error_console, output_console
+from rightsize.reporters.changes import size_changes
+from rightsize.reporters.patch import (
+    patch_files,
+    unified_diff,
+    verify_chart,
+    write_patched,
+)
+from rightsize.results import Advice
+
+
+@dataclass(frozen=True)
+class PatchOptions:
+    """How the files are to be read and where the patched ones go."""
+
+    chart: str | None = None
+    istio_version: str | None = None
+    gateway: str | None = None
+    workload: str | None = None
+    out: Path = Path("rightsize-out")
+    in_place: bool = False
+    verify_chart: Path | None = None
+
+
+def patch_and_show(
+    advice: Advice, files: Sequence[Path], options: PatchOptions, *, diff_on_stdout: bool
+) -> None:
+    """Patch `files`, write them, and print the diff (to stderr when stdout carries data)."""
+    changes = size_changes(advice)
+    patched = patch_files(
+        files,
+        changes,
+        chart=options.chart,
+        istio_version=options.istio_version,
+        gateway=options.gateway,
+        workload=options.workload,
+    )
+    diff = unified_diff(patched)
+    console = output_console() if diff_on_stdout else error_console()
+    if console.is_terminal:
+        console.print(Syntax(diff, "diff", theme="ansi_dark", background_color="default"))
+    else:
+        (sys.stdout if diff_on_stdout else sys.stderr).write(diff)
+    messages = error_console()
+    for file in patched:
+        for text in (*file.added, *file.notes):
+            messages.print(f"{file.path}: {text}", markup=False)
+    written = write_patched(patched, out_dir=None if options.in_place else options.out)
+    for path in written:
+        messages.print(f"Patched file: {path}", markup=False)
+    if options.verify_chart is not None:
+        report = verify_chart(options.verify_chart, files, written, changes)
+        messages.print(str(report), markup=False)

@@ -1,0 +1,183 @@
+"""`rightsize recommend`: from a snapshot and values files to a patch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from ruamel.yaml import YAML
+
+from rightsize.analysis.recommend import recommend as recommend_sizes
+from rightsize.cli.console import error_console, output_console, progress_bar
+from rightsize.cli.patching import PatchOptions, patch_and_show
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.config import Settings, load_settings
+from rightsize.errors import ChangesFoundError, UsageError
+from rightsize.reporters.advice_rows import advice_to_dict, advice_to_frame
+from rightsize.reporters.advice_text import advice_markdown, advice_table, summary_lines
+from rightsize.results import Advice
+from rightsize.snapshot import Snapshot
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    yaml = "yaml"
+    csv = "csv"
+    markdown = "markdown"
+
+
+class Profile(StrEnum):
+    cautious = "cautious"
+    balanced = "balanced"
+    lean = "lean"
+
+
+class Limits(StrEnum):
+    raise_only = "raise"
+    fit = "fit"
+
+
+@app.command()
+def recommend(
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
+    ] = None,
+    values: Annotated[
+        list[Path] | None,
+        typer.Option("-f", "--values", help="File to patch; repeat for overlays, last one wins."),
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for patched files.")] = Path(
+        "rightsize-out"
+    ),
+    output_format: Annotated[
+        Format, typer.Option("--format", help="Form of the recommendations on stdout.")
+    ] = Format.table,
+    profile: Annotated[Profile | None, typer.Option(help="Named policy.")] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Parameter of the policy, as name=value; repeat for more."),
+    ] = None,
+    settings_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
+    ] = None,
+    max_cut: Annotated[
+        float | None, typer.Option(help="Largest share of a request cut in one step.")
+    ] = None,
+    min_days: Annotated[
+        float | None, typer.Option(help="Days of history below which nothing is cut.")
+    ] = None,
+    limits: Annotated[
+        Limits | None, typer.Option(help="Whether limits only go up, or follow the policy.")
+    ] = None,
+    max_overrides: Annotated[
+        int | None, typer.Option(help="Most workloads that may get annotations of their own.")
+    ] = None,
+    chart: Annotated[
+        str | None, typer.Option(help="Chart of the file: istiod, gateway, ztunnel or cni.")
+    ] = None,
+    istio_version: Annotated[str | None, typer.Option(help="Istio release of the file.")] = None,
+    gateway: Annotated[
+        str | None, typer.Option(help="Gateway a gateway chart's file is for, as ns/name.")
+    ] = None,
+    workload: Annotated[
+        str | None, typer.Option(help="Workload a manifest is for, as ns/name, where unclear.")
+    ] = None,
+    in_place: Annotated[bool, typer.Option(help="Write into the given files themselves.")] = False,
+    verify_chart: Annotated[
+        Path | None, typer.Option(help="Chart folder: render before and after, and compare.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also list workloads the mesh default covers.")
+    ] = False,
+    fail_if_change: Annotated[
+        bool, typer.Option(help="Exit with code 10 when anything should change.")
+    ] = False,
+) -> None:
+    """Say what each proxy, istiod and gateway should request, and patch values files.
+
+    **Examples**
+
+    `rightsize recommend` – the table alone, from the newest snapshot or the demo mesh
+
+    `rightsize recommend -f values.yaml` – also writes rightsize-out/values.yaml and shows the diff
+
+    `rightsize recommend -f base.yaml -f prod.yaml --chart istiod --in-place`
+
+    `rightsize recommend --format markdown > pull-request.md`
+
+    `rightsize recommend --format json --fail-if-change` – for CI: exit code 10 on drift
+    """
+    settings = load_settings(
+        settings_file,
+        flags={
+            "policy": {
+                "profile": profile,
+                "parameters": _parameters(parameter),
+                "max_cut": max_cut,
+                "min_days": min_days,
+                "limits": limits,
+                "max_overrides": max_overrides,
+            }
+        },
+    )
+    source = open_snapshot(snapshot)
+    advice = computed(source, settings)
+    show(advice, output_format, everything=everything)
+    if values:
+        options = PatchOptions(chart, istio_version, gateway, workload, out, in_place, verify_chart)
+        patch_and_show(advice, values, options, diff_on_stdout=output_format is Format.table)
+    changing = sum(row.changes for row in advice.recommendations)
+    if fail_if_change and changing:
+        raise ChangesFoundError(
+            f"{changing} of {len(advice.recommendations)} recommendations differ from what is in "
+            "force",
+            hint="apply the patch, or drop --fail-if-change",
+        )
+
+
+def computed(snapshot: Snapshot, settings: Settings) -> Advice:
+    """Run the engine with a progress bar."""
+    with progress_bar() as bar:
+        task = bar.add_task("Sizing workloads", total=None)
+        return recommend_sizes(
+            snapshot, settings, progress=lambda name: bar.update(task, advance=1, description=name)
+        )
+
+
+def show(advice: Advice, output_format: Format, *, everything: bool = False) -> None:
+    """Print the recommendations on stdout, and for the table what else a reader should know."""
+    if output_format is Format.json:
+        json.dump(advice_to_dict(advice), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    elif output_format is Format.yaml:
+        YAML(typ="safe", pure=True).dump(advice_to_dict(advice), sys.stdout)
+    elif output_format is Format.csv:
+        advice_to_frame(advice).to_csv(sys.stdout, index=False)
+    elif output_format is Format.markdown:
+        sys.stdout.write(advice_markdown(advice, everything=everything))
+    else:
+        output_console().print(advice_table(advice, everything=everything))
+        for line in summary_lines(advice):
+            error_console().print(line, markup=False)
+
+
+def _parameters(given: list[str] | None) -> dict[str, float | bool] | None:
+    if not given:
+        return None
+    found: dict[str, float | bool] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: expected name=value", hint="--set cpu_margin=0.3")
+        try:
+            found[name] = value == "true" if value in ("true", "false") else float(value)
+        except ValueError as error:
+            raise UsageError(f"--set {text}: {value!r} is neither a number nor a flag") from error
+    return found

@@ -1,0 +1,30 @@
+"""Which snapshot a command works on: the one named, else the newest, else the demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rightsize.cli.console import error_console
+from rightsize.demo import demo_snapshot
+from rightsize.snapshot import Snapshot
+from rightsize.snapshot.store import newest_snapshot
+
+SNAPSHOTS = Path("snapshots")
+
+
+def open_snapshot(path: Path | None) -> Snapshot:
+    """Open `path`, else the newest snapshot below `./snapshots/`, else the demo; say which."""
+    console = error_console()
+    if path is not None:
+        return Snapshot(path)
+    newest = newest_snapshot(SNAPSHOTS)
+    if newest is not None:
+        console.print(f"Using the newest snapshot, {newest}")
+        return Snapshot(newest)
+    console.print(
+        "No snapshot given and none under ./snapshots/: using the [bold]simulated demo mesh[/]. "
+        "Collect your own with: rightsize collect --prometheus-url URL"
+    )
+    with console.status("Making the demo mesh (first use only)"):
+        folder = demo_snapshot()
+    return Snapshot(folder)
