@@ -9,8 +9,8 @@ import pandas as pd
 
 from rightsize.collectors.aws.calls import COST
 from rightsize.collectors.aws.session import AwsSession
+from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import AwsError, NoDataError
-from rightsize.snapshot import frame
 
 _SERVICES = (
     "Amazon Elastic Compute Cloud - Compute",
@@ -70,7 +70,7 @@ def fetch_bill(
             hint="a tag must be activated as a cost-allocation tag; costs appear a day later",
         )
     scope = "account" if cluster is None else f"{CLUSTER_COST_TAG}={cluster}"
-    return frame("bill", pd.DataFrame(rows).assign(scope=scope))
+    return table_of("bill", pd.DataFrame(rows).assign(scope=scope))
 
 
 def category(service: str, usage_type: str) -> str:

@@ -90,32 +90,28 @@ class Month:
         return cls((end - timedelta(days=1)).replace(day=1), end)
 
 
-def collect_aws(
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to ask AWS for, besides prices and commitments."""
+
+    cluster: str | None = None
+    """EKS cluster whose machines, scaling events and support are asked for."""
+    spot_days: float = 0
+    """Days of Spot history whose range is given; 0 asks for current prices alone."""
+    bill: Month | None = None
+    """Month whose bill and coverage are asked of Cost Explorer, which charges each request."""
+    bill_by_tag: bool = False
+    """Take from the bill only what carries the cluster's cost-allocation tag."""
+
+
+def ask_aws(
     session: AwsSession,
-    cluster: str | None = None,
+    wanted: Wanted,
     *,
     settings: PriceSettings | None = None,
     cache: Cache | None = None,
-    spot_days: float = 0,
-    bill: Month | None = None,
-    bill_by_tag: bool = False,
 ) -> AwsFacts:
     """Ask every source; what fails is told as missing, with what it costs the answer.
-
-    Parameters
-    ----------
-    session : AwsSession
-    cluster : str, optional
-        EKS cluster whose machines, scaling events and support are asked for; without it not asked.
-    settings : PriceSettings, optional
-        Commitment, exchange rate, cache age.
-    cache : Cache, optional
-    spot_days : float
-        Days of Spot history whose range is given; 0 asks for current prices alone.
-    bill : Month, optional
-        Month whose bill and coverage are asked of Cost Explorer, which charges for each request.
-    bill_by_tag : bool
-        Take from the bill only what carries the cluster's cost-allocation tag.
 
     Raises
     ------
@@ -128,12 +124,12 @@ def collect_aws(
     """
     collector = _Collector(session, settings or PriceSettings(), cache or Cache())
     collector.account = session.account()
-    collector.ask_prices(spot_days)
-    collector.ask_commitments(bill)
-    if cluster is not None:
-        collector.ask_cluster(cluster)
-    if bill is not None:
-        collector.ask_bill(bill, cluster if bill_by_tag else None)
+    collector.ask_prices(wanted.spot_days)
+    collector.ask_commitments(wanted.bill)
+    if wanted.cluster is not None:
+        collector.ask_cluster(wanted.cluster)
+    if wanted.bill is not None:
+        collector.ask_bill(wanted.bill, wanted.cluster if wanted.bill_by_tag else None)
     return collector.facts()
 
 

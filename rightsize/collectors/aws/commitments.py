@@ -9,8 +9,8 @@ import pandas as pd
 
 from rightsize.collectors.aws.calls import COVERAGE, PLANS, RESERVED
 from rightsize.collectors.aws.session import AwsSession
+from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import AwsError
-from rightsize.snapshot import frame
 
 _PLAN_KINDS = {"Compute": "compute-savings-plan", "EC2Instance": "instance-savings-plan"}
 _COMPUTE = "Amazon Elastic Compute Cloud - Compute"
@@ -34,7 +34,7 @@ def fetch_savings_plans(session: AwsSession) -> pd.DataFrame:
         if item.get("savingsPlanType") in _PLAN_KINDS
         and (item.get("savingsPlanType") == "Compute" or item.get("region") == session.region)
     ]
-    return frame("commitments", pd.DataFrame(rows) if rows else None)
+    return table_of("commitments", rows)
 
 
 def fetch_reserved_instances(session: AwsSession) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def fetch_reserved_instances(session: AwsSession) -> pd.DataFrame:
         for item in page.get("ReservedInstances", [])
         if "Linux/UNIX" in item.get("ProductDescription", "")
     ]
-    return frame("commitments", pd.DataFrame(rows) if rows else None)
+    return table_of("commitments", rows)
 
 
 def fetch_coverage(session: AwsSession, start: date, end: date) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def fetch_coverage(session: AwsSession, start: date, end: date) -> pd.DataFrame:
         "covered_share": covered / total,
         "source": f"Cost Explorer, {start} to {end}",
     }
-    return frame("commitments", pd.DataFrame([row]))
+    return table_of("commitments", [row])
 
 
 def commitment_of_settings(usd_per_hour: float, discount: float | None) -> pd.DataFrame:
@@ -104,12 +104,12 @@ def commitment_of_settings(usd_per_hour: float, discount: float | None) -> pd.Da
         "discount": discount,
         "source": "settings",
     }
-    return frame("commitments", pd.DataFrame([row]))
+    return table_of("commitments", [row])
 
 
 def commitment_mark(kind: str, source: str) -> pd.DataFrame:
     """Return a row that says `none` (asked, nothing held) or `unknown` (could not be asked)."""
-    return frame(
+    return table_of(
         "commitments", pd.DataFrame([{"commitment": kind, "kind": kind, "source": source}])
     )
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from rightsize.collectors.aws.calls import INSTANCE_TYPES
 from rightsize.collectors.aws.session import AwsSession
+from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import AwsError
 from rightsize.quantity import MEBIBYTE
-from rightsize.snapshot import frame
 
 _PAGE = 100
 _ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
@@ -28,7 +28,7 @@ def fetch_instance_types(session: AwsSession) -> pd.DataFrame:
     rows = [_row(item) for page in pages for item in page.get("InstanceTypes", [])]
     if not rows:
         raise AwsError(f"{INSTANCE_TYPES.action} in {session.region} lists no instance type")
-    return frame("instance_types", pd.DataFrame(rows).drop_duplicates("instance_type"))
+    return table_of("instance_types", pd.DataFrame(rows).drop_duplicates("instance_type"))
 
 
 def _row(item: dict[str, Any]) -> dict[str, object]:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from rightsize.collectors.aws.calls import CLUSTER, INSTANCES, VERSIONS, VOLUMES
 from rightsize.collectors.aws.session import AwsSession
+from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import AwsError, NoDataError
-from rightsize.snapshot import frame
 
 _PAGE = 1000
 _IDS_AT_ONCE = 200
@@ -54,7 +54,7 @@ def fetch_instances(session: AwsSession, cluster: str) -> pd.DataFrame:
             f"no running EC2 instance in {session.region} has the tag {cluster_tag(cluster)}",
             hint="check --cluster, --region and the account; Fargate pods have no instance",
         )
-    return frame("instances", pd.DataFrame(rows))
+    return table_of("instances", rows)
 
 
 def with_root_volumes(session: AwsSession, instances: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def with_root_volumes(session: AwsSession, instances: pd.DataFrame) -> pd.DataFr
     )
     first = volumes.sort_values("attached", kind="stable").drop_duplicates("instance_id")
     bare = instances.drop(columns=["root_gib", "root_type"])
-    return frame("instances", bare.merge(first.drop(columns="attached"), how="left"))
+    return table_of("instances", bare.merge(first.drop(columns="attached"), how="left"))
 
 
 def fetch_support(session: AwsSession, cluster: str) -> str:

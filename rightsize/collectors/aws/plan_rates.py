@@ -10,8 +10,8 @@ import pandas as pd
 
 from rightsize.collectors.aws.calls import PLAN_RATES
 from rightsize.collectors.aws.session import AwsSession
+from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import AmbiguousPriceError, AwsError
-from rightsize.snapshot import frame
 
 _PAGE = 1000
 _YEAR_SECONDS = 365 * 86400
@@ -60,7 +60,7 @@ def fetch_plan_rates(session: AwsSession, *, plan: str = "Compute") -> pd.DataFr
     if not rates:
         raise AwsError(f"{PLAN_RATES.action} gives no one-year rate for {session.region}")
     table = pd.DataFrame({"instance_type": list(rates), "usd_per_hour": map(float, rates.values())})
-    return frame(
+    return table_of(
         "prices",
         table.assign(
             region=session.region,

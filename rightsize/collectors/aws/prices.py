@@ -18,8 +18,8 @@ import pandas as pd
 
 from rightsize.collectors.aws.calls import PRODUCTS
 from rightsize.collectors.aws.session import AwsSession
+from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import AmbiguousPriceError, AwsError
-from rightsize.snapshot import frame
 
 _PAGE = 100
 _WANTED = {
@@ -86,7 +86,7 @@ def fetch_on_demand_prices(
         }
         for offer in offers.values()
     ]
-    return frame("prices", pd.DataFrame(rows))
+    return table_of("prices", rows)
 
 
 def read_offer(text: str, region: str) -> Offer | None:

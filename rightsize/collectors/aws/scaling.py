@@ -9,8 +9,8 @@ import pandas as pd
 from rightsize.collectors.aws.calls import ACTIVITIES, GROUPS
 from rightsize.collectors.aws.instances import cluster_tag
 from rightsize.collectors.aws.session import AwsSession
+from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import NoDataError
-from rightsize.snapshot import frame
 
 _PAGE = 100
 
@@ -44,7 +44,7 @@ def fetch_scaling_events(session: AwsSession, cluster: str) -> pd.DataFrame:
         for page in session.pages(ACTIVITIES, {"AutoScalingGroupName": group, "MaxRecords": _PAGE})
         for item in page.get("Activities", [])
     ]
-    return frame("scaling_events", pd.DataFrame(rows) if rows else None)
+    return table_of("scaling_events", rows)
 
 
 def _row(item: dict[str, Any]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
 
@@ -67,7 +68,7 @@ class AwsSession:
         except BotoCoreError as error:
             raise translated(error, "the AWS configuration") from error
         self.region = _region(self._boto, region)
-        self.partition = _partition(self._boto, self.region)
+        self.partition = partition_of(self.region)
         self.profile = profile
         if role_arn is not None:
             self._boto = self._assumed(role_arn)
@@ -185,9 +186,16 @@ def _region(boto: Any, region: str | None) -> str:
     return str(chosen)
 
 
-def _partition(boto: Any, region: str) -> str:
+def partition_of(region: str) -> str:
+    """Return the partition of a region: `aws`, `aws-cn`, `aws-us-gov`, …
+
+    Raises
+    ------
+    AwsRegionError
+        If AWS has no region of such a name.
+    """
     try:
-        return str(boto.get_partition_for_region(region))
+        return str(botocore.session.get_session().get_partition_for_region(region))
     except (UnknownRegionError, ValueError) as error:
         raise AwsRegionError(
             f"AWS has no region {region!r}",

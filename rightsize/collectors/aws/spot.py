@@ -9,8 +9,8 @@ import pandas as pd
 
 from rightsize.collectors.aws.calls import SPOT_HISTORY
 from rightsize.collectors.aws.session import AwsSession
+from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import AwsError
-from rightsize.snapshot import frame
 
 _PAGE = 1000
 _PRODUCTS = ("Linux/UNIX", "Linux/UNIX (Amazon VPC)")
@@ -80,7 +80,7 @@ def spot_table(history: pd.DataFrame, region: str, now: datetime) -> pd.DataFram
         raise AwsError(f"{SPOT_HISTORY.action} gives no credible Spot price{refused}")
     groups = good.sort_values("set_at", kind="stable").groupby(["instance_type", "zone"])
     table = groups["usd_per_hour"].agg(usd_per_hour="last", lowest="min", highest="max")
-    return frame(
+    return table_of(
         "prices",
         table.reset_index().assign(
             region=region,
