@@ -1,0 +1,154 @@
+"""Writes the pages of `docs/` that come from the code: `python docs/generate.py`.
+
+A test runs it and fails when a page differs from what is committed.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic_core import PydanticUndefined
+
+import rightsize.collectors.errors  # noqa: F401  (its error classes are listed)
+from rightsize.cli import COMMANDS, app
+from rightsize.config import Settings
+from rightsize.errors import RightsizeError
+from rightsize.snapshot import SCHEMA_VERSION, TABLES
+
+DOCS = Path(__file__).parent
+
+
+def pages() -> dict[str, str]:
+    """Every generated page by file name."""
+    return {
+        "snapshot.md": snapshot_page(),
+        "exit-codes.md": exit_codes_page(),
+        "settings.md": settings_page(),
+        "cli.md": cli_page(),
+    }
+
+
+def snapshot_page() -> str:
+    lines = [
+        "# The snapshot",
+        "",
+        f"Schema version {SCHEMA_VERSION}. A snapshot is a folder: one Parquet file for each",
+        "table and UTC day, and `manifest.json`, which says where it comes from, which days are",
+        "whole and what the source did not have. A day counts once the manifest names it.",
+        "",
+        "```python",
+        "import pandas as pd",
+        'usage = pd.read_parquet("snapshots/prod/usage")',
+        "```",
+        "",
+        "A window belongs to the day in which it ends; midnight belongs to the day before it. Null",
+        "means unknown or not set, never zero.",
+    ]
+    for table in TABLES.values():
+        lines += ["", f"## `{table.name}`", "", f"{table.text} Grain: {table.grain}. "]
+        lines[-1] += f"A row is named by {', '.join(f'`{k}`' for k in table.key)}."
+        lines += ["", "| column | type | unit | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"| `{c.name}` | {_type(str(c.type))} | {c.unit} | {c.text} |" for c in table.columns
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _type(text: str) -> str:
+    return "text" if "dictionary" in text or text == "string" else text
+
+
+def exit_codes_page() -> str:
+    rows = {
+        0: ("", "success"),
+        1: ("", "a bug in rightsize, shown with its traceback"),
+        130: ("", "interrupted with Ctrl-C"),
+    }
+    for error in _subclasses(RightsizeError):
+        if "exit_code" in vars(error) and error.exit_code != 1:
+            text = " ".join((error.__doc__ or "").strip().split("\n\n")[0].split())
+            rows[error.exit_code] = (f"`{error.__name__}`", text)
+    lines = [
+        "# Exit codes",
+        "",
+        "Stable across releases. Every code but 1 comes with one message on stderr that says what",
+        "was wrong, where, and what to do next.",
+        "",
+        "| code | error | meaning |",
+        "|---|---|---|",
+        *(f"| {code} | {name} | {text} |" for code, (name, text) in sorted(rows.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _subclasses(kind: type[RightsizeError]) -> Iterator[type[RightsizeError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)
+
+
+def settings_page() -> str:
+    lines = [
+        "# Settings",
+        "",
+        "From `rightsize.toml` in the current folder (or `--config FILE`), then the environment",
+        "(`RIGHTSIZE_<SECTION>_<NAME>`), then flags; the later one wins.",
+    ]
+    for section, field in Settings.model_fields.items():
+        model: Any = field.annotation
+        lines += ["", f"## `[{section}]`", "", (model.__doc__ or "").strip().split("\n")[0]]
+        lines += ["", "| name | default | meaning |", "|---|---|---|"]
+        for name, item in model.model_fields.items():
+            default = item.default
+            if default is PydanticUndefined:
+                default = item.default_factory() if item.default_factory else "required"
+            shown = "not set" if default in (None, "") else f"`{default}`"
+            lines.append(f"| `{name}` | {shown} | {item.description or ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def cli_page() -> str:
+    lines = [
+        "# Commands",
+        "",
+        "Every command takes `--help`. Data goes to stdout, messages to stderr.",
+    ]
+    group: Any = typer.main.get_command(app)
+    for name in COMMANDS:
+        command = group.get_command(None, name)
+        lines += ["", f"## `rightsize {name}`", "", _dedented(command.help or "")]
+        lines += ["", "| option | meaning |", "|---|---|"]
+        for parameter in command.params:
+            if parameter.name == "help":
+                continue
+            flags = ", ".join(f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts))
+            if parameter.param_type_name == "argument":
+                flags = f"`{parameter.name.upper()}`"
+            text = (getattr(parameter, "help", "") or "").replace("|", "\\|")
+            lines.append(f"| {flags} | {' '.join(text.split())} |")
+    return "\n".join(lines) + "\n"
+
+
+def _dedented(text: str) -> str:
+    return re.sub(r"[ \t]+\n", "\n", re.sub(r"\n[ \t]+", "\n", text.strip()))
+
+
+def main() -> None:
+    changed = [name for name, text in pages().items() if _write(DOCS / name, text)]
+    sys.stderr.write(f"rewritten: {', '.join(changed) or 'nothing'}\n")
+
+
+def _write(path: Path, text: str) -> bool:
+    if path.exists() and path.read_text() == text:
+        return False
+    path.write_text(text)
+    return True
+
+
+if __name__ == "__main__":
+    main()

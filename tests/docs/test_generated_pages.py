@@ -1,0 +1,22 @@
+"""The pages that come from the code say what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def generated() -> dict[str, str]:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.pages()
+
+
+@pytest.mark.parametrize("name", ["snapshot.md", "exit-codes.md", "settings.md", "cli.md"])
+def test_the_page_is_what_the_code_generates(name):
+    assert (ROOT / "docs" / name).read_text() == generated()[name], "run: python docs/generate.py"

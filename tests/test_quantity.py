@@ -1,0 +1,67 @@
+"""Kubernetes quantities read and written as Kubernetes does."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rightsize.quantity import (
+    MEBIBYTE,
+    format_cpu,
+    format_memory,
+    parse_quantity,
+    round_up_cpu,
+    round_up_memory,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("100m", 0.1),
+        ("2", 2.0),
+        (2, 2.0),
+        ("0.5", 0.5),
+        (".5", 0.5),
+        ("128Mi", 128 * 2**20),
+        ("1.5Gi", 1.5 * 2**30),
+        ("128M", 128e6),
+        ("1e3", 1000.0),
+        ("1E", 1e18),
+        ("12E2", 1200.0),
+        ("100n", 1e-7),
+    ],
+)
+def test_a_quantity_is_read(text, value):
+    assert parse_quantity(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["1.5Gi ", " 1", "abc", "", "1.5 Gi", "1gi", "--1", "1mm", True])
+def test_what_the_api_server_refuses_is_refused(text):
+    with pytest.raises(ValueError, match="quantity"):
+        parse_quantity(text)
+
+
+@given(st.integers(1, 10**6))
+def test_cpu_survives_writing_and_reading(milli):
+    assert parse_quantity(format_cpu(milli / 1000)) == pytest.approx(milli / 1000)
+
+
+@given(st.integers(1, 10**6))
+def test_memory_survives_writing_and_reading(mebibytes):
+    assert parse_quantity(format_memory(mebibytes * MEBIBYTE)) == mebibytes * MEBIBYTE
+
+
+@given(st.floats(0.001, 64))
+def test_rounding_cpu_never_lowers_it_and_adds_at_most_a_step(cores):
+    rounded = round_up_cpu(cores)
+    assert cores - 1e-9 <= rounded <= max(cores * 1.26, cores + 0.0011)
+    assert round_up_cpu(rounded) == pytest.approx(rounded)
+
+
+@given(st.floats(4 * MEBIBYTE, 2**36))
+def test_rounding_memory_never_lowers_it_and_adds_at_most_a_quarter(size):
+    rounded = round_up_memory(size)
+    assert size - 1 <= rounded <= size * 1.26 + 4 * MEBIBYTE
+    assert rounded % (4 * MEBIBYTE) == 0
