@@ -1,4 +1,4 @@
-"""A mesh of a few workloads in one line, so that a test reads as: this usage, this policy, this answer."""
+"""A mesh of a few workloads in one line: this usage, this policy, this answer."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from rightsize.snapshot import Snapshot
 WINDOWS_PER_DAY = 288
 _BATCH_ROWS = 8_000_000
 _KEY = ["component", "namespace", "workload", "container"]
+_Key = tuple[Component, str, str, str]
 _SIZES = ["cpu_request", "cpu_limit", "memory_request", "memory_limit"]
 _ANNOTATIONS = "sidecar.istio.io/proxy"
 
@@ -97,7 +99,7 @@ def mesh_inventory(snapshot: Snapshot, days: list[date]) -> pd.DataFrame:
 def _plain_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Dictionary columns as plain strings: merging categories of different days is slower."""
     text = [c for c in frame.columns if isinstance(frame[c].dtype, pd.CategoricalDtype)]
-    return frame.astype({column: object for column in text})
+    return frame.astype(dict.fromkeys(text, object))
 
 
 def _batches(inventory: pd.DataFrame) -> Iterator[list[str]]:
@@ -149,11 +151,11 @@ def _split(
     edges = np.searchsorted(usage["group"].to_numpy(), np.arange(groups.ngroups + 1))
     for number, (key, rows) in enumerate(groups):
         part = table.iloc[edges[number] : edges[number + 1]].reset_index(drop=True)
-        yield _history(tuple(key), rows, part, days)
+        yield _history(cast(_Key, key), rows, part, days)
 
 
 def _history(
-    key: tuple[Component, str, str, str], rows: pd.DataFrame, usage: pd.DataFrame, days: list[date]
+    key: _Key, rows: pd.DataFrame, usage: pd.DataFrame, days: list[date]
 ) -> ContainerHistory:
     component, namespace, workload, container = key
     newest = rows.iloc[-1]
@@ -172,13 +174,13 @@ def _history(
         in_force=Sizes(*(_known(newest[name]) for name in _SIZES)),
         restarts=int(rows["restarts"].fillna(0).sum()),
         out_of_memory=tuple(
-            OutOfMemory(row.day.date(), int(row.oom_kills), _known(row.memory_limit))
-            for row in killed.itertuples()
+            OutOfMemory(row["day"].date(), int(row["oom_kills"]), _known(row["memory_limit"]))
+            for row in killed.to_dict("records")
         ),
         labels=newest["labels"] if isinstance(newest["labels"], str) else None,
         usage=usage,
     )
 
 
-def _known(value: object) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)  # type: ignore[arg-type, call-overload]
+def _known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)

@@ -48,7 +48,7 @@ def new_axes(width: float = 8.0, height: float = 4.5) -> Axes:
 
 def note_source(axes: Axes, text: str) -> None:
     """Write window and source of the figures under the chart."""
-    axes.figure.supxlabel(text, fontsize=7, color="#555555", x=0.01, ha="left")
+    axes.get_figure(root=True).supxlabel(text, fontsize=7, color="#555555", x=0.01, ha="left")
 
 
 def save(axes: Axes, path: Path) -> Path:
@@ -63,7 +63,7 @@ def save(axes: Axes, path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with mpl.rc_context(_RC):
-            axes.figure.savefig(path, dpi=144, metadata=metadata)
+            axes.get_figure(root=True).savefig(path, dpi=144, metadata=metadata)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
     return path
