@@ -18,7 +18,10 @@ import rightsize
 from rightsize.cli.console import error_console
 from rightsize.errors import RightsizeError
 
-COMMANDS: tuple[str, ...] = ("prices", "demo",)
+COMMANDS: tuple[str, ...] = (
+    "prices",
+    "demo",
+)
 """In the order of the work: collect, analyse, report."""
 
 

@@ -51,15 +51,15 @@ def rows_by_type(
         "instance_type"
     )
     table = pd.DataFrame(index=pd.Index(names, name="instance_type"))
-    table["vcpu"] = known["vcpu"]
-    table["memory_gib"] = known["memory"] / GIBIBYTE
-    table["arch"] = known["arch"].astype(object)
-    table["on_demand"] = listed["usd_per_hour"]
-    table["savings_plan"] = plans["usd_per_hour"]
-    table["spot_lowest_zone"] = spot.min()
-    table["spot_highest_zone"] = spot.max()
-    table["source"] = listed["source"].astype(object)
-    table["as_of"] = listed["as_of"]
+    table["vcpu"] = known["vcpu"].reindex(names)
+    table["memory_gib"] = known["memory"].reindex(names) / GIBIBYTE
+    table["arch"] = known["arch"].astype(object).reindex(names)
+    table["on_demand"] = listed["usd_per_hour"].reindex(names)
+    table["savings_plan"] = plans["usd_per_hour"].reindex(names)
+    table["spot_lowest_zone"] = spot.min().reindex(names)
+    table["spot_highest_zone"] = spot.max().reindex(names)
+    table["source"] = listed["source"].astype(object).reindex(names)
+    table["as_of"] = listed["as_of"].reindex(names)
     return table.reset_index()[list(COLUMNS)]
 
 

@@ -77,7 +77,7 @@ def collect_aws(
 def with_catalogue(facts: AwsFacts) -> AwsFacts:
     """Return `facts` with the catalogue's shapes and on-demand prices where AWS gave none."""
     tables = dict(facts.tables)
-    asked = list(facts.asked)
+    asked, missing = list(facts.asked), list(facts.missing)
     prices = tables.get("prices", table_of("prices", []))
     if not (prices["purchase_option"] == "on-demand").any():
         bundled = _bundled_prices(facts.region)
@@ -85,12 +85,19 @@ def with_catalogue(facts: AwsFacts) -> AwsFacts:
         if len(bundled):
             oldest = bundled["as_of"].min().to_pydatetime()
             asked.append(Asked("on-demand prices, bundled", len(bundled), oldest, True))
+        else:
+            missing.append(
+                Missing(
+                    f"bundled on-demand prices of {facts.region}",
+                    "nodes there have no price, and neither have plans",
+                )
+            )
     if "instance_types" not in tables:
         tables["instance_types"] = _bundled_shapes()
         dated = datetime.fromisoformat(SHAPES_AS_OF).replace(tzinfo=UTC)
         rows = len(tables["instance_types"])
         asked.append(Asked("instance types, bundled", rows, dated, True))
-    return replace(facts, tables=tables, asked=tuple(asked))
+    return replace(facts, tables=tables, asked=tuple(asked), missing=tuple(missing))
 
 
 def _nothing(region: str, error: AwsError, settings: PriceSettings) -> AwsFacts:
