@@ -1,0 +1,83 @@
+"""`rightsize prices` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rightsize.cli.prices import app
+from rightsize.errors import AwsCredentialsError, UsageError
+from tests.servers.aws import Gate
+
+
+@pytest.fixture
+def run(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def prices(*arguments: str):
+        result = CliRunner().invoke(app, ["--region", "us-east-1", *arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return prices
+
+
+def test_json_has_a_version_prices_their_source_and_age(run) -> None:
+    result = run("--cluster", "shop", "--format", "json")
+    body = json.loads(result.stdout)
+    assert body["schema_version"] == 1
+    [row] = body["prices"]  # the cluster's only type
+    assert (row["instance_type"], row["on_demand"], row["savings_plan"]) == (
+        "m5.large",
+        0.096,
+        0.07,
+    )
+    assert (row["spot_lowest_zone"], row["spot_highest_zone"]) == (0.0401, 0.0423)
+    assert len(body["instances"]) == 3
+    assert {one["source"] for one in body["asked"]} >= {"on-demand prices", "Spot prices"}
+    assert all(one["age_hours"] >= 0 for one in body["asked"])
+
+
+def test_the_table_shows_unknown_where_there_is_no_price(run) -> None:
+    result = run("--instance-type", "c6g.xlarge")
+    line = next(line for line in result.stdout.splitlines() if "c6g.xlarge" in line)
+    assert line.count("unknown") == 3
+    assert "0.0000" not in line
+
+
+def test_missing_sources_are_told_on_stderr_with_what_they_cost(gate: Gate, run) -> None:
+    gate.fail("ec2:DescribeSpotPriceHistory", "UnauthorizedOperation", status=403)
+    result = run("--format", "csv")
+    assert "Missing: Spot prices" in result.stderr
+    assert "Missing" not in result.stdout
+    assert result.stdout.startswith("instance_type,vcpu,memory_gib,arch,on_demand")
+
+
+def test_every_table_can_be_written_to_a_folder(run, tmp_path: Path) -> None:
+    run("--cluster", "shop", "--bill", "2026-10", "--out", str(tmp_path / "tables"))
+    names = {file.stem for file in (tmp_path / "tables").iterdir()}
+    assert names >= {"prices", "instance_types", "instances", "commitments", "bill"}
+
+
+def test_the_policy_is_printed_for_the_cluster_without_asking_aws(gate: Gate, run) -> None:
+    policy = json.loads(run("--iam-policy", "--cluster", "shop").stdout)
+    assert "cluster/shop" in json.dumps(policy)
+    assert gate.requests == []
+
+
+def test_live_fails_without_credentials(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(AwsCredentialsError):
+        run("--live")
+
+
+@pytest.mark.parametrize("arguments", [["--bill", "October"], ["--bill-by-tag"]])
+def test_options_that_make_no_sense_are_usage_errors(run, arguments: list[str]) -> None:
+    with pytest.raises(UsageError):
+        run(*arguments)
