@@ -1,0 +1,241 @@
+"""Near-ideal packings: buy the fluid fleet, pack it tight, and mend what is left outside.
+
+The fluid program says how many nodes of each offer would do if pods were liquid. Real pods need
+a little more, so fleets with growing slack are tried from the cheapest up. Each is packed at
+once (largest pods first, each to the node whose free room it resembles most) and then mended by
+moves that always keep every rule:
+
+- a pod outside takes the place of one worth less, which goes outside in its stead;
+- a pod outside enters node `i` while two pods of `i` and another node change places.
+
+What still finds no place gets further nodes. The first fleets that come near the bound win.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rightsize.analysis.nodes.bound import fluid_fleet
+from rightsize.analysis.nodes.greedy import dot_product, raise_floors, resource_values
+from rightsize.analysis.nodes.load import Load
+from rightsize.analysis.nodes.problem import Floats, Ints, Packing, Problem
+
+_SLACKS = (0.0, 0.001, 0.002, 0.004, 0.006, 0.009, 0.013, 0.02, 0.03, 0.05, 0.08)
+_PODS_COMPARED = 2_500
+"""Partners looked at for one exchange; more cost time and find little."""
+_NODES_TRIED = 30
+
+
+@dataclass
+class Clock:
+    """Seconds left, so that a search ends in time with what it has."""
+
+    seconds: float
+
+    def __post_init__(self) -> None:
+        self._end = time.monotonic() + self.seconds
+
+    @property
+    def left(self) -> float:
+        return self._end - time.monotonic()
+
+    @property
+    def out(self) -> bool:
+        return self.left <= 0
+
+    def part(self, share: float, most: float = float("inf")) -> Clock:
+        """A clock for a share of what is left."""
+        return Clock(max(min(self.left * share, most), 0.0))
+
+
+def improve(problem: Problem, best: Packing, bound: float, clock: Clock, seed: int = 0) -> Packing:
+    """A packing that costs no more than `best`, nearer to `bound` if the time allows."""
+    if problem.pods == 0:
+        return best
+    worth, _ = resource_values(problem)
+    random = np.random.default_rng(seed)
+    cost = best.cost(problem)
+    for slack in _SLACKS:
+        if clock.out or cost <= bound * (1 + 1e-9):
+            break
+        fleet, _ = fluid_fleet(problem, slack, time_limit=min(2.0, clock.left))
+        if fleet is None:
+            continue
+        if float(problem.price @ fleet) >= cost - 1e-9:
+            break
+        offers = np.repeat(np.arange(len(fleet)), fleet)
+        load = pack_tight(problem, offers)
+        mend(load, worth, clock.part(0.4, most=6.0), random)
+        tried = with_more_nodes(problem, load.packing())
+        if tried is not None and tried.cost(problem) < cost - 1e-9:
+            best, cost = tried, tried.cost(problem)
+    return best
+
+
+def pack_tight(problem: Problem, offers: Ints) -> Load:
+    """Place pods on a given fleet, largest first, each where the free room is most like it."""
+    load = Load(problem, offers)
+    scale = problem.scale
+    size = load.size / scale
+    order = np.argsort(-size.max(axis=1), kind="stable")
+    for pod in order:
+        room = load.room(int(pod))
+        if not room.any():
+            continue
+        free = load.rest[room] / scale
+        # Cosine between request and room; the length of the request does not matter.
+        alike = (free @ size[pod]) / np.sqrt((free * free).sum(axis=1)).clip(1e-300)
+        load.put(int(pod), int(np.flatnonzero(room)[alike.argmax()]))
+    return load
+
+
+def mend(load: Load, worth: Floats, clock: Clock, random: np.random.Generator) -> None:
+    """Bring pods from outside in, until none is left or the time is out."""
+    value = load.size @ worth
+    lowest, keep = float("inf"), load.where.copy()
+    idle = 0
+    while not clock.out and idle < 8:
+        _replace_smaller(load, value, clock)
+        moved = False
+        outside = load.outside
+        for pod in outside[np.argsort(-value[outside], kind="stable")]:
+            if clock.out:
+                break
+            moved |= _exchange(load, int(pod), value, worth, random)
+        left = float(value[load.outside].sum())
+        if left < lowest - 1e-12:
+            lowest, keep, idle = left, load.where.copy(), 0
+        else:
+            idle += 1
+        if not len(load.outside):
+            return
+        if not moved:
+            _loosen(load, random)
+    if float(value[load.outside].sum()) > lowest:
+        _restore(load, keep)
+
+
+def _replace_smaller(load: Load, value: Floats, clock: Clock) -> None:
+    """Let pods from outside push out cheaper ones, until none can; each push lowers the rest."""
+    queue = list(load.outside[np.argsort(-value[load.outside], kind="stable")])
+    while queue and not clock.out:
+        pod = int(queue.pop(0))
+        room = load.room(pod)
+        if room.any():
+            nodes = np.flatnonzero(room)
+            load.put(pod, int(nodes[load.rest[nodes].min(axis=1).argmin()]))
+            continue
+        placed = np.flatnonzero((load.where >= 0) & (value < value[pod] - 1e-15))
+        home = load.where[placed]
+        fits = ((load.rest[home] + load.size[placed]) >= load.size[pod]).all(axis=1)
+        fits &= load.allowed(pod)[home]
+        if not fits.any():
+            continue
+        out = int(placed[fits][value[placed[fits]].argmin()])
+        node = int(load.where[out])
+        load.take(out)
+        load.put(pod, node)
+        queue.append(out)
+
+
+def _exchange(
+    load: Load, pod: int, value: Floats, worth: Floats, random: np.random.Generator
+) -> bool:
+    """Bring `pod` into a node by letting a pod of it and one of another node change places."""
+    free = load.rest @ worth
+    allowed = load.allowed(pod)
+    nodes = np.flatnonzero(allowed)
+    nodes = nodes[np.argsort(-free[nodes], kind="stable")][:_NODES_TRIED]
+    placed = np.flatnonzero(load.where >= 0)
+    if len(placed) > _PODS_COMPARED:
+        placed = random.choice(placed, _PODS_COMPARED, replace=False)
+    home = load.where[placed]
+    size = load.size[placed]
+    spare = load.rest[home] + size
+    for node in nodes:
+        inside = np.flatnonzero(load.where == node)
+        most = load.rest[node] + load.size[inside] - load.size[pod]
+        keep = (most >= 0).all(axis=1)
+        inside, most = inside[keep], most[keep]
+        if not len(inside):
+            continue
+        swap = (size[None, :, 0] <= most[:, None, 0]) & (home != node)[None, :]
+        for resource in range(size.shape[1]):
+            swap &= size[None, :, resource] <= most[:, None, resource]
+            swap &= load.size[inside][:, None, resource] <= spare[None, :, resource]
+        if not swap.any():
+            continue
+        for flat in np.argsort(-np.where(swap, value[placed][None, :], -1.0).ravel())[:3]:
+            a, b = np.unravel_index(flat, swap.shape)
+            if swap[a, b] and _try_swap(load, pod, int(inside[a]), int(placed[b])):
+                return True
+    return False
+
+
+def _try_swap(load: Load, pod: int, inner: int, outer: int) -> bool:
+    """Swap `inner` and `outer` and put `pod` where `inner` was, if every rule allows it."""
+    node, other = int(load.where[inner]), int(load.where[outer])
+    load.take(inner)
+    load.take(outer)
+    if load.room(outer)[node]:
+        load.put(outer, node)
+        if load.room(pod)[node]:
+            load.put(pod, node)
+            if load.room(inner)[other]:
+                load.put(inner, other)
+                return True
+            load.take(pod)
+        load.take(outer)
+    load.put(inner, node)
+    load.put(outer, other)
+    return False
+
+
+def _loosen(load: Load, random: np.random.Generator) -> None:
+    """Take a few pods out at random, so that the next round starts from elsewhere."""
+    placed = np.flatnonzero(load.where >= 0)
+    for pod in random.choice(placed, min(6, len(placed)), replace=False):
+        load.take(int(pod))
+
+
+def _restore(load: Load, where: Ints) -> None:
+    for pod in np.flatnonzero((load.where >= 0) & (load.where != where)):
+        load.take(int(pod))
+    for pod in np.flatnonzero((load.where < 0) & (where >= 0)):
+        load.put(int(pod), int(where[pod]))
+
+
+def with_more_nodes(problem: Problem, packing: Packing) -> Packing | None:
+    """The packing with nodes for the pods that are outside; None if some fit nowhere."""
+    used = np.unique(packing.where[packing.where >= 0])
+    offers = packing.offers
+    if len(used) < len(offers):
+        # A node without pods is sold again; floors are raised at the end.
+        number = np.full(len(offers), -1, dtype=np.int64)
+        number[used] = np.arange(len(used))
+        where = np.where(packing.where >= 0, number[packing.where], -1)
+        packing = Packing(offers[used], where)
+    outside = packing.where < 0
+    if outside.any():
+        rest = problem.with_count(
+            np.bincount(problem.classes[outside], minlength=len(problem.count))
+        )
+        if problem.max_types is not None:
+            kinds = np.unique(problem.kind[packing.offers])
+            if len(kinds) >= problem.max_types:
+                keep = np.flatnonzero(np.isin(problem.kind, kinds))
+                more = dot_product(rest.with_offers(keep))
+                more = Packing(keep[more.offers], more.where)
+            else:
+                more = dot_product(replace(rest, max_types=problem.max_types - len(kinds)))
+        else:
+            more = dot_product(rest)
+        if not more.whole:
+            return None
+        where = packing.where.copy()
+        where[outside] = more.where + len(packing.offers)
+        packing = Packing(np.concatenate([packing.offers, more.offers]), where)
+    return Packing(raise_floors(problem, packing.offers), packing.where)

@@ -1,0 +1,96 @@
+"""The cheapest fleet that can be found in the time given, with its proven gap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rightsize.analysis.nodes.bound import lower_bound
+from rightsize.analysis.nodes.exact import solve_exactly
+from rightsize.analysis.nodes.greedy import dot_product, first_fit_decreasing
+from rightsize.analysis.nodes.improve import Clock, improve, with_more_nodes
+from rightsize.analysis.nodes.problem import Packing, Problem
+
+_FFD_OFFERS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A fleet, what it costs, and what no fleet can cost less than (USD per hour)."""
+
+    packing: Packing
+    cost: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """(cost - bound) / bound; 0 for an empty fleet."""
+        return max(self.cost / self.bound - 1.0, 0.0) if self.bound > 0 else 0.0
+
+
+def pack(
+    problem: Problem, *, time_limit: float, relaxed: Problem | None = None, seed: int = 0
+) -> Packed | None:
+    """Cheapest packing found: small cases solved exactly, others by greedy, then improved.
+
+    Parameters
+    ----------
+    problem : Problem
+        Every class must fit some offer.
+    time_limit : float
+        Seconds; on time-out the best packing so far is returned.
+    relaxed : Problem, optional
+        The same pods with fewer rules, from which the bound is taken: where `problem` fixes
+        choices (which zone takes the odd pod) that another plan could make otherwise.
+    seed : int
+        Of the random moves.
+
+    Returns
+    -------
+    Packed or None
+        None if no packing holds all pods (rules that exclude each other).
+    """
+    clock = Clock(time_limit)
+    bound = lower_bound(relaxed or problem, min(3.0, time_limit / 4))
+    if not np.isfinite(bound):
+        return None
+    exact = solve_exactly(problem, clock.left / 2)
+    if exact is not None and exact[0].whole:
+        packing, proven = exact
+        cost = packing.cost(problem)
+        bound = max(bound, proven) if relaxed is None else bound
+        if cost <= bound * (1 + 1e-9):
+            return _packed(problem, packing, bound)
+        candidates = [packing]
+    else:
+        candidates = []
+    tried: list[Packing | None] = [dot_product(problem), *_first_fits(problem)]
+    candidates += [p for p in (with_more_nodes(problem, t) for t in tried if t) if p is not None]
+    candidates = [candidate for candidate in candidates if candidate.whole]
+    if not candidates:
+        return None
+    best = min(candidates, key=lambda packing: packing.cost(problem))
+    return _packed(problem, improve(problem, best, bound, clock, seed), bound)
+
+
+def _first_fits(problem: Problem) -> list[Packing]:
+    """First-fit decreasing on the offers that cost least for the whole demand."""
+    if problem.on_demand_share > 0:
+        return []
+    demand = problem.demand
+    with np.errstate(divide="ignore", invalid="ignore"):
+        nodes = np.nan_to_num((demand / problem.capacity).max(axis=1), posinf=np.inf)
+    homogeneous = np.flatnonzero(problem.fits[problem.count > 0].all(axis=0))
+    order = homogeneous[np.argsort((nodes * problem.price)[homogeneous], kind="stable")]
+    found = []
+    for offer in order[:_FFD_OFFERS]:
+        plan = first_fit_decreasing(problem.with_offers(np.array([offer])))
+        found.append(Packing(np.full(len(plan.offers), offer), plan.where))
+    return found
+
+
+def _packed(problem: Problem, packing: Packing, bound: float) -> Packed:
+    cost = packing.cost(problem)
+    # The bound is proven up to the solver's tolerance.
+    return Packed(packing, cost, min(bound, cost) if bound <= cost * (1 + 1e-6) else bound)
