@@ -62,7 +62,10 @@ class ContainerHistory:
 
 
 def container_histories(
-    snapshot: Snapshot, *, days: list[date] | None = None
+    snapshot: Snapshot,
+    *,
+    days: list[date] | None = None,
+    namespaces: list[str] | None = None,
 ) -> Iterator[ContainerHistory]:
     """Yield the history of every mesh container, grouped by workload, in order of the key.
 
@@ -73,12 +76,16 @@ def container_histories(
     snapshot : Snapshot
     days : list of date, optional
         Only these days; all by default.
+    namespaces : list of str, optional
+        Only these namespaces; all by default.
     """
     chosen = snapshot.days if days is None else days
     inventory = mesh_inventory(snapshot, chosen)
-    for namespaces in _batches(inventory):
-        part = inventory[inventory["namespace"].isin(namespaces)]
-        usage = _usage(snapshot, chosen, namespaces)
+    if namespaces is not None:
+        inventory = inventory[inventory["namespace"].isin(namespaces)]
+    for batch in _batches(inventory):
+        part = inventory[inventory["namespace"].isin(batch)]
+        usage = _usage(snapshot, chosen, batch)
         yield from _split(part, usage, chosen)
 
 

@@ -163,8 +163,8 @@ def _throttled(periods: pd.DataFrame, key: tuple[object, ...]) -> Compared:
 def _share(periods: pd.DataFrame, key: tuple[object, ...]) -> float | None:
     if key not in periods.index:
         return None
-    total, throttled = periods.loc[key, ["periods", "throttled_periods"]]
-    return float(throttled) / float(total) if total else None
+    total = float(periods["periods"].at[key])
+    return float(periods["throttled_periods"].at[key]) / total if total else None
 
 
 def _latency(snapshot: Snapshot, since: date) -> pd.DataFrame:

@@ -46,9 +46,17 @@ def new_axes(width: float = 8.0, height: float = 4.5) -> Axes:
         return figure.add_subplot()
 
 
+def figure_of(axes: Axes) -> Figure:
+    """The figure an Axes is drawn on."""
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("the Axes belongs to no figure any more")
+    return figure
+
+
 def note_source(axes: Axes, text: str) -> None:
     """Write window and source of the figures under the chart."""
-    axes.get_figure(root=True).supxlabel(text, fontsize=7, color="#555555", x=0.01, ha="left")
+    figure_of(axes).supxlabel(text, fontsize=7, color="#555555", x=0.01, ha="left")
 
 
 def save(axes: Axes, path: Path) -> Path:
@@ -63,7 +71,7 @@ def save(axes: Axes, path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with mpl.rc_context(_RC):
-            axes.get_figure(root=True).savefig(path, dpi=144, metadata=metadata)
+            figure_of(axes).savefig(path, dpi=144, metadata=metadata)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
     return path

@@ -1,0 +1,123 @@
+"""`rightsize explain`: why a workload gets what it gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.analysis.alternatives import alternatives
+from rightsize.analysis.history import ContainerHistory, container_histories
+from rightsize.analysis.reasons import formatted
+from rightsize.analysis.recommend import recommend
+from rightsize.cli.console import error_console, output_console
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.config import load_settings
+from rightsize.errors import NoDataError, UsageError
+from rightsize.reporters.charts import save
+from rightsize.reporters.charts.history import usage_history
+from rightsize.results import Advice, Recommendation, Resource
+from rightsize.snapshot import Snapshot
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+@app.command()
+def explain(
+    workload: Annotated[str, typer.Argument(help="The workload, as NAMESPACE/NAME.")],
+    snapshot: Annotated[Path | None, typer.Option(help="Snapshot folder.")] = None,
+    settings_file: Annotated[Path | None, typer.Option("--config", help="Settings file.")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the charts.")] = Path(
+        "rightsize-out"
+    ),
+) -> None:
+    """Show history, evidence, the binding rule and the alternatives turned down.
+
+    **Example**
+
+    `rightsize explain shop/cart --snapshot snapshots/prod`
+    """
+    namespace, slash, name = workload.partition("/")
+    if not slash or not name:
+        raise UsageError(f"{workload!r} is no workload", hint="write it as NAMESPACE/NAME")
+    source = open_snapshot(snapshot)
+    settings = load_settings(settings_file)
+    advice = recommend(source, settings)
+    rows = [r for r in advice.recommendations if (r.namespace, r.workload) == (namespace, name)]
+    if not rows:
+        raise NoDataError(
+            f"the snapshot has no mesh container of {workload}", hint=_near(advice, namespace)
+        )
+    for row in rows:
+        history = _history(source, row)
+        _print(advice, row)
+        for turned_down in alternatives(history, row, settings.policy):
+            output_console().print(f"  not {turned_down.option}: {turned_down.reason}")
+        for resource in ("cpu", "memory"):
+            path = out / f"{namespace}-{name}-{row.container}-{resource}.png"
+            save(usage_history(history.usage, row, resource), path)
+            error_console().print(f"Chart: {path}", markup=False)
+
+
+def _history(source: Snapshot, row: Recommendation) -> ContainerHistory:
+    wanted = (row.namespace, row.workload, row.container)
+    return next(
+        history
+        for history in container_histories(source, namespaces=[str(row.namespace)])
+        if (history.namespace, history.workload, history.container) == wanted
+    )
+
+
+def _near(advice: Advice, namespace: str) -> str:
+    there = sorted(
+        {r.workload for r in advice.recommendations if r.namespace == namespace} - {None}
+    )
+    if there:
+        return f"in {namespace} there are: {', '.join(str(name) for name in there[:12])}"
+    return "its namespaces are: " + ", ".join(
+        sorted({r.namespace for r in advice.recommendations if r.namespace})
+    )
+
+
+def _print(advice: Advice, row: Recommendation) -> None:
+    console = output_console()
+    evidence = row.evidence
+    simulated = " (simulated)" if advice.simulated else ""
+    console.print(f"[bold]{row.key}[/], container {row.container}, {row.component}{simulated}")
+    if evidence is not None:
+        console.print(
+            f"  history: {evidence.start:%Y-%m-%d} to {evidence.end:%Y-%m-%d} UTC, "
+            f"{evidence.days:.1f} days with data, {evidence.pods} pods, {evidence.windows} windows"
+        )
+        share = evidence.throttled_share
+        throttled = "no CPU limit" if share is None else f"{share:.2%} of CFS periods throttled"
+        console.print(
+            f"  events: {throttled}, {evidence.oom_kills} OOM kills, {evidence.restarts} restarts"
+        )
+    resources: tuple[Resource, ...] = ("cpu", "memory")
+    for resource in resources:
+        size = row.cpu if resource == "cpu" else row.memory
+        usage = size.usage
+        used = ", ".join(
+            f"{label} {formatted(resource, value)}"
+            for label, value in (
+                ("p50", usage.p50),
+                ("p95", usage.p95),
+                ("p99", usage.p99),
+                ("peak", usage.peak),
+            )
+        )
+        console.print(f"  {resource} used: {used}")
+        console.print(
+            f"  {resource} request: {formatted(resource, size.request)} now, "
+            f"{formatted(resource, size.recommended_request)} this step, "
+            f"{formatted(resource, size.target_request)} in the end; limit: "
+            f"{formatted(resource, size.limit)} now, "
+            f"{formatted(resource, size.recommended_limit)} recommended "
+            f"[bold](binding rule: {size.rule})[/]"
+        )
+    console.print(f"  written as: {row.written}")
+    console.print(f"  reason: {row.reason}")
+    for note in row.notes:
+        console.print(f"  note: {note}", markup=False)
