@@ -163,8 +163,9 @@ def _throttled(periods: pd.DataFrame, key: tuple[object, ...]) -> Compared:
 def _share(periods: pd.DataFrame, key: tuple[object, ...]) -> float | None:
     if key not in periods.index:
         return None
-    total = float(periods["periods"].at[key])
-    return float(periods["throttled_periods"].at[key]) / total if total else None
+    sums = periods.loc[[key]].sum()
+    total = float(sums["periods"])
+    return float(sums["throttled_periods"]) / total if total else None
 
 
 def _latency(snapshot: Snapshot, since: date) -> pd.DataFrame:

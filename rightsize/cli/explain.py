@@ -70,14 +70,11 @@ def _history(source: Snapshot, row: Recommendation) -> ContainerHistory:
 
 
 def _near(advice: Advice, namespace: str) -> str:
-    there = sorted(
-        {r.workload for r in advice.recommendations if r.namespace == namespace} - {None}
-    )
+    there = sorted({r.workload or "" for r in advice.recommendations if r.namespace == namespace})
     if there:
-        return f"in {namespace} there are: {', '.join(str(name) for name in there[:12])}"
-    return "its namespaces are: " + ", ".join(
-        sorted({r.namespace for r in advice.recommendations if r.namespace})
-    )
+        return f"in {namespace} there are: {', '.join(there[:12])}"
+    known = sorted({r.namespace or "" for r in advice.recommendations if r.workload})
+    return f"its namespaces are: {', '.join(known)}"
 
 
 def _print(advice: Advice, row: Recommendation) -> None:

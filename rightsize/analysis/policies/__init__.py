@@ -2,5 +2,6 @@
 
 from rightsize.analysis.policies.base import SizingPolicy
 from rightsize.analysis.policies.percentile import PercentilePolicy
+from rightsize.analysis.policies.profiles import PROFILES, profile
 
-__all__ = ["PercentilePolicy", "SizingPolicy"]
+__all__ = ["PROFILES", "PercentilePolicy", "SizingPolicy", "profile"]
