@@ -94,6 +94,9 @@ class PriceSettings(_Section):
     access_log_usd_per_gb: float | None = Field(
         None, ge=0, description="price of ingesting one GB (1e9 bytes) of logs; unset is unknown"
     )
+    other_costs_file: Path | None = Field(
+        None, description="your prices beside EC2, in the form of the bundled other_costs.toml"
+    )
     cache_hours: float = Field(
         24.0, ge=0, description="age up to which a stored price list is used again, in hours"
     )

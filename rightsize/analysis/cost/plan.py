@@ -1,0 +1,343 @@
+"""The monthly bill of a fleet, line by line, and the difference between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from rightsize.analysis.cost.book import PriceBook
+from rightsize.analysis.cost.commitments import Commitments, Covered, cover
+from rightsize.analysis.cost.fleet import Fleet, NodeLot, nodes_in
+from rightsize.analysis.cost.other import UnitCost
+from rightsize.results import HOURS_PER_MONTH, Interval
+
+Level = Literal["low", "mid", "high"]
+LEVELS: tuple[Level, ...] = ("low", "mid", "high")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Everything a bill needs besides the fleet."""
+
+    book: PriceBook
+    commitments: Commitments
+    other: Mapping[str, UnitCost]
+    at: datetime
+    """When the prices are used: their age counts to here."""
+    region: str | None = None
+    hours: float = HOURS_PER_MONTH
+    """Hours of the month: 730, or the real month's."""
+    price_drift_per_year: float = 0.05
+    root_gib: float = 20.0
+    """Root volume of a node that does not state its own."""
+    root_type: str = "gp3"
+    eks_support: str | None = None
+    """`standard` or `extended`; None counts as standard, and the line says so."""
+    load_balancers: int | None = None
+    """Load balancers of the cluster; None is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFleet:
+    """A fleet and how sure it is.
+
+    `fewest` and `most` are fleets for low and high demand. `gap` is the share by which a cheaper
+    fleet is not ruled out, (cost - bound) / bound of the planner.
+    """
+
+    name: str
+    mid: Fleet
+    fewest: Fleet | None = None
+    most: Fleet | None = None
+    gap: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """One line of a monthly bill; `usd` None is unknown."""
+
+    name: str
+    usd: Interval | None
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PlanCost:
+    """What a plan costs a month, in USD."""
+
+    name: str
+    nodes: float
+    hours: float
+    lines: tuple[CostLine, ...]
+    covered: Covered | None
+    """EC2 split by who pays, USD/h; None if commitments are unknown."""
+    unpriced: tuple[str, ...]
+    """Types that nobody has a price for; then EC2 and the total are unknown."""
+    ec2: Interval | None
+    """EC2 on-demand equivalent and Spot together, before commitments; USD per month."""
+    fleet: PlannedFleet
+    extra: tuple[CostLine, ...] = field(default=())
+    """Lines that are shown and not added: estimates of what another line may hold."""
+
+    @property
+    def total(self) -> Interval | None:
+        """All known lines together; None if a machine has no price."""
+        if self.ec2 is None:
+            return None
+        known = [line.usd for line in self.lines if line.usd is not None]
+        return added(known)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of lines that the total lacks."""
+        return tuple(line.name for line in self.lines if line.usd is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What one plan saves against another, in USD per month; negative if it costs more."""
+
+    on_demand_equivalent: Interval | None
+    """At on-demand and Spot prices, as if nothing were committed. None: a price is unknown."""
+    realisable: Interval | None
+    """What the bill will really fall by. None: commitments are unknown, so nothing is promised."""
+    nodes: float
+    note: str
+
+
+def price_plan(fleet: PlannedFleet, terms: Terms, *more: CostLine) -> PlanCost:
+    """Return the monthly bill of a plan.
+
+    Parameters
+    ----------
+    fleet : PlannedFleet
+    terms : Terms
+    *more : CostLine
+        Lines that do not depend on the fleet: cross-zone traffic, access logs.
+
+    Notes
+    -----
+    EC2 = sum of count * price * hours over the machines. Low and high take the fleets for low and
+    high demand at the ends of each price's range; low is divided by 1 + gap besides. Where
+    commitments are known, EC2 is split into what they cover and what is paid on top.
+    """
+    unpriced = unpriced_types(fleet.mid, terms.book)
+    ec2 = None if unpriced else _interval(lambda level: ec2_hourly(fleet, terms, level))
+    month = None if ec2 is None else ec2.scaled(terms.hours)
+    covered = None if unpriced else cover(fleet.mid, terms.book, terms.commitments)
+    lines = (
+        *_ec2_lines(fleet, terms, month, covered),
+        _volumes(fleet, terms),
+        _control_plane(terms),
+        _balancers(terms),
+        *more,
+    )
+    return PlanCost(
+        fleet.name,
+        nodes_in(fleet.mid),
+        terms.hours,
+        lines,
+        covered,
+        unpriced,
+        month,
+        fleet,
+    )
+
+
+def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
+    """Return what `after` saves against `now`, under the same terms.
+
+    Both are priced at the same end of the price range, since a price moves for both: the range
+    comes from demand, the packing gap, and the age of prices.
+    """
+    nodes = now.nodes - after.nodes
+    if now.ec2 is None or after.ec2 is None:
+        names = ", ".join(sorted({*now.unpriced, *after.unpriced}))
+        return Saving(None, None, nodes, f"no price for {names}")
+    ends = [
+        ec2_hourly_of(now.fleet.mid, terms, level) - _after(after.fleet, terms, level, demand)
+        for level in LEVELS
+        for demand in LEVELS
+    ]
+    mid = ec2_hourly_of(now.fleet.mid, terms, "mid") - _after(after.fleet, terms, "mid", "mid")
+    volumes = _difference(_volumes(now.fleet, terms), _volumes(after.fleet, terms))
+    ec2 = Interval(min(ends), mid, max(ends)).scaled(terms.hours)
+    whole = added([ec2, volumes])
+    if now.covered is None or after.covered is None:
+        return Saving(
+            whole,
+            None,
+            nodes,
+            "commitments are unknown: on-demand equivalent, not promised",
+        )
+    return Saving(whole, _realisable(now, after, terms, ec2, volumes), nodes, _said(now, after))
+
+
+def ec2_hourly(fleet: PlannedFleet, terms: Terms, level: Level) -> float:
+    """Return USD/h of a planned fleet before commitments, at one end of its range."""
+    return _after(fleet, terms, level, level)
+
+
+def ec2_hourly_of(fleet: Fleet, terms: Terms, level: Level) -> float:
+    """Return USD/h of machines before commitments, at one end of their price ranges."""
+    return sum(lot.count * _hourly(lot, terms, level) for lot in fleet)
+
+
+def unpriced_types(fleet: Fleet, book: PriceBook) -> tuple[str, ...]:
+    """Return `type (option)` of each machine that has no price."""
+    missing = {
+        f"{lot.instance_type} ({lot.purchase_option})"
+        for lot in fleet
+        if lot.count and book.price(lot.instance_type, lot.purchase_option, lot.zone) is None
+    }
+    return tuple(sorted(missing))
+
+
+def added(parts: list[Interval]) -> Interval:
+    """Add intervals end by end: their errors have one cause, so they do not cancel out."""
+    return Interval(
+        sum(part.low for part in parts),
+        sum(part.mid for part in parts),
+        sum(part.high for part in parts),
+    )
+
+
+def _after(fleet: PlannedFleet, terms: Terms, level: Level, demand: Level) -> float:
+    chosen = {"low": fleet.fewest, "mid": fleet.mid, "high": fleet.most}[demand] or fleet.mid
+    cost = ec2_hourly_of(chosen, terms, level)
+    return cost / (1 + fleet.gap) if demand == "low" else cost
+
+
+def _hourly(lot: NodeLot, terms: Terms, level: Level) -> float:
+    if lot.count == 0:
+        return 0.0
+    price = terms.book.price(lot.instance_type, lot.purchase_option, lot.zone)
+    if price is None:
+        raise ValueError(f"no price for {lot.instance_type}")
+    return float(getattr(price.at(terms.at, terms.price_drift_per_year), level))
+
+
+def _interval(value: Callable[[Level], float]) -> Interval:
+    low, mid, high = (value(level) for level in LEVELS)
+    return Interval(min(low, mid), mid, max(mid, high))
+
+
+def _ec2_lines(
+    fleet: PlannedFleet, terms: Terms, month: Interval | None, covered: Covered | None
+) -> tuple[CostLine, ...]:
+    source = _sources(fleet.mid, terms.book)
+    if month is None:
+        missing = ", ".join(unpriced_types(fleet.mid, terms.book))
+        return (CostLine("EC2", None, source, f"no price for {missing}"),)
+    spot = tuple(lot for lot in fleet.mid if lot.purchase_option == "spot")
+    spot_month = _interval(lambda level: ec2_hourly_of(spot, terms, level)).scaled(terms.hours)
+    rest = Interval(
+        max(month.low - spot_month.low, 0.0),
+        month.mid - spot_month.mid,
+        max(month.high - spot_month.high, month.mid - spot_month.mid),
+    )
+    rest = Interval(min(rest.low, rest.mid), rest.mid, rest.high)
+    lines = [CostLine("EC2 Spot", spot_month, source)] if spot else []
+    if covered is None:
+        note = "commitments are unknown: on-demand equivalent"
+        return (CostLine("EC2 on-demand", rest, source, note), *lines)
+    value = covered.covered * terms.hours
+    paid = Interval(
+        max(rest.low - value, 0.0), max(rest.mid - value, 0.0), max(rest.high - value, 0.0)
+    )
+    commitment = Interval.exactly(covered.commitment * terms.hours)
+    note = f"covers machines worth ${value:,.2f} on demand; paid whether used or not"
+    if covered.commitment:
+        lines.append(CostLine("EC2 commitments", commitment, "commitments", note))
+    return (CostLine("EC2 on-demand", paid, source), *lines)
+
+
+def _volumes(fleet: PlannedFleet, terms: Terms) -> CostLine:
+    name = "EBS root volumes"
+    price = terms.other.get(f"ebs_{terms.root_type}")
+    if price is None:
+        return CostLine(name, None, "", f"no price for {terms.root_type}")
+    # EBS charges GB-months of the volumes' size, pro rata of the month.
+    month = terms.hours / HOURS_PER_MONTH
+
+    def usd(level: Level) -> float:
+        chosen = {"low": fleet.fewest, "mid": fleet.mid, "high": fleet.most}[level] or fleet.mid
+        gib = sum(
+            lot.count * (terms.root_gib if lot.root_gib is None else lot.root_gib) for lot in chosen
+        )
+        return gib * price.usd * month
+
+    stated = all(lot.root_gib is not None for lot in fleet.mid)
+    assumed = "" if stated else f"{terms.root_gib:g} GiB a node assumed"
+    note = "; ".join(part for part in (assumed, price.note(terms.region)) if part)
+    return CostLine(name, _interval(usd), f"{price.source}, {price.as_of}", note)
+
+
+def _control_plane(terms: Terms) -> CostLine:
+    support = terms.eks_support or "standard"
+    price = terms.other.get(f"eks_{support}")
+    if price is None:
+        return CostLine("EKS control plane", None, "", f"no price for {support} support")
+    assumed = "" if terms.eks_support else "standard support assumed"
+    note = "; ".join(part for part in (assumed, price.note(terms.region)) if part)
+    usd = Interval.exactly(price.usd * terms.hours)
+    return CostLine("EKS control plane", usd, f"{price.source}, {price.as_of}", note)
+
+
+def _balancers(terms: Terms) -> CostLine:
+    price = terms.other.get("load_balancer")
+    if terms.load_balancers is None or price is None:
+        return CostLine("load balancers", None, "", "their number is unknown")
+    usd = Interval.exactly(terms.load_balancers * price.usd * terms.hours)
+    note = "; ".join(p for p in ("capacity units left out", price.note(terms.region)) if p)
+    return CostLine("load balancers", usd, f"{price.source}, {price.as_of}", note)
+
+
+def _realisable(
+    now: PlanCost, after: PlanCost, terms: Terms, ec2: Interval, volumes: Interval
+) -> Interval:
+    """Take from the saving what commitments would have paid anyway.
+
+    The mid is exact: (uncovered + Spot) now less the same after. The ends keep the same share of
+    the on-demand equivalent saving, since commitments do not move with prices or demand.
+    """
+    if now.covered is None or after.covered is None:
+        raise ValueError("commitments are unknown")
+    given_up = (now.covered.covered - after.covered.covered) * terms.hours
+    real = [ec2.low - given_up, ec2.mid - given_up, ec2.high - given_up]
+    if given_up > 0:
+        real = [min(max(value, 0.0), whole) for value, whole in zip(real, _ends(ec2), strict=True)]
+    return added([Interval(min(real), real[1], max(real)), volumes])
+
+
+def _ends(interval: Interval) -> tuple[float, float, float]:
+    return interval.low, interval.mid, interval.high
+
+
+def _difference(now: CostLine, after: CostLine) -> Interval:
+    if now.usd is None or after.usd is None:
+        return Interval.exactly(0.0)
+    ends = [now.usd.mid - after.usd.high, now.usd.mid - after.usd.low]
+    mid = now.usd.mid - after.usd.mid
+    return Interval(min(*ends, mid), mid, max(*ends, mid))
+
+
+def _said(now: PlanCost, after: PlanCost) -> str:
+    if now.covered is None or after.covered is None or now.covered.commitment == 0:
+        return "no commitment is held"
+    given_up = now.covered.covered - after.covered.covered
+    if given_up <= 0:
+        return "commitments stay in use"
+    return f"machines worth ${given_up:.2f}/h given up are paid for by commitments anyway"
+
+
+def _sources(fleet: Fleet, book: PriceBook) -> str:
+    found = {
+        f"{price.source}, {price.as_of:%Y-%m-%d}"
+        for lot in fleet
+        if (price := book.price(lot.instance_type, lot.purchase_option, lot.zone)) is not None
+    }
+    return "; ".join(sorted(found))
