@@ -33,4 +33,4 @@ def profile(name: str, parameters: Mapping[str, float | int | bool]) -> SizingPo
             f"profile {name} has no parameter {', '.join(unknown)}",
             hint=f"its parameters are {', '.join(sorted(known))}",
         )
-    return type(chosen)(**{**known, **parameters})  # type: ignore[arg-type]
+    return type(chosen)(**{**known, **parameters})
