@@ -152,12 +152,77 @@ class PrometheusSettings(_Section):
     proxy: str | None = Field(None, description="HTTP proxy to go through")
 
 
+def _names(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+_Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+class NodeSettings(_Section):
+    """Which nodes may be bought, and what they must withstand."""
+
+    families: _Names = Field(
+        (),
+        description="instance families that may be used, such as `m5,c6i`; without any: m, c and r "
+        "of the current generation, and the families in use",
+    )
+    sizes: _Names = Field(
+        ("large", "xlarge", "2xlarge", "4xlarge"),
+        description="sizes that may be used; types in use always may",
+    )
+    arch: _Names = Field(
+        (), description="`amd64`, `arm64` or both; without any: those of the nodes in use"
+    )
+    min_generation: int = Field(5, ge=1, description="oldest generation of a family")
+    capacity: Literal["on-demand", "spot", "blend"] = Field(
+        "on-demand", description="what is bought; `blend` is Spot above `on_demand_share`"
+    )
+    on_demand_share: float = Field(
+        0.5, ge=0, le=1, description="share of the pods' CPU on on-demand nodes in a blend"
+    )
+    max_types: int = Field(3, ge=1, description="most instance types in a mix")
+    floor_per_zone: int = Field(0, ge=0, description="fewest nodes in every zone")
+    spread: Literal["none", "host", "zone"] = Field(
+        "host",
+        description="how replicas of a workload are spread where it does not say so itself: on at "
+        "least two nodes, or evenly over the zones",
+    )
+    zones: _Names = Field((), description="zones to use; without any: those of the nodes in use")
+    cni_mode: Literal[
+        "observed", "default", "prefix", "custom", "custom+prefix", "security-groups", "ipv6"
+    ] = Field("observed", description="how the VPC CNI hands out addresses to pods")
+    max_pods: int | None = Field(None, ge=1, description="pod slots of every node, set by hand")
+    headroom: Literal["none", "node", "zone"] = Field(
+        "node", description="what may be lost with every pod still placed"
+    )
+    surge: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="share of a workload's pods that a rollout adds, rounded up (maxSurge)",
+    )
+    demand: Literal["busiest", "last", "peak"] = Field(
+        "busiest",
+        description="pods to hold: those of the hour with the highest requests, of the last hour, "
+        "or of the last hour with each workload grown to its most replicas",
+    )
+    time_limit: float = Field(30.0, gt=0, description="seconds for each plan")
+    memory_overhead: float = Field(
+        0.075, ge=0, lt=0.5, description="share of EC2's memory figure that the machine itself uses"
+    )
+    seed: int = Field(0, ge=0, description="of the random moves of the search")
+
+
 class Settings(_Section):
     """All settings of rightsize."""
 
     policy: PolicySettings = PolicySettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     prices: PriceSettings = PriceSettings()
+    nodes: NodeSettings = NodeSettings()
 
 
 def load_settings(
