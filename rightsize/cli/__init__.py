@@ -19,6 +19,7 @@ from rightsize.cli.console import error_console
 from rightsize.errors import RightsizeError
 
 COMMANDS: tuple[str, ...] = (
+    "collect",
     "prices",
     "demo",
 )

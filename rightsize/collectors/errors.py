@@ -19,14 +19,21 @@ class MetricsServerError(SourceError):
     """
 
     exit_code = 20
-    passing: ClassVar[bool] = False
+    passing: bool = False
     too_much: ClassVar[bool] = False
 
     def __init__(
-        self, what: str, *, hint: str | None = None, retry_after: float | None = None
+        self,
+        what: str,
+        *,
+        hint: str | None = None,
+        retry_after: float | None = None,
+        passing: bool | None = None,
     ) -> None:
         super().__init__(what, hint=hint)
         self.retry_after = retry_after
+        if passing is not None:
+            self.passing = passing
 
 
 class UnreachableError(MetricsServerError):
@@ -99,12 +106,6 @@ class MalformedAnswerError(MetricsServerError):
     """An answer that is no Prometheus answer: HTML, cut off, not JSON, a redirect."""
 
     exit_code = 31
-
-
-class CutAnswerError(MalformedAnswerError):
-    """An answer that ended early."""
-
-    passing = True
 
 
 class PartialAnswerError(MetricsServerError):

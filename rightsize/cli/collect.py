@@ -1,0 +1,150 @@
+"""`rightsize collect`: a snapshot of a live mesh."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.cli.console import error_console, progress_bar
+from rightsize.cli.prometheus_options import (
+    AllowPartial,
+    BearerTokenEnv,
+    BearerTokenFile,
+    CaFile,
+    ClientCert,
+    ClientKey,
+    Compress,
+    Header,
+    InFlight,
+    Insecure,
+    Matcher,
+    PasswordEnv,
+    PasswordFile,
+    Proxy,
+    Sigv4Region,
+    Tenant,
+    Timeout,
+    Url,
+    Username,
+    settings_from,
+)
+
+app = typer.Typer()
+
+_HELP = """Take a snapshot of a live mesh from Prometheus.
+
+Days the folder holds already are not fetched again, so a second run goes on where the first one
+stopped. Nothing is written to the cluster or the server.
+
+Examples:
+
+    rightsize collect --prometheus-url http://localhost:9090
+
+    rightsize collect --prometheus-url https://thanos.example.com --bearer-token-env TOKEN
+    --matcher cluster=prod --days 14 --out snapshots/prod
+
+    rightsize collect --prometheus-url http://localhost:9090 --objects objects.json
+"""
+
+
+@app.command(help=_HELP)
+def collect(
+    prometheus_url: Url = None,
+    days: Annotated[int, typer.Option(help="Days before the end to fetch.", min=1)] = 30,
+    start: Annotated[
+        datetime | None,
+        typer.Option(help="Begin on this day (UTC) instead.", formats=["%Y-%m-%d"]),
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option(
+            help="End before this time (UTC); now by default.",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Snapshot folder; ./snapshots/<cluster> by default.")
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="Name of the cluster.")] = None,
+    objects: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Output of `kubectl get nodes,namespaces,pods,deployments,statefulsets,"
+            "daemonsets,hpa,pdb -A -o json`; may be repeated."
+        ),
+    ] = None,
+    gateway: Annotated[
+        list[str] | None,
+        typer.Option(help="namespace/workload of a gateway that looks like a sidecar."),
+    ] = None,
+    matcher: Matcher = None,
+    tenant: Tenant = None,
+    header: Header = None,
+    bearer_token_env: BearerTokenEnv = None,
+    bearer_token_file: BearerTokenFile = None,
+    username: Username = None,
+    password_env: PasswordEnv = None,
+    password_file: PasswordFile = None,
+    sigv4_region: Sigv4Region = None,
+    ca_file: CaFile = None,
+    client_cert: ClientCert = None,
+    client_key: ClientKey = None,
+    insecure: Insecure = None,
+    proxy: Proxy = None,
+    in_flight: InFlight = None,
+    timeout: Timeout = None,
+    compress: Compress = None,
+    allow_partial: AllowPartial = None,
+) -> None:
+    from rightsize.collectors import prometheus
+
+    settings = settings_from(
+        url=prometheus_url,
+        gateways=gateway,
+        matchers=matcher,
+        tenant=tenant,
+        headers=header,
+        bearer_token_env=bearer_token_env,
+        bearer_token_file=bearer_token_file,
+        username=username,
+        password_env=password_env,
+        password_file=password_file,
+        sigv4_region=sigv4_region,
+        ca_file=ca_file,
+        client_cert=client_cert,
+        client_key=client_key,
+        insecure=insecure,
+        proxy=proxy,
+        in_flight=in_flight,
+        timeout_seconds=timeout,
+        compress=compress,
+        allow_partial=allow_partial,
+    )
+    console = error_console()
+    with progress_bar() as bar:
+        task = bar.add_task("connecting", total=None)
+
+        def tell(done: int, total: int, day: date | None) -> None:
+            bar.update(task, completed=done, total=total, description=f"{day or 'collecting'}")
+
+        collected = prometheus.collect(
+            settings,
+            out=out,
+            days=days,
+            start=start,
+            end=end,
+            cluster=cluster,
+            objects=objects or (),
+            progress=tell,
+        )
+    for missing in collected.manifest.missing:
+        console.print(f"missing: {missing.what}: {missing.costs}", markup=False, soft_wrap=True)
+    console.print(
+        f"{len(collected.fetched)} days fetched, {collected.kept} were there already; "
+        f"{collected.requests} requests, {collected.received_bytes / 1e6:.1f} MB",
+        markup=False,
+    )
+    typer.echo(collected.path)

@@ -1,0 +1,274 @@
+"""The user's own `kubectl get … -A -o json`: what metrics do not tell.
+
+No Kubernetes API is called. The file speaks of the moment it was written; pods that were gone by
+then are described by the pod template of their workload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rightsize.errors import InputFileError
+from rightsize.quantity import parse_quantity
+
+COMMAND = "kubectl get nodes,namespaces,pods,deployments,statefulsets,daemonsets,hpa,pdb -A -o json"
+_TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "Rollout")
+_SCHEDULING = (
+    "nodeSelector",
+    "affinity",
+    "tolerations",
+    "topologySpreadConstraints",
+    "overhead",
+    "priority",
+    "priorityClassName",
+)
+_Name = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class KnownPod:
+    """What the objects tell of a pod; None is unknown."""
+
+    node: str | None = None
+    host_network: bool | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    labels_json: str | None = None
+    annotations_json: str | None = None
+    scheduling: str | None = None
+
+
+@dataclass(frozen=True)
+class KnownNode:
+    """What the objects tell of a node; `sizes` in cores, bytes and pods."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    provider_id: str | None = None
+    taints_json: str | None = None
+
+
+@dataclass(frozen=True)
+class KnownBudget:
+    """What a PodDisruptionBudget demands, as written."""
+
+    workload: str | None = None
+    min_available: str | None = None
+    max_unavailable: str | None = None
+
+
+_NO_POD, _NO_NODE, _NO_BUDGET = KnownPod(), KnownNode(), KnownBudget()
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Everything read from object files; empty without one."""
+
+    nodes: Mapping[str, KnownNode] = field(default_factory=dict)
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    pods: Mapping[_Name, KnownPod] = field(default_factory=dict)
+    templates: Mapping[tuple[str, str, str], KnownPod] = field(default_factory=dict)
+    hpas: Sequence[Mapping[str, object]] = ()
+    """Rows of table `hpas`."""
+    pdbs: Mapping[_Name, KnownBudget] = field(default_factory=dict)
+    read_from: Sequence[str] = ()
+    """Names of the files."""
+
+    def node(self, name: str) -> KnownNode:
+        return self.nodes.get(name, _NO_NODE)
+
+    def pod(self, namespace: str, name: str, kind: str, workload: str) -> KnownPod:
+        """The pod itself, else its workload's template, else nothing."""
+        template = self.templates.get((namespace, kind, workload), _NO_POD)
+        return self.pods.get((namespace, name), template)
+
+    def pdb(self, namespace: str, name: str) -> KnownBudget:
+        return self.pdbs.get((namespace, name), _NO_BUDGET)
+
+    def pdb_names(self) -> list[_Name]:
+        return sorted(self.pdbs)
+
+    def hpa_metrics(self, namespace: str, hpa: str) -> list[Mapping[str, object]]:
+        return [row for row in self.hpas if (row["namespace"], row["hpa"]) == (namespace, hpa)]
+
+
+def read_objects(paths: Iterable[Path]) -> Objects:
+    """Read files written by `kubectl get … -o json`.
+
+    Raises
+    ------
+    InputFileError
+        If one cannot be read, or is no list of Kubernetes objects.
+    """
+    paths = tuple(paths)
+    items = [item for path in paths for item in _items(path)]
+    try:
+        nodes: dict[str, KnownNode] = {}
+        namespaces: dict[str, Mapping[str, str]] = {}
+        pods: dict[_Name, KnownPod] = {}
+        templates: dict[tuple[str, str, str], KnownPod] = {}
+        hpas: list[Mapping[str, object]] = []
+        budgets: list[Mapping[str, Any]] = []
+        for item in items:
+            kind, about = item["kind"], item["metadata"]
+            name, namespace = about["name"], about.get("namespace", "")
+            if kind == "Node":
+                nodes[name] = _node(item)
+            elif kind == "Namespace":
+                namespaces[name] = about.get("labels") or {}
+            elif kind == "Pod":
+                pods[namespace, name] = _pod(about, item["spec"])
+            elif kind in _TEMPLATES:
+                template = item["spec"]["template"]
+                templates[namespace, kind, name] = _pod(
+                    template.get("metadata") or {}, template["spec"]
+                )
+            elif kind == "HorizontalPodAutoscaler":
+                hpas += _hpa_rows(namespace, name, item["spec"])
+            elif kind == "PodDisruptionBudget":
+                budgets.append(item)
+        pdbs = {
+            (one["metadata"]["namespace"], one["metadata"]["name"]): _budget(one, templates)
+            for one in budgets
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputFileError(
+            f"holds an object of another shape ({error})",
+            path=", ".join(map(str, paths)),
+            hint=f"make it with {COMMAND}",
+        ) from error
+    names = [path.name for path in paths]
+    return Objects(nodes, namespaces, pods, templates, hpas, pdbs, names)
+
+
+def _items(path: Path) -> list[Mapping[str, Any]]:
+    try:
+        content = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise InputFileError(f"cannot be read ({error.strerror})", path=path) from error
+    except orjson.JSONDecodeError as error:
+        raise InputFileError(
+            f"is not JSON: {error.msg}", path=path, line=error.lineno, column=error.colno
+        ) from error
+    if not isinstance(content, dict) or "kind" not in content:
+        raise InputFileError("holds no Kubernetes objects", path=path, hint=f"use {COMMAND}")
+    return list(content["items"]) if "items" in content else [content]
+
+
+def _node(item: Mapping[str, Any]) -> KnownNode:
+    status = item.get("status") or {}
+    sizes = {
+        f"{family}_{resource}": parse_quantity(status[family][resource])
+        for family, resource in (
+            ("capacity", "cpu"),
+            ("capacity", "memory"),
+            ("allocatable", "cpu"),
+            ("allocatable", "memory"),
+            ("allocatable", "pods"),
+        )
+        if resource in (status.get(family) or {})
+    }
+    spec = item.get("spec") or {}
+    return KnownNode(
+        labels=item["metadata"].get("labels") or {},
+        sizes=sizes,
+        provider_id=spec.get("providerID"),
+        taints_json=_json(spec.get("taints") or []),
+    )
+
+
+def _pod(about: Mapping[str, Any], spec: Mapping[str, Any]) -> KnownPod:
+    labels = about.get("labels") or {}
+    annotations = {
+        key: value for key, value in (about.get("annotations") or {}).items() if "istio.io" in key
+    }
+    return KnownPod(
+        node=spec.get("nodeName"),
+        host_network=bool(spec.get("hostNetwork", False)),
+        labels=labels,
+        labels_json=_json(labels),
+        annotations_json=_json(annotations),
+        scheduling=_json({key: spec[key] for key in _SCHEDULING if spec.get(key) is not None}),
+    )
+
+
+def _hpa_rows(namespace: str, name: str, spec: Mapping[str, Any]) -> list[Mapping[str, object]]:
+    target = spec["scaleTargetRef"]
+    base: dict[str, object] = {
+        "namespace": namespace,
+        "hpa": name,
+        "workload": target["name"],
+        "workload_kind": target["kind"],
+        # The API server's default.
+        "min_replicas": float(spec.get("minReplicas") or 1),
+        "max_replicas": float(spec["maxReplicas"]),
+    }
+    if "targetCPUUtilizationPercentage" in spec:
+        percent = float(spec["targetCPUUtilizationPercentage"])
+        return [base | {"metric_type": "Resource", "metric": "cpu", "target_utilization": percent}]
+    return [base | _hpa_metric(metric) for metric in spec.get("metrics") or []] or [base]
+
+
+def _hpa_metric(metric: Mapping[str, Any]) -> dict[str, object]:
+    kind = metric["type"]
+    body = metric[kind[0].lower() + kind[1:]]
+    target = body["target"]
+    return {
+        "metric_type": kind,
+        "metric": body["name"] if "name" in body else body["metric"]["name"],
+        "container": body.get("container"),
+        "target_utilization": _number(target.get("averageUtilization")),
+        "target_average_value": _number(target.get("averageValue")),
+    }
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else parse_quantity(value)
+
+
+def _budget(
+    item: Mapping[str, Any], templates: Mapping[tuple[str, str, str], KnownPod]
+) -> KnownBudget:
+    spec = item["spec"]
+    namespace = item["metadata"]["namespace"]
+    guarded = sorted(
+        name
+        for (where, _, name), template in templates.items()
+        if where == namespace and _selects(spec.get("selector") or {}, template.labels)
+    )
+    return KnownBudget(
+        workload=guarded[0] if guarded else None,
+        min_available=_text(spec.get("minAvailable")),
+        max_unavailable=_text(spec.get("maxUnavailable")),
+    )
+
+
+def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a LabelSelector matches; an empty one matches every pod of the namespace."""
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if labels.get(key) != value:
+            return False
+    for one in selector.get("matchExpressions") or []:
+        there = one["key"] in labels
+        among = labels.get(one["key"]) in (one.get("values") or [])
+        holds = {
+            "In": there and among,
+            "NotIn": not (there and among),
+            "Exists": there,
+            "DoesNotExist": not there,
+        }
+        if not holds[one["operator"]]:
+            return False
+    return True
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

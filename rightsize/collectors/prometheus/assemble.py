@@ -1,0 +1,126 @@
+"""From one day's answers to its tables. Nothing is asked here but the times of OOM kills."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rightsize.collectors.objects import Objects
+from rightsize.collectors.prometheus.cluster import (
+    hpas_frame,
+    namespaces_frame,
+    nodes_frame,
+    pdbs_frame,
+    proxies_frame,
+)
+from rightsize.collectors.prometheus.control_plane import control_plane_frame
+from rightsize.collectors.prometheus.facts import istio_version
+from rightsize.collectors.prometheus.inventory import (
+    containers_frame,
+    containers_of,
+    pods_frame,
+    pods_of,
+    start_times,
+)
+from rightsize.collectors.prometheus.labels import cgroup_of, container_key
+from rightsize.collectors.prometheus.parse import Answer
+from rightsize.collectors.prometheus.queries import Shape
+from rightsize.collectors.prometheus.restarts import count_day
+from rightsize.collectors.prometheus.source import Day, Source
+from rightsize.collectors.prometheus.traffic import traffic_frame
+from rightsize.collectors.prometheus.windows import Starts, highest, increases, usage_frame
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """One day: its tables, and what they tell of the mesh."""
+
+    tables: Mapping[str, pd.DataFrame]
+    pods: int
+    regions: tuple[str, ...]
+    istio_version: str | None
+    inferred_types: bool
+    stats: Mapping[str, float]
+
+
+def assemble(
+    answers: Mapping[str, Answer],
+    day: Day,
+    objects: Objects,
+    gateways: Collection[str],
+    source: Source,
+) -> Assembled:
+    """Put one day's tables together.
+
+    Parameters
+    ----------
+    answers : mapping of str to Answer
+        By the name of the query, all of `queries.DAILY`.
+    day : Day
+    objects : Objects
+    gateways : collection of str
+        `namespace/workload` that are gateways though they do not look like it.
+    source : Source
+        Asked once more where there were OOM kills.
+    """
+    started = start_times(answers["pod_starts"])
+    usage, resets = _usage(answers, day, started)
+    pods = pods_of(answers, day, usage)
+    containers = containers_of(answers, pods, usage, objects, gateways)
+    counts = count_day(answers, day, started, source)
+    hours = day.grid(Shape.HOURS)
+    mesh = {key for key, container in containers.items() if container.component is not None}
+    nodes = nodes_frame(answers, day, objects)
+    tables = {
+        "usage": _only(usage, mesh),
+        "pods": pods_frame(pods, objects),
+        "containers": containers_frame(containers, counts),
+        "nodes": nodes,
+        "namespaces": namespaces_frame(answers, pods, objects),
+        "hpas": hpas_frame(answers, objects),
+        "pdbs": pdbs_frame(answers, objects),
+        "control_plane": control_plane_frame(answers, hours, started),
+        "traffic": traffic_frame(answers, hours),
+        "proxies": proxies_frame(answers, pods),
+    }
+    regions = tuple(nodes["region"].dropna().unique()) if len(nodes) else ()
+    inferred = len(nodes) > 0 and bool((nodes["instance_type_source"] == "inferred").any())
+    stats = {
+        "counter_resets": float(resets),
+        "infinite_samples": float(sum(answer.faults for answer in answers.values())),
+    }
+    version = istio_version(answers["containers"])
+    return Assembled(tables, len(pods), regions, version, inferred, stats)
+
+
+def _usage(
+    answers: Mapping[str, Answer], day: Day, started: Mapping[tuple[str, str], float]
+) -> tuple[pd.DataFrame, int]:
+    grid = day.grid(Shape.WINDOWS)
+    starts = answers["container_starts"]
+    runs = {
+        (container_key(labels), cgroup_of(labels)): float(value)
+        for labels, value in zip(starts.labels, starts.column, strict=True)
+        # Without a cgroup's name the newest run's start would stand for all runs of the day.
+        if value > 0 and cgroup_of(labels)
+    }
+    known = Starts(runs, started)
+    cpu, periods, throttled = (
+        increases(answers[name], grid, known) for name in ("cpu", "periods", "throttled")
+    )
+    frame = usage_frame(grid, cpu, highest(answers["memory"]), periods, throttled)
+    return frame, cpu.resets
+
+
+def _only(usage: pd.DataFrame, mesh: Collection[tuple[str, str, str]]) -> pd.DataFrame:
+    """Rows of mesh containers: an application may well call a container `discovery`."""
+    keys = usage[["namespace", "pod", "container"]]
+    others = {tuple(map(str, key)) for key in keys.drop_duplicates().itertuples(index=False)} - set(
+        mesh
+    )
+    if not others:
+        return usage
+    index = pd.MultiIndex.from_frame(keys.astype(str))
+    return usage[~index.isin(list(others))]

@@ -1,0 +1,263 @@
+"""Nodes, namespaces, autoscalers, disruption budgets and proxies of one day."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pandas as pd
+
+from rightsize.collectors.objects import KnownNode, Objects
+from rightsize.collectors.prometheus.instances import inferred_type
+from rightsize.collectors.prometheus.inventory import Answers, as_json
+from rightsize.collectors.prometheus.labels import PodKey, namespace_of, node_of, pod_key
+from rightsize.collectors.prometheus.parse import Answer, Labels
+from rightsize.collectors.prometheus.source import WINDOW_SECONDS, Day
+
+# kube-state-metrics writes every character but letters and digits as "_"; these are the labels
+# that matter here, so that they can be written back.
+_NODE_LABELS = {
+    "label_" + "".join(c if c.isalnum() else "_" for c in name): name
+    for name in (
+        "node.kubernetes.io/instance-type",
+        "beta.kubernetes.io/instance-type",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+        "kubernetes.io/arch",
+        "kubernetes.io/os",
+        "kubernetes.io/hostname",
+        "eks.amazonaws.com/nodegroup",
+        "eks.amazonaws.com/capacityType",
+        "eks.amazonaws.com/compute-type",
+        "karpenter.sh/capacity-type",
+        "karpenter.sh/nodepool",
+        "karpenter.sh/provisioner-name",
+        "alpha.eksctl.io/nodegroup-name",
+    )
+}
+_NAMESPACE_LABELS = {
+    "label_" + "".join(c if c.isalnum() else "_" for c in name): name
+    for name in (
+        "istio-injection",
+        "istio.io/rev",
+        "istio.io/dataplane-mode",
+        "istio.io/use-waypoint",
+        "kubernetes.io/metadata.name",
+        "topology.istio.io/network",
+    )
+}
+
+
+def nodes_frame(answers: Answers, day: Day, objects: Objects) -> pd.DataFrame:
+    """Return the rows of table `nodes`."""
+    info = answers["node_info"]
+    seen = _spans(info, day)
+    sizes: dict[str, dict[str, float]] = {}
+    for family in ("capacity", "allocatable"):
+        answer = answers[family]
+        for labels, value in zip(answer.labels, answer.column, strict=True):
+            name = f"{family}_{labels.get('resource')}"
+            sizes.setdefault(node_of(labels), {})[name] = float(value)
+    told = {node_of(one): _known_labels(one, _NODE_LABELS) for one in answers["node_labels"].labels}
+    about = {node_of(one): one for one in info.labels}
+    rows = []
+    for name in sorted({*seen, *sizes}):
+        known = objects.node(name)
+        labels = {**told.get(name, {}), **known.labels}
+        size = {**known.sizes, **sizes.get(name, {})}
+        described = about.get(name, {})
+        first, last = seen.get(name, (day.start + WINDOW_SECONDS, day.end))
+        rows.append(
+            _named_by(labels, known, size, described)
+            | {
+                "node": name,
+                "provider_id": described.get("provider_id") or known.provider_id,
+                "first_seen": pd.Timestamp(first, unit="s", tz="UTC"),
+                "last_seen": pd.Timestamp(last, unit="s", tz="UTC"),
+                "labels": as_json(labels) if labels else None,
+                "taints": known.taints_json,
+            }
+            | {key: size.get(key) for key in _SIZES}
+        )
+    return pd.DataFrame(rows)
+
+
+_SIZES = (
+    "capacity_cpu",
+    "capacity_memory",
+    "allocatable_cpu",
+    "allocatable_memory",
+    "allocatable_pods",
+)
+
+
+def namespaces_frame(answers: Answers, pods: Collection[PodKey], objects: Objects) -> pd.DataFrame:
+    """Return the rows of table `namespaces`."""
+    told = {
+        namespace_of(one): _known_labels(one, _NAMESPACE_LABELS)
+        for one in answers["namespace_labels"].labels
+    }
+    rows = []
+    for name in sorted({*(namespace for namespace, _ in pods), *told} - {""}):
+        labels = objects.namespaces.get(name, told.get(name) or None)
+        rows.append({"namespace": name, "labels": as_json(labels) if labels is not None else None})
+    return pd.DataFrame(rows)
+
+
+def hpas_frame(answers: Answers, objects: Objects) -> pd.DataFrame:
+    """Return the rows of table `hpas`: from metrics, else from the objects."""
+    scaled = {
+        (namespace_of(one), one.get("horizontalpodautoscaler", "")): one
+        for one in answers["hpa_targets"].labels
+    }
+    low, high = (_by_hpa(answers[name]) for name in ("hpa_min", "hpa_max"))
+    metrics: dict[tuple[str, str, str, str], dict[str, float]] = {}
+    answer = answers["hpa_metrics"]
+    for labels, value in zip(answer.labels, answer.column, strict=True):
+        one = (
+            namespace_of(labels),
+            labels.get("horizontalpodautoscaler", ""),
+            labels.get("metric_name", ""),
+            _metric_container(labels),
+        )
+        metrics.setdefault(one, {})[labels.get("metric_target_type", "")] = float(value)
+    rows: list[dict[str, object]] = []
+    for (namespace, hpa, metric, container), targets in metrics.items():
+        rows.append(
+            {
+                "metric_type": _metric_type(metric, container),
+                "metric": metric or None,
+                "container": container or None,
+                "target_utilization": targets.get("utilization"),
+                "target_average_value": targets.get("average"),
+                "namespace": namespace,
+                "hpa": hpa,
+            }
+        )
+    described = {(row["namespace"], row["hpa"]) for row in rows}
+    for namespace, hpa in (set(scaled) | set(high)) - described:
+        found = objects.hpa_metrics(namespace, hpa)
+        rows += [dict(row) for row in found] or [{"namespace": namespace, "hpa": hpa}]
+    for row in rows:
+        key = (str(row["namespace"]), str(row["hpa"]))
+        target = scaled.get(key, {})
+        row["workload"] = target.get("scaletargetref_name")
+        row["workload_kind"] = target.get("scaletargetref_kind")
+        row["min_replicas"], row["max_replicas"] = low.get(key), high.get(key)
+    if not rows:
+        rows = [dict(row) for row in objects.hpas]
+    return pd.DataFrame(rows)
+
+
+def pdbs_frame(answers: Answers, objects: Objects) -> pd.DataFrame:
+    """Return the rows of table `pdbs`; what a budget demands is known from objects alone."""
+    expected = _by_pdb(answers["pdb_expected"])
+    allowed = _by_pdb(answers["pdb_allowed"])
+    rows = []
+    for namespace, name in sorted({*expected, *allowed}) or objects.pdb_names():
+        known = objects.pdb(namespace, name)
+        rows.append(
+            {
+                "namespace": namespace,
+                "pdb": name,
+                "workload": known.workload,
+                "min_available": known.min_available,
+                "max_unavailable": known.max_unavailable,
+                "expected_pods": expected.get((namespace, name)),
+                "disruptions_allowed": allowed.get((namespace, name)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def proxies_frame(answers: Answers, pods: Collection[PodKey]) -> pd.DataFrame:
+    """Return the rows of table `proxies`, of known pods only."""
+    names = ("active_clusters", "listeners", "concurrency")
+    found: dict[PodKey, dict[str, object]] = {}
+    for name in names:
+        answer = answers[name]
+        for labels, value in zip(answer.labels, answer.column, strict=True):
+            key = pod_key(labels)
+            if key in pods:
+                row = found.setdefault(key, {"namespace": key[0], "pod": key[1]})
+                row[name] = float(np.nanmax([value, row.get(name, np.nan)]))
+    return pd.DataFrame(list(found.values()))
+
+
+def _named_by(
+    labels: Mapping[str, str], known: KnownNode, size: Mapping[str, float], described: Labels
+) -> dict[str, object]:
+    def label(*names: str) -> str | None:
+        return next((labels[name] for name in names if labels.get(name)), None)
+
+    kernel = described.get("kernel_version", "")
+    arch = label("kubernetes.io/arch", "beta.kubernetes.io/arch")
+    if arch is None and kernel:
+        arch = "arm64" if "aarch64" in kernel else "amd64" if "x86_64" in kernel else None
+    named = label("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
+    origin = "objects" if known.labels else "label"
+    if named is None and "capacity_cpu" in size and "capacity_memory" in size:
+        named = inferred_type(size["capacity_cpu"], size["capacity_memory"], arch)
+        origin = "inferred"
+    capacity = label("eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type")
+    return {
+        "instance_type": named,
+        "instance_type_source": origin if named is not None else None,
+        "region": label(
+            "topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"
+        ),
+        "zone": label("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"),
+        "capacity_type": capacity.lower().replace("_", "-") if capacity else None,
+        "arch": arch,
+        "node_group": label(
+            "eks.amazonaws.com/nodegroup",
+            "karpenter.sh/nodepool",
+            "karpenter.sh/provisioner-name",
+            "alpha.eksctl.io/nodegroup-name",
+        ),
+    }
+
+
+def _spans(info: Answer, day: Day) -> dict[str, tuple[float, float]]:
+    spans: dict[str, tuple[float, float]] = {}
+    for labels, row in zip(info.labels, info.values[:, 1:], strict=True):
+        seen = np.flatnonzero(~np.isnan(row))
+        if len(seen):
+            first, last = (float(day.start + WINDOW_SECONDS * (seen[i] + 1)) for i in (0, -1))
+            name = node_of(labels)
+            before = spans.get(name, (first, last))
+            spans[name] = (min(first, before[0]), max(last, before[1]))
+    return spans
+
+
+def _known_labels(labels: Labels, names: Mapping[str, str]) -> dict[str, str]:
+    return {names[key]: value for key, value in labels.items() if key in names and value}
+
+
+def _by_hpa(answer: Answer) -> dict[PodKey, float]:
+    return {
+        (namespace_of(labels), labels.get("horizontalpodautoscaler", "")): float(value)
+        for labels, value in zip(answer.labels, answer.column, strict=True)
+    }
+
+
+def _by_pdb(answer: Answer) -> dict[PodKey, float]:
+    return {
+        (namespace_of(labels), labels.get("poddisruptionbudget", "")): float(value)
+        for labels, value in zip(answer.labels, answer.column, strict=True)
+    }
+
+
+def _metric_container(labels: Labels) -> str:
+    """Container of a ContainerResource metric, not the exporter's own that scraping adds."""
+    name = labels.get("exported_container") or labels.get("container", "")
+    return "" if name == "kube-state-metrics" else name
+
+
+def _metric_type(metric: str, container: str) -> str | None:
+    """Pods, Object and External metrics look alike in kube-state-metrics."""
+    if container:
+        return "ContainerResource"
+    return "Resource" if metric in ("cpu", "memory") else None

@@ -1,0 +1,253 @@
+"""From a live server to a snapshot on disk, day by day."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from rightsize.collectors.objects import Objects, read_objects
+from rightsize.collectors.prometheus.assemble import Assembled, assemble
+from rightsize.collectors.prometheus.facts import (
+    cluster_name,
+    missing_metrics,
+    scrape_interval,
+)
+from rightsize.collectors.prometheus.parse import Answer
+from rightsize.collectors.prometheus.queries import DAILY
+from rightsize.collectors.prometheus.source import (
+    DAY_SECONDS,
+    WINDOW_SECONDS,
+    Day,
+    Source,
+    joined,
+    open_source,
+)
+from rightsize.config import PrometheusSettings
+from rightsize.errors import NoDataError, OutputError, UsageError
+from rightsize.snapshot.schema import TABLES
+from rightsize.snapshot.store import DayRecord, Manifest, SnapshotWriter
+
+# Scrapes arrive late by their own time-out; a window that ended just now may still grow.
+_SETTLING_SECONDS = 120
+Progress = Callable[[int, int, date | None], None]
+"""Called with days done, days in all, and the day just finished."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What one collect did."""
+
+    path: Path
+    manifest: Manifest
+    fetched: tuple[date, ...]
+    kept: int
+    """Days that were complete already."""
+    requests: int
+    received_bytes: int
+
+
+def collect(
+    settings: PrometheusSettings,
+    *,
+    out: Path | None = None,
+    days: int = 30,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    cluster: str | None = None,
+    objects: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> Collected:
+    """Take a snapshot of a live mesh, or go on with one.
+
+    Days that the folder already holds whole are not asked for again.
+
+    Parameters
+    ----------
+    settings : PrometheusSettings
+    out : Path, optional
+        The snapshot's folder; `./snapshots/<cluster>` by default.
+    days : int
+        Days before `end`, where no `start` is given.
+    start, end : datetime, optional
+        Times in UTC; `start` counts from its day's midnight, `end` is now by default.
+    cluster : str, optional
+        Name of the cluster; by default what a `cluster` label says, else `cluster`.
+    objects : sequence of Path
+        Files of `kubectl get … -o json`.
+    progress : callable, optional
+
+    Raises
+    ------
+    MetricsServerError
+        If the server fails; finished days are kept.
+    NoDataError
+        If the server has no mesh container in that time.
+    OutputError, SnapshotError
+        If the folder cannot be written, or is somebody else's.
+    """
+    known = read_objects(objects)
+    with open_source(settings) as source:
+        now = int(source.now())
+        wanted = _days(now, days, start, end)
+        name = cluster or cluster_name(source, now)
+        folder = out or Path("snapshots") / name
+        manifest = Manifest(
+            cluster=name,
+            source=source.product.name,
+            simulated=False,
+            facts=_facts(source, settings, known),
+        )
+        with _writable(folder), SnapshotWriter(folder, manifest) as writer:
+            kept = [day for day in wanted if _is_kept(writer.manifest, day)]
+            todo = [day for day in wanted if day not in kept]
+            tell = progress or (lambda done, total, day: None)
+            fetched = _fetch_days(source, writer, todo, known, settings, tell)
+            if not writer.manifest.days:
+                raise NoDataError(
+                    f"{source.endpoints[0].server.connection.name}: no mesh container between "
+                    f"{wanted[0].label:%Y-%m-%d} and {wanted[-1].label:%Y-%m-%d}",
+                    hint="rightsize doctor tells which metrics and labels are there",
+                )
+            return Collected(
+                folder,
+                writer.manifest,
+                tuple(fetched),
+                len(kept),
+                sum(e.server.traffic.requests for e in source.endpoints),
+                sum(e.server.traffic.received_bytes for e in source.endpoints),
+            )
+
+
+def _fetch_days(
+    source: Source,
+    writer: SnapshotWriter,
+    todo: Sequence[Day],
+    objects: Objects,
+    settings: PrometheusSettings,
+    tell: Progress,
+) -> list[date]:
+    """Fetch and write days, oldest first, asking for the next while one is put together."""
+    fetched: list[date] = []
+    absent: set[str] | None = None
+    tell(0, len(todo), None)
+    for number, (day, answers) in enumerate(_prefetched(source, todo), start=1):
+        assembled = assemble(answers, day, objects, settings.gateways, source)
+        lacking = {query.name for query in DAILY if not len(answers[query.name])}
+        written = day.label.date()
+        if assembled.pods or writer.manifest.days:
+            # Before the first day with data lies only the server's retention.
+            absent = lacking if absent is None else absent & lacking
+            writer.manifest = _described(writer.manifest, source, day, absent, assembled)
+            writer.write_day(written, _tables(assembled), _record(day, assembled))
+            fetched.append(written)
+        tell(number, len(todo), written)
+    return fetched
+
+
+def _prefetched(source: Source, days: Sequence[Day]) -> Iterator[tuple[Day, Mapping[str, Answer]]]:
+    """Answers day by day; never more than two days are in memory."""
+    waiting: list[tuple[Day, dict[str, list[Future[Answer]]]]] = []
+    for day in days:
+        waiting.append((day, {query.name: source.ask(query, day) for query in DAILY}))
+        if len(waiting) == 2:
+            yield _received(*waiting.pop(0))
+    for one in waiting:
+        yield _received(*one)
+
+
+def _received(
+    day: Day, asked: Mapping[str, Sequence[Future[Answer]]]
+) -> tuple[Day, Mapping[str, Answer]]:
+    return day, {
+        name: joined([future.result() for future in futures]) for name, futures in asked.items()
+    }
+
+
+def _days(now: int, days: int, start: datetime | None, end: datetime | None) -> list[Day]:
+    latest = (now - _SETTLING_SECONDS) // WINDOW_SECONDS * WINDOW_SECONDS
+    last = min(int(_utc(end).timestamp()), latest) if end is not None else latest
+    last = last // WINDOW_SECONDS * WINDOW_SECONDS
+    if start is not None:
+        first = int(_utc(start).timestamp())
+    elif days > 0:
+        first = last - days * DAY_SECONDS
+    else:
+        raise UsageError("--days must be 1 or more")
+    first = first // DAY_SECONDS * DAY_SECONDS
+    if first >= last:
+        raise UsageError("the time to collect is empty: it starts at or after its end")
+    midnights = range(first, last, DAY_SECONDS)
+    return [Day(midnight, min(midnight + DAY_SECONDS, last)) for midnight in midnights]
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _is_kept(manifest: Manifest, day: Day) -> bool:
+    record = manifest.days.get(day.label.date())
+    return record is not None and record.complete
+
+
+def _described(
+    manifest: Manifest, source: Source, day: Day, absent: set[str], assembled: Assembled
+) -> Manifest:
+    """The manifest with what this day taught about the mesh."""
+    interval = manifest.scrape_interval_seconds
+    regions = [region for region in assembled.regions if region]
+    return replace(
+        manifest,
+        region=regions[0] if regions else manifest.region,
+        istio_version=assembled.istio_version or manifest.istio_version,
+        scrape_interval_seconds=interval or scrape_interval(source, day.end),
+        missing=tuple(missing_metrics(absent, assembled.inferred_types, source)),
+    )
+
+
+def _record(day: Day, assembled: Assembled) -> DayRecord:
+    return DayRecord(
+        start=day.label,
+        end=datetime.fromtimestamp(day.end, UTC),
+        complete=day.complete,
+        rows={},
+        stats=assembled.stats,
+    )
+
+
+def _tables(assembled: Assembled) -> dict[str, pd.DataFrame]:
+    # A column without any value says nothing; the writer fills it with nulls of its type.
+    return {
+        name: rows.dropna(axis="columns", how="all") if len(rows) else TABLES[name].empty()
+        for name, rows in assembled.tables.items()
+    }
+
+
+def _facts(source: Source, settings: PrometheusSettings, objects: Objects) -> dict[str, str]:
+    """Where the figures come from, without anything secret."""
+    facts = {
+        "servers": ", ".join(e.server.connection.name for e in source.endpoints),
+        "product": f"{source.product.name} {source.product.version}",
+    }
+    if settings.matchers:
+        facts["matchers"] = ", ".join(settings.matchers)
+    if objects.read_from:
+        facts["objects"] = ", ".join(objects.read_from)
+    return facts
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """A disk that fills up outside of writing a day is no bug either."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror})",
+            hint="free some room or give another folder with --out; finished days are kept",
+        ) from error

@@ -1,0 +1,431 @@
+"""Every query the collector makes, with the metrics it reads and what their absence costs.
+
+In a query's text `$M` stands for the extra label matchers, `$window`, `$hour` and `$day` for
+durations that a server reads as left-open intervals: Prometheus 3 and VictoriaMetrics take
+`(t-5m, t]` for `[5m]`; Prometheus 2 takes `[t-5m, t]`, where a sample on the border would count
+twice, so it is asked for a millisecond less.
+
+Labels differ between set-ups (`container` or `container_name`, `pod` or, where the scraper renamed
+it, `exported_pod`): a selector on such a label is written once for each name and joined by `or`,
+which costs the server an index lookup.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+MESH_CONTAINERS = "istio-proxy|discovery|install-cni"
+
+
+class Shape(Enum):
+    """When a query is evaluated for one day."""
+
+    WINDOWS = "every 5 minutes, the end of the day before included"
+    HOURS = "every hour, the end of the day before included"
+    DAY = "once, at the end of the day"
+    MORNING = "once, at the start of the day"
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question a day. `metrics` lists what it reads, `costs` what is lost without."""
+
+    name: str
+    shape: Shape
+    text: str
+    metrics: tuple[str, ...]
+    costs: str = ""
+    optional: bool = False
+    """Many a good set-up does not have it: no warning, a note."""
+
+
+def _either(text: str, *labels: str) -> str:
+    return " or ".join(text.replace("$label", label) for label in labels)
+
+
+def _mesh(function: str, metric: str, over: str) -> str:
+    text = f'{function}({metric}{{$label=~"{MESH_CONTAINERS}",$M}}[{over}])'
+    return _either(text, "container", "container_name")
+
+
+def _cadvisor(name: str, metric: str, function: str, costs: str) -> Query:
+    return Query(name, Shape.WINDOWS, _mesh(function, metric, "$window"), (metric,), costs)
+
+
+def _last(name: str, metric: str, costs: str, selector: str = "", optional: bool = False) -> Query:
+    text = f"last_over_time({metric}{{{selector}$M}}[$day])"
+    return Query(name, Shape.DAY, text, (metric,), costs, optional)
+
+
+USAGE: tuple[Query, ...] = (
+    _cadvisor(
+        "cpu", "container_cpu_usage_seconds_total", "last_over_time", "CPU cannot be sized at all"
+    ),
+    _cadvisor(
+        "memory", "container_memory_working_set_bytes", "max_over_time", "memory cannot be sized"
+    ),
+    _cadvisor(
+        "periods",
+        "container_cpu_cfs_periods_total",
+        "last_over_time",
+        "throttling stays unseen: a limit that starves a proxy is not told from an idle one",
+    ),
+    _cadvisor(
+        "throttled",
+        "container_cpu_cfs_throttled_periods_total",
+        "last_over_time",
+        "throttling stays unseen: a limit that starves a proxy is not told from an idle one",
+    ),
+)
+
+CONTAINER_STARTS = Query(
+    "container_starts",
+    Shape.DAY,
+    _mesh("max_over_time", "container_start_time_seconds", "$day"),
+    ("container_start_time_seconds",),
+    "the first 5 minutes of a restarted container may lack their CPU",
+    True,
+)
+
+POD_WINDOWS = Query(
+    "pod_info",
+    Shape.WINDOWS,
+    "last_over_time(kube_pod_info{$M}[$window])",
+    ("kube_pod_info",),
+    "nodes of pods and pods without a proxy are unknown: no node plan",
+)
+NODE_WINDOWS = Query(
+    "node_info",
+    Shape.WINDOWS,
+    "last_over_time(kube_node_info{$M}[$window])",
+    ("kube_node_info",),
+    "nodes are known only by their capacity",
+)
+
+_SIZE = 'resource=~"cpu|memory",'
+_NO_SIZE = "what is requested today is unknown, so no change can be stated"
+
+INVENTORY: tuple[Query, ...] = (
+    _last("requests", "kube_pod_container_resource_requests", _NO_SIZE, _SIZE),
+    _last("limits", "kube_pod_container_resource_limits", _NO_SIZE, _SIZE),
+    _last(
+        "init_requests",
+        "kube_pod_init_container_resource_requests",
+        "requests of native sidecars are unknown (fine where there are none)",
+        _SIZE,
+        True,
+    ),
+    _last(
+        "init_limits",
+        "kube_pod_init_container_resource_limits",
+        "limits of native sidecars are unknown (fine where there are none)",
+        _SIZE,
+        True,
+    ),
+    _last(
+        "containers",
+        "kube_pod_container_info",
+        "containers without requests are overlooked; gateways are told from sidecars by name",
+    ),
+    _last(
+        "init_containers",
+        "kube_pod_init_container_info",
+        "native sidecars are told by their name alone",
+        optional=True,
+    ),
+    _last(
+        "pod_owners",
+        "kube_pod_owner",
+        "workloads are guessed from pod names",
+        'owner_is_controller!="false",',
+    ),
+    _last(
+        "replicaset_owners",
+        "kube_replicaset_owner",
+        "Deployments are told from the names of their ReplicaSets",
+        optional=True,
+    ),
+    _last(
+        "job_owners", "kube_job_owner", "CronJobs are told from the names of Jobs", optional=True
+    ),
+    _last(
+        "pod_starts",
+        "kube_pod_start_time",
+        "the first window of a new pod has no CPU, so start-up peaks may be missed",
+    ),
+    _last("phases", "kube_pod_status_phase", "finished pods are not told from running ones"),
+    _last("qos", "kube_pod_status_qos_class", "QoS classes are unknown", optional=True),
+    _last(
+        "restarts",
+        "kube_pod_container_status_restarts_total",
+        "restarts and OOM kills are unknown: memory that was too small may be cut",
+    ),
+    _last(
+        "init_restarts",
+        "kube_pod_init_container_status_restarts_total",
+        "restarts of native sidecars are unknown (fine where there are none)",
+        optional=True,
+    ),
+    _last(
+        "node_labels", "kube_node_labels", "instance types, zones and node groups", optional=True
+    ),
+    _last(
+        "capacity",
+        "kube_node_status_capacity",
+        "size of the machines, so instance types cannot be inferred",
+        'resource=~"cpu|memory",',
+    ),
+    _last(
+        "allocatable",
+        "kube_node_status_allocatable",
+        "what pods may request of a node: no node plan",
+        'resource=~"cpu|memory|pods",',
+    ),
+    _last("namespace_labels", "kube_namespace_labels", "labels of namespaces", optional=True),
+    _last(
+        "hpa_targets",
+        "kube_horizontalpodautoscaler_info",
+        "autoscalers are unknown: a changed request moves their scale point unseen",
+        optional=True,
+    ),
+    _last(
+        "hpa_min", "kube_horizontalpodautoscaler_spec_min_replicas", "bounds of HPAs", optional=True
+    ),
+    _last(
+        "hpa_max", "kube_horizontalpodautoscaler_spec_max_replicas", "bounds of HPAs", optional=True
+    ),
+    _last(
+        "hpa_metrics",
+        "kube_horizontalpodautoscaler_spec_target_metric",
+        "targets of autoscalers",
+        optional=True,
+    ),
+    Query(
+        "pdb_allowed",
+        Shape.DAY,
+        "min_over_time(kube_poddisruptionbudget_status_pod_disruptions_allowed{$M}[$day])",
+        ("kube_poddisruptionbudget_status_pod_disruptions_allowed",),
+        "disruption budgets are unknown",
+        True,
+    ),
+    _last(
+        "pdb_expected",
+        "kube_poddisruptionbudget_status_expected_pods",
+        "disruption budgets are unknown",
+        optional=True,
+    ),
+)
+
+_POD_LABELS = (
+    "namespace, kubernetes_namespace, exported_namespace, pod, kubernetes_pod_name, pod_name, "
+    "exported_pod"
+)
+
+
+def _proxy(name: str, metric: str) -> Query:
+    text = f"max by ({_POD_LABELS}) (max_over_time({metric}{{$M}}[$day]))"
+    costs = "size of the proxies' configuration, which drives their memory, is unknown"
+    return Query(name, Shape.DAY, text, (metric,), costs, True)
+
+
+PROXIES: tuple[Query, ...] = (
+    _proxy("active_clusters", "envoy_cluster_manager_active_clusters"),
+    _proxy("listeners", "envoy_listener_manager_total_listeners_active"),
+    _proxy("concurrency", "envoy_server_concurrency"),
+)
+
+_RESTARTS = "kube_pod_{family}container_status_restarts_total"
+_REASON = "kube_pod_{family}container_status_last_terminated_reason"
+
+
+def _morning(name: str, family: str) -> Query:
+    metric = _RESTARTS.format(family=family)
+    text = f"last_over_time({metric}{{$M}}[$window])"
+    return Query(name, Shape.MORNING, text, (metric,), optional=True)
+
+
+def _killed(name: str, family: str, optional: bool) -> Query:
+    metric = _REASON.format(family=family)
+    text = f'max_over_time({metric}{{reason="OOMKilled",$M}}[$day]) > 0'
+    return Query(name, Shape.DAY, text, (metric,), optional=optional)
+
+
+RESTARTS_BEFORE: tuple[Query, ...] = (
+    _morning("restarts_before", ""),
+    _morning("init_restarts_before", "init_"),
+)
+OOM_KILLED: tuple[Query, ...] = (
+    _killed("oom_killed", "", False),
+    _killed("init_oom_killed", "init_", True),
+)
+
+
+def restart_windows(family: str, pods: str) -> Query:
+    """Restart counters in 5-minute windows of the pods that the regular expression names."""
+    metric = _RESTARTS.format(family=family)
+    text = f"last_over_time({metric}{{$label=~{pods},$M}}[$window])"
+    text = _either(text, "pod", "exported_pod")
+    return Query(f"{family}restart_windows", Shape.WINDOWS, text, (metric,))
+
+
+def reason_windows(family: str, pods: str) -> Query:
+    """Windows in which the pods' last termination was an OOM kill."""
+    metric = _REASON.format(family=family)
+    text = f'last_over_time({metric}{{$label=~{pods},reason="OOMKilled",$M}}[$window]) > 0'
+    text = _either(text, "pod", "exported_pod")
+    return Query(f"{family}reason_windows", Shape.WINDOWS, text, (metric,))
+
+
+ISTIOD_GAUGES = (
+    "pilot_xds",
+    "pilot_services",
+    "pilot_virt_services",
+    "pilot_eds_no_instances",
+    "pilot_worker_queue_depth",
+)
+ISTIOD_PROCESS_GAUGES = (
+    "process_resident_memory_bytes",
+    "go_memstats_heap_inuse_bytes",
+    "go_memstats_heap_alloc_bytes",
+    "go_goroutines",
+)
+ISTIOD_COUNTERS = (
+    "pilot_xds_pushes",
+    "pilot_push_triggers",
+    "pilot_inbound_updates",
+    "pilot_k8s_cfg_events",
+    "pilot_k8s_reg_events",
+    "pilot_total_xds_rejects",
+    "pilot_xds_write_timeout",
+    "sidecar_injection_requests_total",
+    "citadel_server_csr_count",
+)
+ISTIOD_HISTOGRAMS = (
+    "pilot_proxy_convergence_time",
+    "pilot_xds_push_time",
+    "pilot_debounce_time",
+    "pilot_proxy_queue_time",
+    "pilot_pushcontext_init_seconds",
+    "pilot_xds_config_size_bytes",
+)
+METRIC_LABEL = "rightsize_metric"
+"""Carries a metric's name through functions that drop it."""
+
+
+def _named(metrics: tuple[str, ...], selectors: tuple[str, ...]) -> str:
+    return " or ".join(
+        f'label_replace(max_over_time({metric}{{{selector}$M}}[$hour]), "{METRIC_LABEL}", '
+        f'"{metric}", "", "")'
+        for metric in metrics
+        for selector in selectors
+    )
+
+
+def _by_name(metrics: tuple[str, ...], selectors: tuple[str, ...]) -> str:
+    names = "|".join(metrics)
+    return " or ".join(
+        f'last_over_time({{__name__=~"{names}",{selector}$M}}[$hour])' for selector in selectors
+    )
+
+
+_ISTIOD = ('app="istiod",', 'pod=~"istiod.*",', 'kubernetes_pod_name=~"istiod.*",')
+_NO_ISTIOD = "what drives istiod's CPU and memory is unknown: it is sized by its usage alone"
+
+CONTROL_PLANE: tuple[Query, ...] = (
+    Query("istiod_gauges", Shape.HOURS, _named(ISTIOD_GAUGES, ("",)), ("pilot_xds",), _NO_ISTIOD),
+    Query(
+        "istiod_process",
+        Shape.HOURS,
+        _named(ISTIOD_PROCESS_GAUGES, _ISTIOD),
+        ("process_resident_memory_bytes",),
+        _NO_ISTIOD,
+        True,
+    ),
+    Query(
+        "istiod_counters",
+        Shape.HOURS,
+        _by_name(ISTIOD_COUNTERS, ("",)),
+        ("pilot_xds_pushes",),
+        _NO_ISTIOD,
+    ),
+    Query(
+        "istiod_cpu",
+        Shape.HOURS,
+        _by_name(("process_cpu_seconds_total",), _ISTIOD),
+        ("process_cpu_seconds_total",),
+        _NO_ISTIOD,
+        True,
+    ),
+    Query(
+        "istiod_histograms",
+        Shape.HOURS,
+        _by_name(tuple(f"{name}_(bucket|sum|count)" for name in ISTIOD_HISTOGRAMS), ("",)),
+        ("pilot_proxy_convergence_time_bucket",),
+        "how fast istiod serves configuration is unknown, so nothing guards a smaller istiod",
+    ),
+)
+
+_EDGE = (
+    "reporter, source_workload_namespace, source_workload, destination_workload_namespace, "
+    "destination_workload, destination_service, request_protocol"
+)
+_ANSWERS = ", response_code, grpc_response_status, connection_security_policy"
+
+
+def _increase(metric: str) -> str:
+    """The counter's increase over an hour, from last sample to last sample.
+
+    In this order: what was there an hour ago and did not fall; what is new or was reset in a pod
+    that was there an hour ago, or whose pod started since (both count from zero); what appeared
+    for another reason, which counts from its first sample so that an outage makes no spike.
+    """
+    now = f"last_over_time({metric}{{$M}}[$hour])"
+    before = f"last_over_time({metric}{{$M}}[$hour] offset 1h)"
+    first = f"min_over_time({metric}{{$M}}[$hour])"
+    young = "(last_over_time(kube_pod_start_time{$M}[$hour]) > time() - 3600)"
+    return (
+        f"({now} - {before} >= 0) or ({now} and on (namespace, pod) {before}) "
+        f"or ({now} and on (namespace, pod) {young}) or ({now} - {first})"
+    )
+
+
+def _edges(name: str, metric: str, extra: str, costs: str) -> Query:
+    once = f"max without (prometheus_replica, __replica__, replica) ({_increase(metric)})"
+    text = f"sum by ({_EDGE}{extra}) ({once}) > 0"
+    return Query(name, Shape.HOURS, text, (metric,), costs, name != "requests")
+
+
+TRAFFIC: tuple[Query, ...] = (
+    _edges(
+        "requests",
+        "istio_requests_total",
+        _ANSWERS,
+        "who calls whom is unknown: no Sidecar scopes, no CPU per request",
+    ),
+    _edges("durations", "istio_request_duration_milliseconds_sum", "", "request durations"),
+    _edges("request_bytes", "istio_request_bytes_sum", "", "bytes of requests"),
+    _edges("response_bytes", "istio_response_bytes_sum", "", "bytes of responses"),
+    _edges(
+        "connections",
+        "istio_tcp_connections_opened_total",
+        ", connection_security_policy",
+        "TCP edges",
+    ),
+    _edges("sent_bytes", "istio_tcp_sent_bytes_total", "", "bytes of TCP edges"),
+    _edges("received_bytes", "istio_tcp_received_bytes_total", "", "bytes of TCP edges"),
+)
+
+DAILY: tuple[Query, ...] = (
+    *USAGE,
+    CONTAINER_STARTS,
+    POD_WINDOWS,
+    NODE_WINDOWS,
+    *INVENTORY,
+    *RESTARTS_BEFORE,
+    *OOM_KILLED,
+    *PROXIES,
+    *CONTROL_PLANE,
+    *TRAFFIC,
+)
+"""What is asked for every day."""

@@ -1,0 +1,109 @@
+"""Restarts and OOM kills of a day.
+
+cAdvisor's `container_oom_events_total` mostly stays 0, since the kubelet drops the container it
+counted in (google/cadvisor#3015). What counts here: restarts after which kube-state-metrics gives
+`OOMKilled` as the reason of the last termination.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rightsize.collectors.prometheus.connection import quoted
+from rightsize.collectors.prometheus.labels import ContainerKey, PodKey, container_key, pod_key
+from rightsize.collectors.prometheus.parse import Answer, Labels
+from rightsize.collectors.prometheus.queries import reason_windows, restart_windows
+from rightsize.collectors.prometheus.source import Day, Source, joined
+
+_PODS_AT_ONCE = 100
+_RunKey = tuple[ContainerKey, str]
+"""Container and uid of its pod."""
+
+
+@dataclass(frozen=True)
+class DayCounts:
+    """Restarts and kills of each container; a container that is absent is unknown."""
+
+    restarts: Mapping[ContainerKey, float]
+    oom_kills: Mapping[ContainerKey, float]
+
+    def no_kill(self, key: ContainerKey) -> float | None:
+        """No kill where restarts are counted, else unknown."""
+        return 0.0 if key in self.restarts else None
+
+
+def count_day(
+    answers: Mapping[str, Answer], day: Day, starts: Mapping[PodKey, float], source: Source
+) -> DayCounts:
+    """Count the day's restarts and, where there were OOM kills, ask for their times."""
+    restarts: dict[ContainerKey, float] = {}
+    kills: dict[ContainerKey, float] = {}
+    for family in ("", "init_"):
+        restarts |= _restarts(
+            answers[f"{family}restarts"], answers[f"{family}restarts_before"], day, starts
+        )
+        killed = answers[f"{family}oom_killed"]
+        if len(killed):
+            kills |= _kills(family, killed, day, source)
+    return DayCounts(restarts, kills)
+
+
+def _restarts(
+    last: Answer, before: Answer, day: Day, starts: Mapping[PodKey, float]
+) -> dict[ContainerKey, float]:
+    """The counter's increase over the day; a pod that started on the day counts from zero."""
+    at_midnight = {
+        _run(labels): value for labels, value in zip(before.labels, before.column, strict=True)
+    }
+    counts: dict[_RunKey, float] = {}
+    for labels, value in zip(last.labels, last.column, strict=True):
+        run = _run(labels)
+        then = at_midnight.get(run)
+        if then is None and starts.get(pod_key(labels), 0.0) >= day.start:
+            then = 0.0
+        if then is not None and not np.isnan(value):
+            counts[run] = float(value - then if value >= then else value)
+    total: dict[ContainerKey, float] = {}
+    for (key, _), count in counts.items():
+        total[key] = total.get(key, 0.0) + count
+    return total
+
+
+def _kills(family: str, killed: Answer, day: Day, source: Source) -> dict[ContainerKey, float]:
+    names = sorted({pod_key(labels)[1] for labels in killed.labels})
+    kills: dict[ContainerKey, float] = {}
+    for first in range(0, len(names), _PODS_AT_ONCE):
+        pods = quoted("|".join(re.escape(name) for name in names[first : first + _PODS_AT_ONCE]))
+        asked = [
+            source.ask(query(family, pods), day) for query in (restart_windows, reason_windows)
+        ]
+        counters, reasons = (joined([future.result() for future in one]) for one in asked)
+        because = {_run(labels): row for labels, row in _rows(reasons)}
+        for labels, row in _rows(counters):
+            run = _run(labels)
+            if run in because:
+                count = _killed_restarts(row, because[run])
+                kills[run[0]] = max(count, kills.get(run[0], 0.0))
+    return kills
+
+
+def _killed_restarts(counter: np.ndarray, reason: np.ndarray) -> float:
+    """Restarts in windows at whose end the last termination was an OOM kill."""
+    known = np.where(np.isnan(counter), -np.inf, counter)
+    before = np.maximum.accumulate(known)[:-1]
+    # A counter that appears during the day starts at zero: pods do not come with restarts.
+    before = np.where(np.isinf(before), 0.0, before)
+    gain = np.nan_to_num(counter[1:], nan=-np.inf) - before
+    return float(gain[(gain > 0) & (reason[1:] > 0)].sum())
+
+
+def _rows(answer: Answer) -> list[tuple[Labels, np.ndarray]]:
+    return list(zip(answer.labels, answer.values, strict=True))
+
+
+def _run(labels: Labels) -> _RunKey:
+    return container_key(labels), labels.get("uid", "")

@@ -1,0 +1,240 @@
+"""Asks one or several servers, in pieces that they can bear, a few at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from rightsize.collectors.errors import MetricsServerError
+from rightsize.collectors.prometheus.client import Server
+from rightsize.collectors.prometheus.connection import connections, matchers, quoted
+from rightsize.collectors.prometheus.parse import (
+    Answer,
+    Grid,
+    empty_answer,
+    envelope,
+    merged,
+    parse_instant,
+    parse_range,
+    refuse_partial,
+)
+from rightsize.collectors.prometheus.product import Product, identify
+from rightsize.collectors.prometheus.queries import Query, Shape
+from rightsize.config import PrometheusSettings
+
+DAY_SECONDS = 86_400
+WINDOW_SECONDS = 300
+HOUR_SECONDS = 3_600
+_SMALLEST_PIECE = 12
+"""Moments below which a question is split by namespace rather than by time."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """One UTC day or the part of it that is over, as epoch seconds; `start` is midnight."""
+
+    start: int
+    end: int
+
+    @property
+    def complete(self) -> bool:
+        return self.end - self.start == DAY_SECONDS
+
+    @property
+    def label(self) -> datetime:
+        return datetime.fromtimestamp(self.start, UTC)
+
+    def grid(self, shape: Shape) -> Grid:
+        """Moments at which a query of this shape is evaluated.
+
+        The part of a started hour is left to the next collect, which fetches the day anew.
+        """
+        if shape is Shape.WINDOWS:
+            return Grid(self.start, WINDOW_SECONDS, (self.end - self.start) // WINDOW_SECONDS + 1)
+        if shape is Shape.HOURS:
+            return Grid(self.start, HOUR_SECONDS, (self.end - self.start) // HOUR_SECONDS + 1)
+        return Grid(self.start if shape is Shape.MORNING else self.end, 1, 1)
+
+
+@dataclass
+class Endpoint:
+    """A server with what was found out about it."""
+
+    server: Server
+    product: Product
+    series: dict[str, int] = field(default_factory=dict)
+    """Series of the last answer to each query, for sizing the next question."""
+
+
+class Source:
+    """The servers that together know one mesh.
+
+    Parameters
+    ----------
+    endpoints : sequence of Endpoint
+    settings : PrometheusSettings
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint], settings: PrometheusSettings) -> None:
+        self.endpoints = tuple(endpoints)
+        self._matchers = matchers(settings)
+        self._max_points = settings.max_points
+        self._allow_partial = settings.allow_partial
+        self._pool = ThreadPoolExecutor(settings.in_flight * len(self.endpoints))
+        self.partial: set[str] = set()
+
+    @property
+    def product(self) -> Product:
+        return self.endpoints[0].product
+
+    def ask(self, query: Query, day: Day) -> list[Future[Answer]]:
+        """Start asking every server; the answers come in the servers' order."""
+        return [self._pool.submit(self._ask_one, e, query, day) for e in self.endpoints]
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for endpoint in self.endpoints:
+            endpoint.server.close()
+
+    def now(self) -> float:
+        """The first server's clock, since ours may be off."""
+        answer = self.instant("time()", None)
+        return float(answer.column[0])
+
+    def instant(self, text: str, at: int | None, endpoint: Endpoint | None = None) -> Answer:
+        """Ask one server once, now or at a time."""
+        one = endpoint or self.endpoints[0]
+        form = {"query": self._written(text, one, "")}
+        if at is not None:
+            form["time"] = str(at)
+        return self._get_instant(one, form)
+
+    def _ask_one(self, endpoint: Endpoint, query: Query, day: Day) -> Answer:
+        grid = day.grid(query.shape)
+        if grid.count == 1 and query.shape is Shape.HOURS:
+            return empty_answer(grid)
+        answer = self._pieces(endpoint, query, grid, grid, "")
+        endpoint.series[query.name] = len(answer)
+        return answer
+
+    def _pieces(
+        self, endpoint: Endpoint, query: Query, grid: Grid, whole: Grid, shard: str
+    ) -> Answer:
+        """Ask for a grid, in one piece where possible."""
+        expected = endpoint.series.get(query.name, 0) * grid.count
+        splittable = grid.count > _SMALLEST_PIECE
+        if not (splittable and not shard and expected > self._max_points):
+            try:
+                return self._once(endpoint, query, grid, shard)
+            except MetricsServerError as error:
+                if not error.too_much:
+                    raise
+                if not splittable:
+                    if shard:
+                        raise
+                    return self._by_namespace(endpoint, query, grid, error)
+        half = grid.count // 2
+        parts = [(0, half), (half, grid.count - half)]
+        answers = [
+            self._pieces(endpoint, query, grid.part(first, count), whole, shard)
+            for first, count in parts
+        ]
+        return merged(answers, [first for first, _ in parts], grid)
+
+    def _by_namespace(
+        self, endpoint: Endpoint, query: Query, grid: Grid, error: MetricsServerError
+    ) -> Answer:
+        names = sorted(self._namespaces(endpoint, query, grid))
+        if len(names) < 2:
+            raise error
+        answers = [
+            self._once(endpoint, query, grid, f"namespace={quoted(name)},") for name in names
+        ]
+        return merged(answers, [0] * len(answers), grid)
+
+    def _namespaces(self, endpoint: Endpoint, query: Query, grid: Grid) -> set[str]:
+        """Namespaces that the query's metrics have, the empty one for series without."""
+        selectors = [f"{metric}{{{self._matchers}}}" for metric in query.metrics]
+        form = {
+            "match[]": selectors[0],
+            "start": str(grid.start - DAY_SECONDS),
+            "end": str(grid.end),
+        }
+        path = "/api/v1/label/namespace/values"
+        server = endpoint.server
+        found, _ = envelope(server.get(path, form), server=server.connection.name)
+        return {*found, ""}
+
+    def _once(self, endpoint: Endpoint, query: Query, grid: Grid, shard: str) -> Answer:
+        text = self._written(query.text, endpoint, shard)
+        if query.shape in (Shape.DAY, Shape.MORNING):
+            return self._get_instant(endpoint, {"query": text, "time": str(grid.start)})
+        server = endpoint.server
+        form = {
+            "query": text,
+            "start": str(grid.start),
+            "end": str(grid.end),
+            "step": str(grid.step),
+        }
+        body = server.call("/api/v1/query_range", form | self._extras(endpoint))
+        return self._checked(parse_range(body, grid, server=server.connection.name), endpoint)
+
+    def _get_instant(self, endpoint: Endpoint, form: Mapping[str, str]) -> Answer:
+        server = endpoint.server
+        body = server.call("/api/v1/query", dict(form) | self._extras(endpoint))
+        return self._checked(parse_instant(body, server=server.connection.name), endpoint)
+
+    def _extras(self, endpoint: Endpoint) -> dict[str, str]:
+        # The server should stop working on what nobody waits for any more.
+        extras = {"timeout": f"{endpoint.server.connection.timeout:g}s"}
+        if endpoint.product.name == "victoriametrics":
+            # Its cache drops the newest points and rounds windows.
+            extras["nocache"] = "1"
+        return extras
+
+    def _checked(self, answer: Answer, endpoint: Endpoint) -> Answer:
+        if answer.notes and not self._allow_partial:
+            refuse_partial(answer, server=endpoint.server.connection.name)
+        self.partial.update(answer.notes)
+        return answer
+
+    def _written(self, text: str, endpoint: Endpoint, shard: str) -> str:
+        return endpoint.product.durations(text).replace("$M", shard + self._matchers)
+
+
+def joined(answers: Sequence[Answer]) -> Answer:
+    """Series of several servers in one answer; the same series of two stays twice."""
+    if len(answers) == 1:
+        return answers[0]
+    labels = [one for answer in answers for one in answer.labels]
+    return replace(
+        answers[0],
+        labels=labels,
+        values=np.concatenate([answer.values for answer in answers]),
+        faults=sum(answer.faults for answer in answers),
+    )
+
+
+@contextlib.contextmanager
+def open_source(settings: PrometheusSettings) -> Iterator[Source]:
+    """Connect to every server of `settings` and find out what each is.
+
+    Raises
+    ------
+    MetricsServerError
+        If one cannot be asked.
+    """
+    servers = [
+        Server(connection, in_flight=settings.in_flight, compress=settings.compress)
+        for connection in connections(settings)
+    ]
+    source = Source([Endpoint(server, identify(server)) for server in servers], settings)
+    try:
+        yield source
+    finally:
+        source.close()
