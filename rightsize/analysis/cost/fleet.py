@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import pandas as pd
+
+Level = Literal["low", "mid", "high"]
+LEVELS: tuple[Level, ...] = ("low", "mid", "high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,51 @@ def fleet_of_nodes(nodes: pd.DataFrame, hours: float = 24.0) -> Fleet:
     )
     period = hours * nodes["day"].nunique()
     sums = lots.groupby(["instance_type", "purchase_option", "zone"])["hours"].sum() / period
+    rows = sums.reset_index()
     return tuple(
         NodeLot(str(name), float(count), str(option), str(zone) or None)
-        for (name, option, zone), count in sums.items()
+        for name, option, zone, count in zip(
+            rows["instance_type"],
+            rows["purchase_option"],
+            rows["zone"],
+            rows["hours"],
+            strict=True,
+        )
     )
 
 
 def nodes_in(fleet: Fleet) -> float:
     """Return the number of machines."""
     return sum(lot.count for lot in fleet)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFleet:
+    """A fleet and how sure it is.
+
+    `fewest` and `most` are fleets for low and high demand. `gap` is the share by which a cheaper
+    fleet is not ruled out, (cost - bound) / bound of the planner.
+    """
+
+    name: str
+    mid: Fleet
+    fewest: Fleet | None = None
+    most: Fleet | None = None
+    gap: float = 0.0
+
+    def at(self, demand: Level) -> Fleet:
+        """Return the fleet for low, middle or high demand; `mid` where no other is given."""
+        chosen = {"low": self.fewest, "mid": self.mid, "high": self.most}[demand]
+        return self.mid if chosen is None else chosen
+
+    def only(self, *, spot: bool) -> PlannedFleet:
+        """Return the Spot machines alone, or the others alone."""
+
+        def kept(fleet: Fleet | None) -> Fleet | None:
+            if fleet is None:
+                return None
+            return tuple(lot for lot in fleet if (lot.purchase_option == "spot") is spot)
+
+        return replace(
+            self, mid=kept(self.mid) or (), fewest=kept(self.fewest), most=kept(self.most)
+        )

@@ -1,20 +1,23 @@
-"""The monthly bill of a fleet, line by line, and the difference between two of them."""
+"""The monthly bill of a fleet, line by line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from rightsize.analysis.cost.book import PriceBook
 from rightsize.analysis.cost.commitments import Commitments, Covered, cover
-from rightsize.analysis.cost.fleet import Fleet, NodeLot, nodes_in
+from rightsize.analysis.cost.fleet import (
+    LEVELS,
+    Fleet,
+    Level,
+    NodeLot,
+    PlannedFleet,
+    nodes_in,
+)
 from rightsize.analysis.cost.other import UnitCost
 from rightsize.results import HOURS_PER_MONTH, Interval
-
-Level = Literal["low", "mid", "high"]
-LEVELS: tuple[Level, ...] = ("low", "mid", "high")
 
 
 @dataclass(frozen=True)
@@ -37,21 +40,6 @@ class Terms:
     """`standard` or `extended`; None counts as standard, and the line says so."""
     load_balancers: int | None = None
     """Load balancers of the cluster; None is unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedFleet:
-    """A fleet and how sure it is.
-
-    `fewest` and `most` are fleets for low and high demand. `gap` is the share by which a cheaper
-    fleet is not ruled out, (cost - bound) / bound of the planner.
-    """
-
-    name: str
-    mid: Fleet
-    fewest: Fleet | None = None
-    most: Fleet | None = None
-    gap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +67,6 @@ class PlanCost:
     ec2: Interval | None
     """EC2 on-demand equivalent and Spot together, before commitments; USD per month."""
     fleet: PlannedFleet
-    extra: tuple[CostLine, ...] = field(default=())
-    """Lines that are shown and not added: estimates of what another line may hold."""
 
     @property
     def total(self) -> Interval | None:
@@ -94,18 +80,6 @@ class PlanCost:
     def unknown(self) -> tuple[str, ...]:
         """Names of lines that the total lacks."""
         return tuple(line.name for line in self.lines if line.usd is None)
-
-
-@dataclass(frozen=True, slots=True)
-class Saving:
-    """What one plan saves against another, in USD per month; negative if it costs more."""
-
-    on_demand_equivalent: Interval | None
-    """At on-demand and Spot prices, as if nothing were committed. None: a price is unknown."""
-    realisable: Interval | None
-    """What the bill will really fall by. None: commitments are unknown, so nothing is promised."""
-    nodes: float
-    note: str
 
 
 def price_plan(fleet: PlannedFleet, terms: Terms, *more: CostLine) -> PlanCost:
@@ -124,13 +98,12 @@ def price_plan(fleet: PlannedFleet, terms: Terms, *more: CostLine) -> PlanCost:
     high demand at the ends of each price's range; low is divided by 1 + gap besides. Where
     commitments are known, EC2 is split into what they cover and what is paid on top.
     """
-    unpriced = unpriced_types(fleet.mid, terms.book)
-    ec2 = None if unpriced else _interval(lambda level: ec2_hourly(fleet, terms, level))
-    month = None if ec2 is None else ec2.scaled(terms.hours)
+    unpriced = unpriced_types(fleet, terms.book)
+    month = None if unpriced else _month_of(fleet, terms)
     covered = None if unpriced else cover(fleet.mid, terms.book, terms.commitments)
     lines = (
         *_ec2_lines(fleet, terms, month, covered),
-        _volumes(fleet, terms),
+        root_volumes(fleet, terms),
         _control_plane(terms),
         _balancers(terms),
         *more,
@@ -147,38 +120,13 @@ def price_plan(fleet: PlannedFleet, terms: Terms, *more: CostLine) -> PlanCost:
     )
 
 
-def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
-    """Return what `after` saves against `now`, under the same terms.
+def ec2_hourly_at(fleet: PlannedFleet, terms: Terms, level: Level, demand: Level) -> float:
+    """Return USD/h of the fleet for a demand, at one end of the price ranges.
 
-    Both are priced at the same end of the price range, since a price moves for both: the range
-    comes from demand, the packing gap, and the age of prices.
+    At low demand the packing gap is taken off too: nothing rules out a fleet that is cheaper by it.
     """
-    nodes = now.nodes - after.nodes
-    if now.ec2 is None or after.ec2 is None:
-        names = ", ".join(sorted({*now.unpriced, *after.unpriced}))
-        return Saving(None, None, nodes, f"no price for {names}")
-    ends = [
-        ec2_hourly_of(now.fleet.mid, terms, level) - _after(after.fleet, terms, level, demand)
-        for level in LEVELS
-        for demand in LEVELS
-    ]
-    mid = ec2_hourly_of(now.fleet.mid, terms, "mid") - _after(after.fleet, terms, "mid", "mid")
-    volumes = _difference(_volumes(now.fleet, terms), _volumes(after.fleet, terms))
-    ec2 = Interval(min(ends), mid, max(ends)).scaled(terms.hours)
-    whole = added([ec2, volumes])
-    if now.covered is None or after.covered is None:
-        return Saving(
-            whole,
-            None,
-            nodes,
-            "commitments are unknown: on-demand equivalent, not promised",
-        )
-    return Saving(whole, _realisable(now, after, terms, ec2, volumes), nodes, _said(now, after))
-
-
-def ec2_hourly(fleet: PlannedFleet, terms: Terms, level: Level) -> float:
-    """Return USD/h of a planned fleet before commitments, at one end of its range."""
-    return _after(fleet, terms, level, level)
+    cost = ec2_hourly_of(fleet.at(demand), terms, level)
+    return cost / (1 + fleet.gap) if demand == "low" else cost
 
 
 def ec2_hourly_of(fleet: Fleet, terms: Terms, level: Level) -> float:
@@ -186,11 +134,12 @@ def ec2_hourly_of(fleet: Fleet, terms: Terms, level: Level) -> float:
     return sum(lot.count * _hourly(lot, terms, level) for lot in fleet)
 
 
-def unpriced_types(fleet: Fleet, book: PriceBook) -> tuple[str, ...]:
-    """Return `type (option)` of each machine that has no price."""
+def unpriced_types(fleet: PlannedFleet, book: PriceBook) -> tuple[str, ...]:
+    """Return `type (option)` of each machine that has no price, at any demand."""
     missing = {
         f"{lot.instance_type} ({lot.purchase_option})"
-        for lot in fleet
+        for demand in LEVELS
+        for lot in fleet.at(demand)
         if lot.count and book.price(lot.instance_type, lot.purchase_option, lot.zone) is None
     }
     return tuple(sorted(missing))
@@ -205,12 +154,6 @@ def added(parts: list[Interval]) -> Interval:
     )
 
 
-def _after(fleet: PlannedFleet, terms: Terms, level: Level, demand: Level) -> float:
-    chosen = {"low": fleet.fewest, "mid": fleet.mid, "high": fleet.most}[demand] or fleet.mid
-    cost = ec2_hourly_of(chosen, terms, level)
-    return cost / (1 + fleet.gap) if demand == "low" else cost
-
-
 def _hourly(lot: NodeLot, terms: Terms, level: Level) -> float:
     if lot.count == 0:
         return 0.0
@@ -220,7 +163,12 @@ def _hourly(lot: NodeLot, terms: Terms, level: Level) -> float:
     return float(getattr(price.at(terms.at, terms.price_drift_per_year), level))
 
 
-def _interval(value: Callable[[Level], float]) -> Interval:
+def _month_of(fleet: PlannedFleet, terms: Terms) -> Interval:
+    return interval_of(lambda level: ec2_hourly_at(fleet, terms, level, level)).scaled(terms.hours)
+
+
+def interval_of(value: Callable[[Level], float]) -> Interval:
+    """Return the interval of a figure that is known at each level."""
     low, mid, high = (value(level) for level in LEVELS)
     return Interval(min(low, mid), mid, max(mid, high))
 
@@ -230,17 +178,12 @@ def _ec2_lines(
 ) -> tuple[CostLine, ...]:
     source = _sources(fleet.mid, terms.book)
     if month is None:
-        missing = ", ".join(unpriced_types(fleet.mid, terms.book))
+        missing = ", ".join(unpriced_types(fleet, terms.book))
         return (CostLine("EC2", None, source, f"no price for {missing}"),)
-    spot = tuple(lot for lot in fleet.mid if lot.purchase_option == "spot")
-    spot_month = _interval(lambda level: ec2_hourly_of(spot, terms, level)).scaled(terms.hours)
-    rest = Interval(
-        max(month.low - spot_month.low, 0.0),
-        month.mid - spot_month.mid,
-        max(month.high - spot_month.high, month.mid - spot_month.mid),
+    spot, rest = (
+        _month_of(part, terms) for part in (fleet.only(spot=True), fleet.only(spot=False))
     )
-    rest = Interval(min(rest.low, rest.mid), rest.mid, rest.high)
-    lines = [CostLine("EC2 Spot", spot_month, source)] if spot else []
+    lines = [CostLine("EC2 Spot", spot, source)] if spot.high > 0 else []
     if covered is None:
         note = "commitments are unknown: on-demand equivalent"
         return (CostLine("EC2 on-demand", rest, source, note), *lines)
@@ -255,7 +198,7 @@ def _ec2_lines(
     return (CostLine("EC2 on-demand", paid, source), *lines)
 
 
-def _volumes(fleet: PlannedFleet, terms: Terms) -> CostLine:
+def root_volumes(fleet: PlannedFleet, terms: Terms) -> CostLine:
     name = "EBS root volumes"
     price = terms.other.get(f"ebs_{terms.root_type}")
     if price is None:
@@ -273,7 +216,7 @@ def _volumes(fleet: PlannedFleet, terms: Terms) -> CostLine:
     stated = all(lot.root_gib is not None for lot in fleet.mid)
     assumed = "" if stated else f"{terms.root_gib:g} GiB a node assumed"
     note = "; ".join(part for part in (assumed, price.note(terms.region)) if part)
-    return CostLine(name, _interval(usd), f"{price.source}, {price.as_of}", note)
+    return CostLine(name, interval_of(usd), f"{price.source}, {price.as_of}", note)
 
 
 def _control_plane(terms: Terms) -> CostLine:
@@ -294,44 +237,6 @@ def _balancers(terms: Terms) -> CostLine:
     usd = Interval.exactly(terms.load_balancers * price.usd * terms.hours)
     note = "; ".join(p for p in ("capacity units left out", price.note(terms.region)) if p)
     return CostLine("load balancers", usd, f"{price.source}, {price.as_of}", note)
-
-
-def _realisable(
-    now: PlanCost, after: PlanCost, terms: Terms, ec2: Interval, volumes: Interval
-) -> Interval:
-    """Take from the saving what commitments would have paid anyway.
-
-    The mid is exact: (uncovered + Spot) now less the same after. The ends keep the same share of
-    the on-demand equivalent saving, since commitments do not move with prices or demand.
-    """
-    if now.covered is None or after.covered is None:
-        raise ValueError("commitments are unknown")
-    given_up = (now.covered.covered - after.covered.covered) * terms.hours
-    real = [ec2.low - given_up, ec2.mid - given_up, ec2.high - given_up]
-    if given_up > 0:
-        real = [min(max(value, 0.0), whole) for value, whole in zip(real, _ends(ec2), strict=True)]
-    return added([Interval(min(real), real[1], max(real)), volumes])
-
-
-def _ends(interval: Interval) -> tuple[float, float, float]:
-    return interval.low, interval.mid, interval.high
-
-
-def _difference(now: CostLine, after: CostLine) -> Interval:
-    if now.usd is None or after.usd is None:
-        return Interval.exactly(0.0)
-    ends = [now.usd.mid - after.usd.high, now.usd.mid - after.usd.low]
-    mid = now.usd.mid - after.usd.mid
-    return Interval(min(*ends, mid), mid, max(*ends, mid))
-
-
-def _said(now: PlanCost, after: PlanCost) -> str:
-    if now.covered is None or after.covered is None or now.covered.commitment == 0:
-        return "no commitment is held"
-    given_up = now.covered.covered - after.covered.covered
-    if given_up <= 0:
-        return "commitments stay in use"
-    return f"machines worth ${given_up:.2f}/h given up are paid for by commitments anyway"
 
 
 def _sources(fleet: Fleet, book: PriceBook) -> str:
