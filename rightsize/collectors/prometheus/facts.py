@@ -73,10 +73,11 @@ def istio_version(containers: Answer) -> str | None:
 
 def missing_metrics(absent: Collection[str], inferred_types: bool, source: Source) -> list[Missing]:
     """What no fetched day had, with its cost."""
-    found: dict[str, str] = {}
+    lacking: dict[str, list[str]] = {}
     for query in DAILY:
         if query.name in absent and query.costs:
-            found.setdefault(query.metrics[0], query.costs)
+            lacking.setdefault(query.costs, []).append(query.metrics[0])
+    found = {", ".join(dict.fromkeys(names)): costs for costs, names in lacking.items()}
     if inferred_types:
         found["instance type labels of nodes"] = (
             "instance types are inferred from capacity; several types share a size and differ in "

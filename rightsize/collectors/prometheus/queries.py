@@ -393,12 +393,12 @@ def _increase(metric: str) -> str:
 def _edges(name: str, metric: str, extra: str, costs: str) -> Query:
     once = f"max without (prometheus_replica, __replica__, replica) ({_increase(metric)})"
     text = f"sum by ({_EDGE}{extra}) ({once}) > 0"
-    return Query(name, Shape.HOURS, text, (metric,), costs, name != "requests")
+    return Query(name, Shape.HOURS, text, (metric,), costs, name != "calls")
 
 
 TRAFFIC: tuple[Query, ...] = (
     _edges(
-        "requests",
+        "calls",
         "istio_requests_total",
         _ANSWERS,
         "who calls whom is unknown: no Sidecar scopes, no CPU per request",

@@ -44,7 +44,7 @@ def traffic_frame(answers: Mapping[str, Answer], grid: Grid) -> pd.DataFrame:
     """
     sums: dict[tuple[_Edge, str], _Sums] = {}
     hours = max(grid.count - 1, 0)
-    for labels, row in _rows(answers["requests"]):
+    for labels, row in _rows(answers["calls"]):
         one = _of(sums, labels, hours)
         one.requests += row
         if _failed(labels):
