@@ -92,13 +92,19 @@ def _kills(family: str, killed: Answer, day: Day, source: Source) -> dict[Contai
 
 
 def _killed_restarts(counter: np.ndarray, reason: np.ndarray) -> float:
-    """Restarts in windows at whose end the last termination was an OOM kill."""
+    """Restarts in windows after which the last termination was an OOM kill.
+
+    A reason shows in the window in which it stops holding too, so it has to hold in the next
+    window as well, unless nothing is known of that one.
+    """
     known = np.where(np.isnan(counter), -np.inf, counter)
     before = np.maximum.accumulate(known)[:-1]
     # A counter that appears during the day starts at zero: pods do not come with restarts.
     before = np.where(np.isinf(before), 0.0, before)
     gain = np.nan_to_num(counter[1:], nan=-np.inf) - before
-    return float(gain[(gain > 0) & (reason[1:] > 0)].sum())
+    holds = reason[1:] > 0
+    lasts = np.append(holds[1:] | np.isnan(counter[2:]), True)
+    return float(gain[(gain > 0) & holds & lasts].sum())
 
 
 def _rows(answer: Answer) -> list[tuple[Labels, np.ndarray]]:
