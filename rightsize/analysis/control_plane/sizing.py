@@ -1,0 +1,250 @@
+"""Requests, limits, replicas and disruption budget of istiod.
+
+The rule: the pods that are left after one is lost carry the whole mesh, including the moment in
+which the lost one's proxies reconnect and get everything anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from rightsize.analysis.control_plane.model import IstiodModel, fit_istiod
+from rightsize.analysis.control_plane.observations import istiod_hours
+from rightsize.analysis.control_plane.propagation import IstiodCpu, Propagation, propagation
+from rightsize.analysis.control_plane.replicas import (
+    FLOOR_CPU,
+    FLOOR_MEMORY,
+    DisruptionBudget,
+    ReplicaPlan,
+    cheapest,
+    disruption_budget,
+    most_replicas,
+    peaks_text,
+    rejected,
+    replica_plans,
+)
+from rightsize.analysis.guards import Situation, guarded
+from rightsize.config import PolicySettings
+from rightsize.errors import NoDataError
+from rightsize.quantity import format_cpu, format_memory
+from rightsize.results import Interval, Rejected, ResourceAdvice, Sizes, Usage
+
+
+@dataclass(frozen=True)
+class IstiodAdvice:
+    """What istiod should request, how many replicas, and why.
+
+    Sizes are for one pod. `cpu` and `memory` hold this step and the end state, after the same
+    guards as every other recommendation.
+    """
+
+    cpu: ResourceAdvice
+    memory: ResourceAdvice
+    replicas_now: float
+    autoscale_min: int
+    autoscale_max: int
+    target_utilization: int
+    budget: DisruptionBudget
+    expected_memory: Interval
+    """Of one pod after one of `autoscale_min` is lost, in bytes, reconnecting included."""
+    expected_cpu: Interval
+    """Of one pod with all of `autoscale_min` at work, busiest hours, in cores."""
+    model: IstiodModel | None
+    """None where the history is too short; sizes then rest on the peaks seen."""
+    propagation: Propagation
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    rejected: tuple[Rejected, ...] = ()
+
+    @property
+    def current(self) -> Sizes:
+        return Sizes(self.cpu.request, self.cpu.limit, self.memory.request, self.memory.limit)
+
+    @property
+    def recommended(self) -> Sizes:
+        return Sizes(
+            self.cpu.recommended_request,
+            self.cpu.recommended_limit,
+            self.memory.recommended_request,
+            self.memory.recommended_limit,
+        )
+
+
+def recommend_istiod(
+    control_plane: pd.DataFrame,
+    *,
+    usage: pd.DataFrame,
+    containers: pd.DataFrame,
+    pods: pd.DataFrame | None = None,
+    hpas: pd.DataFrame | None = None,
+    region: str | None = None,
+    istio_version: str | None = None,
+    settings: PolicySettings | None = None,
+) -> IstiodAdvice:
+    """Size istiod from its own history.
+
+    Parameters
+    ----------
+    control_plane, usage, containers, pods, hpas : DataFrame
+        Tables of the snapshot.
+    region : str, optional
+        Ranks replicas against size by the region's prices of CPU and memory.
+    istio_version : str, optional
+        For defaults and for the releases that read a setting.
+    settings : PolicySettings, optional
+
+    Raises
+    ------
+    NoDataError
+        Where neither the mesh's usage nor istiod's metrics hold an istiod.
+    """
+    rules = settings or PolicySettings()
+    hours = istiod_hours(control_plane, pods=pods, usage=usage, containers=containers)
+    known = hours.dropna(subset=["cpu", "memory"], how="all")
+    if known.empty:
+        raise NoDataError(
+            "no usage of istiod in the snapshot",
+            hint="collect with a Prometheus that scrapes istiod or the cluster's kubelets",
+        )
+    in_force = _in_force(containers)
+    delays = propagation(
+        control_plane, cpu=_cpu_of(usage, containers, hours, in_force), istio_version=istio_version
+    )
+    warnings: list[str] = []
+    try:
+        model = fit_istiod(hours)
+        warnings += [*model.memory.notes, *model.cpu.notes]
+    except NoDataError as error:
+        model = None
+        warnings.append(f"{error.what}: sizes rest on the peaks seen, replicas stay")
+    replicas_now = float(
+        known[known["time"] > known["time"].max() - pd.Timedelta(1, "D")]
+        .groupby("time")["pod"].nunique().mean()
+    )  # fmt: skip
+    plans = replica_plans(known, model, replicas_now, rules.limit_margin)
+    best = cheapest(plans, region)
+    thin = _thin(known, rules)
+    advised = _advise(best, in_force, known, delays.hold, thin, rules)
+    return IstiodAdvice(
+        cpu=advised[0],
+        memory=advised[1],
+        replicas_now=replicas_now,
+        autoscale_min=best.replicas,
+        autoscale_max=most_replicas(best, _bounds(hpas)),
+        target_utilization=best.target,
+        budget=disruption_budget(best.replicas, istio_version),
+        expected_memory=best.memory,
+        expected_cpu=best.cpu,
+        model=model,
+        propagation=delays,
+        reasons=_reasons(best, model, delays, thin),
+        warnings=tuple(warnings),
+        rejected=rejected(plans, best),
+    )
+
+
+def _advise(
+    best: ReplicaPlan,
+    in_force: Sizes,
+    known: pd.DataFrame,
+    hold: str | None,
+    thin: str | None,
+    rules: PolicySettings,
+) -> tuple[ResourceAdvice, ResourceAdvice]:
+    cpu = Situation(
+        "cpu", in_force.cpu_request, in_force.cpu_limit, best.cpu_request,
+        max(best.cpu_peak, best.cpu_request), _usage(known["cpu"], known["cpu_burst"]),
+        FLOOR_CPU, rule="istiod law", hold=hold, thin=thin,
+    )  # fmt: skip
+    memory = Situation(
+        "memory", in_force.memory_request, in_force.memory_limit, best.memory.high,
+        best.memory.high * (1 + rules.limit_margin), _usage(known["memory"], known["memory"]),
+        FLOOR_MEMORY, rule="istiod law", hold=hold, thin=thin,
+    )  # fmt: skip
+    advised = guarded(cpu, rules), guarded(memory, rules)
+    return _covering(advised[0], best.cpu_peak), _covering(advised[1], best.memory.high)
+
+
+def _covering(advice: ResourceAdvice, peak: float) -> ResourceAdvice:
+    """A limit in force must leave room for the peak after a loss."""
+    if advice.recommended_limit is None or advice.recommended_limit >= peak:
+        return advice
+    return replace(
+        advice,
+        recommended_limit=peak,
+        target_limit=max(peak, advice.target_limit or 0.0),
+    )
+
+
+def _usage(values: pd.Series, peaks: pd.Series) -> Usage:
+    known = values.dropna().to_numpy(dtype=float)
+    if not known.size:
+        return Usage()
+    p50, p95, p99 = (float(q) for q in np.percentile(known, [50, 95, 99]))
+    top = peaks.max()
+    return Usage(p50, p95, p99, float(known.max() if pd.isna(top) else max(top, known.max())))
+
+
+def _in_force(containers: pd.DataFrame) -> Sizes:
+    """Sizes of istiod's container on the last day it was seen."""
+    rows = containers[containers["component"] == "istiod"]
+    if rows.empty:
+        return Sizes()
+    newest = (rows.sort_values("day") if "day" in rows else rows).iloc[-1]
+    names = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
+    return Sizes(*(None if pd.isna(newest[n]) else float(newest[n]) for n in names))
+
+
+def _cpu_of(
+    usage: pd.DataFrame, containers: pd.DataFrame, hours: pd.DataFrame, in_force: Sizes
+) -> IstiodCpu:
+    ours = containers[containers["component"] == "istiod"]["pod"].astype(str).unique()
+    rows = usage[usage["pod"].astype(str).isin(ours)]
+    periods = float(rows["periods"].sum()) if len(rows) else 0.0
+    p95 = hours["cpu_burst"].quantile(0.95)
+    return IstiodCpu(
+        throttled_share=float(rows["throttled_periods"].sum()) / periods if periods else None,
+        used_of_request=None
+        if in_force.cpu_request is None or pd.isna(p95)
+        else float(p95) / in_force.cpu_request,
+        limit=in_force.cpu_limit,
+    )
+
+
+def _bounds(hpas: pd.DataFrame | None) -> int | None:
+    if hpas is None or hpas.empty:
+        return None
+    ours = hpas[hpas["workload"].astype(str).str.startswith("istiod")]
+    return None if ours.empty else int(ours["max_replicas"].max())
+
+
+def _thin(known: pd.DataFrame, rules: PolicySettings) -> str | None:
+    days = known["time"].nunique() / 24
+    if days >= rules.min_days:
+        return None
+    return f"{days:.1f} days of istiod's history, {rules.min_days:g} are needed"
+
+
+def _reasons(
+    best: ReplicaPlan, model: IstiodModel | None, delays: Propagation, thin: str | None
+) -> tuple[str, ...]:
+    reasons = [
+        f"memory {format_memory(best.memory.high)}: what one of {best.replicas - 1} pods left "
+        "after a loss needs while the lost one's proxies reconnect",
+        f"CPU {format_cpu(best.cpu_request)}: busiest hours of one of {best.replicas} pods at a "
+        f"target of {best.target} %, so that those left after a loss stay within their request",
+    ]
+    if model is not None:
+        reasons.append(peaks_text(model))
+        reasons.append(
+            f"error on later hours than those fitted: memory {model.memory.cv_error:.1%}, "
+            f"CPU {model.cpu.cv_error:.1%} (median)"
+        )
+    if delays.hold is not None:
+        reasons.append(f"nothing is cut: {delays.hold}")
+    if thin is not None:
+        reasons.append(f"nothing is cut: {thin}")
+    return tuple(reasons)
