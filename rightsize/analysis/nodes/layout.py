@@ -41,6 +41,8 @@ class Layout:
 
     problem: Problem
     relaxed: Problem
+    open_fits: Flags
+    """(K, O) offers each class may use, whatever zone the packing chose for it."""
     offers: pd.DataFrame
     pods: pd.DataFrame
     rules: tuple[Rules, ...]
@@ -313,6 +315,7 @@ def _assemble(
     return Layout(
         problem=problem,
         relaxed=_relaxed(problem, drafts) if zoned else problem,
+        open_fits=np.array([d.relaxed_fits for d in drafts]).reshape(-1, len(wide)).astype(bool),
         offers=wide,
         pods=table.loc[placed].reset_index(drop=True),
         rules=tuple(d.rules for d in drafts),
