@@ -1,6 +1,6 @@
 """Who causes the bill: each machine's cost split over the requests on it, to the cent.
 
-A machine is worth `cores * c + bytes * m` at the unit prices `c` and `m` that machines of the region
+A machine is worth `cores * c + bytes * m` at the unit prices `c` and `m` that the region's machines
 imply; a container's part of the machine's cost is its request's part of that worth. What the
 kubelet and the system hold back is `system`, what nobody requested is `idle`. Costs that belong to
 no machine (control plane, load balancers) are `shared`. Nothing is spread over anybody else, and
@@ -213,9 +213,10 @@ def _machine_parts(requests: pd.DataFrame, machines: pd.DataFrame, unit: UnitPri
         _one_line("system", _RESERVED, (reserved * rate).sum()),
         _one_line("idle", "not requested", (idle * rate).sum()),
         # A machine whose size is unknown cannot be split.
-        _one_line("idle", "size unknown", machines["usd"].where(total <= 0, 0.0).sum()),
+        _one_line("idle", "size unknown", machines["usd"].where(~(total > 0), 0.0).sum()),
     ]
-    return pd.concat([part for part in rows if part["usd"].sum() > 0], ignore_index=True)
+    whole_table = pd.concat([part.astype({"usd": float}) for part in rows], ignore_index=True)
+    return whole_table[whole_table["usd"] > 0]
 
 
 def _one_line(part: str, workload: str, usd: float) -> pd.DataFrame:

@@ -32,8 +32,8 @@ class MonthFacts:
     machines: pd.DataFrame
     """`instance_type`, `purchase_option`, `node_hours`, `usd_per_hour` (NaN is unknown)"""
     requests: pd.DataFrame
-    """`namespace`, `workload`, `container`, `pod_hours`, and per pod the mean in force:
-    `cpu_request` (cores), `memory_request` (bytes)"""
+    """Every container of the cluster, of the mesh or not: `namespace`, `workload`, `container`,
+    `pod_hours`, and per pod the mean in force: `cpu_request` (cores), `memory_request` (bytes)"""
     traffic: float | None = None
     """requests served in the month"""
 
