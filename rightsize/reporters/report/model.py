@@ -1,0 +1,178 @@
+"""What a report is made of, whatever form it is written in: figures, tables, charts, text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from rightsize.quantity import format_cpu, format_memory
+from rightsize.results import Interval
+
+Kind = Literal["text", "usd", "number", "percent", "cpu", "memory"]
+"""How a column's values are written: USD, plain numbers, shares, cores, bytes."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: its name in the frame, its heading, and how it is written."""
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    total: bool = False
+    """The table's last row holds the sum of this column."""
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table for people: a frame with documented columns. `name` is also its file's name."""
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    note: str = ""
+    formulas: Mapping[str, str] = field(default_factory=dict)
+    """Workbook only: column name to a formula with `{row}` and assumption names."""
+
+    def totals(self) -> dict[str, float]:
+        """Sum of each column that has a total, over the values as they are shown."""
+        return {
+            column.name: float(shown(self.frame[column.name], column.kind).sum())
+            for column in self.columns
+            if column.total
+        }
+
+
+@dataclass(frozen=True)
+class ReportChart:
+    """A chart with the words that stand for it where it cannot be seen."""
+
+    name: str
+    axes: Axes
+    alt: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One of the month's figures: a value with its range, unit, and the table behind it."""
+
+    label: str
+    value: Interval | float | None
+    kind: Kind
+    note: str
+    table: str
+    """Name of the table behind it."""
+    method: str
+    """Anchor of the method that explains it."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something to do now, with what it brings."""
+
+    title: str
+    usd_per_month: Interval | None
+    effort: str
+    risk: str
+    how: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report in the order a reader needs it."""
+
+    anchor: str
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    tables: tuple[ReportTable, ...] = ()
+    charts: tuple[ReportChart, ...] = ()
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a kind of figure comes about; figures link here."""
+
+    anchor: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A value the figures rest on; a reader may change it in the workbook."""
+
+    name: str
+    """A valid workbook name: letters and underscores."""
+    value: float
+    unit: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A month's review, ready to be written in every form."""
+
+    title: str
+    subtitle: str
+    banner: str
+    """Shown on top where the figures are simulated or the month is not over; may be empty."""
+    figures: tuple[Figure, ...]
+    actions: tuple[Action, ...]
+    sections: tuple[Section, ...]
+    methods: tuple[Method, ...]
+    assumptions: tuple[Assumption, ...]
+    facts: Mapping[str, object]
+    """The month's results as plain values, kept for the months to come."""
+
+    @property
+    def tables(self) -> tuple[ReportTable, ...]:
+        return tuple(table for section in self.sections for table in section.tables)
+
+    @property
+    def charts(self) -> tuple[ReportChart, ...]:
+        return tuple(chart for section in self.sections for chart in section.charts)
+
+
+_DECIMALS = {"usd": 2, "number": 2, "percent": 4, "cpu": 3, "memory": 0}
+
+
+def shown(values: pd.Series, kind: Kind) -> pd.Series:
+    """Values rounded as they are shown, so that totals equal the sum of what is read."""
+    return values if kind == "text" else values.astype(float).round(_DECIMALS[kind])
+
+
+def written(value: object, kind: Kind) -> str:
+    """One value as a person reads it; `unknown` where there is none.
+
+    >>> written(1234.5, "usd"), written(0.125, "percent"), written(0.05, "cpu")
+    ('$1,234.50', '12.5 %', '50m')
+    """
+    if value is None or (not isinstance(value, str) and pd.isna(value)):  # type: ignore[call-overload]
+        return "unknown"
+    if kind == "text" or isinstance(value, str):
+        return str(value)
+    number = float(value)  # type: ignore[arg-type]
+    if kind == "usd":
+        return f"-${-number:,.2f}" if round(number, 2) < 0 else f"${abs(number):,.2f}"
+    if kind == "percent":
+        return f"{number * 100:,.1f} %"
+    if kind == "cpu":
+        return format_cpu(number)
+    if kind == "memory":
+        return format_memory(number)
+    return f"{number:,.0f}" if number.is_integer() else f"{number:,.2f}"
+
+
+def written_range(value: Interval | float | None, kind: Kind) -> str:
+    """A figure with its range: `$120.00 ($80.00 to $150.00)`."""
+    if not isinstance(value, Interval):
+        return written(value, kind)
+    if value.low == value.high:
+        return written(value.mid, kind)
+    low, high = written(value.low, kind), written(value.high, kind)
+    return f"{written(value.mid, kind)} ({low} to {high})"
