@@ -16,6 +16,7 @@ from rightsize.analysis.nodes.units import to_whole
 from rightsize.config import NodeSettings
 
 ANY_ZONE = ""
+_USD_PER_VCPU = 0.05
 OWNER = ["namespace", "workload_kind", "workload"]
 
 
@@ -299,7 +300,7 @@ def _assemble(
         size=np.array([[*d.size, 1.0] for d in drafts]).reshape(-1, 3),
         count=np.array([len(d.pods) for d in drafts], dtype=np.int64),
         capacity=capacity,
-        price=wide["usd_per_hour"].to_numpy(dtype=float),
+        price=_price(wide),
         fits=np.array([d.fits for d in drafts]).reshape(-1, len(wide)).astype(bool),
         group=np.array([limited.get(d.owner, -1) for d in drafts], dtype=np.int64),
         limit=np.array([owners[key].node_limit for key in limited], dtype=np.int64),
@@ -326,6 +327,13 @@ def _assemble(
         unplaced=tuple(unplaced),
         assumptions=_assumptions(table, rules, owners, inventory, settings, zones),
     )
+
+
+def _price(wide: pd.DataFrame) -> Floats:
+    """Prices in USD/h; a type of unknown price is weighed by its vCPUs, to count nodes with."""
+    weight = wide["vcpu"].to_numpy(dtype=float) * _USD_PER_VCPU
+    price = wide["usd_per_hour"].to_numpy(dtype=float)
+    return np.asarray(np.where(np.isfinite(price), price, weight), dtype=float)
 
 
 def _codes(names: pd.Series) -> Ints:

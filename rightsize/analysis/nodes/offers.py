@@ -22,8 +22,9 @@ _SPECIAL = r"^[mcr]\d+[a-z]*(?:d|n|b|z|e)[a-z]*$"
 class Offers:
     """Nodes that may be bought.
 
-    `table` has one row an offer: `instance_type`, `capacity_type`, `usd_per_hour`, `cpu` (cores),
-    `memory` (bytes), `pods`, `arch`, `region`-free labels by `labels_of`, and `in_use`.
+    `table` has one row an offer: the columns of the catalogue, `capacity_type`, `usd_per_hour`
+    (NaN: unknown, only for types in use), `cpu` (cores), `memory` (bytes) and `pods` that it
+    offers, and `in_use`. `excluded` says which allowed types are left out and why.
     """
 
     table: pd.DataFrame
@@ -61,7 +62,8 @@ def find_offers(catalogue: pd.DataFrame, inventory: Inventory, settings: NodeSet
             excluded.append(Rejected(str(name), "its size or interfaces are not known"))
         for name in table["instance_type"][known & price.isna()]:
             excluded.append(Rejected(str(name), f"{capacity} price unknown"))
-        part = table[known & price.notna()]
+        # A type in use is planned with even so, in nodes; nothing is said of its cost.
+        part = table[known & (price.notna() | table["in_use"])]
         rows.append(part.assign(capacity_type=capacity, usd_per_hour=price[part.index]))
     offers = pd.concat(rows, ignore_index=True)
     offers["memory"] = offers.pop("memory_offered")

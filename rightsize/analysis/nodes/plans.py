@@ -1,0 +1,312 @@
+"""Three plans for a set of pods: the same type, the cheapest single type, the cheapest mix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from rightsize.analysis.nodes.bound import lower_bound
+from rightsize.analysis.nodes.improve import Clock
+from rightsize.analysis.nodes.inventory import read_inventory
+from rightsize.analysis.nodes.layout import Layout, lay_out
+from rightsize.analysis.nodes.offers import find_offers
+from rightsize.analysis.nodes.packing import Packed, pack
+from rightsize.analysis.nodes.plan import (
+    Binding,
+    NodePlan,
+    NodePlans,
+    PackedFleet,
+    PlanName,
+    fleet_of,
+)
+from rightsize.analysis.nodes.problem import RESOURCES, Flags, Floats, Ints, Problem
+from rightsize.analysis.nodes.promise import Promised, promise
+from rightsize.analysis.nodes.rules import parse_rules
+from rightsize.config import NodeSettings
+from rightsize.errors import NoDataError, UsageError
+from rightsize.results import Rejected
+
+_SINGLES_PACKED = 6
+"""Single types packed in earnest: those of the lowest bounds."""
+_SINGLES_PROMISED = 3
+_SPREAD_BINDS = 1.02
+
+
+def plan_nodes(
+    pods: pd.DataFrame,
+    catalogue: pd.DataFrame,
+    settings: NodeSettings | None = None,
+    nodes: pd.DataFrame | None = None,
+) -> NodePlans:
+    """Find the nodes that a set of pods needs, in three ways.
+
+    Parameters
+    ----------
+    pods : DataFrame
+        As of `scheduled_pods`: `namespace`, `workload`, `workload_kind`, `pod`, `cpu` (cores),
+        `memory` (bytes), `daemonset`; `scheduling`, `labels`, `started`, `unset` where known.
+    catalogue : DataFrame
+        `rightsize.catalogue.priced_types`: shapes with `usd_per_hour` (NaN: unknown), and
+        `spot_usd_per_hour` where Spot may be bought.
+    settings : NodeSettings, optional
+    nodes : DataFrame, optional
+        One day of the snapshot's table `nodes`: types, zones, labels and taints in use.
+
+    Raises
+    ------
+    NoDataError
+        Without pods.
+    UsageError
+        If the settings leave no instance type with a price.
+    """
+    chosen = settings or NodeSettings()
+    if pods.empty:
+        raise NoDataError("no pod ran at that time, so there is nothing to plan for")
+    inventory = read_inventory(nodes, _asked(pods))
+    offers = find_offers(catalogue, inventory, chosen)
+    if offers.table.empty:
+        raise UsageError(
+            "no instance type is left that is allowed, known and priced",
+            hint="allow more with --families, --sizes or --arch, or give prices of the region",
+        )
+    layout = lay_out(pods, offers.table, inventory, chosen)
+    same = _same_type(layout, chosen)
+    single = _single_type(layout, chosen, offers.excluded)
+    mix = _mix(layout, chosen, offers.excluded, single)
+    return NodePlans(
+        pods=int((~pods["daemonset"].astype(bool)).sum()),
+        plans=(same, single.plan, mix),
+        unplaced=layout.unplaced,
+        assumptions=(*offers.assumptions, *layout.assumptions),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Single:
+    """The cheapest single type: its plan, and its promised fleet's cost for comparison."""
+
+    plan: NodePlan
+    promised_usd: float
+
+
+def _asked(pods: pd.DataFrame) -> frozenset[str]:
+    if "scheduling" not in pods.columns:
+        return frozenset()
+    texts = {t for t in pods["scheduling"] if isinstance(t, str) and t}
+    return frozenset().union(*(parse_rules(text).keys for text in texts))
+
+
+def _priced(layout: Layout) -> Flags:
+    return np.asarray(np.isfinite(layout.offers["usd_per_hour"].to_numpy(dtype=float)))
+
+
+def _same_type(layout: Layout, settings: NodeSettings) -> NodePlan:
+    keep = np.flatnonzero(layout.offers["in_use"].to_numpy(dtype=bool))
+    if not len(keep):
+        reason = "the types of the nodes in use are not known"
+        return NodePlan("same-type", None, None, "nothing", None, (), reason)
+    return _plan(layout, keep, "same-type", settings, max_types=None)
+
+
+def _single_type(layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...]) -> _Single:
+    clock = Clock(settings.time_limit)
+    priced = _priced(layout)
+    excuses = list(excluded)
+    ranked: list[tuple[float, str, Ints]] = []
+    names = layout.offers["instance_type"].astype(str).to_numpy()
+    for name in sorted(set(names[priced])):
+        keep = np.flatnonzero(priced & (names == name))
+        bound = _bound(layout, keep)
+        if np.isfinite(bound):
+            ranked.append((bound, name, keep))
+        else:
+            excuses.append(Rejected(name, _why_not(layout, keep)))
+    ranked.sort(key=lambda item: item[:2])
+    packed: list[tuple[float, str, Ints, Packed]] = []
+    for bound, name, keep in ranked[:_SINGLES_PACKED]:
+        if packed and bound >= min(packed, key=lambda item: item[0])[0]:
+            break
+        share = clock.part(1 / _SINGLES_PACKED).left
+        found = _pack(layout, keep, settings, max(share, 0.5), None)
+        if found is not None:
+            packed.append((found.cost, name, keep, found))
+    packed.sort(key=lambda item: item[:2])
+    best: tuple[float, str, Ints, Packed, Promised | None] | None = None
+    for cost, name, keep, found in packed[:_SINGLES_PROMISED]:
+        if best is not None and (clock.out or cost >= best[0]):
+            break
+        promised = promise(
+            layout, keep, found.packing.offers, settings, clock.part(1 / _SINGLES_PROMISED)
+        )
+        usd = promised.usd_per_hour if promised else float("inf")
+        if best is None or usd < best[0]:
+            best = (usd, name, keep, found, promised)
+    if best is None:
+        reason = "no single type can hold every pod"
+        plan = NodePlan("single-type", None, None, "nothing", None, tuple(excuses), reason)
+        return _Single(plan, float("inf"))
+    usd, chosen, keep, found, promised = best
+    excuses += [
+        _excuse(layout, other, bound, kept) for bound, other, kept in ranked if other != chosen
+    ]
+    plan = _described(layout, keep, "single-type", found, promised, tuple(excuses))
+    return _Single(plan, usd)
+
+
+def _mix(
+    layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...], single: _Single
+) -> NodePlan:
+    keep = undominated(layout.problem, layout.open_fits, np.flatnonzero(_priced(layout)))
+    plan = _plan(layout, keep, "mix", settings, max_types=settings.max_types)
+    used = set(plan.packed.fleet.by_type) if plan.packed else set()
+    names = layout.offers["instance_type"].astype(str).to_numpy()
+    kept = set(names[keep])
+    dominated = [
+        Rejected(name, "another type offers at least as much of everything for no more money")
+        for name in sorted(set(names[_priced(layout)]) - kept)
+    ]
+    unused = [
+        Rejected(name, "buys less of what the pods need for its price")
+        for name in sorted(kept - used)
+    ]
+    plan = replace(plan, excuses=(*excluded, *dominated, *unused))
+    mine = plan.promised.usd_per_hour if plan.promised else None
+    if single.plan.promised is not None and (mine is None or single.promised_usd < mine - 1e-9):
+        # One type alone is a mix too, and the scheduler does better on it.
+        plan = replace(plan, promised=single.plan.promised, use=single.plan.use)
+    return plan
+
+
+def undominated(problem: Problem, fits: Flags, offers: Ints) -> Ints:
+    """Offers that no other one beats in every resource, rule and the price."""
+    keep = []
+    for o in offers:
+        same = offers[
+            (problem.zone[offers] == problem.zone[o])
+            & (problem.on_demand[offers] == problem.on_demand[o])
+            & (offers != o)
+        ]
+        beaten = (problem.capacity[same] >= problem.capacity[o]).all(axis=1)
+        beaten &= problem.price[same] <= problem.price[o]
+        beaten &= ~(fits[:, [o]] & ~fits[:, same]).any(axis=0)
+        # Of equals the first stays.
+        equal = (problem.capacity[same] == problem.capacity[o]).all(axis=1)
+        equal &= problem.price[same] == problem.price[o]
+        equal &= (fits[:, same] == fits[:, [o]]).all(axis=0)
+        if not (beaten & ~(equal & (same > o))).any():
+            keep.append(int(o))
+    return np.array(keep, dtype=np.int64)
+
+
+def _plan(
+    layout: Layout, keep: Ints, name: PlanName, settings: NodeSettings, max_types: int | None
+) -> NodePlan:
+    clock = Clock(settings.time_limit)
+    found = _pack(layout, keep, settings, clock.part(0.6).left, max_types)
+    if found is None:
+        return NodePlan(name, None, None, "nothing", None, (), _why_not(layout, keep))
+    promised = promise(layout, keep, found.packing.offers, settings, clock)
+    return _described(layout, keep, name, found, promised, ())
+
+
+def _pack(
+    layout: Layout, keep: Ints, settings: NodeSettings, seconds: float, max_types: int | None
+) -> Packed | None:
+    problem = replace(layout.problem.with_offers(keep), max_types=max_types)
+    relaxed = None
+    if layout.zoned:
+        relaxed = replace(layout.relaxed.with_offers(keep), max_types=max_types)
+    return pack(problem, time_limit=seconds, relaxed=relaxed, seed=settings.seed)
+
+
+def _bound(layout: Layout, keep: Ints) -> float:
+    """Bound for these offers alone, without a limit on types."""
+    return lower_bound(replace(layout.relaxed.with_offers(keep), max_types=None), 1.0)
+
+
+def _described(
+    layout: Layout,
+    keep: Ints,
+    name: PlanName,
+    found: Packed,
+    promised: Promised | None,
+    excuses: tuple[Rejected, ...],
+) -> NodePlan:
+    problem = layout.problem.with_offers(keep)
+    fleet = fleet_of(layout, keep, found.packing.offers)
+    known = fleet.usd_per_hour is not None
+    nodes = None
+    if len(fleet.by_type) == 1 and len(set(problem.price)) == 1:
+        nodes = int(np.ceil(found.bound / float(problem.price[0]) - 1e-6))
+    packed = PackedFleet(fleet, found.bound if known else None, nodes, found.gap)
+    final = promised.offers if promised else found.packing.offers
+    total = problem.capacity[final].sum(axis=0)
+    use = tuple(float(share) for share in problem.demand / np.maximum(total, 1.0))
+    return NodePlan(
+        name=name,
+        packed=packed,
+        promised=fleet_of(layout, keep, promised.offers, promised.zones) if promised else None,
+        binding=binding_of(layout, keep, found.packing.offers),
+        use=(use[0], use[1], use[2]),
+        excuses=excuses,
+        reason=None if promised else "no fleet up to four times the packed one passes the replay",
+    )
+
+
+def binding_of(layout: Layout, keep: Ints, offers: Ints) -> Binding:
+    """What makes the fleet as large as it is."""
+    if layout.problem.pods == 0:
+        return "nothing"
+    problem = replace(layout.relaxed.with_offers(keep), max_types=None)
+    free = replace(
+        problem,
+        group=np.full_like(problem.group, -1),
+        limit=np.zeros(0, dtype=np.int64),
+        floor=0,
+        fits=_any_zone(problem),
+    )
+    if lower_bound(problem, 1.0) > lower_bound(free, 1.0) * _SPREAD_BINDS:
+        return "zone spread" if layout.zoned else "replica spread"
+    total = layout.problem.with_offers(keep).capacity[offers].sum(axis=0)
+    return _scarcest(layout.problem.demand, total)
+
+
+def _any_zone(problem: Problem) -> Flags:
+    fits = problem.fits.copy()
+    for kind in np.unique(problem.kind):
+        members = problem.kind == kind
+        fits[:, members] = fits[:, members].any(axis=1, keepdims=True)
+    return fits
+
+
+def _scarcest(demand: Floats, total: Floats) -> Binding:
+    worst = int((demand / np.maximum(total, 1.0)).argmax())
+    names: tuple[Binding, Binding, Binding] = ("CPU", "memory", "pod density")
+    return names[worst]
+
+
+def _excuse(layout: Layout, name: str, bound: float, keep: Ints) -> Rejected:
+    problem = layout.problem.with_offers(keep)
+    limit = _scarcest(problem.demand, problem.capacity.max(axis=0))
+    what = {"pod density": "pod slots bind", "memory": "memory binds"}.get(limit, "CPU binds")
+    nodes = int(np.ceil(bound / problem.price.max() - 1e-6))
+    return Rejected(name, f"{what}, at least {nodes} nodes, {bound:.3f} USD/h")
+
+
+def _why_not(layout: Layout, keep: Ints) -> str:
+    problem = layout.problem.with_offers(keep)
+    homeless = ~problem.fits.any(axis=1) & (problem.count > 0)
+    if not homeless.any():
+        return "the rules of the pods and of the plan exclude each other"
+    k = int(np.flatnonzero(homeless)[problem.size[homeless, 0].argmax()])
+    owner = layout.owners[k].key
+    most = problem.capacity.max(axis=0)
+    short = [RESOURCES[r] for r in range(3) if problem.size[k, r] > most[r]] or [
+        "its node selector, taints or zone"
+    ]
+    return (
+        f"{int(problem.count[homeless].sum())} pods do not fit, such as those of "
+        f"{owner[0]}/{owner[2]} ({', '.join(short)})"
+    )
