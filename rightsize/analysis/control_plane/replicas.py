@@ -106,16 +106,15 @@ def cheapest(plans: list[ReplicaPlan], region: str | None) -> ReplicaPlan:
 
 def rejected(plans: list[ReplicaPlan], best: ReplicaPlan) -> tuple[Rejected, ...]:
     others = [p for p in plans if abs(p.replicas - best.replicas) == 1]
-    total = best.replicas * best.memory.high
     lone = Rejected("1 replica", "its loss leaves no control plane, and its budget blocks drains")
     return (
         lone,
         *(
             Rejected(
                 f"{p.replicas} replicas",
-                f"{format_cpu(p.cpu_request)} and {format_memory(p.memory.high)} each, "
-                f"{format_memory(p.replicas * p.memory.high)} in all against "
-                f"{format_memory(total)}: dearer together",
+                f"{format_cpu(p.cpu_request)} and {format_memory(p.memory.high)} each against "
+                f"{format_cpu(best.cpu_request)} and {format_memory(best.memory.high)}: dearer "
+                "together, by the prices of CPU and memory",
             )
             for p in others
         ),
