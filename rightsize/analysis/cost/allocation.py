@@ -209,7 +209,7 @@ def _machine_parts(requests: pd.DataFrame, machines: pd.DataFrame, unit: UnitPri
     total = claimed + reserved + idle
     rate = (machines["usd"] / total).where(total > 0, 0.0)
     rows = [
-        claims[list(KEYS)].assign(usd=claims["worth"] * claims["node"].map(rate)),
+        claims[list(KEYS)].assign(usd=claims["worth"] * rate.reindex(claims["node"]).to_numpy()),
         _one_line("system", _RESERVED, (reserved * rate).sum()),
         _one_line("idle", "not requested", (idle * rate).sum()),
         # A machine whose size is unknown cannot be split.
