@@ -49,7 +49,7 @@ class Realised:
     """cost before less cost after"""
     by_tool: Interval
     by_price: float
-    """rise of prices, at the later month's hours"""
+    """rise of prices, at the earlier month's hours"""
     by_other: float
     """traffic, replicas, other teams' changes, packing"""
     traffic_change: float | None
@@ -84,8 +84,7 @@ def realised_saving(
         return None
     spent_before, spent_after = _cost(before.machines), _cost(after.machines)
     at_new_prices = _cost(_repriced(before.machines, after.machines))
-    old_for_after = _cost(_repriced(after.machines, before.machines))
-    by_price = spent_after - old_for_after
+    by_price = at_new_prices - spent_before
     saved = {
         resource: _saved(before, after, applied, f"{resource}_request", at_new_prices, spent_after)
         for resource in ("cpu", "memory")
