@@ -21,6 +21,7 @@ from rightsize.errors import RightsizeError
 COMMANDS: tuple[str, ...] = (
     "collect",
     "prices",
+    "nodes",
     "demo",
 )
 """In the order of the work: collect, analyse, report."""

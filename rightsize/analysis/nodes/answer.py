@@ -1,0 +1,111 @@
+"""The whole answer for one snapshot: nodes today, plans for today's and recommended requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from rightsize.analysis.nodes.demand import scheduled_pods
+from rightsize.analysis.nodes.plan import Fleet, NodeGroup, NodePlans
+from rightsize.analysis.nodes.plans import plan_nodes
+from rightsize.analysis.nodes.prices import priced_catalogue
+from rightsize.config import NodeSettings
+from rightsize.results import Advice
+from rightsize.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAnswer:
+    """Plans before and after the recommendations. `today` is the fleet on the last day seen."""
+
+    cluster: str
+    simulated: bool
+    start: datetime
+    end: datetime
+    region: str | None
+    today: Fleet
+    before: NodePlans
+    after: NodePlans | None
+    """None without advice."""
+    notes: tuple[str, ...]
+
+
+def answer(
+    snapshot: Snapshot,
+    settings: NodeSettings | None = None,
+    *,
+    advice: Advice | None = None,
+    region: str | None = None,
+) -> NodeAnswer:
+    """Plan nodes for a snapshot's pods, with today's requests and with the recommended ones.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    settings : NodeSettings, optional
+    advice : Advice, optional
+        Recommended requests; without it only today's are planned for.
+    region : str, optional
+        Whose prices apply, instead of the region the snapshot names.
+
+    Raises
+    ------
+    NoDataError
+        If no pod was seen.
+    """
+    chosen = settings or NodeSettings()
+    pods, containers = snapshot.read("pods"), snapshot.read("containers")
+    nodes = snapshot.read("nodes", days=snapshot.days[-1:])
+    where = region or snapshot.manifest.region or _region(nodes)
+    catalogue, said = priced_catalogue(where, snapshot.read("prices"))
+    before = plan_nodes(
+        scheduled_pods(pods, containers, at=chosen.demand), catalogue, chosen, nodes
+    )
+    after = None
+    if advice is not None:
+        changed = scheduled_pods(pods, containers, at=chosen.demand, advice=advice)
+        after = plan_nodes(changed, catalogue, chosen, nodes)
+    manifest = snapshot.manifest
+    return NodeAnswer(
+        cluster=manifest.cluster,
+        simulated=manifest.simulated,
+        start=manifest.start,
+        end=manifest.end,
+        region=where,
+        today=fleet_in_use(nodes, catalogue),
+        before=before,
+        after=after,
+        notes=said,
+    )
+
+
+def fleet_in_use(nodes: pd.DataFrame, catalogue: pd.DataFrame) -> Fleet:
+    """The nodes seen at the end of the table's last day, priced where a price is known."""
+    if nodes.empty:
+        return Fleet(())
+    last = nodes[nodes["last_seen"] >= nodes["last_seen"].max()]
+    price = catalogue.set_index("instance_type")
+    groups = []
+    table = pd.DataFrame(
+        {
+            "type": last["instance_type"].astype("string").fillna("unknown"),
+            "capacity": last["capacity_type"].astype("string").fillna("unknown"),
+            "zone": last["zone"].astype("string").fillna(""),
+        }
+    )
+    for key, members in table.groupby(["type", "capacity", "zone"]):
+        assert isinstance(key, tuple)
+        name, capacity, zone = (str(part) for part in key)
+        column = "spot_usd_per_hour" if capacity == "spot" else "usd_per_hour"
+        usd = float(price[column].get(name, float("nan")))
+        groups.append(
+            NodeGroup(name, capacity, zone or None, len(members), usd if usd > 0 else None)
+        )
+    return Fleet(tuple(groups))
+
+
+def _region(nodes: pd.DataFrame) -> str | None:
+    known = nodes["region"].dropna().astype(str)
+    return str(known.iloc[0]) if len(known) else None

@@ -1,0 +1,137 @@
+"""`rightsize nodes`: which nodes the pods need, today and with the recommended requests."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.analysis.nodes.answer import answer
+from rightsize.analysis.recommend import recommend as recommend_sizes
+from rightsize.cli.console import error_console, output_console, progress_bar
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.config import load_settings
+from rightsize.reporters.node_plans import (
+    answer_markdown,
+    answer_table,
+    answer_to_dict,
+    answer_to_frame,
+    remarks,
+)
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+@app.command()
+def nodes(
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
+    ] = None,
+    recommended: Annotated[
+        bool, typer.Option(help="Also plan with the recommended requests.")
+    ] = True,
+    families: Annotated[
+        str | None, typer.Option(help="Instance families allowed: m5,c6i. Current m, c and r.")
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option(help="Sizes allowed. large,xlarge,2xlarge,4xlarge.")
+    ] = None,
+    arch: Annotated[
+        str | None, typer.Option(help="amd64, arm64 or both by comma. Those in use.")
+    ] = None,
+    capacity: Annotated[str | None, typer.Option(help="on-demand, spot or blend.")] = None,
+    max_types: Annotated[int | None, typer.Option(help="Most instance types in a mix.")] = None,
+    floor_per_zone: Annotated[int | None, typer.Option(help="Fewest nodes in every zone.")] = None,
+    spread: Annotated[
+        str | None, typer.Option(help="Spread assumed for replicas: none, host or zone.")
+    ] = None,
+    cni_mode: Annotated[
+        str | None,
+        typer.Option(
+            help="observed, default, prefix, custom, custom+prefix, security-groups or ipv6."
+        ),
+    ] = None,
+    max_pods: Annotated[int | None, typer.Option(help="Pod slots of every node.")] = None,
+    headroom: Annotated[
+        str | None, typer.Option(help="What may be lost: none, node or zone.")
+    ] = None,
+    surge: Annotated[
+        float | None, typer.Option(help="Share of a workload's pods that a rollout adds.")
+    ] = None,
+    demand: Annotated[
+        str | None, typer.Option(help="Pods to hold: of the busiest hour, the last, or at peak.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Region whose prices apply. That of the snapshot.")
+    ] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds for each plan.")] = None,
+    settings_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
+    ] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="Form of the plans on stdout.")
+    ] = Format.table,
+) -> None:
+    """Plan nodes: the same type, the cheapest single type, the cheapest mix.
+
+    Each plan has two counts: `packed`, the ideal with its proven gap, and `promised`, on which a
+    replay of the scheduler places every pod with a node lost and a rollout under way.
+
+    **Examples**
+
+    `rightsize nodes` – from the newest snapshot or the demo mesh
+
+    `rightsize nodes --families m5,m6i,c6i --spread zone --headroom zone`
+
+    `rightsize nodes --cni-mode custom` – what losing the primary interface costs in nodes
+
+    `rightsize nodes --arch amd64,arm64 --format json`
+    """
+    settings = load_settings(
+        settings_file,
+        flags={
+            "nodes": {
+                "families": families,
+                "sizes": sizes,
+                "arch": arch,
+                "capacity": capacity,
+                "max_types": max_types,
+                "floor_per_zone": floor_per_zone,
+                "spread": spread,
+                "cni_mode": cni_mode,
+                "max_pods": max_pods,
+                "headroom": headroom,
+                "surge": surge,
+                "demand": demand,
+                "time_limit": time_limit,
+            }
+        },
+    )
+    source = open_snapshot(snapshot)
+    with progress_bar() as bar:
+        bar.add_task("Planning nodes", total=None)
+        advice = recommend_sizes(source, settings) if recommended else None
+        found = answer(source, settings.nodes, advice=advice, region=region)
+    hours = settings.prices.hours_per_month
+    if output_format is Format.json:
+        json.dump(answer_to_dict(found, hours), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    elif output_format is Format.csv:
+        answer_to_frame(found, hours).to_csv(sys.stdout, index=False)
+    elif output_format is Format.markdown:
+        sys.stdout.write(answer_markdown(found, hours))
+    else:
+        output_console().print(answer_table(found, hours))
+        for line in remarks(found):
+            error_console().print(line, markup=False)

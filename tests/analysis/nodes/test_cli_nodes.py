@@ -1,0 +1,58 @@
+"""`rightsize nodes` prints plans on stdout, and nothing else there."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rightsize.snapshot import Snapshot
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from rightsize.cli import run; run()", "nodes", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_json_names_three_plans_with_packed_and_promised_counts(small_snapshot: Snapshot) -> None:
+    done = run("--snapshot", str(small_snapshot.path), "--no-recommended", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    body = json.loads(done.stdout)
+    assert body["schema_version"] == 1
+    assert [plan["name"] for plan in body["plans"]] == ["same-type", "single-type", "mix"]
+    for plan in body["plans"]:
+        assert plan["promised"]["nodes"] >= 2
+        assert plan["packed"]["optimality_gap"] >= 0
+        assert plan["packed"]["lower_bound_usd_per_month"] <= plan["packed"]["usd_per_month"] + 1e-6
+        assert plan["unplaced"] == []
+    assert body["today"]["nodes"] == 3
+    assert body["today"]["usd_per_month"] == pytest.approx(3 * 0.192 * 730)
+    assert body["plans_recommended"] is None
+
+
+def test_csv_and_markdown_hold_the_same_plans(small_snapshot: Snapshot) -> None:
+    common = ("--snapshot", str(small_snapshot.path), "--no-recommended", "--families", "m5")
+    rows = list(csv.DictReader(io.StringIO(run(*common, "--format", "csv").stdout)))
+    assert [row["plan"] for row in rows] == ["same-type", "single-type", "mix"]
+    text = run(*common, "--format", "markdown").stdout
+    for row in rows:
+        assert f"| {row['plan']} | {row['packed_nodes']} |" in text
+
+
+def test_a_wrong_setting_is_one_message_and_exit_code_2(small_snapshot: Snapshot) -> None:
+    done = run("--snapshot", str(small_snapshot.path), "--spread", "region")
+    assert done.returncode == 2
+    assert "nodes.spread" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_family_that_does_not_exist_is_said(small_snapshot: Snapshot) -> None:
+    done = run("--snapshot", str(small_snapshot.path), "--no-recommended", "--arch", "riscv")
+    assert done.returncode == 2
+    assert "--arch" in done.stderr
