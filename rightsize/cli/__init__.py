@@ -21,7 +21,10 @@ from rightsize.errors import RightsizeError
 COMMANDS: tuple[str, ...] = (
     "collect",
     "prices",
+    "recommend",
+    "explain",
     "nodes",
+    "verify",
     "demo",
 )
 """In the order of the work: collect, analyse, report."""
