@@ -109,9 +109,9 @@ def recommend_istiod(
             "no usage of istiod in the snapshot",
             hint="collect with a Prometheus that scrapes istiod or the cluster's kubelets",
         )
-    in_force = _in_force(containers)
+    sizes = in_force(containers)
     delays = propagation(
-        control_plane, cpu=_cpu_of(usage, containers, hours, in_force), istio_version=istio_version
+        control_plane, cpu=_cpu_of(usage, containers, hours, sizes), istio_version=istio_version
     )
     warnings: list[str] = []
     try:
@@ -127,7 +127,7 @@ def recommend_istiod(
     plans = replica_plans(known, model, replicas_now, rules.limit_margin)
     best = cheapest(plans, region)
     thin = _thin(known, rules)
-    advised = _advise(best, in_force, known, delays.hold, thin, rules)
+    advised = _advise(best, sizes, known, delays.hold, thin, rules)
     return IstiodAdvice(
         cpu=advised[0],
         memory=advised[1],
@@ -148,19 +148,19 @@ def recommend_istiod(
 
 def _advise(
     best: ReplicaPlan,
-    in_force: Sizes,
+    sizes: Sizes,
     known: pd.DataFrame,
     hold: str | None,
     thin: str | None,
     rules: PolicySettings,
 ) -> tuple[ResourceAdvice, ResourceAdvice]:
     cpu = Situation(
-        "cpu", in_force.cpu_request, in_force.cpu_limit, best.cpu_request,
+        "cpu", sizes.cpu_request, sizes.cpu_limit, best.cpu_request,
         max(best.cpu_peak, best.cpu_request), _usage(known["cpu"], known["cpu_burst"]),
         FLOOR_CPU, rule="istiod law", hold=hold, thin=thin,
     )  # fmt: skip
     memory = Situation(
-        "memory", in_force.memory_request, in_force.memory_limit, best.memory.high,
+        "memory", sizes.memory_request, sizes.memory_limit, best.memory.high,
         best.memory.high * (1 + rules.limit_margin), _usage(known["memory"], known["memory"]),
         FLOOR_MEMORY, rule="istiod law", hold=hold, thin=thin,
     )  # fmt: skip
@@ -188,7 +188,7 @@ def _usage(values: pd.Series, peaks: pd.Series) -> Usage:
     return Usage(p50, p95, p99, float(known.max() if pd.isna(top) else max(top, known.max())))
 
 
-def _in_force(containers: pd.DataFrame) -> Sizes:
+def in_force(containers: pd.DataFrame) -> Sizes:
     """Sizes of istiod's container on the last day it was seen."""
     rows = containers[containers["component"] == "istiod"]
     if rows.empty:
@@ -199,7 +199,7 @@ def _in_force(containers: pd.DataFrame) -> Sizes:
 
 
 def _cpu_of(
-    usage: pd.DataFrame, containers: pd.DataFrame, hours: pd.DataFrame, in_force: Sizes
+    usage: pd.DataFrame, containers: pd.DataFrame, hours: pd.DataFrame, sizes: Sizes
 ) -> IstiodCpu:
     ours = containers[containers["component"] == "istiod"]["pod"].astype(str).unique()
     rows = usage[usage["pod"].astype(str).isin(ours)]
@@ -208,9 +208,9 @@ def _cpu_of(
     return IstiodCpu(
         throttled_share=float(rows["throttled_periods"].sum()) / periods if periods else None,
         used_of_request=None
-        if in_force.cpu_request is None or pd.isna(p95)
-        else float(p95) / in_force.cpu_request,
-        limit=in_force.cpu_limit,
+        if sizes.cpu_request is None or pd.isna(p95)
+        else float(p95) / sizes.cpu_request,
+        limit=sizes.cpu_limit,
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rightsize.snapshot import DayRecord, Manifest, Snapshot, SnapshotWriter
 from rightsize.snapshot.schema import frame
 
 MIB = 2**20
@@ -138,3 +140,22 @@ def containers_of(
         }
     )
     return frame("containers", rows).assign(day=START)
+
+
+def istiod_snapshot(path: Path, mesh: Mesh, *, convergence: dict[float, float]) -> Snapshot:
+    """A snapshot that holds nothing but istiod and its metrics."""
+    hours = hours_of(mesh)
+    delays = histogram("pilot_proxy_convergence_time", convergence, hours=mesh.hours)
+    table = pd.concat([control_plane_of(hours), delays])
+    days = (table["time"] - pd.Timedelta("1s")).dt.floor("D")
+    manifest = Manifest(cluster="tiny", source="demo", simulated=True, region="us-east-1")
+    containers = containers_of(mesh.pods).drop(columns="day")
+    pods = frame(
+        "pods", {"namespace": "istio-system", "pod": list(mesh.pods), "workload": "istiod"}
+    )
+    with SnapshotWriter(path, manifest) as writer:
+        for day in sorted(days.unique()):
+            tables = {"control_plane": table[days == day], "containers": containers, "pods": pods}
+            record = DayRecord(day, day + pd.Timedelta("1D"), complete=True, rows={})
+            writer.write_day(day.date(), tables, record)
+    return Snapshot(path)

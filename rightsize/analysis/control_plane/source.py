@@ -1,0 +1,83 @@
+"""What the control-plane commands read of a snapshot: istiod's own rows, not the whole mesh's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rightsize.analysis.control_plane.observations import istiod_hours
+from rightsize.analysis.control_plane.sizing import IstiodAdvice, in_force, recommend_istiod
+from rightsize.analysis.control_plane.thresholds import Outlook, istiod_node, outlook
+from rightsize.config import PolicySettings
+from rightsize.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class IstiodTables:
+    """Tables of the snapshot; `usage` and `containers` hold istiod's containers only."""
+
+    control_plane: pd.DataFrame
+    usage: pd.DataFrame
+    containers: pd.DataFrame
+    pods: pd.DataFrame
+    hpas: pd.DataFrame
+    nodes: pd.DataFrame
+
+    @property
+    def hours(self) -> pd.DataFrame:
+        """See `istiod_hours`."""
+        return istiod_hours(
+            self.control_plane, pods=self.pods, usage=self.usage, containers=self.containers
+        )
+
+
+def read_istiod(snapshot: Snapshot) -> IstiodTables:
+    """Read istiod's part of a snapshot."""
+    containers = snapshot.read("containers")
+    containers = containers[containers["component"] == "istiod"]
+    pods = pa.array(sorted(set(containers["pod"].astype(str))))
+    usage = [
+        part.filter(pc.is_in(part.column("pod").cast(pa.string()), value_set=pods))
+        for _, part in snapshot.by_day("usage")
+    ]
+    return IstiodTables(
+        control_plane=snapshot.read("control_plane"),
+        usage=pd.DataFrame(pa.concat_tables(usage).unify_dictionaries().to_pandas()),
+        containers=containers,
+        pods=snapshot.read("pods"),
+        hpas=snapshot.read("hpas"),
+        nodes=snapshot.read("nodes"),
+    )
+
+
+def study_istiod(
+    snapshot: Snapshot, settings: PolicySettings | None = None
+) -> tuple[IstiodAdvice, Outlook]:
+    """Size the snapshot's istiod and project when it outgrows what it has.
+
+    Raises
+    ------
+    NoDataError
+        Where the snapshot holds nothing of istiod.
+    """
+    tables = read_istiod(snapshot)
+    advice = recommend_istiod(
+        tables.control_plane,
+        usage=tables.usage,
+        containers=tables.containers,
+        pods=tables.pods,
+        hpas=tables.hpas,
+        region=snapshot.manifest.region,
+        istio_version=snapshot.manifest.istio_version,
+        settings=settings,
+    )
+    ahead = outlook(
+        tables.hours,
+        advice.model,
+        in_force=in_force(tables.containers),
+        node=istiod_node(tables.pods, tables.containers, tables.nodes),
+    )
+    return advice, ahead

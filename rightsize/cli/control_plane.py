@@ -1,0 +1,81 @@
+"""`rightsize control-plane`: what istiod needs, how fast it pushes, when it outgrows what it has."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.analysis.control_plane.source import study_istiod
+from rightsize.cli.console import error_console, output_console
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.cli.writing import write_text
+from rightsize.config import load_settings
+from rightsize.reporters.charts import save
+from rightsize.reporters.charts.control_plane import growth_with_thresholds
+from rightsize.reporters.control_plane_rows import control_plane_lines, control_plane_to_dict
+from rightsize.reporters.mesh_manifests import istiod_values, to_yaml
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+
+
+@app.command("control-plane")
+def control_plane(
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Folder for istiod's values file and the chart."),
+    ] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="Form of the answer on stdout.")
+    ] = Format.text,
+    settings_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
+    ] = None,
+) -> None:
+    """Size istiod from its own history, read propagation delays, and date its thresholds.
+
+    **Examples**
+
+    `rightsize control-plane`
+
+    `rightsize control-plane --snapshot snapshots/prod -o out` – also istiod-values.yaml, growth.png
+
+    `rightsize control-plane --format json`
+    """
+    source = open_snapshot(snapshot)
+    settings = load_settings(settings_file)
+    messages = error_console()
+    with messages.status("Fitting istiod's history"):
+        advice, ahead = study_istiod(source, settings.policy)
+    if output_format is Format.json:
+        answer = control_plane_to_dict(advice, ahead, simulated=source.manifest.simulated)
+        json.dump(answer, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        if source.manifest.simulated:
+            output_console().print("Simulated: no figure of this mesh was measured.")
+        for line in control_plane_lines(advice, ahead):
+            output_console().print(line, markup=False, soft_wrap=True)
+    if out is not None:
+        comment = "istiod chart, this step of rightsize control-plane"
+        path = write_text(
+            out / "istiod-values.yaml", to_yaml([istiod_values(advice)], comment=comment)
+        )
+        messages.print(f"Values: {path}", markup=False)
+        if ahead.of("services") is not None:
+            chart = growth_with_thresholds(
+                ahead, cluster=source.manifest.cluster, simulated=source.manifest.simulated
+            )
+            messages.print(f"Chart: {save(chart, out / 'growth.png')}", markup=False)
