@@ -94,6 +94,9 @@ class PriceSettings(_Section):
     access_log_usd_per_gb: float | None = Field(
         None, ge=0, description="price of ingesting one GB (1e9 bytes) of logs; unset is unknown"
     )
+    load_balancers: int | None = Field(
+        None, ge=0, description="load balancers of the cluster; unset is unknown"
+    )
     other_costs_file: Path | None = Field(
         None, description="your prices beside EC2, in the form of the bundled other_costs.toml"
     )
@@ -171,7 +174,7 @@ class NodeSettings(_Section):
     )
     sizes: _Names = Field(
         ("large", "xlarge", "2xlarge", "4xlarge"),
-        description="sizes that may be used; types in use always may",
+        description="sizes that may be used; without `families` types in use always may",
     )
     arch: _Names = Field(
         (), description="`amd64`, `arm64` or both; without any: those of the nodes in use"

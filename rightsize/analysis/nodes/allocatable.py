@@ -138,7 +138,8 @@ def allocatable(
         slots = np.where(np.isfinite(slots), float(pods), np.nan)
     vcpu = shapes["vcpu"].to_numpy(dtype=float, na_value=np.nan)
     memory = shapes["memory"].to_numpy(dtype=float, na_value=np.nan)
-    memory = memory - np.where(shapes["arch"] == "arm64", ARM_MEMORY_LOSS, 0)
+    arm = (shapes["arch"].astype("string").fillna("") == "arm64").to_numpy(dtype=bool)
+    memory = memory - np.where(arm, ARM_MEMORY_LOSS, 0)
     lost = np.ceil(memory / MEBIBYTE * overhead - 1e-9) * MEBIBYTE
     usable = memory - lost - kube_reserved_memory(slots) - EVICTION_MEMORY
     return pd.DataFrame(

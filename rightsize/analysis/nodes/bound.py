@@ -37,6 +37,8 @@ def lower_bound(problem: Problem, time_limit: float = 3.0) -> float:
     """Least USD per hour that any fleet costs which holds all pods; infinity if none can."""
     if problem.pods == 0 and problem.floor == 0:
         return 0.0
+    if not len(problem.price):
+        return float("inf")
     _, bound = fluid_fleet(problem, 0.0, time_limit)
     return bound
 

@@ -24,7 +24,7 @@ class Offers:
 
     `table` has one row an offer: the columns of the catalogue, `capacity_type`, `usd_per_hour`
     (NaN: unknown, only for types in use), `cpu` (cores), `memory` (bytes) and `pods` that it
-    offers, and `in_use`. `excluded` says which allowed types are left out and why.
+    offers, `in_use`, and `allowed` by the settings. `excluded` says which allowed types are left out and why.
     """
 
     table: pd.DataFrame
@@ -103,8 +103,10 @@ def _candidates(
         allowed &= table["generation"].fillna(0) >= settings.min_generation
         allowed |= family.isin(set(family[in_use])) & plain
     allowed &= table["size"].isin(settings.sizes)
-    allowed = (allowed | in_use) & table["arch"].isin(arches)
-    return table[allowed.fillna(False).astype(bool)].assign(in_use=in_use)
+    if not settings.families:
+        allowed |= in_use
+    allowed = (allowed & table["arch"].isin(arches)).fillna(False).astype(bool)
+    return table.assign(in_use=in_use, allowed=allowed)[allowed | in_use]
 
 
 def _flag(column: pd.Series) -> pd.Series:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from rightsize.analysis.nodes.layout import Layout, Unplaced
 from rightsize.analysis.nodes.problem import Ints
@@ -54,11 +55,15 @@ class Fleet:
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PackedFleet:
-    """The cheapest fleet found for the pods alone, and what no fleet can cost less than."""
+    """The cheapest fleet found for the pods alone, and what no fleet can cost less than.
+
+    `placement` has `namespace`, `pod`, `node` (a number), `instance_type`, `zone`.
+    """
 
     fleet: Fleet
+    placement: pd.DataFrame
     lower_bound_usd_per_hour: float | None
     lower_bound_nodes: int | None
     """Fewest nodes; only where all nodes are of one type."""
@@ -66,13 +71,14 @@ class PackedFleet:
     """(cost - bound) / bound."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NodePlan:
     """One way to run the pods.
 
     `packed` is the ideal, `promised` what a replay of the scheduler achieves with the headroom;
     either is None where none was found, and `reason` says why. `use` are shares of what the
-    promised nodes (else the packed ones) offer: CPU, memory, pod slots.
+    promised nodes (else the packed ones) offer: CPU, memory, pod slots. `promised_placement` is
+    like `PackedFleet.placement`, before anything is lost.
     """
 
     name: PlanName
@@ -82,9 +88,10 @@ class NodePlan:
     use: tuple[float, float, float] | None
     excuses: tuple[Rejected, ...]
     reason: str | None = None
+    promised_placement: pd.DataFrame | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NodePlans:
     """All plans for one set of pods, with what they leave out and take for granted."""
 
@@ -102,11 +109,7 @@ def fleet_of(layout: Layout, keep: Ints, offers: Ints, zones: Ints | None = None
     """Sum nodes up by type, purchase and zone. `offers` counts within `keep`."""
     rows = layout.offers.iloc[keep[offers]]
     price = rows["usd_per_hour"].to_numpy(dtype=float)
-    if zones is not None:
-        names = np.array(sorted(layout.zones) if layout.zoned else layout.zones, dtype=object)
-        placed = names[zones]
-    else:
-        placed = rows["zone"].to_numpy(dtype=object)
+    placed = zone_names(layout, keep, offers, zones)
     found: dict[tuple[str, str, str], tuple[int, float]] = {}
     for name, capacity, zone, usd in zip(
         rows["instance_type"], rows["capacity_type"], placed, price, strict=True
@@ -118,4 +121,27 @@ def fleet_of(layout: Layout, keep: Ints, offers: Ints, zones: Ints | None = None
             NodeGroup(name, capacity, zone or None, nodes, usd if np.isfinite(usd) else None)
             for (name, capacity, zone), (nodes, usd) in sorted(found.items())
         )
+    )
+
+
+def zone_names(layout: Layout, keep: Ints, offers: Ints, zones: Ints | None) -> Ints:
+    """(B,) zone of each node by name; empty where zones do not matter."""
+    if zones is None or layout.zoned:
+        return np.asarray(layout.offers["zone"].to_numpy(dtype=object)[keep[offers]])
+    return np.asarray(np.array(layout.zones, dtype=object)[zones])
+
+
+def placement_of(
+    layout: Layout, keep: Ints, offers: Ints, where: Ints, zones: Ints | None = None
+) -> pd.DataFrame:
+    """Which pod is on which node: `namespace`, `pod`, `node`, `instance_type`, `zone`."""
+    types = layout.offers["instance_type"].to_numpy(dtype=object)[keep[offers]]
+    return pd.DataFrame(
+        {
+            "namespace": layout.pods["namespace"].to_numpy(dtype=object),
+            "pod": layout.pods["pod"].to_numpy(dtype=object),
+            "node": where,
+            "instance_type": types[where] if len(where) else [],
+            "zone": zone_names(layout, keep, offers, zones)[where] if len(where) else [],
+        }
     )

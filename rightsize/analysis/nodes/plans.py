@@ -20,6 +20,7 @@ from rightsize.analysis.nodes.plan import (
     PackedFleet,
     PlanName,
     fleet_of,
+    placement_of,
 )
 from rightsize.analysis.nodes.problem import RESOURCES, Flags, Floats, Ints, Problem
 from rightsize.analysis.nodes.promise import Promised, promise
@@ -83,6 +84,19 @@ def plan_nodes(
     )
 
 
+def plan_same_type(
+    pods: pd.DataFrame,
+    catalogue: pd.DataFrame,
+    settings: NodeSettings | None = None,
+    nodes: pd.DataFrame | None = None,
+) -> NodePlan:
+    """The first plan of `plan_nodes` alone, for callers that ask many times."""
+    chosen = settings or NodeSettings()
+    inventory = read_inventory(nodes, _asked(pods))
+    offers = find_offers(catalogue, inventory, chosen)
+    return _same_type(lay_out(pods, offers.table, inventory, chosen), chosen)
+
+
 @dataclass(frozen=True, eq=False)
 class _Single:
     """The cheapest single type: its plan, and its promised fleet's cost for comparison."""
@@ -98,15 +112,20 @@ def _asked(pods: pd.DataFrame) -> frozenset[str]:
     return frozenset().union(*(parse_rules(text).keys for text in texts))
 
 
+def _none(name: PlanName, reason: str, excuses: tuple[Rejected, ...] = ()) -> NodePlan:
+    return NodePlan(name, None, None, "nothing", None, excuses, reason)
+
+
 def _priced(layout: Layout) -> Flags:
-    return np.asarray(np.isfinite(layout.offers["usd_per_hour"].to_numpy(dtype=float)))
+    """Offers that are allowed and have a price."""
+    price = layout.offers["usd_per_hour"].to_numpy(dtype=float)
+    return np.asarray(np.isfinite(price) & layout.offers["allowed"].to_numpy(dtype=bool))
 
 
 def _same_type(layout: Layout, settings: NodeSettings) -> NodePlan:
     keep = np.flatnonzero(layout.offers["in_use"].to_numpy(dtype=bool))
     if not len(keep):
-        reason = "the types of the nodes in use are not known"
-        return NodePlan("same-type", None, None, "nothing", None, (), reason)
+        return _none("same-type", "no type of the nodes in use is known")
     return _plan(layout, keep, "same-type", settings, max_types=None)
 
 
@@ -144,9 +163,8 @@ def _single_type(layout: Layout, settings: NodeSettings, excluded: tuple[Rejecte
         if best is None or usd < best[0]:
             best = (usd, name, keep, found, promised)
     if best is None:
-        reason = "no single type can hold every pod"
-        plan = NodePlan("single-type", None, None, "nothing", None, tuple(excuses), reason)
-        return _Single(plan, float("inf"))
+        reason = "no single type that is allowed and priced can hold every pod"
+        return _Single(_none("single-type", reason, tuple(excuses)), float("inf"))
     usd, chosen, keep, found, promised = best
     excuses += [
         _excuse(layout, other, bound, kept) for bound, other, kept in ranked if other != chosen
@@ -159,6 +177,8 @@ def _mix(
     layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...], single: _Single
 ) -> NodePlan:
     keep = undominated(layout.problem, layout.open_fits, np.flatnonzero(_priced(layout)))
+    if not len(keep):
+        return _none("mix", "no type that is allowed has a known price", excluded)
     plan = _plan(layout, keep, "mix", settings, max_types=settings.max_types)
     used = set(plan.packed.fleet.by_type) if plan.packed else set()
     names = layout.offers["instance_type"].astype(str).to_numpy()
@@ -175,7 +195,12 @@ def _mix(
     mine = plan.promised.usd_per_hour if plan.promised else None
     if single.plan.promised is not None and (mine is None or single.promised_usd < mine - 1e-9):
         # One type alone is a mix too, and the scheduler does better on it.
-        plan = replace(plan, promised=single.plan.promised, use=single.plan.use)
+        plan = replace(
+            plan,
+            promised=single.plan.promised,
+            promised_placement=single.plan.promised_placement,
+            use=single.plan.use,
+        )
     return plan
 
 
@@ -206,7 +231,7 @@ def _plan(
     clock = Clock(settings.time_limit)
     found = _pack(layout, keep, settings, clock.part(0.6).left, max_types)
     if found is None:
-        return NodePlan(name, None, None, "nothing", None, (), _why_not(layout, keep))
+        return _none(name, _why_not(layout, keep))
     promised = promise(layout, keep, found.packing.offers, settings, clock)
     return _described(layout, keep, name, found, promised, ())
 
@@ -240,7 +265,8 @@ def _described(
     nodes = None
     if len(fleet.by_type) == 1 and len(set(problem.price)) == 1:
         nodes = int(np.ceil(found.bound / float(problem.price[0]) - 1e-6))
-    packed = PackedFleet(fleet, found.bound if known else None, nodes, found.gap)
+    placement = placement_of(layout, keep, found.packing.offers, found.packing.where)
+    packed = PackedFleet(fleet, placement, found.bound if known else None, nodes, found.gap)
     final = promised.offers if promised else found.packing.offers
     total = problem.capacity[final].sum(axis=0)
     use = tuple(float(share) for share in problem.demand / np.maximum(total, 1.0))
@@ -252,6 +278,9 @@ def _described(
         use=(use[0], use[1], use[2]),
         excuses=excuses,
         reason=None if promised else "no fleet up to four times the packed one passes the replay",
+        promised_placement=None
+        if promised is None
+        else placement_of(layout, keep, promised.offers, promised.where, promised.zones),
     )
 
 
