@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -124,6 +125,22 @@ class Snapshot:
     def days(self) -> list[date]:
         """Finished days, oldest first."""
         return sorted(self.manifest.days)
+
+    def only(self, days: Iterable[date]) -> Snapshot:
+        """The same snapshot with only some of its days.
+
+        Raises
+        ------
+        SnapshotError
+            If none of them is there.
+        """
+        wanted = set(days)
+        kept = {day: record for day, record in self.manifest.days.items() if day in wanted}
+        if not kept:
+            raise SnapshotError(f"{self.path}: none of the days asked for is in the snapshot")
+        part = copy(self)
+        part.manifest = replace(self.manifest, days=kept)
+        return part
 
     def read(
         self,
