@@ -119,6 +119,7 @@ def requested(
     pods: pd.DataFrame,
     *,
     system_namespaces: Collection[str] = SYSTEM_NAMESPACES,
+    by_day: bool = False,
 ) -> pd.DataFrame:
     """Return what each workload's containers requested on each node, as `allocate` takes it.
 
@@ -129,6 +130,10 @@ def requested(
     ----------
     containers, pods : DataFrame
         Tables of the snapshot, read with their `day`.
+    system_namespaces : collection of str
+        Namespaces whose pods are `system`.
+    by_day : bool
+        Keep `day` apart as a first column.
     """
     running = containers[~containers["init"].fillna(False) | containers["native"].fillna(False)]
     hours = (pods["last_seen"] - pods["first_seen"]).dt.total_seconds() / 3600 + 1 / 12
@@ -143,6 +148,7 @@ def requested(
     system = placed["namespace"].isin(system_namespaces)
     rows = pd.DataFrame(
         {
+            "day": placed["day"],
             "node": placed["node"].astype(object),
             "part": np.where(mesh, "mesh", np.where(system, "system", "application")),
             "component": placed["component"].astype(object),
@@ -152,7 +158,9 @@ def requested(
             "byte_hours": placed["memory_request"].fillna(0.0) * placed["hours"],
         }
     )
-    return rows.groupby(["node", *KEYS], dropna=False).sum().reset_index()
+    keys_kept = ["day", "node", *KEYS] if by_day else ["node", *KEYS]
+    sums = rows.groupby(keys_kept, dropna=False)[["core_hours", "byte_hours"]].sum()
+    return sums.reset_index()
 
 
 def machines_of(nodes: pd.DataFrame, book: PriceBook, *, hours: float) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from rightsize.catalogue import on_demand_prices
 from rightsize.results import Interval
 
 _YEAR_DAYS = 365.25
@@ -68,6 +69,34 @@ class PriceBook:
             if name == instance_type and option == "spot"
         ]
         return _mean(found) if found else None
+
+
+def book_for(region: str | None, prices: pd.DataFrame) -> PriceBook:
+    """Return the snapshot's prices, with the bundled on-demand ones of the region for the rest.
+
+    Parameters
+    ----------
+    region : str or None
+        None leaves every price unknown that `prices` does not hold.
+    prices : DataFrame
+        Table `prices` of the snapshot, maybe empty.
+    """
+    given = prices.assign(
+        instance_type=prices["instance_type"].astype(object),
+        purchase_option=prices["purchase_option"].astype(object),
+        zone=prices["zone"].astype(object),
+        source=prices["source"].astype(object),
+    )
+    if region is None:
+        return PriceBook(given)
+    bundled = on_demand_prices(region)
+    live = given.loc[given["purchase_option"] == "on-demand", "instance_type"]
+    rest = bundled[~bundled["instance_type"].isin(live)].assign(
+        purchase_option="on-demand",
+        zone=None,
+        source="bundled catalogue, from " + bundled["source"].astype(str),
+    )
+    return PriceBook(pd.concat([rest, given], ignore_index=True))
 
 
 def _price(row: dict[Hashable, object]) -> Price:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from rightsize.analysis.cost.book import PriceBook
 from rightsize.analysis.cost.fleet import Fleet
+from rightsize.config import PriceSettings
 
 _PLAN_TYPES = {"compute-savings-plan": "Compute", "instance-savings-plan": "EC2Instance"}
 """How the source of a rate in the price book begins."""
@@ -81,6 +82,15 @@ def commitments_of(table: pd.DataFrame, discount: float | None = None) -> Commit
     asked = (kinds != "coverage").any() and not (kinds == "unknown").any()
     known = bool(asked) and not priced["usd_per_hour"].isna().any()
     return Commitments(known, held, None if shares.empty else float(shares.iloc[0]))
+
+
+def commitments_in_force(table: pd.DataFrame, settings: PriceSettings) -> Commitments:
+    """Take the commitment of the settings where one is stated, else the snapshot's table."""
+    stated, discount = settings.commitment_usd_per_hour, settings.commitment_discount
+    if stated is None:
+        return commitments_of(table, discount)
+    held = (Commitment("setting", stated, discount),) if stated else ()
+    return Commitments(True, held)
 
 
 def cover(fleet: Fleet, book: PriceBook, commitments: Commitments) -> Covered | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rightsize.analysis.cost.commitments import cover
-from rightsize.analysis.cost.fleet import LEVELS, Fleet, Level
+from rightsize.analysis.cost.fleet import LEVELS, Level, PlannedFleet
 from rightsize.analysis.cost.plan import (
     CostLine,
     PlanCost,
@@ -33,8 +33,8 @@ class Saving:
 def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
     """Return what `after` saves against `now`, under the same terms.
 
-    Both are priced at the same end of the price range, since a price moves for both: the range
-    comes from demand, the packing gap, and the age of prices.
+    Both are taken at the same demand and priced at the same end of the price range, since demand
+    and prices move for both: the range comes from demand, the packing gap, and the age of prices.
     """
     nodes = now.nodes - after.nodes
     if now.ec2 is None or after.ec2 is None:
@@ -42,7 +42,7 @@ def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
         return Saving(None, None, nodes, f"no price for {names}")
 
     def machines(level: Level, demand: Level) -> float:
-        return ec2_hourly_of(now.fleet.mid, terms, level) - ec2_hourly_at(
+        return ec2_hourly_at(now.fleet, terms, level, demand) - ec2_hourly_at(
             after.fleet, terms, level, demand
         )
 
@@ -64,16 +64,11 @@ def _realisable(now: PlanCost, after: PlanCost, terms: Terms) -> Interval | None
     Coverage is reckoned at mid prices for each demand, then moved with the range of prices.
     """
     before = ec2_hourly_of(now.fleet.mid, terms, "mid")
-    paid_now = _paid(now.fleet.mid, terms)
-    if paid_now is None:
-        return None
     falls = []
     for demand in LEVELS:
-        paid = _paid(after.fleet.at(demand), terms)
-        if paid is None:
+        paid_now, paid = _paid(now.fleet, demand, terms), _paid(after.fleet, demand, terms)
+        if paid_now is None or paid is None:
             return None
-        if demand == "low":
-            paid -= (paid - _committed(terms)) * after.fleet.gap / (1 + after.fleet.gap)
         falls.append(paid_now - paid)
     levels = [ec2_hourly_of(now.fleet.mid, terms, level) for level in LEVELS]
     factors = [level / before if before else 1.0 for level in levels]
@@ -81,26 +76,25 @@ def _realisable(now: PlanCost, after: PlanCost, terms: Terms) -> Interval | None
     return Interval(min(ends), falls[1], max(ends)).scaled(terms.hours)
 
 
-def _paid(fleet: Fleet, terms: Terms) -> float | None:
-    """USD/h really paid for machines: commitments, on-demand on top of them, and Spot."""
+def _paid(planned: PlannedFleet, demand: Level, terms: Terms) -> float | None:
+    """USD/h really paid for machines: commitments, on-demand on top of them, and Spot.
+
+    At low demand the packing gap comes off what is paid on top of the commitments.
+    """
+    fleet = planned.at(demand)
     covered = cover(fleet, terms.book, terms.commitments)
     if covered is None:
         return None
     spot = tuple(lot for lot in fleet if lot.purchase_option == "spot")
-    return covered.paid + ec2_hourly_of(spot, terms, "mid")
-
-
-def _committed(terms: Terms) -> float:
-    return sum(one.usd_per_hour for one in terms.commitments.held)
+    on_top = covered.uncovered + ec2_hourly_of(spot, terms, "mid")
+    return covered.commitment + (on_top / (1 + planned.gap) if demand == "low" else on_top)
 
 
 def _fewer(now: CostLine, after: CostLine) -> Interval:
     if now.usd is None or after.usd is None:
         return Interval.exactly(0.0)
-    mid = now.usd.mid - after.usd.mid
-    return Interval(
-        min(now.usd.mid - after.usd.high, mid), mid, max(now.usd.mid - after.usd.low, mid)
-    )
+    low, mid, high = (getattr(now.usd, level) - getattr(after.usd, level) for level in LEVELS)
+    return Interval(min(low, mid, high), mid, max(low, mid, high))
 
 
 def _said(now: PlanCost, after: PlanCost) -> str:
