@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from rightsize.analysis.nodes.problem import Problem
 from rightsize.snapshot.schema import frame
 from rightsize.snapshot.store import DayRecord, Manifest, Snapshot, SnapshotWriter
 
@@ -133,3 +136,65 @@ def small_snapshot(tmp_path: Path, make_nodes: Callable[..., pd.DataFrame]) -> S
     with SnapshotWriter(tmp_path / "snapshot", manifest) as writer:
         writer.write_day(DAY, tables, record)
     return Snapshot(tmp_path / "snapshot")
+
+
+@pytest.fixture
+def make_problem() -> Callable[..., Problem]:
+    """`make_problem([(cpu, memory, count), ...], [(cpu, memory, slots, price), ...])`."""
+
+    def build(
+        pods: list[tuple[int, int, int]],
+        nodes: list[tuple[int, int, int, float]],
+        *,
+        limits: dict[int, int] | None = None,
+        avoid: dict[int, list[int]] | None = None,
+        **options: object,
+    ) -> Problem:
+        size = np.array([[cpu, memory, 1] for cpu, memory, _ in pods], dtype=float)
+        capacity = np.array([node[:3] for node in nodes], dtype=float)
+        limits = limits or {}
+        groups = {k: i for i, k in enumerate(limits)}
+        none = np.zeros(0, dtype=np.int64)
+        return replace(
+            Problem(
+                size=size,
+                count=np.array([count for *_, count in pods], dtype=np.int64),
+                capacity=capacity,
+                price=np.array([node[3] for node in nodes], dtype=float),
+                fits=(size[:, None, :] <= capacity[None, :, :]).all(axis=2),
+                group=np.array([groups.get(k, -1) for k in range(len(pods))], dtype=np.int64),
+                limit=np.array(list(limits.values()), dtype=np.int64),
+                avoid=tuple(
+                    np.array((avoid or {}).get(k, none), dtype=np.int64) for k in range(len(pods))
+                ),
+                kind=np.arange(len(nodes)),
+                zone=np.zeros(len(nodes), dtype=np.int64),
+                on_demand=np.ones(len(nodes), dtype=bool),
+            ),
+            **options,
+        )
+
+    return build
+
+
+@pytest.fixture
+def check_packing() -> Callable[..., float]:
+    """Checks a packing by plain sums and returns its cost; knows nothing of the planner."""
+
+    def check(
+        pods: list[tuple[int, int, int]],
+        nodes: list[tuple[int, int, int, float]],
+        offers: list[int],
+        where: list[int],
+    ) -> float:
+        each = [(cpu, memory) for cpu, memory, count in pods for _ in range(count)]
+        assert len(where) == len(each), "every pod is placed exactly once"
+        left = [list(nodes[offer][:3]) for offer in offers]
+        for (cpu, memory), node in zip(each, where, strict=True):
+            assert 0 <= node < len(offers)
+            for resource, amount in enumerate((cpu, memory, 1)):
+                left[node][resource] -= amount
+        assert min(min(rest) for rest in left) >= 0, "no capacity is exceeded"
+        return sum(nodes[offer][3] for offer in offers)
+
+    return check
