@@ -24,6 +24,7 @@ COMMANDS: tuple[str, ...] = (
     "recommend",
     "explain",
     "nodes",
+    "cost",
     "control-plane",
     "verify",
     "demo",

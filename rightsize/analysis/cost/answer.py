@@ -16,11 +16,13 @@ from rightsize.analysis.cost.other import other_costs
 from rightsize.analysis.cost.plan import CostLine, PlanCost, Terms, price_plan
 from rightsize.analysis.cost.saving import Saving, saving
 from rightsize.analysis.cost.traffic import CrossZone, cross_zone
+from rightsize.analysis.cost.valued import ValuedChange, value_changes
 from rightsize.analysis.nodes.answer import NodeAnswer
 from rightsize.analysis.nodes.plan import Fleet as BoughtFleet
 from rightsize.analysis.nodes.plan import NodePlan, PlanName
 from rightsize.analysis.unit_price import unit_price
-from rightsize.config import PriceSettings
+from rightsize.config import NodeSettings, PriceSettings
+from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
 
 
@@ -53,6 +55,8 @@ class MoneyAnswer:
     traffic: CrossZone
     logs: AccessLog
     allocation: Allocation
+    valued: tuple[ValuedChange, ...]
+    """Each change's worth; empty where it was not asked for or no fleet could be priced."""
     notes: tuple[str, ...]
 
 
@@ -63,6 +67,8 @@ def price_answer(
     *,
     region: str | None = None,
     at: datetime | None = None,
+    advice: Advice | None = None,
+    node_settings: NodeSettings | None = None,
 ) -> MoneyAnswer:
     """Price a snapshot's machines, the plans of `rightsize.analysis.nodes`, and split the bill.
 
@@ -76,6 +82,10 @@ def price_answer(
         Whose prices apply, instead of the region the snapshot names.
     at : datetime, optional
         When prices are used; the snapshot's end without it.
+    advice : Advice, optional
+        Its changes are valued one by one, which plans nodes a few times for each.
+    node_settings : NodeSettings, optional
+        For these plans.
 
     Raises
     ------
@@ -99,6 +109,16 @@ def price_answer(
     today = price_plan(ran, terms, *more)
     quiet = quiet_share(tables["pods"], tables["containers"])
     plans = () if nodes is None else _priced_plans(nodes, today, terms, more, quiet)
+    valued: tuple[ValuedChange, ...] = ()
+    if advice is not None:
+        valued = value_changes(
+            snapshot,
+            advice,
+            node_settings,
+            region=where,
+            hours=hours,
+            committed=_committed(today, terms),
+        )
     manifest = snapshot.manifest
     return MoneyAnswer(
         cluster=manifest.cluster,
@@ -112,6 +132,7 @@ def price_answer(
         traffic=moved,
         logs=logs,
         allocation=_allocation(tables, today, terms),
+        valued=valued,
         notes=_notes(today, terms),
     )
 
@@ -206,6 +227,14 @@ def _allocation(tables: dict[str, pd.DataFrame], today: PlanCost, terms: Terms) 
         machines_usd=paid,
         shared={name: usd for name, usd in lines.items() if name not in machine_lines},
     )
+
+
+def _committed(today: PlanCost, terms: Terms) -> bool | None:
+    """Whether commitments pay for every machine, so that giving one up saves nothing."""
+    if today.covered is None:
+        return None
+    spot = any(lot.purchase_option == "spot" for lot in today.fleet.mid)
+    return today.covered.uncovered * terms.hours < 0.01 and not spot
 
 
 def _newest(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,112 @@
+"""`rightsize cost`: the month's bill, what plans save, and who causes it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.analysis.cost.answer import price_answer
+from rightsize.analysis.nodes.answer import answer as plan_answer
+from rightsize.analysis.recommend import recommend as recommend_sizes
+from rightsize.cli.console import error_console, output_console
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.config import load_settings
+from rightsize.reporters.money_rows import allocation_rows, money_tables, money_to_dict
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+@app.command()
+def cost(
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
+    ] = None,
+    plans: Annotated[bool, typer.Option(help="Price node plans before and after.")] = True,
+    changes: Annotated[
+        bool, typer.Option(help="Say what each recommendation is worth; plans nodes many times.")
+    ] = False,
+    region: Annotated[
+        str | None, typer.Option(help="Region whose prices apply. That of the snapshot.")
+    ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(help="Hours of the month. 730, or 744 for a real one of 31 days."),
+    ] = None,
+    commitment: Annotated[
+        float | None, typer.Option(help="Savings Plans commitment in USD/h; 0 says none is held.")
+    ] = None,
+    discount: Annotated[
+        float | None, typer.Option(help="Its discount on on-demand prices, as a share.")
+    ] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds for each node plan.")] = None,
+    workloads: Annotated[int, typer.Option(min=1, help="Causes listed in the table.")] = 15,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="Form on stdout; csv is the allocation.")
+    ] = Format.table,
+    settings_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
+    ] = None,
+) -> None:
+    """Show the monthly bill, line by line, what each node plan saves, and who causes the bill.
+
+    Prices are those of the snapshot (`rightsize collect` with AWS credentials), else the bundled
+    ones with their date. A price nobody gave is unknown, and so is every sum it belongs to.
+
+    **Examples**
+
+    `rightsize cost` – of the newest snapshot or the demo mesh
+
+    `rightsize cost --commitment 0 --changes` – no Savings Plan is held; value each change
+
+    `rightsize cost --no-plans --format csv > allocation.csv`
+    """
+    settings = load_settings(
+        settings_file,
+        flags={
+            "prices": {
+                "hours_per_month": hours,
+                "commitment_usd_per_hour": commitment,
+                "commitment_discount": discount,
+            },
+            "nodes": {"time_limit": time_limit},
+        },
+    )
+    source = open_snapshot(snapshot)
+    messages = error_console()
+    nodes = advice = None
+    if plans or changes:
+        with messages.status("Sizing workloads"):
+            advice = recommend_sizes(source, settings)
+    if plans:
+        with messages.status("Planning nodes"):
+            nodes = plan_answer(source, settings.nodes, advice=advice, region=region)
+    with messages.status("Pricing"):
+        found = price_answer(
+            source,
+            nodes,
+            settings.prices,
+            region=region,
+            advice=advice if changes else None,
+            node_settings=settings.nodes,
+        )
+    if output_format is Format.json:
+        sys.stdout.write(json.dumps(money_to_dict(found), indent=2) + "\n")
+    elif output_format is Format.csv:
+        sys.stdout.write(allocation_rows(found).to_csv(index=False))
+    else:
+        console = output_console()
+        for table in money_tables(found, workloads=workloads):
+            console.print(table)
+    for note in found.notes:
+        messages.print(f"Note: {note}", markup=False)
