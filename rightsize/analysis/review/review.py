@@ -1,0 +1,318 @@
+"""The month's review: every figure of the report, with nothing yet said about how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from rightsize.analysis.control_plane.source import study_istiod
+from rightsize.analysis.control_plane.thresholds import Outlook
+from rightsize.analysis.cost.allocation import Allocation, allocate, machines_of, requested
+from rightsize.analysis.cost.fleet import NodeLot, PlannedFleet, fleet_of_nodes
+from rightsize.analysis.cost.plan import PlanCost, Terms, price_plan
+from rightsize.analysis.cost.realised import MonthFacts, Realised, realised_saving
+from rightsize.analysis.cost.saving import Saving, saving
+from rightsize.analysis.nodes.answer import NodeAnswer, answer
+from rightsize.analysis.nodes.plan import Fleet, NodePlan
+from rightsize.analysis.recommend import recommend
+from rightsize.analysis.review.facts import month_facts
+from rightsize.analysis.review.incidents import incidents
+from rightsize.analysis.review.month import Month, month_of
+from rightsize.analysis.review.promises import kept_promises, lowered
+from rightsize.analysis.review.terms import terms_of
+from rightsize.analysis.unit_price import unit_price
+from rightsize.config import Settings
+from rightsize.errors import NoDataError
+from rightsize.results import Advice, Recommendation
+from rightsize.snapshot import Snapshot
+
+_KEYS = ["namespace", "workload", "container"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage on the way from today's fleet to the end state."""
+
+    label: str
+    cost: PlanCost
+    nodes: int
+
+
+@dataclass(frozen=True)
+class Review:
+    """A month of one cluster. Money is in USD for the days of the month that the snapshot holds."""
+
+    month: Month
+    cluster: str
+    simulated: bool
+    terms: Terms
+    price_source: str
+    advice: Advice
+    bill: PlanCost
+    allocation: Allocation
+    plans: NodeAnswer | None
+    end_plans: NodeAnswer | None
+    """Plans with every request at its end state."""
+    steps: tuple[Step, ...]
+    available: Saving | None
+    """This step's requests, from today's fleet to the promised one of the same type."""
+    end_state: Saving | None
+    promised: pd.DataFrame
+    """Earlier recommendations with what became of them; empty on a first report."""
+    lowered: pd.DataFrame
+    """Mesh containers whose requests in force fell since the month before."""
+    realised: Realised | None
+    """None without a month before, or without prices."""
+    earlier: str | None
+    """Label of the month whose report promised; None for a first report."""
+    incidents: pd.DataFrame
+    nodes_by_day: pd.DataFrame
+    outlook: Outlook | None
+    quality: pd.DataFrame
+
+
+def review_month(
+    snapshot: Snapshot,
+    label: str | None = None,
+    settings: Settings | None = None,
+    *,
+    earlier: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> Review:
+    """Review one month of a snapshot.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    label : str, optional
+        The month, such as `2026-10`; the snapshot's last one by default.
+    settings : Settings, optional
+    earlier : mapping of month label to promises, optional
+        What earlier reports recommended (`promises_of`).
+    """
+    rules = settings or Settings()
+    month = month_of(snapshot, label)
+    ours = snapshot.only(month.days)
+    past = snapshot.only(day for day in snapshot.days if day <= month.days[-1])
+    terms = terms_of(ours, rules.prices, at=month.end, hours=month.hours)
+    unit = unit_price(snapshot.manifest.region)
+    advice = recommend(past, rules)
+    nodes = ours.read("nodes")
+    bill = price_plan(PlannedFleet("the month", fleet_of_nodes(nodes)), terms)
+    plans, end_plans = _plans(ours, rules, advice)
+    steps = _steps(plans, end_plans, terms)
+    before = [day for day in snapshot.days if day.strftime("%Y-%m") == month.label_before]
+    promised_in = _last_before(month.label, earlier or {})
+    promised = kept_promises((earlier or {}).get(promised_in or "", ()), _in_force(ours))
+    facts = month_facts(ours, terms.book)
+    facts_before = _facts_before(snapshot, before, rules, len(month.days))
+    fell = _lowered(facts_before, facts, advice)
+    return Review(
+        month=month,
+        cluster=snapshot.manifest.cluster,
+        simulated=snapshot.manifest.simulated,
+        terms=terms,
+        price_source=f"{unit.source} prices of {unit.region}, {unit.as_of}",
+        advice=advice,
+        bill=bill,
+        allocation=_allocation(ours, nodes, bill, terms, month),
+        plans=plans,
+        end_plans=end_plans,
+        steps=steps,
+        available=_saving(steps, "this step's requests", terms),
+        end_state=_saving(steps, "end-state requests", terms),
+        promised=promised,
+        lowered=fell,
+        realised=_realised(facts_before, facts, promised, fell, promised_in),
+        earlier=promised_in,
+        incidents=incidents(snapshot, month),
+        nodes_by_day=_nodes_by_day(nodes),
+        outlook=_outlook(past, rules),
+        quality=_quality(ours, month),
+    )
+
+
+def at_end_state(advice: Advice) -> Advice:
+    """The same advice with every request at its target, as if all steps were taken."""
+
+    def moved(row: Recommendation) -> Recommendation:
+        cpu = replace(row.cpu, recommended_request=row.cpu.target_request)
+        memory = replace(row.memory, recommended_request=row.memory.target_request)
+        return replace(row, cpu=cpu, memory=memory)
+
+    return replace(advice, recommendations=tuple(moved(row) for row in advice.recommendations))
+
+
+def _plans(
+    snapshot: Snapshot, settings: Settings, advice: Advice
+) -> tuple[NodeAnswer | None, NodeAnswer | None]:
+    try:
+        return (
+            answer(snapshot, settings.nodes, advice=advice),
+            answer(snapshot, settings.nodes, advice=at_end_state(advice)),
+        )
+    except NoDataError:
+        return None, None
+
+
+def _steps(
+    plans: NodeAnswer | None, end_plans: NodeAnswer | None, terms: Terms
+) -> tuple[Step, ...]:
+    """Today's fleet, then what stays needed after each change, all of today's type but the last."""
+    if plans is None or plans.after is None or end_plans is None or end_plans.after is None:
+        return ()
+    wanted: list[tuple[str, Fleet | None, NodePlan | None]] = [
+        ("today", plans.today, None),
+        ("today's requests, packed", *_promised(plans.before.named("same-type"))),
+        ("this step's requests", *_promised(plans.after.named("same-type"))),
+        ("end-state requests", *_promised(end_plans.after.named("same-type"))),
+        ("cheapest mix", *_promised(end_plans.after.named("mix"))),
+    ]
+    return tuple(
+        Step(label, price_plan(_priced_fleet(label, fleet, plan), terms), fleet.nodes)
+        for label, fleet, plan in wanted
+        if fleet is not None
+    )
+
+
+def _promised(plan: NodePlan) -> tuple[Fleet | None, NodePlan]:
+    return plan.promised, plan
+
+
+def _priced_fleet(label: str, fleet: Fleet, plan: NodePlan | None) -> PlannedFleet:
+    lots = tuple(
+        NodeLot(group.instance_type, float(group.nodes), _option(group.capacity_type), group.zone)
+        for group in fleet.groups
+    )
+    gap = 0.0 if plan is None or plan.packed is None else plan.packed.optimality_gap
+    return PlannedFleet(label, lots, gap=gap)
+
+
+def _option(capacity: str) -> str:
+    return "spot" if capacity == "spot" else "on-demand"
+
+
+def _saving(steps: Sequence[Step], label: str, terms: Terms) -> Saving | None:
+    """From today's fleet; None where the planner found no such fleet."""
+    by_label = {step.label: step for step in steps}
+    if "today" not in by_label or label not in by_label:
+        return None
+    return saving(by_label["today"].cost, by_label[label].cost, terms)
+
+
+def _allocation(
+    snapshot: Snapshot, nodes: pd.DataFrame, bill: PlanCost, terms: Terms, month: Month
+) -> Allocation:
+    shared = {
+        line.name: line.usd.mid
+        for line in bill.lines
+        if line.usd is not None and not line.name.startswith("EC2")
+    }
+    return allocate(
+        requested(snapshot.read("containers"), snapshot.read("pods")),
+        machines_of(nodes, terms.book, hours=month.hours),
+        unit_price(snapshot.manifest.region).price,
+        shared=shared,
+    )
+
+
+def _last_before(label: str, earlier: Mapping[str, object]) -> str | None:
+    return max((one for one in earlier if one < label), default=None)
+
+
+def _in_force(snapshot: Snapshot) -> pd.DataFrame:
+    """Requests of each workload's newest pod on the last day."""
+    last = snapshot.days[-1:]
+    pods = snapshot.read("pods", days=last)[["namespace", "pod", "workload", "started"]]
+    containers = snapshot.read("containers", days=last)
+    joined = containers.astype({"namespace": object, "pod": object, "container": object}).merge(
+        pods.astype({"namespace": object, "pod": object, "workload": object}),
+        on=["namespace", "pod"],
+    )
+    newest = joined.sort_values("started", kind="stable").drop_duplicates(_KEYS, keep="last")
+    return newest[[*_KEYS, "cpu_request", "memory_request"]].reset_index(drop=True)
+
+
+def _facts_before(
+    snapshot: Snapshot, days: Sequence[date], settings: Settings, length: int
+) -> MonthFacts | None:
+    """The month before, scaled to `length` days."""
+    if not days:
+        return None
+    part = snapshot.only(days)
+    terms = terms_of(part, settings.prices, at=part.manifest.end, hours=24.0 * len(days))
+    return _scaled(month_facts(part, terms.book), length / len(days))
+
+
+def _lowered(before: MonthFacts | None, after: MonthFacts, advice: Advice) -> pd.DataFrame:
+    columns = [*_KEYS, "cpu_request_before", "cpu_request_now"]
+    columns += ["memory_request_before", "memory_request_now", "pod_hours_now"]
+    if before is None:
+        return pd.DataFrame(columns=columns)
+    mesh = {
+        (row.namespace, row.workload, row.container)
+        for row in advice.recommendations
+        if row.workload is not None
+    }
+    fell = lowered(before.requests, after.requests)
+    ours = [key in mesh for key in fell[_KEYS].itertuples(index=False, name=None)]
+    return fell[ours].reset_index(drop=True)
+
+
+def _realised(
+    before: MonthFacts | None,
+    after: MonthFacts,
+    promised: pd.DataFrame,
+    fell: pd.DataFrame,
+    earlier: str | None,
+) -> Realised | None:
+    """What the applied changes saved: those promised, or on a first report those seen."""
+    if before is None:
+        return None
+    rows = promised[promised["state"].isin(["applied", "partly"])] if earlier else fell
+    applied = set(rows[_KEYS].itertuples(index=False, name=None))
+    return realised_saving(before, after, applied)
+
+
+def _scaled(before: MonthFacts, ratio: float) -> MonthFacts:
+    """A month at the length of another, so that a day more is no cost."""
+    machines = before.machines.assign(node_hours=before.machines["node_hours"] * ratio)
+    requests = before.requests.assign(pod_hours=before.requests["pod_hours"] * ratio)
+    traffic = None if before.traffic is None else before.traffic * ratio
+    return MonthFacts(machines, requests, traffic)
+
+
+def _nodes_by_day(nodes: pd.DataFrame) -> pd.DataFrame:
+    hours = (nodes["last_seen"] - nodes["first_seen"]).dt.total_seconds() / 3600 + 1 / 12
+    by_day = nodes.assign(hours=hours.clip(upper=24.0)).groupby("day")["hours"].sum()
+    return pd.DataFrame({"day": by_day.index, "nodes": by_day.to_numpy() / 24.0})
+
+
+def _outlook(snapshot: Snapshot, settings: Settings) -> Outlook | None:
+    try:
+        return study_istiod(snapshot, settings.policy)[1]
+    except NoDataError:
+        return None
+
+
+def _quality(snapshot: Snapshot, month: Month) -> pd.DataFrame:
+    """What is missing and what that costs, one row each; days first."""
+    manifest = snapshot.manifest
+    part = [day for day, record in manifest.days.items() if not record.complete]
+    rows = [
+        {
+            "what": "days of the month",
+            "found": f"{len(month.days)} of {month.length}",
+            "costs": "" if month.whole else "figures cover these days only; nothing is added",
+        },
+        {
+            "what": "days not over when collected",
+            "found": str(len(part)),
+            "costs": "collect again to complete them" if part else "",
+        },
+    ]
+    rows += [{"what": m.what, "found": "missing", "costs": m.costs} for m in manifest.missing]
+    return pd.DataFrame(rows)
