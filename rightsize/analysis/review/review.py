@@ -11,20 +11,18 @@ import pandas as pd
 
 from rightsize.analysis.control_plane.source import study_istiod
 from rightsize.analysis.control_plane.thresholds import Outlook
-from rightsize.analysis.cost.allocation import Allocation, allocate, machines_of, requested
-from rightsize.analysis.cost.fleet import NodeLot, PlannedFleet, fleet_of_nodes
+from rightsize.analysis.cost.answer import MoneyAnswer, lots_of, planned, price_answer, terms_for
+from rightsize.analysis.cost.fleet import PlannedFleet
 from rightsize.analysis.cost.plan import PlanCost, Terms, price_plan
 from rightsize.analysis.cost.realised import MonthFacts, Realised, realised_saving
 from rightsize.analysis.cost.saving import Saving, saving
 from rightsize.analysis.nodes.answer import NodeAnswer, answer
-from rightsize.analysis.nodes.plan import Fleet, NodePlan
+from rightsize.analysis.nodes.plan import NodePlan
 from rightsize.analysis.recommend import recommend
 from rightsize.analysis.review.facts import month_facts
 from rightsize.analysis.review.incidents import incidents
 from rightsize.analysis.review.month import Month, month_of
 from rightsize.analysis.review.promises import kept_promises, lowered
-from rightsize.analysis.review.terms import terms_of
-from rightsize.analysis.unit_price import unit_price
 from rightsize.config import Settings
 from rightsize.errors import NoDataError
 from rightsize.results import Advice, Recommendation
@@ -49,11 +47,9 @@ class Review:
     month: Month
     cluster: str
     simulated: bool
-    terms: Terms
-    price_source: str
     advice: Advice
-    bill: PlanCost
-    allocation: Allocation
+    money: MoneyAnswer
+    """Bill, allocation and plans of the month's days, at prices of its end."""
     plans: NodeAnswer | None
     end_plans: NodeAnswer | None
     """Plans with every request at its end state."""
@@ -97,39 +93,34 @@ def review_month(
     month = month_of(snapshot, label)
     ours = snapshot.only(month.days)
     past = snapshot.only(day for day in snapshot.days if day <= month.days[-1])
-    terms = terms_of(ours, rules.prices, at=month.end, hours=month.hours)
-    unit = unit_price(snapshot.manifest.region)
     advice = recommend(past, rules)
-    nodes = ours.read("nodes")
-    bill = price_plan(PlannedFleet("the month", fleet_of_nodes(nodes)), terms)
     plans, end_plans = _plans(ours, rules, advice)
-    steps = _steps(plans, end_plans, terms)
+    prices = rules.prices.model_copy(update={"hours_per_month": month.hours})
+    money = price_answer(ours, plans, prices, at=month.end)
+    steps = _steps(plans, end_plans, money.terms)
     before = [day for day in snapshot.days if day.strftime("%Y-%m") == month.label_before]
     promised_in = _last_before(month.label, earlier or {})
     promised = kept_promises((earlier or {}).get(promised_in or "", ()), _in_force(ours))
-    facts = month_facts(ours, terms.book)
+    facts = month_facts(ours, money.terms.book)
     facts_before = _facts_before(snapshot, before, rules, len(month.days))
     fell = _lowered(facts_before, facts, advice)
     return Review(
         month=month,
         cluster=snapshot.manifest.cluster,
         simulated=snapshot.manifest.simulated,
-        terms=terms,
-        price_source=f"{unit.source} prices of {unit.region}, {unit.as_of}",
         advice=advice,
-        bill=bill,
-        allocation=_allocation(ours, nodes, bill, terms, month),
+        money=money,
         plans=plans,
         end_plans=end_plans,
         steps=steps,
-        available=_saving(steps, "this step's requests", terms),
-        end_state=_saving(steps, "end-state requests", terms),
+        available=_saving(steps, "this step's requests", money.terms),
+        end_state=_saving(steps, "end-state requests", money.terms),
         promised=promised,
         lowered=fell,
         realised=_realised(facts_before, facts, promised, fell, promised_in),
         earlier=promised_in,
         incidents=incidents(snapshot, month),
-        nodes_by_day=_nodes_by_day(nodes),
+        nodes_by_day=_nodes_by_day(ours.read("nodes")),
         outlook=_outlook(past, rules),
         quality=_quality(ours, month),
     )
@@ -164,35 +155,16 @@ def _steps(
     """Today's fleet, then what stays needed after each change, all of today's type but the last."""
     if plans is None or plans.after is None or end_plans is None or end_plans.after is None:
         return ()
-    wanted: list[tuple[str, Fleet | None, NodePlan | None]] = [
-        ("today", plans.today, None),
-        ("today's requests, packed", *_promised(plans.before.named("same-type"))),
-        ("this step's requests", *_promised(plans.after.named("same-type"))),
-        ("end-state requests", *_promised(end_plans.after.named("same-type"))),
-        ("cheapest mix", *_promised(end_plans.after.named("mix"))),
+    today = PlannedFleet("today", lots_of(plans.today))
+    named: list[tuple[str, NodePlan]] = [
+        ("today's requests, packed", plans.before.named("same-type")),
+        ("this step's requests", plans.after.named("same-type")),
+        ("end-state requests", end_plans.after.named("same-type")),
+        ("cheapest mix", end_plans.after.named("mix")),
     ]
-    return tuple(
-        Step(label, price_plan(_priced_fleet(label, fleet, plan), terms), fleet.nodes)
-        for label, fleet, plan in wanted
-        if fleet is not None
-    )
-
-
-def _promised(plan: NodePlan) -> tuple[Fleet | None, NodePlan]:
-    return plan.promised, plan
-
-
-def _priced_fleet(label: str, fleet: Fleet, plan: NodePlan | None) -> PlannedFleet:
-    lots = tuple(
-        NodeLot(group.instance_type, float(group.nodes), _option(group.capacity_type), group.zone)
-        for group in fleet.groups
-    )
-    gap = 0.0 if plan is None or plan.packed is None else plan.packed.optimality_gap
-    return PlannedFleet(label, lots, gap=gap)
-
-
-def _option(capacity: str) -> str:
-    return "spot" if capacity == "spot" else "on-demand"
+    fleets = [("today", today), *((label, planned(plan)) for label, plan in named)]
+    costs = [(label, price_plan(fleet, terms)) for label, fleet in fleets if fleet is not None]
+    return tuple(Step(label, cost, round(cost.nodes)) for label, cost in costs)
 
 
 def _saving(steps: Sequence[Step], label: str, terms: Terms) -> Saving | None:
@@ -201,22 +173,6 @@ def _saving(steps: Sequence[Step], label: str, terms: Terms) -> Saving | None:
     if "today" not in by_label or label not in by_label:
         return None
     return saving(by_label["today"].cost, by_label[label].cost, terms)
-
-
-def _allocation(
-    snapshot: Snapshot, nodes: pd.DataFrame, bill: PlanCost, terms: Terms, month: Month
-) -> Allocation:
-    shared = {
-        line.name: line.usd.mid
-        for line in bill.lines
-        if line.usd is not None and not line.name.startswith("EC2")
-    }
-    return allocate(
-        requested(snapshot.read("containers"), snapshot.read("pods")),
-        machines_of(nodes, terms.book, hours=month.hours),
-        unit_price(snapshot.manifest.region).price,
-        shared=shared,
-    )
 
 
 def _last_before(label: str, earlier: Mapping[str, object]) -> str | None:
@@ -243,7 +199,7 @@ def _facts_before(
     if not days:
         return None
     part = snapshot.only(days)
-    terms = terms_of(part, settings.prices, at=part.manifest.end, hours=24.0 * len(days))
+    terms = terms_for(part, settings.prices, part.manifest.region, part.manifest.end)
     return _scaled(month_facts(part, terms.book), length / len(days))
 
 
