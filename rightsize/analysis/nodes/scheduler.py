@@ -140,20 +140,45 @@ class Cluster:
         int
             Class of the first pod without a place, -1 if all found one.
         """
-        orphans = self.pods_on(nodes)
         kept = self.alive, self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
+        moved, failed = self._evacuate(nodes)
+        self._undo(moved, nodes, kept)
+        return failed
+
+    def drain(self, node: int) -> list[tuple[int, int]] | None:
+        """Take a node away if its pods find places elsewhere, else change nothing.
+
+        Returns
+        -------
+        list of (class, node) or None
+            Where each pod went; None if one found no place.
+        """
+        nodes = np.arange(len(self.alive)) == node
+        kept = self.alive, self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
+        moved, failed = self._evacuate(nodes)
+        if failed >= 0:
+            self._undo(moved, nodes, kept)
+            return None
+        self.rest[node] = self.total[node]
+        self._scored[node] = 0
+        return moved
+
+    def _evacuate(self, nodes: Flags) -> tuple[list[tuple[int, int]], int]:
+        orphans = self.pods_on(nodes)
         self.alive = self.alive & ~nodes
         self.on_node[:, nodes] = 0
         self._in_class[:, nodes] = 0
         moved: list[tuple[int, int]] = []
-        failed = -1
         for k in orphans:
             node = self.schedule(int(k))
             if node < 0:
-                failed = int(k)
-                break
+                return moved, int(k)
             moved.append((int(k), node))
+        return moved, -1
+
+    def _undo(
+        self, moved: list[tuple[int, int]], nodes: Flags, kept: tuple[Flags, Ints, Ints]
+    ) -> None:
         for k, node in moved:
             self.remove(k, node)
         self.alive, self.on_node[:, nodes], self._in_class[:, nodes] = kept
-        return failed
