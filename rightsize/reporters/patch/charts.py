@@ -10,6 +10,7 @@ from typing import Literal
 
 from rightsize.errors import AmbiguousChartError, UsageError
 from rightsize.reporters.patch import tree
+from rightsize.reporters.patch.groups import Layer
 from rightsize.reporters.patch.source import Source, read_source
 
 Chart = Literal["istiod", "gateway", "ztunnel", "cni"]
@@ -30,85 +31,34 @@ CHART_NAMES: dict[str, Chart] = {
     "istio-cni": "cni",
 }
 
-# Keys of one chart alone among the values.yaml of releases 1.18 to 1.30.
+
+def _keys(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 DISTINCTIVE: dict[Chart, frozenset[str]] = {
-    "istiod": frozenset(
-        {
-            "pilot",
-            "autoscaleBehavior",
-            "autoscaleEnabled",
-            "autoscaleMax",
-            "autoscaleMin",
-            "istio_cni",
-            "istiodRemote",
-            "gatewayClasses",
-            "keepaliveMaxServerConnectionAge",
-            "pdb",
-            "revisionTags",
-            "rollingMaxSurge",
-            "serviceAccountAnnotations",
-            "sidecarInjectorWebhook",
-            "sidecarInjectorWebhookAnnotations",
-            "taint",
-            "telemetry",
-            "traceSampling",
-            "trustedZtunnelName",
-            "trustedZtunnelNamespace",
-            "global.proxy",
-            "global.waypoint",
-            "global.proxy_init",
-            "global.istiod",
-            "global.meshNetworks",
-            "global.sds",
-            "global.sts",
-            "global.pilotCertProvider",
-            "global.defaultPodDisruptionBudget",
-        }
+    "istiod": _keys(
+        """pilot autoscaleBehavior autoscaleEnabled autoscaleMax autoscaleMin istio_cni istiodRemote
+        gatewayClasses keepaliveMaxServerConnectionAge pdb revisionTags rollingMaxSurge
+        serviceAccountAnnotations sidecarInjectorWebhook sidecarInjectorWebhookAnnotations taint
+        telemetry traceSampling trustedZtunnelName trustedZtunnelNamespace
+        global.proxy global.waypoint global.proxy_init global.istiod global.meshNetworks
+        global.sds global.sts global.pilotCertProvider global.defaultPodDisruptionBudget"""
     ),
-    "gateway": frozenset(
-        {
-            "autoscaling",
-            "additionalContainers",
-            "containerSecurityContext",
-            "networkGateway",
-            "rbac",
-            "podDisruptionBudget",
-            "service",
-            "serviceAccount",
-        }
+    "gateway": _keys(
+        """autoscaling additionalContainers containerSecurityContext networkGateway rbac
+        podDisruptionBudget service serviceAccount"""
     ),
-    "ztunnel": frozenset(
-        {
-            "caAddress",
-            "xdsAddress",
-            "peerCaCrl",
-            "redirectMode",
-            "logAsJson",
-            "l7Telemetry",
-            "istioNamespace",
-        }
+    "ztunnel": _keys(
+        "caAddress xdsAddress peerCaCrl redirectMode logAsJson l7Telemetry istioNamespace"
     ),
-    "cni": frozenset(
-        {
-            "ambient",
-            "chained",
-            "cniBinDir",
-            "cniConfDir",
-            "cniConfFileName",
-            "cniNetnsDir",
-            "excludeNamespaces",
-            "repair",
-            "istioOwnedCNIConfig",
-            "cni.cniBinDir",
-            "cni.cniConfDir",
-            "cni.excludeNamespaces",
-            "cni.resources",
-            "cni.repair",
-            "cni.chained",
-            "cni.ambient",
-        }
+    "cni": _keys(
+        """ambient chained cniBinDir cniConfDir cniConfFileName cniNetnsDir excludeNamespaces repair
+        istioOwnedCNIConfig cni.cniBinDir cni.cniConfDir cni.excludeNamespaces cni.resources
+        cni.repair cni.chained cni.ambient"""
     ),
 }
+"""Keys of one chart alone among the values.yaml of releases 1.18 to 1.30."""
 IMAGES: dict[str, Chart] = {"pilot": "istiod", "install-cni": "cni", "ztunnel": "ztunnel"}
 SHARED_SIZING = ("resources", "replicaCount")
 """Keys that size something in more than one chart."""
@@ -116,11 +66,9 @@ SUBCHART = re.compile(r"(?P<gateway>(^|-)(ingress|egress)(-?gateway)?$|(^|-)gate
 
 
 @dataclass(eq=False)
-class Scope:
+class Scope(Layer):
     """A mapping that holds the values of one chart, somewhere in a document."""
 
-    source: Source
-    document: int
     prefix: tree.Path
     chart: Chart
     version: Version | None
@@ -128,10 +76,6 @@ class Scope:
     """Name of the release or subchart, as far as it is told."""
     outer_global: bool = False
     """An umbrella chart around it: the root's `global` outranks the subchart's."""
-
-    @property
-    def root(self) -> tree.Node | None:
-        return self.source.documents[self.document].root
 
     @property
     def values(self) -> tree.Mapping | None:

@@ -32,7 +32,9 @@ def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[
         A folder that cannot be written, two files of one name, or a file that is one of the
         user's own.
     """
-    targets = [_target(file, out_dir) for file in patched]
+    own = [file.path for file in patched if file.text_before]
+    beside = own[0].parent if own else Path()
+    targets = [_target(file, out_dir, beside) for file in patched]
     _refuse_clashes(patched, targets, out_dir)
     for file, target in zip(patched, targets, strict=True):
         if out_dir is None and not file.changed:
@@ -46,20 +48,20 @@ def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[
     return targets
 
 
-def _target(file: PatchedFile, out_dir: Path | None) -> Path:
-    if out_dir is None:
-        return file.path
+def _target(file: PatchedFile, out_dir: Path | None, beside: Path) -> Path:
     # New files (a Kustomize folder) keep their folder; the user's files keep their name alone.
-    return out_dir / (file.path.name if file.text_before else file.path)
+    if not file.text_before:
+        return (beside if out_dir is None else out_dir) / file.path
+    return file.path if out_dir is None else out_dir / file.path.name
 
 
 def _refuse_clashes(
     patched: Sequence[PatchedFile], targets: Sequence[Path], out_dir: Path | None
 ) -> None:
     if out_dir is None:
-        for file in patched:
-            if not file.text_before and file.path.exists():
-                raise OutputError(f"{file.path}: exists already", hint="Move it, or give --out.")
+        for file, target in zip(patched, targets, strict=True):
+            if not file.text_before and target.exists():
+                raise OutputError(f"{target}: exists already", hint="Move it, or give --out.")
         return
     own = {file.path.resolve() for file in patched if file.text_before}
     taken: dict[Path, Path] = {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rightsize.errors import AmbiguousChartError
+from rightsize.errors import AmbiguousChartError, InputFileError
 from rightsize.reporters.patch import tree
 from rightsize.reporters.patch.charts import (
     Hints,
@@ -14,6 +15,17 @@ from rightsize.reporters.patch.charts import (
     scopes_of_values,
     sizing_keys_without_chart,
 )
+from rightsize.reporters.patch.embedded import EmbeddedSource, embedded_scopes, is_embedding
+from rightsize.reporters.patch.groups import Group, Layer, Write
+from rightsize.reporters.patch.istio_operator import OperatorGroup, is_operator
+from rightsize.reporters.patch.kustomize import kustomize_folder
+from rightsize.reporters.patch.manifests import (
+    Workload,
+    is_manifest,
+    manifest_writes,
+    workload_for,
+    workloads_of,
+)
 from rightsize.reporters.patch.model import (
     EffectiveSizes,
     PatchedFile,
@@ -21,10 +33,28 @@ from rightsize.reporters.patch.model import (
     SizeChange,
     dotted,
 )
-from rightsize.reporters.patch.paths import BLOCKS
 from rightsize.reporters.patch.source import BOM, Source, read_source
-from rightsize.reporters.patch.splice import set_values
-from rightsize.reporters.patch.values import Group, Write, groups_of, sizes_of, writes_for
+from rightsize.reporters.patch.splice import Edit, apply_edits, set_values
+from rightsize.reporters.patch.values import values_groups
+from rightsize.results import Component, Sizes
+
+COMPONENTS: tuple[Component, ...] = (
+    "sidecar",
+    "istiod",
+    "gateway",
+    "waypoint",
+    "ztunnel",
+    "istio-cni",
+)
+
+
+@dataclass
+class Inputs:
+    """What the given files hold."""
+
+    sources: list[Source]
+    groups: list[Group] = field(default_factory=list)
+    workloads: list[Workload] = field(default_factory=list)
 
 
 def patch_files(
@@ -41,7 +71,8 @@ def patch_files(
     Parameters
     ----------
     files : sequence of pathlib.Path
-        Values files in the order of Helm's `-f` (the last wins), IstioOperator files, manifests.
+        Values files in the order of Helm's `-f` (the last wins), IstioOperator files, manifests,
+        Argo CD Applications with inline values.
     changes : sequence of SizeChange
         Complete sizes, CPU in cores and memory in bytes.
     chart, istio_version : str, optional
@@ -54,7 +85,8 @@ def patch_files(
     Returns
     -------
     tuple of PatchedFile
-        One for each given file, changed or not, then new files.
+        One for each given file, changed or not, then new files (a Kustomize folder for sidecars
+        whose manifest was not given).
 
     Raises
     ------
@@ -63,15 +95,20 @@ def patch_files(
     AmbiguousChartError
         A file that could be for several charts or releases; the hint names the flag.
     """
-    sources = [read_source(path) for path in files]
-    groups = _groups(sources, Hints.of(chart, istio_version))
+    inputs = _inputs(files, Hints.of(chart, istio_version))
     writes: list[Write] = []
+    unplaced: list[SizeChange] = []
     for change in changes:
-        group = _group_for(groups, change, changes, gateway)
-        if group is not None:
-            writes += writes_for(group, change)
-    patched = [_patched(source, writes, groups) for source in sources]
-    return tuple(patched)
+        found = workload_for(inputs.workloads, change, changes, workload)
+        if found is not None:
+            writes += manifest_writes(found, change)
+        elif change.component == "sidecar" and change.workload is not None:
+            unplaced.append(change)
+        else:
+            group = _group_for(inputs.groups, change, changes, gateway)
+            writes += [] if group is None else group.writes(change)
+    patched = [_patched(source, writes, inputs.groups) for source in inputs.sources]
+    return (*patched, *kustomize_folder(unplaced))
 
 
 def effective_sizes(
@@ -81,37 +118,54 @@ def effective_sizes(
     istio_version: str | None = None,
 ) -> list[EffectiveSizes]:
     """What the given files set today, by component; what they leave to the chart is None."""
-    sources = [read_source(path) for path in files]
     found = []
-    for group in _groups(sources, Hints.of(chart, istio_version)):
-        for block_chart, component in BLOCKS:
-            if block_chart == group.chart:
-                result = sizes_of(group, component)
+    for group in _inputs(files, Hints.of(chart, istio_version)).groups:
+        for component in COMPONENTS:
+            if group.covers(component):
+                name = group.name if component == "gateway" else None
+                probe = SizeChange(component, None, name, None, Sizes())
+                result = group.sizes(probe)
                 if result is not None:
-                    name = group.name if component == "gateway" else None
                     found.append(EffectiveSizes(component, name, *result))
     return found
 
 
-def _groups(sources: Sequence[Source], hints: Hints) -> list[Group]:
+def _inputs(files: Sequence[Path], hints: Hints) -> Inputs:
+    """Read every file and tell what each of its documents is."""
+    inputs = Inputs([read_source(path) for path in files])
     scopes: list[Scope] = []
-    untold: list[tuple[Source, int]] = []
-    for source in sources:
+    operators: list[Layer] = []
+    untold: list[Layer] = []
+    others = False
+    for source in inputs.sources:
         for number, document in enumerate(source.documents):
-            if document.root is None:
+            layer = Layer(source, number)
+            root = document.root
+            if root is None:
                 continue
-            if not isinstance(document.root, tree.Mapping):
-                raise source.error("is not a mapping of values", document.root.start)
-            found = scopes_of_values(source, number, (), hints)
-            if found is None:
-                untold.append((source, number))
+            if not isinstance(root, tree.Mapping):
+                raise source.error("is not a mapping of values", root.start)
+            if is_operator(root):
+                operators.append(layer)
+            elif is_embedding(root):
+                scopes += embedded_scopes(source, number, hints)
+                others = True
+            elif is_manifest(root):
+                inputs.workloads += workloads_of(layer)
+                others = True
             else:
-                scopes += found
-    for source, number in untold:
-        node = sizing_keys_without_chart(source, number, ())
-        if node is not None or not scopes:
-            raise ambiguous_chart(source, 0 if node is None else node.start)
-    return groups_of(scopes)
+                found = scopes_of_values(source, number, (), hints)
+                scopes += found or []
+                untold += [] if found else [layer]
+    told = bool(scopes or operators or others)
+    for layer in untold:
+        node = sizing_keys_without_chart(layer.source, layer.document, ())
+        if node is not None or not told:
+            raise ambiguous_chart(layer.source, 0 if node is None else node.start)
+    inputs.groups += values_groups(scopes)
+    if operators:
+        inputs.groups.append(OperatorGroup(documents=operators))
+    return inputs
 
 
 def _group_for(
@@ -120,12 +174,14 @@ def _group_for(
     changes: Sequence[SizeChange],
     gateway: str | None,
 ) -> Group | None:
-    if change.component == "sidecar" and change.workload is not None:
-        return None
-    fitting = [g for g in groups if (g.chart, change.component) in BLOCKS]
+    fitting = [group for group in groups if group.covers(change.component)]
     if change.component != "gateway":
         return fitting[0] if fitting else None
-    return _gateway_group(fitting, change, changes, gateway)
+    for group in fitting:
+        if isinstance(group, OperatorGroup) and group.has_gateway(change.workload):
+            return group
+    charts = [group for group in fitting if not isinstance(group, OperatorGroup)]
+    return _gateway_group(charts, change, changes, gateway)
 
 
 def _gateway_group(
@@ -135,51 +191,106 @@ def _gateway_group(
     gateway: str | None,
 ) -> Group | None:
     """The values of this very gateway: by `name`, by the subchart's key, by the file's name."""
-    if not groups:
-        return None
-    if gateway is not None and gateway not in (change.workload, change.key):
-        return None
+    if gateway is not None:
+        if gateway not in (change.workload, change.key):
+            return None
+        if len(groups) == 1:
+            return groups[0]
     named = [group for group in groups if group.name == change.workload]
     if named:
         return named[0]
-    open_groups = [group for group in groups if group.name is None]
-    if gateway is not None and len(groups) == 1:
-        return groups[0]
-    for group in open_groups:
-        source = group.scopes[0].source
-        if change.workload in (source.path.stem, source.path.parent.name):
+    unnamed = [group for group in groups if group.name is None]
+    for group in unnamed:
+        path = group.layers[0].source.path
+        if change.workload in (path.stem, path.absolute().parent.name):
             return group
     others = [c for c in changes if c.component == "gateway" and c.key != change.key]
-    if open_groups and not others:
-        return open_groups[0]
-    if open_groups:
-        source = open_groups[0].scopes[0].source
+    if unnamed and others:
         raise AmbiguousChartError(
             f"nothing tells which gateway these values are for: {change.key} or "
             + ", ".join(other.key for other in others),
-            path=source.path,
+            path=unnamed[0].layers[0].source.path,
             hint=f"Say --gateway {change.key}, and patch one gateway's file at a time.",
         )
-    return None
+    return unnamed[0] if unnamed else None
 
 
 def _patched(source: Source, writes: Sequence[Write], groups: Sequence[Group]) -> PatchedFile:
-    own = [write for write in writes if write.source is source]
-    text, added = source.text, []
+    """One file with everything that is to be written in it, inline values first."""
+    text, added = _with_embedded(source, writes)
+    own = [write for write in writes if write.layer.source is source]
     with source.flaws_located():
-        for number in sorted({write.document for write in own}):
-            leaves = {write.path: write.leaf for write in own if write.document == number}
-            text, additions = set_values(text, number, leaves)
-            for addition in additions:
-                # An ancestor's line is told in the file as it was given.
-                where = dotted(addition.path[:-1]) or "the top level"
-                statement = f"added `{addition.path[-1]}` under {where}"
-                added.append(f"{statement} {addition.reason}".rstrip())
-    changes = tuple(
-        PathChange(write.document, dotted(write.path), write.old, write.leaf.text) for write in own
+        for number in sorted({write.layer.document for write in own}):
+            leaves = {w.path: w.leaf for w in own if w.layer.document == number}
+            spliced = set_values(text, number, leaves)
+            text = spliced.text
+            added += [_statement(addition.path, addition.reason) for addition in spliced.additions]
+    inner = [w for w in writes if _outer(w.layer.source) is source]
+    changes = tuple(_path_change(write) for write in (*inner, *own))
+    notes = dict.fromkeys(
+        text
+        for group in groups
+        for owner, text in group.notes
+        if owner is source or _outer(owner) is source
     )
-    notes = [text for group in groups for owner, text in group.notes if owner is source]
     bom = BOM if source.bom else ""
     return PatchedFile(
         source.path, bom + source.text, bom + text, changes, tuple(added), tuple(notes)
     )
+
+
+def _with_embedded(source: Source, writes: Sequence[Write]) -> tuple[str, list[str]]:
+    """The text with its inline values patched, and what was added in them."""
+    edits: list[Edit] = []
+    added: list[str] = []
+    wanted: list[tuple[EmbeddedSource, str]] = []
+    inners = {id(w.layer.source): w.layer.source for w in writes}
+    for inner in inners.values():
+        if not isinstance(inner, EmbeddedSource) or inner.outer is not source:
+            continue
+        leaves = {w.path: w.leaf for w in writes if w.layer.source is inner}
+        with inner.flaws_located():
+            spliced = set_values(inner.text, 0, leaves)
+        edits += inner.outer_edits(spliced.edits)
+        added += [_statement(addition.path, addition.reason) for addition in spliced.additions]
+        wanted.append((inner, spliced.text))
+    if not edits:
+        return source.text, added
+    text = apply_edits(source.text, edits)
+    _check_embedded(source, text, wanted)
+    return text, added
+
+
+def _check_embedded(
+    source: Source, text: str, wanted: Sequence[tuple[EmbeddedSource, str]]
+) -> None:
+    """Refuse a result in which anything but the inline values reads differently."""
+    with source.flaws_located():
+        before, after = tree.parse(source.text), tree.parse(text)
+        same = len(before) == len(after)
+        for number, (old, new) in enumerate(zip(before, after, strict=False)):
+            old_leaves, new_leaves = tree.flatten(old.root), tree.flatten(new.root)
+            for inner, inner_text in wanted:
+                if inner.document_in_outer == number:
+                    old_leaves.pop(inner.path_in_outer)
+                    found = new_leaves.pop(inner.path_in_outer, "").split(":", 1)[-1]
+                    same &= found.rstrip("\n") == inner_text.replace("\r\n", "\n").rstrip("\n")
+            same &= old_leaves == new_leaves
+    if not same:
+        raise InputFileError("inline values that cannot be changed alone", path=source.path)
+
+
+def _outer(source: Source) -> Source | None:
+    return source.outer if isinstance(source, EmbeddedSource) else None
+
+
+def _path_change(write: Write) -> PathChange:
+    source, document, path = write.layer.source, write.layer.document, dotted(write.path)
+    if isinstance(source, EmbeddedSource):
+        document, path = source.document_in_outer, f"{dotted(source.path_in_outer)}: {path}"
+    return PathChange(document, path, write.old, write.leaf.text)
+
+
+def _statement(path: tree.Path, reason: str) -> str:
+    where = dotted(path[:-1]) or "the top level"
+    return f"added `{path[-1]}` under {where} {reason}".rstrip()

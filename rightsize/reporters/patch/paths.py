@@ -6,28 +6,12 @@ Rendered with Helm from Istio's charts of 1.18 to 1.30; `docs/patching.md` shows
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from rightsize.reporters.patch.charts import FLAT_FROM, Chart, Version
+from rightsize.reporters.patch.groups import SIZES, Slot
 from rightsize.reporters.patch.tree import Path
 from rightsize.results import Component
 
-Slot = Literal[
-    "cpu_request",
-    "cpu_limit",
-    "memory_request",
-    "memory_limit",
-    "autoscale_min",
-    "autoscale_max",
-    "target_cpu",
-]
-
-SIZES: dict[Slot, Path] = {
-    "cpu_request": ("requests", "cpu"),
-    "memory_request": ("requests", "memory"),
-    "cpu_limit": ("limits", "cpu"),
-    "memory_limit": ("limits", "memory"),
-}
 BLOCKS: dict[tuple[Chart, Component], Path] = {
     ("istiod", "sidecar"): ("global", "proxy", "resources"),
     ("istiod", "waypoint"): ("global", "waypoint", "resources"),
@@ -98,11 +82,6 @@ def candidates(layout: Layout, path: Path) -> list[Path]:
         # Helm hands the parent's `global` down, over the subchart's own.
         placed.insert(0, (*layout.prefix[:-1], *path))
     return placed
-
-
-def preferred(layout: Layout, path: Path) -> Path:
-    """Where to add a value that is set nowhere."""
-    return (*layout.prefix, *path)
 
 
 def _flat(layout: Layout, path: Path) -> Path | None:

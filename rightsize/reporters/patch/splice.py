@@ -55,6 +55,15 @@ class Addition:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Spliced:
+    """A text with values set."""
+
+    text: str
+    edits: list[Edit]
+    additions: list[Addition]
+
+
 @dataclass
 class Plan:
     """What it takes to set the wanted values of one document."""
@@ -72,13 +81,13 @@ class Plan:
             self.edits.append(Edit(start, end, new))
 
 
-def set_values(text: str, document: int, values: Map[Path, Leaf]) -> tuple[str, list[Addition]]:
+def set_values(text: str, document: int, values: Map[Path, Leaf]) -> Spliced:
     """Set values by path in one document of a text.
 
     Returns
     -------
-    tuple of str and list of Addition
-        The new text, and the keys that had to be added.
+    Spliced
+        The new text, how it came about, and the keys that had to be added.
 
     Raises
     ------
@@ -93,9 +102,9 @@ def set_values(text: str, document: int, values: Map[Path, Leaf]) -> tuple[str, 
     plan = Plan(text)
     _plan(plan, root, _nested(values), (), None)
     _refuse_shared(plan, root)
-    result = _apply(text, plan.edits)
+    result = apply_edits(text, plan.edits)
     _check(documents, result, document, values)
-    return result, plan.additions
+    return Spliced(result, plan.edits, plan.additions)
 
 
 def _nested(values: Map[Path, Leaf]) -> Wanted:
@@ -111,7 +120,8 @@ def _nested(values: Map[Path, Leaf]) -> Wanted:
     return wanted
 
 
-def _apply(text: str, edits: list[Edit]) -> str:
+def apply_edits(text: str, edits: list[Edit]) -> str:
+    """The text with all edits made; they may touch, and must not overlap."""
     # Sorting is stable: of two insertions at one place, the deeper was planned first.
     ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
     parts, index = [], 0

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
-from rightsize.errors import InputFileError, ToolMissingError, VerificationError
+from rightsize.errors import InputFileError, VerificationError
 from rightsize.quantity import parse_quantity
 from rightsize.reporters.patch.charts import CHART_NAMES, Hints, scopes_of_values
+from rightsize.reporters.patch.groups import BOUNDS, SIZES
 from rightsize.reporters.patch.model import SizeChange, dotted
-from rightsize.reporters.patch.paths import SIZES
+from rightsize.reporters.patch.render import Leaves, Place, find_helm, render
 from rightsize.reporters.patch.source import read_source
 from rightsize.reporters.patch.tree import Path as Keys
 from rightsize.reporters.patch.tree import text_at
 from rightsize.results import Component
-
-Leaves = dict[tuple[str, Keys], str]
-"""(kind and name, path) -> value, of everything a chart renders."""
 
 CONTAINERS: dict[str, Component] = {"discovery": "istiod", "install-cni": "istio-cni"}
 PROXY_BLOCKS: dict[Keys, Component] = {
@@ -45,7 +38,6 @@ VALUES_FIELDS = {
     "targetAverageUtilization": "target_cpu",
     "targetCPUUtilizationPercentage": "target_cpu",
 }
-RENDER_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -84,6 +76,7 @@ def verify_chart(
     after_files: Sequence[Path],
     changes: Sequence[SizeChange],
     helm: str = "helm",
+    gateway: str | None = None,
 ) -> VerificationReport:
     """Render a chart with the files before and after, and compare everything rendered.
 
@@ -95,6 +88,8 @@ def verify_chart(
     changes : sequence of SizeChange
     helm : str
         Helm 3 or 4: a name on PATH, or a path.
+    gateway : str, optional
+        Which gateway (`name` or `namespace/name`) the files are for, where changes name several.
 
     Raises
     ------
@@ -103,9 +98,9 @@ def verify_chart(
     ToolMissingError
         No Helm.
     """
-    program = shutil.which(helm)
-    if program is None:
-        raise ToolMissingError(f"{helm} is not on PATH", hint="Install Helm 3 or 4.")
+    program = find_helm(helm)
+    if gateway is not None:
+        changes = [c for c in changes if c.component != "gateway" or gateway in (c.workload, c.key)]
     pairs = [
         pair for pair in zip(before_files, after_files, strict=False) if _is_for(chart_dir, pair[0])
     ]
@@ -113,12 +108,15 @@ def verify_chart(
         raise VerificationError(f"none of the files is a values file of {chart_dir}")
     release = _release(chart_dir, changes)
     olds, news = zip(*pairs, strict=True)
-    before = _render(program, chart_dir, olds, release)
-    after = _render(program, chart_dir, news, release)
+    try:
+        before = render(program, chart_dir, olds, release)
+    except VerificationError as error:
+        raise VerificationError(f"before any change: {error.what}", hint=error.hint) from error
+    after = render(program, chart_dir, news, release)
     unexpected = _unexpected(before, after, changes)
     if unexpected:
         # A chart may render something random; what differs between two equal runs proves nothing.
-        again = _render(program, chart_dir, olds, release)
+        again = render(program, chart_dir, olds, release)
         unexpected = [place for place in unexpected if before.get(place) == again.get(place)]
     if unexpected:
         lines = [_shown(place, before, after) for place in unexpected[:5]]
@@ -164,59 +162,19 @@ def _release(chart_dir: Path, changes: Sequence[SizeChange]) -> tuple[str, str]:
     return change.workload or "rightsize", change.namespace or "istio-system"
 
 
-def _render(helm: str, chart_dir: Path, files: Sequence[Path], release: tuple[str, str]) -> Leaves:
-    command = [helm, "template", release[0], str(chart_dir), "--namespace", release[1]]
-    for file in files:
-        command += ["--values", str(file)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=RENDER_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise VerificationError(f"{' '.join(command)}: no answer in {RENDER_SECONDS} s") from error
-    if done.returncode != 0:
-        raise VerificationError(
-            f"{' '.join(command)} failed: {done.stderr.strip()}",
-            hint="Charts of Istio's older patches need Helm before 3.18.5; see docs/patching.md.",
-        )
-    leaves: Leaves = {}
-    for number, document in enumerate(YAML(typ="safe").load_all(done.stdout)):
-        if isinstance(document, dict):
-            name = document.get("metadata", {}).get("name", f"document {number}")
-            thing = f"{document.get('kind', 'document')} {name}"
-            for path, value in _walk(document, ()):
-                leaves[thing, path] = value
-    return leaves
-
-
-def _walk(value: object, path: Keys) -> Iterator[tuple[Keys, str]]:
-    """Every leaf; JSON in a string is opened, lists of named things are keyed by name."""
-    if isinstance(value, dict) and value:
-        for key, child in value.items():
-            yield from _walk(child, (*path, str(key)))
-    elif isinstance(value, list) and value:
-        for number, child in enumerate(value):
-            name = child.get("name") if isinstance(child, dict) else None
-            step = name if isinstance(name, str) else number
-            yield from _walk(child, (*path, step))
-    elif isinstance(value, str) and value.startswith("{") and value.rstrip().endswith("}"):
-        try:
-            yield from _walk(json.loads(value), path)
-        except ValueError:
-            yield path, value
-    else:
-        yield path, json.dumps(value, default=str)
-
-
-def _unexpected(
-    before: Leaves, after: Leaves, changes: Sequence[SizeChange]
-) -> list[tuple[str, Keys]]:
+def _unexpected(before: Leaves, after: Leaves, changes: Sequence[SizeChange]) -> list[Place]:
     places = [place for place in {**before, **after} if before.get(place) != after.get(place)]
-    return [place for place in places if not _explained(place, after, changes)]
+    return [place for place in places if not _explained(place, before, after, changes)]
 
 
-def _explained(place: tuple[str, Keys], after: Leaves, changes: Sequence[SizeChange]) -> bool:
+def _explained(place: Place, before: Leaves, after: Leaves, changes: Sequence[SizeChange]) -> bool:
     """Whether a change of the place to its new value is one that was recommended."""
+    if place[0].startswith("PodDisruptionBudget "):
+        # From 1.28 istiod's is rendered only while more than one replica is sure.
+        whole = not any(thing == place[0] for thing, _ in after) or not any(
+            thing == place[0] for thing, _ in before
+        )
+        return whole and any(change.autoscale_min is not None for change in changes)
     if place not in after:
         # An empty `{}` that a block of sizes now fills.
         return any(
@@ -230,15 +188,16 @@ def _explained(place: tuple[str, Keys], after: Leaves, changes: Sequence[SizeCha
     return _as_number(after[place]) in [value for value in wanted if value is not None]
 
 
-def _meaning(place: tuple[str, Keys], leaves: Leaves) -> tuple[tuple[Component, ...], str] | None:
+def _meaning(place: Place, leaves: Leaves) -> tuple[tuple[Component, ...], str] | None:
     """The components and the size that a rendered place stands for; None for anything else."""
     thing, path = place
     if thing.startswith("HorizontalPodAutoscaler ") and path[-1] in HPA_FIELDS:
-        return ("istiod", "gateway"), HPA_FIELDS[str(path[-1])]
+        component: Component = "istiod" if " istiod" in thing else "gateway"
+        return (component,), HPA_FIELDS[str(path[-1])]
     slot = next((slot for slot, rest in SIZES.items() if path[-2:] == rest), None)
     if slot is not None and "containers" in path:
-        component = _component_of(thing, str(path[path.index("containers") + 1]))
-        return None if component is None else ((component,), slot)
+        owner = _component_of(thing, str(path[path.index("containers") + 1]))
+        return None if owner is None else ((owner,), slot)
     if thing.startswith("ConfigMap "):
         if slot is not None:
             block = next(
@@ -278,34 +237,17 @@ def _report(
     elsewhere = []
     places = [(place, found) for place in after if (found := _effective(place, after))]
     for change in changes:
-        own = [
-            (place, slot) for place, (component, slot) in places if component == change.component
-        ]
-        if not own or (change.component == "sidecar" and change.workload is not None):
+        own = [(p, slot) for p, (component, slot) in places if _is_of(p, component, change)]
+        if not own:
             elsewhere.append(f"{change.component} {change.key}")
-            continue
-        for slot in SIZES:
-            wanted = _number(change, slot)
-            if wanted is None:
-                continue
+        for slot in (*SIZES, *BOUNDS):
+            value = _number(change, slot)
             hits = [place for place, its_slot in own if its_slot == slot]
+            if value is None or not own or (slot in BOUNDS and not hits):
+                continue
             if not hits:
                 raise VerificationError(f"{chart_dir}: {change.key}: {slot} is not rendered")
-            for place in hits:
-                if _as_number(after[place]) != wanted:
-                    raise VerificationError(
-                        f"{chart_dir}: {_shown(place, before, after)}, recommended was {wanted:g}"
-                    )
-                where = f"{place[0]} {dotted(place[1])}"
-                old = before.get(place)
-                rows.append(
-                    RenderedSize(
-                        change.component,
-                        where,
-                        None if old is None else old.strip('"'),
-                        after[place].strip('"'),
-                    )
-                )
+            rows += [_row(chart_dir, place, before, after, change, value) for place in hits]
     if not rows:
         raise VerificationError(
             f"{chart_dir} renders nothing that was changed", hint="Is it the chart of these files?"
@@ -313,18 +255,43 @@ def _report(
     return VerificationReport(chart_dir, tuple(rows), tuple(elsewhere))
 
 
-def _effective(place: tuple[str, Keys], leaves: Leaves) -> tuple[Component, str] | None:
-    """Component and size of a place that counts in the cluster: containers, injector values."""
+def _row(
+    chart_dir: Path,
+    place: Place,
+    before: Leaves,
+    after: Leaves,
+    change: SizeChange,
+    value: float,
+) -> RenderedSize:
+    if _as_number(after[place]) != value:
+        raise VerificationError(
+            f"{chart_dir}: {_shown(place, before, after)}, recommended was {value:g}"
+        )
+    old = before.get(place)
+    old = None if old is None else old.strip('"')
+    where = f"{place[0]} {dotted(place[1])}"
+    return RenderedSize(change.component, where, old, after[place].strip('"'))
+
+
+def _is_of(place: Place, component: Component, change: SizeChange) -> bool:
+    """Whether a rendered place belongs to a change: gateways are told apart by their names."""
+    if component != change.component or (component == "sidecar" and change.workload is not None):
+        return False
+    return component != "gateway" or change.workload in (None, place[0].split(" ", 1)[1])
+
+
+def _effective(place: Place, leaves: Leaves) -> tuple[Component, str] | None:
+    """Component and size of a place that counts: containers, HPAs, the injector's values."""
     thing, path = place
-    if "containers" in path or (
-        thing.startswith("ConfigMap istio-sidecar-injector") and path[:2] == ("data", "values")
-    ):
-        found = _meaning(place, leaves)
-        if found is not None and ("containers" in path or "global" in path):
-            return found[0][0], found[1]
-    return None
+    injector = thing.startswith("ConfigMap istio-sidecar-injector")
+    if injector and (path[:2] != ("data", "values") or "global" not in path):
+        return None
+    if not injector and thing.startswith("ConfigMap "):
+        return None
+    found = _meaning(place, leaves)
+    return None if found is None else (found[0][0], found[1])
 
 
-def _shown(place: tuple[str, Keys], before: Leaves, after: Leaves) -> str:
+def _shown(place: Place, before: Leaves, after: Leaves) -> str:
     old, new = before.get(place, "unset"), after.get(place, "unset")
     return f"{place[0]} {dotted(place[1])}: {old} -> {new}"
