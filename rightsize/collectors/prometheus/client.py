@@ -12,6 +12,7 @@ import random
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -59,12 +60,18 @@ class Gate:
     def __init__(self, width: int) -> None:
         self.width = width
         self._inside = 0
+        self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
 
     def __enter__(self) -> None:
+        # In order of arrival, or a thread that leaves and comes back starves the others.
+        turn = object()
         with self._changed:
-            self._changed.wait_for(lambda: self._inside < self.width)
+            self._waiting.append(turn)
+            self._changed.wait_for(lambda: self._waiting[0] is turn and self._inside < self.width)
+            self._waiting.popleft()
             self._inside += 1
+            self._changed.notify_all()
 
     def __exit__(self, *_: object) -> None:
         with self._changed:

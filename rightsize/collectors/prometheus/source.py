@@ -30,8 +30,8 @@ from rightsize.config import PrometheusSettings
 DAY_SECONDS = 86_400
 WINDOW_SECONDS = 300
 HOUR_SECONDS = 3_600
-_SMALLEST_PIECE = 12
-"""Moments below which a question is split by namespace rather than by time."""
+_SHORTEST_SPAN = HOUR_SECONDS
+"""Seconds below which a question is split by namespace rather than by time."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Source:
     ) -> Answer:
         """Ask for a grid, in one piece where possible."""
         expected = endpoint.series.get(query.name, 0) * grid.count
-        splittable = grid.count > _SMALLEST_PIECE
+        splittable = grid.end - grid.start > _SHORTEST_SPAN
         if not (splittable and not shard and expected > self._max_points):
             try:
                 return self._once(endpoint, query, grid, shard)
@@ -191,7 +191,7 @@ class Source:
 
     def _extras(self, endpoint: Endpoint) -> dict[str, str]:
         # The server should stop working on what nobody waits for any more.
-        extras = {"timeout": f"{endpoint.server.connection.timeout:g}s"}
+        extras = {"timeout": f"{endpoint.server.connection.timeout * 1000:.0f}ms"}
         if endpoint.product.name == "victoriametrics":
             # Its cache drops the newest points and rounds windows.
             extras["nocache"] = "1"
