@@ -40,6 +40,7 @@ def money_to_dict(answer: MoneyAnswer) -> dict[str, Any]:
                 "after": None if plan.after is None else _plan(plan.after),
                 "saving_by_requests": _saving(plan.saving),
                 "saving_against_today": _saving(plan.against_today),
+                "realisable": _interval(plan.realisable),
             }
             for plan in answer.plans
         ],
@@ -118,10 +119,11 @@ def _plan_table(plans: tuple[PricedPlan, ...], mark: str) -> Table:
     title = f"Promised fleets, EC2 and all, USD a month{mark}"
     table = Table(title=title, title_justify="left")
     table.add_column("plan")
-    for name in ("nodes", "now", "after", "saved by requests", "of it realisable"):
+    for name in ("nodes", "now", "after", "saved by requests", "against today", "promised"):
         table.add_column(name, justify="right")
     for plan in plans:
         now, after, saved = plan.before, plan.after, plan.saving
+        overall = plan.against_today
         table.add_row(
             _PLANS[plan.name],
             f"{'-' if now is None else f'{now.nodes:g}'} to "
@@ -129,9 +131,8 @@ def _plan_table(plans: tuple[PricedPlan, ...], mark: str) -> Table:
             dollars(None if now is None else now.total),
             dollars(None if after is None else after.total),
             dollars(None if saved is None else saved.on_demand_equivalent),
-            "not promised"
-            if saved is None or saved.realisable is None
-            else dollars(saved.realisable),
+            dollars(None if overall is None else overall.on_demand_equivalent),
+            "unknown" if plan.realisable is None else dollars(plan.realisable),
         )
     return table
 

@@ -135,7 +135,7 @@ def requested(
     by_day : bool
         Keep `day` apart as a first column.
     """
-    running = containers[~containers["init"].fillna(False) | containers["native"].fillna(False)]
+    running = kept_running(containers)
     hours = (pods["last_seen"] - pods["first_seen"]).dt.total_seconds() / 3600 + 1 / 12
     seen = pods.assign(hours=hours.clip(upper=24.0))
     keys = ["day", "namespace", "pod"]
@@ -161,6 +161,15 @@ def requested(
     keys_kept = ["day", "node", *KEYS] if by_day else ["node", *KEYS]
     sums = rows.groupby(keys_kept, dropna=False)[["core_hours", "byte_hours"]].sum()
     return sums.reset_index()
+
+
+def kept_running(containers: pd.DataFrame) -> pd.DataFrame:
+    """Return the containers that run as long as their pod: all but init containers that end."""
+    init, native = (
+        containers[name].astype("boolean").fillna(False).to_numpy(dtype=bool)
+        for name in ("init", "native")
+    )
+    return containers.iloc[np.flatnonzero(~init | native)]
 
 
 def machines_of(nodes: pd.DataFrame, book: PriceBook, *, hours: float) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from rightsize.analysis.nodes.plan import Fleet as BoughtFleet
 from rightsize.analysis.nodes.plan import NodePlan, PlanName
 from rightsize.analysis.unit_price import unit_price
 from rightsize.config import NodeSettings, PriceSettings
-from rightsize.results import Advice
+from rightsize.results import Advice, Interval
 from rightsize.snapshot import Snapshot
 
 
@@ -37,6 +37,21 @@ class PricedPlan:
     """From `before` to `after`: what the recommended requests save if nodes are bought this way."""
     against_today: Saving | None
     """From the machines that ran to `after`; holds what better buying saves, too."""
+
+    @property
+    def realisable(self) -> Interval | None:
+        """What may be promised: the lesser of both savings, and nothing where the machines that ran
+        are already fewer than the plan promises. None if commitments or prices are unknown."""
+        if self.saving is None or self.against_today is None:
+            return None
+        one, other = self.saving.realisable, self.against_today.realisable
+        if one is None or other is None:
+            return None
+        ends = [
+            min(by_requests, max(overall, 0.0))
+            for by_requests, overall in zip(_ends(one), _ends(other), strict=True)
+        ]
+        return Interval(min(ends), ends[1], max(ends))
 
 
 @dataclass(frozen=True)
@@ -235,6 +250,10 @@ def _committed(today: PlanCost, terms: Terms) -> bool | None:
         return None
     spot = any(lot.purchase_option == "spot" for lot in today.fleet.mid)
     return today.covered.uncovered * terms.hours < 0.01 and not spot
+
+
+def _ends(interval: Interval) -> tuple[float, float, float]:
+    return interval.low, interval.mid, interval.high
 
 
 def _newest(table: pd.DataFrame) -> pd.DataFrame:

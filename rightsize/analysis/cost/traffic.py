@@ -100,7 +100,7 @@ def cross_zone(
         }
     )
     known = np.isfinite(source).all(axis=1) & np.isfinite(called).all(axis=1) & (len(zones) > 0)
-    found = crossing.loc[np.flatnonzero(known)]
+    found = crossing.iloc[np.flatnonzero(known)]
     total = {
         name: float((found["bytes"] * found[name].clip(0, 1)).sum())
         for name in ("low", "mid", "high", "local")

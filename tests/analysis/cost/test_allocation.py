@@ -164,7 +164,7 @@ def test_requests_count_for_the_hours_a_pod_was_seen_native_sidecars_included() 
 
     containers = pd.DataFrame(
         [
-            container("app", 1.0),
+            container("app", 1.0, init=None, native=None),  # unknown counts as running
             container("setup", 8.0, init=True),
             container("istio-proxy", 0.1, "sidecar", init=True, native=True),
         ]

@@ -11,6 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from rightsize.analysis.cost.answer import MoneyAnswer, price_answer, quiet_share
+from rightsize.analysis.cost.book import book_for
+from rightsize.analysis.cost.months import month_facts, scaled
+from rightsize.analysis.cost.realised import realised_saving
 from rightsize.analysis.cost.valued import changes_of, value_changes
 from rightsize.analysis.nodes.answer import answer as plan_answer
 from rightsize.analysis.recommend import recommend
@@ -117,6 +120,22 @@ def test_the_recommended_requests_save_nodes_of_the_same_type(money: MoneyAnswer
     assert same.saving.realisable.mid == pytest.approx(same.saving.on_demand_equivalent.mid)
 
 
+def test_no_more_is_promised_than_the_machines_that_ran_would_give_up(
+    snapshot: Snapshot, money: MoneyAnswer
+) -> None:
+    [same] = [plan for plan in money.plans if plan.name == "same-type"]
+    assert same.realisable.mid == pytest.approx(same.saving.realisable.mid)
+    # With headroom and surge more nodes are promised than ran: nothing can be given up.
+    careful = NodeSettings(time_limit=1.0)
+    nodes = plan_answer(snapshot, careful, advice=recommend(snapshot))
+    found = price_answer(snapshot, nodes, NO_COMMITMENT)
+    [same] = [plan for plan in found.plans if plan.name == "same-type"]
+    assert same.after.nodes > found.today.nodes
+    assert same.saving.realisable.mid > 0
+    assert same.against_today.realisable.mid < 0
+    assert same.realisable.mid == 0
+
+
 def test_the_parts_of_the_bill_add_up_to_it(money: MoneyAnswer) -> None:
     assert money.allocation.total_cents == round(money.today.total.mid * 100)
     assert money.allocation.rows["cents"].sum() == money.allocation.total_cents
@@ -199,3 +218,23 @@ def test_the_command_prints_the_bill_and_json(snapshot: Snapshot, monkeypatch, t
     assert body["commitments_known"] is True
     csv = CliRunner().invoke(app, [*common, "--format", "csv"]).stdout
     assert csv.startswith("part,component,namespace,workload,usd")
+
+
+def test_two_halves_of_a_steady_month_show_no_saving(snapshot: Snapshot) -> None:
+    book = book_for("us-east-1", snapshot.read("prices"))
+    first = month_facts(snapshot, book, days=snapshot.days[:5])
+    second = month_facts(snapshot, book, days=snapshot.days[5:])
+    assert first.machines["node_hours"].tolist() == pytest.approx([5 * 5 * 24])
+    proxy = first.requests.set_index("container").loc["istio-proxy"]
+    assert proxy["cpu_request"] == pytest.approx(0.5)
+    assert proxy["pod_hours"] == pytest.approx(10 * 5 * 24)
+    found = realised_saving(first, second, [("shop", "web", "istio-proxy")])
+    assert (found.fall, found.by_tool.high, found.traffic_change) == pytest.approx((0, 0, 0))
+
+
+def test_a_month_can_be_scaled_to_the_length_of_another(snapshot: Snapshot) -> None:
+    book = book_for("us-east-1", snapshot.read("prices"))
+    short = scaled(month_facts(snapshot, book, days=snapshot.days[:5]), 2)
+    whole = month_facts(snapshot, book)
+    assert short.machines["node_hours"].sum() == pytest.approx(whole.machines["node_hours"].sum())
+    assert short.traffic == pytest.approx(whole.traffic)
