@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from rightsize.analysis.nodes.answer import answer
+from rightsize.analysis.nodes.month import AutoscalerKind
 from rightsize.analysis.recommend import recommend as recommend_sizes
 from rightsize.cli.console import error_console, output_console, progress_bar
 from rightsize.cli.snapshots import open_snapshot
@@ -20,6 +21,8 @@ from rightsize.reporters.node_plans import (
     answer_table,
     answer_to_dict,
     answer_to_frame,
+    month_markdown,
+    month_table,
     remarks,
 )
 
@@ -31,6 +34,11 @@ class Format(StrEnum):
     json = "json"
     csv = "csv"
     markdown = "markdown"
+
+
+class Autoscaler(StrEnum):
+    cluster_autoscaler = "cluster-autoscaler"
+    karpenter = "karpenter"
 
 
 @app.command()
@@ -75,6 +83,9 @@ def nodes(
     region: Annotated[
         str | None, typer.Option(help="Region whose prices apply. That of the snapshot.")
     ] = None,
+    replay: Annotated[
+        Autoscaler | None, typer.Option(help="Also replay the month under this autoscaler.")
+    ] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds for each plan.")] = None,
     settings_file: Annotated[
         Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
@@ -97,6 +108,8 @@ def nodes(
     `rightsize nodes --cni-mode custom` – what losing the primary interface costs in nodes
 
     `rightsize nodes --arch amd64,arm64 --format json`
+
+    `rightsize nodes --replay karpenter` – node-hours, peak and scaling events of the month
     """
     settings = load_settings(
         settings_file,
@@ -118,11 +131,12 @@ def nodes(
             }
         },
     )
+    kind: AutoscalerKind | None = None if replay is None else replay.value
     source = open_snapshot(snapshot)
     with progress_bar() as bar:
         bar.add_task("Planning nodes", total=None)
         advice = recommend_sizes(source, settings) if recommended else None
-        found = answer(source, settings.nodes, advice=advice, region=region)
+        found = answer(source, settings.nodes, advice=advice, region=region, autoscaler=kind)
     hours = settings.prices.hours_per_month
     if output_format is Format.json:
         json.dump(answer_to_dict(found, hours), sys.stdout, indent=2)
@@ -131,7 +145,11 @@ def nodes(
         answer_to_frame(found, hours).to_csv(sys.stdout, index=False)
     elif output_format is Format.markdown:
         sys.stdout.write(answer_markdown(found, hours))
+        if found.month is not None:
+            sys.stdout.write("\n" + month_markdown(found.month))
     else:
         output_console().print(answer_table(found, hours))
+        if found.month is not None:
+            output_console().print(month_table(found.month))
         for line in remarks(found):
             error_console().print(line, markup=False)

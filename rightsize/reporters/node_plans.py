@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from rightsize.analysis.nodes.answer import NodeAnswer
+from rightsize.analysis.nodes.answer import MonthAnswer, NodeAnswer
+from rightsize.analysis.nodes.month import MonthReplay
 from rightsize.analysis.nodes.plan import Fleet, NodePlan, NodePlans, PackedFleet
 from rightsize.results import HOURS_PER_MONTH
 
@@ -30,6 +31,7 @@ def answer_to_dict(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> dict[s
         "plans_recommended": None if answer.after is None else _plans(answer.after, hours),
         "pods": answer.before.pods,
         "assumptions": [*answer.notes, *answer.before.assumptions],
+        "replay": None if answer.month is None else _month_answer(answer.month),
     }
 
 
@@ -89,6 +91,63 @@ def answer_markdown(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> str:
     return "\n".join(lines) + "\n"
 
 
+def month_table(month: MonthAnswer) -> Table:
+    """The replayed month for people."""
+    table = Table(title=f"The month replayed: {month.before.autoscaler}")
+    table.add_column("requests")
+    for name in ("node-hours", "mean nodes", "peak", "scaling events"):
+        table.add_column(name, justify="right")
+    for requests, replay in (("today", month.before), ("recommended", month.after)):
+        if replay is not None:
+            table.add_row(requests, *_month_cells(replay))
+    return table
+
+
+def month_markdown(month: MonthAnswer) -> str:
+    """The replayed month as a Markdown table."""
+    lines = [
+        f"| requests ({month.before.autoscaler}) | node-hours | mean nodes | peak | events |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for requests, replay in (("today", month.before), ("recommended", month.after)):
+        if replay is not None:
+            lines.append("| " + " | ".join((requests, *_month_cells(replay))) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _month_cells(replay: MonthReplay) -> tuple[str, str, str, str]:
+    return (
+        f"{replay.node_hours:,.0f}",
+        f"{replay.mean:.1f}",
+        str(replay.peak),
+        str(replay.scaling_events),
+    )
+
+
+def _month_answer(month: MonthAnswer) -> dict[str, Any]:
+    return {
+        "autoscaler": month.before.autoscaler,
+        "instance_type": month.before.instance_type,
+        "seen_mean_nodes": month.seen_nodes,
+        "today": _replay(month.before),
+        "recommended": None if month.after is None else _replay(month.after),
+    }
+
+
+def _replay(replay: MonthReplay) -> dict[str, Any]:
+    timeline = replay.timeline
+    return {
+        "node_hours": replay.node_hours,
+        "mean_nodes": replay.mean,
+        "peak_nodes": replay.peak,
+        "scaling_events": replay.scaling_events,
+        "unplaced_pods": len(replay.unplaced),
+        "hours": [time.isoformat() for time in timeline["time"]],
+        "nodes": timeline["nodes"].tolist(),
+        "pods": timeline["pods"].tolist(),
+    }
+
+
 def remarks(answer: NodeAnswer) -> list[str]:
     """What a reader must know beside the table, a sentence each."""
     said = ["Simulated: no figure of this cluster was measured."] if answer.simulated else []
@@ -105,6 +164,9 @@ def remarks(answer: NodeAnswer) -> list[str]:
     single = last.named("single-type")
     said += [f"{e.option}: {e.reason}" for e in single.excuses[-_EXCUSES_SHOWN:]]
     said += [*answer.notes, *last.assumptions]
+    if answer.month is not None:
+        seen, replayed = answer.month.seen_nodes, answer.month.before.mean
+        said.append(f"the snapshot saw {seen:.1f} nodes on average, the replay has {replayed:.1f}")
     return said
 
 

@@ -7,13 +7,15 @@ from datetime import datetime
 
 import pandas as pd
 
-from rightsize.analysis.nodes.demand import scheduled_pods
+from rightsize.analysis.nodes.demand import pod_days, scheduled_pods
+from rightsize.analysis.nodes.month import AutoscalerKind, MonthReplay, replay_month
 from rightsize.analysis.nodes.plan import Fleet, NodeGroup, NodePlans
 from rightsize.analysis.nodes.plans import plan_nodes
 from rightsize.analysis.nodes.prices import priced_catalogue
 from rightsize.config import NodeSettings
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.schema import WINDOW_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,16 @@ class NodeAnswer:
     after: NodePlans | None
     """None without advice."""
     notes: tuple[str, ...]
+    month: MonthAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MonthAnswer:
+    """The month replayed. `seen_nodes` is the mean number of nodes seen at once, by the snapshot."""
+
+    before: MonthReplay
+    after: MonthReplay | None
+    seen_nodes: float
 
 
 def answer(
@@ -38,6 +50,7 @@ def answer(
     *,
     advice: Advice | None = None,
     region: str | None = None,
+    autoscaler: AutoscalerKind | None = None,
 ) -> NodeAnswer:
     """Plan nodes for a snapshot's pods, with today's requests and with the recommended ones.
 
@@ -49,6 +62,8 @@ def answer(
         Recommended requests; without it only today's are planned for.
     region : str, optional
         Whose prices apply, instead of the region the snapshot names.
+    autoscaler : {"cluster-autoscaler", "karpenter"}, optional
+        Also replay the month under this autoscaler.
 
     Raises
     ------
@@ -78,7 +93,41 @@ def answer(
         before=before,
         after=after,
         notes=said,
+        month=None
+        if autoscaler is None
+        else month_of(snapshot, catalogue, chosen, autoscaler, advice),
     )
+
+
+def month_of(
+    snapshot: Snapshot,
+    catalogue: pd.DataFrame,
+    settings: NodeSettings,
+    autoscaler: AutoscalerKind,
+    advice: Advice | None = None,
+) -> MonthAnswer:
+    """Replay the month under today's requests and, with advice, under the recommended ones."""
+    pods, containers = snapshot.read("pods"), snapshot.read("containers")
+    nodes = snapshot.read("nodes")
+    last = nodes[nodes["day"] == nodes["day"].max()]
+
+    def replayed(used: Advice | None) -> MonthReplay:
+        days = pod_days(pods, containers, used)
+        return replay_month(days, catalogue, last, settings, autoscaler)
+
+    before = replayed(None)
+    return MonthAnswer(before, None if advice is None else replayed(advice), mean_nodes(nodes))
+
+
+def mean_nodes(nodes: pd.DataFrame) -> float:
+    """Mean number of nodes at once over the days of the table, from when each was seen."""
+    if nodes.empty:
+        return 0.0
+    window = pd.Timedelta(seconds=WINDOW_SECONDS)
+    seen = pd.to_timedelta(nodes["last_seen"] - nodes["first_seen"]) + window
+    seconds = seen.dt.total_seconds()
+    start = nodes["first_seen"].min() - window
+    return float(seconds.sum() / (nodes["last_seen"].max() - start).total_seconds())
 
 
 def fleet_in_use(nodes: pd.DataFrame, catalogue: pd.DataFrame) -> Fleet:
