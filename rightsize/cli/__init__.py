@@ -20,6 +20,7 @@ from rightsize.errors import RightsizeError
 
 COMMANDS: tuple[str, ...] = (
     "collect",
+    "doctor",
     "prices",
     "recommend",
     "explain",

@@ -24,6 +24,7 @@ from rightsize.cli.prometheus_options import (
     PasswordEnv,
     PasswordFile,
     Proxy,
+    SettingsFile,
     Sigv4Region,
     Tenant,
     Timeout,
@@ -98,10 +99,12 @@ def collect(
     timeout: Timeout = None,
     compress: Compress = None,
     allow_partial: AllowPartial = None,
+    settings_file: SettingsFile = None,
 ) -> None:
     from rightsize.collectors import prometheus
 
     settings = settings_from(
+        file=settings_file,
         url=prometheus_url,
         gateways=gateway,
         matchers=matcher,

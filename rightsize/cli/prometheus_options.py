@@ -54,8 +54,15 @@ AllowPartial = Annotated[
 ]
 
 
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file. ./rightsize.toml where it is."),
+]
+
+
 def settings_from(
     *,
+    file: Path | None,
     url: list[str] | None,
     gateways: list[str] | None,
     matchers: list[str] | None,
@@ -78,5 +85,6 @@ def settings_from(
     allow_partial: bool | None,
 ) -> PrometheusSettings:
     """Merge flags into the settings; None and empty lists mean "not given"."""
-    flags = {name: None if value == [] else value for name, value in locals().items()}
-    return load_settings(flags={"prometheus": flags}).prometheus
+    given = {name: value for name, value in locals().items() if name != "file"}
+    flags = {name: None if value == [] else value for name, value in given.items()}
+    return load_settings(file, flags={"prometheus": flags}).prometheus

@@ -26,7 +26,7 @@ from rightsize.collectors.prometheus.inventory import (
 )
 from rightsize.collectors.prometheus.labels import cgroup_of, container_key
 from rightsize.collectors.prometheus.parse import Answer
-from rightsize.collectors.prometheus.queries import Shape
+from rightsize.collectors.prometheus.query import Shape
 from rightsize.collectors.prometheus.restarts import count_day
 from rightsize.collectors.prometheus.source import Day, Source
 from rightsize.collectors.prometheus.traffic import traffic_frame

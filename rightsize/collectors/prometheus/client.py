@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from prometheus_api_client import PrometheusConnect
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError as TransportError
@@ -122,6 +123,9 @@ class Server(PrometheusConnect):
         self._http = http
         self._encoding = "gzip" if compress else "identity"
         self._pause = pause
+        if connection.verify is False:
+            # --insecure says it once; a warning with each request does not help.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._verb = "POST"
 
     def call(self, path: str, form: Mapping[str, str]) -> bytes:

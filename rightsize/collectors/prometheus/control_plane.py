@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rightsize.collectors.prometheus.istio_queries import METRIC_LABEL
 from rightsize.collectors.prometheus.labels import PodKey, pod_key
 from rightsize.collectors.prometheus.parse import Answer, FloatArray, Grid, Labels
-from rightsize.collectors.prometheus.queries import METRIC_LABEL
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 

@@ -25,18 +25,7 @@ def cluster_name(source: Source, now: int) -> str:
     UsageError
         If the server holds several clusters and no matcher chooses one.
     """
-    text = (
-        "count by (cluster) (last_over_time(container_cpu_usage_seconds_total{"
-        f'container=~"{MESH_CONTAINERS}",$M}}[$hour]))'
-    )
-    names = sorted(
-        {
-            name
-            for endpoint in source.endpoints
-            for labels in source.instant(text, now, endpoint).labels
-            if (name := labels.get("cluster"))
-        }
-    )
+    names = clusters_of(source, now)
     if len(names) > 1:
         shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise UsageError(
@@ -44,6 +33,22 @@ def cluster_name(source: Source, now: int) -> str:
             hint=f"choose one: --matcher cluster={names[0]}",
         )
     return re.sub(r"[^A-Za-z0-9._-]", "-", names[0]) if names else "cluster"
+
+
+def clusters_of(source: Source, now: int) -> list[str]:
+    """Values of the `cluster` label of mesh containers, none where there is no such label."""
+    text = (
+        "count by (cluster) (last_over_time(container_cpu_usage_seconds_total{"
+        f'container=~"{MESH_CONTAINERS}",$M}}[$hour]))'
+    )
+    return sorted(
+        {
+            name
+            for endpoint in source.endpoints
+            for labels in source.instant(text, now, endpoint).labels
+            if (name := labels.get("cluster"))
+        }
+    )
 
 
 def scrape_interval(source: Source, at: int) -> float | None:

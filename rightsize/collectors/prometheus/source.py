@@ -15,6 +15,7 @@ from rightsize.collectors.prometheus.client import Server
 from rightsize.collectors.prometheus.connection import connections, matchers, quoted
 from rightsize.collectors.prometheus.parse import (
     Answer,
+    FloatArray,
     Grid,
     empty_answer,
     envelope,
@@ -24,7 +25,7 @@ from rightsize.collectors.prometheus.parse import (
     refuse_partial,
 )
 from rightsize.collectors.prometheus.product import Product, identify
-from rightsize.collectors.prometheus.queries import Query, Shape
+from rightsize.collectors.prometheus.query import Query, Shape
 from rightsize.config import PrometheusSettings
 
 DAY_SECONDS = 86_400
@@ -113,6 +114,20 @@ class Source:
         if at is not None:
             form["time"] = str(at)
         return self._get_instant(one, form)
+
+    def daily(
+        self, text: str, first: int, last: int, endpoint: Endpoint
+    ) -> tuple[list[int], FloatArray]:
+        """One number a day, as moments and values; NaN where there is none."""
+        grid = Grid(first, DAY_SECONDS, (last - first) // DAY_SECONDS + 1)
+        query = Query("daily", Shape.WINDOWS, text, ())
+        answer = self._once(endpoint, query, grid, "")
+        values = answer.values[0] if len(answer) else np.full(grid.count, np.nan)
+        return [first + DAY_SECONDS * i for i in range(grid.count)], values
+
+    def measure(self, endpoint: Endpoint, query: Query, day: Day) -> int:
+        """Ask for a part of a day and return how many series came."""
+        return len(self._once(endpoint, query, day.grid(query.shape), ""))
 
     def _ask_one(self, endpoint: Endpoint, query: Query, day: Day) -> Answer:
         grid = day.grid(query.shape)
