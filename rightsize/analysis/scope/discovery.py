@@ -1,0 +1,135 @@
+"""discoverySelectors: which namespaces istiod must watch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rightsize.analysis.scope.egress import ROOT_NAMESPACE
+from rightsize.analysis.scope.traffic import UNKNOWN
+
+LABEL = "istio-discovery"
+VALUE = "enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryScope:
+    """Namespaces to label, and why each is needed."""
+
+    label: str
+    value: str
+    selected: Mapping[str, str]
+    """Namespace to reason."""
+    left_out: tuple[str, ...]
+    left_out_workloads: int
+    workloads: int
+    warnings: tuple[str, ...]
+
+    @property
+    def mesh_config(self) -> Mapping[str, object]:
+        """The patch of meshConfig, of the shape that Istio's MeshConfig reads."""
+        return {"meshConfig": {"discoverySelectors": [{"matchLabels": {self.label: self.value}}]}}
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """To run before the patch: until a namespace is labelled, the patch would drop it."""
+        return tuple(
+            f"kubectl label namespace {name} {self.label}={self.value}" for name in self.selected
+        )
+
+    @property
+    def way_back(self) -> str:
+        return "take meshConfig.discoverySelectors out again; the labels may stay"
+
+
+def discovery_scope(
+    edges: pd.DataFrame,
+    pods: pd.DataFrame,
+    containers: pd.DataFrame,
+    *,
+    namespaces: Sequence[str] = (),
+    given: Sequence[str] = (),
+    label: str = LABEL,
+    value: str = VALUE,
+) -> DiscoveryScope:
+    """Select every namespace with a proxy, every one that is called, the root, and given ones.
+
+    Parameters
+    ----------
+    edges : DataFrame
+        As `rightsize.analysis.scope.traffic.edges` gives.
+    pods, containers : DataFrame
+        Tables of the snapshot.
+    namespaces : sequence of str
+        All namespaces of the cluster; those of `pods` are added.
+    given : sequence of str
+        Namespaces to select whatever was seen.
+    label, value : str
+        The label that the selector asks for.
+    """
+    meshed = containers[containers["component"].notna()]
+    reasons: dict[str, str] = {ROOT_NAMESPACE: "holds the control plane and the root config"}
+    component = meshed.groupby(meshed["namespace"].astype(str))["component"].agg(
+        lambda c: sorted(set(c.astype(str)))
+    )
+    for namespace, parts in component.items():
+        reasons.setdefault(str(namespace), f"holds {', '.join(parts)}")
+    called = edges[edges["destination_namespace"] != UNKNOWN]["destination_namespace"]
+    for namespace in sorted(set(called.astype(str))):
+        reasons.setdefault(namespace, "is called from the mesh, by callers that have a sidecar")
+    for namespace in given:
+        reasons.setdefault(namespace, "given")
+    owners = _workloads(pods)
+    everything = set(namespaces) | set(owners.index)
+    left_out = tuple(sorted(everything - set(reasons)))
+    return DiscoveryScope(
+        label=label,
+        value=value,
+        selected=dict(sorted(reasons.items())),
+        left_out=left_out,
+        left_out_workloads=int(owners.reindex(list(left_out)).fillna(0).sum()),
+        workloads=int(owners.sum()),
+        warnings=_warnings(edges, meshed, left_out),
+    )
+
+
+def _workloads(pods: pd.DataFrame) -> pd.Series:
+    """Number of workloads of each namespace."""
+    named = pods["workload"].astype(object).fillna(pods["pod"].astype(object)).astype(str)
+    return named.groupby(pods["namespace"].astype(str)).nunique()
+
+
+def _warnings(
+    edges: pd.DataFrame, meshed: pd.DataFrame, left_out: Sequence[str]
+) -> tuple[str, ...]:
+    warnings = []
+    if left_out:
+        gateways = meshed[meshed["component"] == "gateway"]
+        places = sorted(set(gateways["namespace"].astype(str)))
+        if places:
+            warnings.append(
+                f"gateways in {', '.join(places)} route only to selected namespaces: a route to "
+                f"{', '.join(left_out[:5])} that had no request in the window would break"
+            )
+        warnings.append(
+            "a service of a namespace left out is reached as an address of no registry: without "
+            "mutual TLS, retries and metrics of Istio, and not at all under REGISTRY_ONLY"
+        )
+    with_sidecar = set(meshed[meshed["component"] == "sidecar"]["namespace"].astype(str))
+    bare = edges[
+        (edges["destination_namespace"] != UNKNOWN)
+        & ~edges["destination_namespace"].isin(with_sidecar)
+    ]
+    if len(bare):
+        names = ", ".join(sorted(set(bare["destination_namespace"].astype(str)))[:5])
+        warnings.append(f"called without a sidecar of their own, kept in discovery: {names}")
+    callers = edges[edges["source_namespace"] == UNKNOWN]
+    if len(callers):
+        names = ", ".join(sorted(set(callers["destination_service"].astype(str)))[:5])
+        warnings.append(
+            f"{callers['destination_service'].nunique()} services are called from outside the mesh "
+            f"(no sidecar, so nothing of the caller is known): {names}"
+        )
+    return tuple(warnings)

@@ -1,0 +1,158 @@
+"""Sidecar resources: for each namespace exactly the hosts that it was seen to call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rightsize.analysis.scope.traffic import UNKNOWN, egress_host
+
+ROOT_NAMESPACE = "istio-system"
+_RARE_DAYS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RareCall:
+    """An edge seen on few days: its caller may have others that were not seen at all."""
+
+    workload: str
+    service: str
+    days: int
+    requests: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How far the window can be trusted to hold every edge."""
+
+    days: int
+    """Days on which the namespace called anybody."""
+    window_days: int
+    new_in_last_week: int
+    """Hosts first called in the window's last 7 days: where they still come, more will."""
+    unseen_share: float
+    """Chance that a call of another day goes to a host not seen, after Good and Turing
+    (Biometrika 40, 1953): hosts seen on one day, over all days of all hosts."""
+
+    @property
+    def enough(self) -> bool:
+        """Two weeks of traffic, nothing new in the last, and at most one call in a hundred new."""
+        return self.days >= 14 and self.new_in_last_week == 0 and self.unseen_share <= 0.01
+
+    @property
+    def text(self) -> str:
+        word = "well seen" if self.enough else "not yet safe to apply"
+        return (
+            f"{word}: calls on {self.days} of {self.window_days} days, "
+            f"{self.new_in_last_week} hosts new in the last 7 days, "
+            f"{self.unseen_share:.1%} of a further day's calls may be to hosts not seen"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EgressScope:
+    """The Sidecar of one namespace."""
+
+    namespace: str
+    hosts: tuple[str, ...]
+    given: tuple[str, ...]
+    """Of these, hosts that were asked for and not seen."""
+    confidence: Confidence
+    rare: tuple[RareCall, ...]
+    notes: tuple[str, ...]
+
+
+def egress_scopes(
+    edges: pd.DataFrame,
+    namespaces: Sequence[str],
+    *,
+    window_days: int,
+    end: pd.Timestamp,
+    given: Sequence[str] = (f"{ROOT_NAMESPACE}/*",),
+) -> tuple[EgressScope, ...]:
+    """Return a Sidecar for each namespace with proxies that was seen to call anybody.
+
+    Parameters
+    ----------
+    edges : DataFrame
+        As `rightsize.analysis.scope.traffic.edges` gives.
+    namespaces : sequence of str
+        Namespaces with sidecars. The root namespace never gets a Sidecar: one without a workload
+        selector would be the default of the whole mesh.
+    window_days : int
+        Days of the snapshot.
+    end : Timestamp
+        End of the snapshot.
+    given : sequence of str
+        Hosts added to every namespace, as `namespace/dnsName`.
+    """
+    ours = sorted(set(namespaces) - {ROOT_NAMESPACE})
+    calls = edges[edges["source_namespace"].isin(ours)]
+    hosts = [
+        egress_host(service, namespace)
+        for service, namespace in zip(
+            calls["destination_service"], calls["destination_namespace"], strict=True
+        )
+    ]
+    calls = calls.assign(host=pd.Series(hosts, index=calls.index, dtype=object))
+    return tuple(
+        _scope(str(namespace), rows, window_days, end, given)
+        for namespace, rows in calls.groupby("source_namespace")
+    )
+
+
+def _scope(
+    namespace: str, calls: pd.DataFrame, window_days: int, end: pd.Timestamp, given: Sequence[str]
+) -> EgressScope:
+    known = calls.dropna(subset=["host"])
+    seen = sorted(set(known["host"]))
+    added = tuple(host for host in given if host not in seen)
+    notes = []
+    if len(known) < len(calls):
+        notes.append("also calls addresses or hosts of no registry: those pass unscoped")
+    blind = known[known["host"].str.endswith("/*")]
+    if len(blind):
+        notes.append(
+            f"{len(blind)} edges do not tell their service: all of "
+            f"{', '.join(sorted(set(blind['destination_namespace'])))} stays in scope"
+        )
+    lost = calls[(calls["destination_service"] == UNKNOWN) & calls["host"].isna()]
+    if len(lost):
+        notes.append(f"{len(lost)} edges tell neither service nor namespace: check them by hand")
+    return EgressScope(
+        namespace=namespace,
+        hosts=(*seen, *added),
+        given=added,
+        confidence=_confidence(known, calls, window_days, end),
+        rare=_rare(known),
+        notes=tuple(notes),
+    )
+
+
+def _confidence(
+    known: pd.DataFrame, calls: pd.DataFrame, window_days: int, end: pd.Timestamp
+) -> Confidence:
+    # An edge's days bound its host's days from below: several callers may share a day.
+    by_host = known.groupby("host").agg(days=("days", "max"), first=("first", "min"))
+    total = float(by_host["days"].sum())
+    return Confidence(
+        days=int(calls["days"].max()),
+        window_days=window_days,
+        new_in_last_week=int((by_host["first"] > end - pd.Timedelta(7, "D")).sum()),
+        unseen_share=float((by_host["days"] == 1).sum()) / total if total else 1.0,
+    )
+
+
+def _rare(known: pd.DataFrame) -> tuple[RareCall, ...]:
+    few = known[known["days"] <= _RARE_DAYS].sort_values(["days", "requests"])
+    return tuple(
+        RareCall(
+            str(row["source_workload"]),
+            str(row["destination_service"]),
+            int(row["days"]),
+            float(row["requests"]),
+        )
+        for row in few.to_dict("records")
+    )

@@ -1,0 +1,142 @@
+"""Everything that `rightsize scope` says, from one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rightsize.analysis.control_plane.model import IstiodModel, fit_istiod
+from rightsize.analysis.control_plane.source import read_istiod
+from rightsize.analysis.scope.destination_rules import (
+    ServiceRules,
+    error_shares,
+    service_rules,
+)
+from rightsize.analysis.scope.discovery import DiscoveryScope, discovery_scope
+from rightsize.analysis.scope.egress import ROOT_NAMESPACE, EgressScope, egress_scopes
+from rightsize.analysis.scope.injection import InjectionCandidate, injection_candidates
+from rightsize.analysis.scope.proxy_memory import ProxyMemoryLaw, fit_proxy_memory, proxies_of
+from rightsize.analysis.scope.savings import ScopeSaving, scope_saving
+from rightsize.analysis.scope.traffic import read_edges
+from rightsize.errors import NoDataError
+from rightsize.snapshot import Snapshot
+
+_MEMORY_DAYS = 7
+
+
+@dataclass(frozen=True)
+class ScopeStudy:
+    """Scopes, rules and candidates with what they rest on."""
+
+    edges: pd.DataFrame
+    """See `rightsize.analysis.scope.traffic.edges`."""
+    egress: tuple[EgressScope, ...]
+    silent: tuple[str, ...]
+    """Namespaces with sidecars that were never seen to call anybody: left unscoped."""
+    discovery: DiscoveryScope
+    injection: tuple[InjectionCandidate, ...]
+    rules: ServiceRules
+    saving: ScopeSaving
+    model: IstiodModel | None
+    notes: tuple[str, ...]
+
+
+def study_scope(
+    snapshot: Snapshot,
+    *,
+    given_hosts: Sequence[str] = (),
+    given_namespaces: Sequence[str] = (),
+) -> ScopeStudy:
+    """Study the traffic of a snapshot.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    given_hosts : sequence of str
+        Egress hosts for every namespace besides those seen, as `namespace/dnsName`; the root
+        namespace's are always given.
+    given_namespaces : sequence of str
+        Namespaces to watch whatever was seen.
+
+    Raises
+    ------
+    NoDataError
+        Without traffic: nothing may be scoped.
+    """
+    edges = read_edges(snapshot)
+    if edges.empty:
+        raise NoDataError(
+            "the snapshot has no traffic between workloads: nothing can be scoped",
+            hint="collect with istio_requests_total and istio_tcp_* in Prometheus",
+        )
+    pods, containers = snapshot.read("pods"), snapshot.read("containers")
+    sidecars = containers[containers["component"] == "sidecar"]
+    namespaces = sorted(set(sidecars["namespace"].astype(str)))
+    egress = egress_scopes(
+        edges,
+        namespaces,
+        window_days=len(snapshot.days),
+        end=pd.Timestamp(snapshot.manifest.end),
+        given=tuple(dict.fromkeys((f"{ROOT_NAMESPACE}/*", *given_hosts))),
+    )
+    discovery = discovery_scope(
+        edges,
+        pods,
+        containers,
+        namespaces=sorted(set(snapshot.read("namespaces")["namespace"].astype(str))),
+        given=given_namespaces,
+    )
+    notes: list[str] = []
+    model = _model(snapshot, notes)
+    proxies, law = _proxies(snapshot, notes)
+    return ScopeStudy(
+        edges=edges,
+        egress=egress,
+        silent=tuple(sorted(set(namespaces) - {e.namespace for e in egress} - {ROOT_NAMESPACE})),
+        discovery=discovery,
+        injection=injection_candidates(edges, pods, containers),
+        rules=service_rules(edges, pods, _errors(snapshot)),
+        saving=scope_saving(egress, discovery, proxies, law=law, model=model),
+        model=model,
+        notes=tuple(notes),
+    )
+
+
+def _errors(snapshot: Snapshot) -> pd.DataFrame:
+    """Worst hour of each service over all days."""
+    parts = [error_shares(pd.DataFrame(part.to_pandas())) for _, part in snapshot.by_day("traffic")]
+    whole = pd.concat(parts, ignore_index=True)
+    worst = whole.groupby("destination_service")["error_share"].max()
+    return worst.reset_index()
+
+
+def _model(snapshot: Snapshot, notes: list[str]) -> IstiodModel | None:
+    try:
+        return fit_istiod(read_istiod(snapshot).hours)
+    except NoDataError as error:
+        notes.append(error.what)
+        return None
+
+
+def _proxies(snapshot: Snapshot, notes: list[str]) -> tuple[pd.DataFrame, ProxyMemoryLaw | None]:
+    """Clusters and memory of the sidecars over the last week, and the law between them."""
+    days = snapshot.days[-_MEMORY_DAYS:]
+    containers = snapshot.read("containers", days=days)
+    pods = containers[containers["component"] == "sidecar"]["pod"].astype(str).unique()
+    wanted = pa.array(sorted(pods))
+    columns = ["namespace", "pod", "container", "memory"]
+    usage = [
+        part.filter(pc.is_in(part.column("pod").cast(pa.string()), value_set=wanted))
+        for _, part in snapshot.by_day("usage", days=days, columns=columns)
+    ]
+    used = pd.DataFrame(pa.concat_tables(usage).unify_dictionaries().to_pandas())
+    proxies = proxies_of(snapshot.read("proxies", days=days), used, containers)
+    try:
+        return proxies, fit_proxy_memory(proxies["clusters"], proxies["memory"])
+    except NoDataError as error:
+        notes.append(error.what)
+        return proxies, None

@@ -1,0 +1,150 @@
+"""Who calls whom, in how many days, from the snapshot's hourly traffic."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+import pandas as pd
+
+from rightsize.snapshot import Snapshot
+
+UNKNOWN = "unknown"
+CLUSTER_DOMAIN = "svc.cluster.local"
+_CATCH_ALL = frozenset({"PassthroughCluster", "BlackHoleCluster", "InboundPassthroughCluster"})
+"""What Istio names a destination that is in nobody's registry: no scope can cut it."""
+_EDGE = [
+    "source_namespace",
+    "source_workload",
+    "destination_namespace",
+    "destination_workload",
+    "destination_service",
+    "protocol",
+]
+EDGE_COLUMNS = (*_EDGE, "requests", "days", "first", "last", "busiest_hour", "duration_seconds")
+
+
+def read_edges(snapshot: Snapshot) -> pd.DataFrame:
+    """Edges of a whole snapshot, read day by day (see `edges`)."""
+    return merged(edges(pd.DataFrame(part.to_pandas())) for _, part in snapshot.by_day("traffic"))
+
+
+def edges(traffic: pd.DataFrame) -> pd.DataFrame:
+    """Sum hourly traffic up to one row an edge.
+
+    Parameters
+    ----------
+    traffic : DataFrame
+        The snapshot's table.
+
+    Returns
+    -------
+    DataFrame
+        The key columns of `traffic` without `time`, and
+
+        =================  ========  =====================================================
+        column             unit      meaning
+        =================  ========  =====================================================
+        requests           requests  sum (connections for tcp)
+        days               days      UTC days on which it was seen
+        first, last        UTC       first and last hour with a request
+        busiest_hour       requests  most requests in one hour
+        duration_seconds   seconds   sum of request durations; NaN for tcp
+        =================  ========  =====================================================
+    """
+    rows = traffic[traffic["requests"] > 0]
+    if rows.empty:
+        return pd.DataFrame({name: [] for name in EDGE_COLUMNS})
+    text = {name: rows[name].astype(object).fillna(UNKNOWN).astype(str) for name in _EDGE}
+    rows = rows.assign(**text, day=(rows["time"] - pd.Timedelta(1, "s")).dt.floor("D"))
+    # Several destination workloads stand behind one service and hour: hours first, then the rest.
+    hourly = rows.groupby([*_EDGE, "time", "day"], as_index=False, observed=True).agg(
+        requests=("requests", "sum"), duration_seconds=("duration_seconds", _known_sum)
+    )
+    found = hourly.groupby(_EDGE, as_index=False).agg(
+        requests=("requests", "sum"),
+        days=("day", "nunique"),
+        first=("time", "min"),
+        last=("time", "max"),
+        busiest_hour=("requests", "max"),
+        duration_seconds=("duration_seconds", _known_sum),
+    )
+    return found[list(EDGE_COLUMNS)]
+
+
+def merged(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One frame from edges of different days."""
+    known = [part for part in parts if len(part)]
+    if not known:
+        return pd.DataFrame({name: [] for name in EDGE_COLUMNS})
+    whole = pd.concat(known, ignore_index=True).groupby(_EDGE, as_index=False)
+    return whole.agg(
+        requests=("requests", "sum"),
+        days=("days", "sum"),
+        first=("first", "min"),
+        last=("last", "max"),
+        busiest_hour=("busiest_hour", "max"),
+        duration_seconds=("duration_seconds", _known_sum),
+    )[list(EDGE_COLUMNS)]
+
+
+def egress_host(service: str, namespace: str) -> str | None:
+    """Host of a Sidecar's egress that lets a destination through, as `namespace/dnsName`.
+
+    Parameters
+    ----------
+    service : str
+        `destination_service` of the metric: a service's full name, a host of a ServiceEntry, an
+        address, or `unknown`.
+    namespace : str
+        Namespace of the called workload, or `unknown`.
+
+    Returns
+    -------
+    str or None
+        None where no host is needed: what is in no registry passes whatever the Sidecar says.
+    """
+    if service in _CATCH_ALL or _is_address(service):
+        return None
+    if service.endswith(f".{CLUSTER_DOMAIN}"):
+        names = service.removesuffix(f".{CLUSTER_DOMAIN}").split(".")
+        # A pod of a headless service is called as pod.service.namespace; the service is known.
+        owner, home = names[-2:] if len(names) > 1 else (names[-1], namespace)
+        return f"{home}/{owner}.{home}.{CLUSTER_DOMAIN}"
+    if "." in service:
+        # A ServiceEntry: it may be defined in any namespace.
+        return f"*/{service}"
+    # The metric does not tell the service: all of the namespace it was answered from.
+    return None if namespace == UNKNOWN else f"{namespace}/*"
+
+
+def covers(hosts: Iterable[str], service: str, namespace: str, caller: str) -> bool:
+    """Whether a Sidecar of namespace `caller` with these egress hosts still reaches a destination.
+
+    Follows Istio's rules: `.` is the caller's own namespace, `*` any; a name may start with `*.`
+    or be `*`.
+    """
+    wanted = egress_host(service, namespace)
+    if wanted is None:
+        return True
+    home, name = wanted.split("/", 1)
+    for host in hosts:
+        place, pattern = host.split("/", 1)
+        place = caller if place == "." else place
+        if place != "*" and place != home:
+            continue
+        if pattern in ("*", name) or (pattern.startswith("*.") and name.endswith(pattern[1:])):
+            return True
+    return False
+
+
+def _is_address(service: str) -> bool:
+    try:
+        ipaddress.ip_address(service.rsplit(":", 1)[0] if service.count(":") == 1 else service)
+    except ValueError:
+        return False
+    return True
+
+
+def _known_sum(values: pd.Series) -> float:
+    return float(values.sum(min_count=1))

@@ -1,0 +1,205 @@
+"""A scope holds every call that was seen, and says how sure it is that there are no others."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rightsize.analysis.scope import covers, discovery_scope, edges, egress_scopes
+from rightsize.analysis.scope.traffic import egress_host, merged
+from rightsize.snapshot.schema import frame
+
+START = pd.Timestamp("2026-09-01T00:00Z")
+END = START + pd.Timedelta("20D")
+
+
+def call(
+    source: str,
+    service: str,
+    *,
+    destination: str | None = None,
+    day: int = 0,
+    days: int = 20,
+    requests: float = 100.0,
+    protocol: str = "http",
+) -> pd.DataFrame:
+    """One call an hour at noon: `source` as namespace/workload, `service` as a host."""
+    namespace, workload = source.split("/")
+    home = service.split(".")[1] if service.endswith(".svc.cluster.local") else "unknown"
+    place, owner = (destination or f"{home}/{service.split('.')[0]}").split("/")
+    return pd.DataFrame(
+        {
+            "time": [START + pd.Timedelta(d, "D") + pd.Timedelta("12h")
+                     for d in range(day, day + days)],
+            "source_namespace": namespace, "source_workload": workload,
+            "destination_namespace": place, "destination_workload": owner,
+            "destination_service": service, "protocol": protocol,
+            "requests": requests, "errors": 0.0, "duration_seconds": requests * 0.02,
+        }
+    )  # fmt: skip
+
+
+def graph(*calls: pd.DataFrame) -> pd.DataFrame:
+    return edges(frame("traffic", pd.concat(calls, ignore_index=True)))
+
+
+def scopes(*calls: pd.DataFrame, namespaces: tuple[str, ...] = ("shop", "pay"), **options):
+    found = egress_scopes(graph(*calls), namespaces, window_days=20, end=END, **options)
+    return {scope.namespace: scope for scope in found}
+
+
+def cluster(**components: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Pods and containers: `shop="sidecar"` is a namespace with one sidecar."""
+    containers = pd.DataFrame(
+        {
+            "namespace": list(components),
+            "pod": [f"{n}-0" for n in components],
+            "container": ["istio-proxy" if c else "app" for c in components.values()],
+            "component": [c or None for c in components.values()],
+        }
+    )
+    pods = containers[["namespace", "pod"]].assign(workload=containers["namespace"] + "-app")
+    return frame("pods", pods).assign(day=START), frame("containers", containers).assign(day=START)
+
+
+CART = "cart.shop.svc.cluster.local"
+CARD = "card.pay.svc.cluster.local"
+
+
+def test_the_hosts_are_those_seen_and_the_given_ones():
+    found = scopes(call("shop/web", CART), call("shop/web", CARD), call("pay/card", CARD))
+    assert found["shop"].hosts == (
+        "pay/card.pay.svc.cluster.local", "shop/cart.shop.svc.cluster.local", "istio-system/*",
+    )  # fmt: skip
+    assert found["shop"].given == ("istio-system/*",)
+    assert found["pay"].hosts == ("pay/card.pay.svc.cluster.local", "istio-system/*")
+
+
+def test_hosts_can_be_given():
+    found = scopes(call("shop/web", CART), given=("logs/*",))
+    assert found["shop"].hosts[-1] == "logs/*"
+    assert "istio-system/*" not in found["shop"].hosts
+
+
+def test_the_root_namespace_gets_no_sidecar_for_it_would_be_everybodys_default():
+    found = scopes(call("istio-system/gateway", CART), namespaces=("istio-system", "shop"))
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("service", "namespace", "host"),
+    [
+        ("cart.shop.svc.cluster.local", "shop", "shop/cart.shop.svc.cluster.local"),
+        ("db-0.db.data.svc.cluster.local", "data", "data/db.data.svc.cluster.local"),
+        ("api.stripe.com", "unknown", "*/api.stripe.com"),
+        ("cart.shop.svc.clusterset.local", "shop", "*/cart.shop.svc.clusterset.local"),
+        ("unknown", "shop", "shop/*"),
+        ("cart", "shop", "shop/*"),
+        ("PassthroughCluster", "unknown", None),
+        ("10.0.3.4", "unknown", None),
+        ("10.0.3.4:3306", "unknown", None),
+        ("unknown", "unknown", None),
+    ],
+)
+def test_a_destination_has_this_host(service, namespace, host):
+    assert egress_host(service, namespace) == host
+
+
+@pytest.mark.parametrize(
+    ("hosts", "reached"),
+    [
+        (["shop/cart.shop.svc.cluster.local"], True),
+        (["*/cart.shop.svc.cluster.local"], True),
+        (["shop/*"], True),
+        (["./*"], False),
+        (["*/*.shop.svc.cluster.local"], True),
+        (["pay/*"], False),
+        (["shop/web.shop.svc.cluster.local"], False),
+    ],
+)
+def test_a_sidecar_reaches_what_its_hosts_cover(hosts, reached):
+    assert covers(hosts, CART, "shop", caller="pay") is reached
+
+
+_names = st.sampled_from(["shop", "pay", "data", "web-1", "x"])
+_services = st.one_of(
+    st.builds(lambda s, n: f"{s}.{n}.svc.cluster.local", _names, _names),
+    st.builds(lambda s, n: f"{s}-0.{s}.{n}.svc.cluster.local", _names, _names),
+    st.sampled_from(["unknown", "PassthroughCluster", "api.stripe.com", "10.1.2.3", "cart",
+                     "cart.shop.svc.clusterset.local"]),
+)  # fmt: skip
+_calls = st.lists(
+    st.tuples(_names, _names, _services, st.one_of(_names, st.just("unknown")),
+              st.integers(0, 19), st.sampled_from(["http", "tcp", "grpc"])),
+    min_size=1, max_size=30,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(_calls)
+def test_no_edge_that_was_seen_is_ever_cut(calls):
+    seen = graph(
+        *(
+            call(f"{place}/{workload}", service, destination=f"{home}/{workload}", day=day,
+                 days=1, protocol=protocol)
+            for place, workload, service, home, day, protocol in calls
+        )
+    )  # fmt: skip
+    meshed = sorted({row[0] for row in calls})
+    found = egress_scopes(seen, meshed, window_days=20, end=END)
+    hosts = {scope.namespace: scope.hosts for scope in found}
+    pods, containers = cluster(**dict.fromkeys(meshed, "sidecar"))
+    selected = discovery_scope(seen, pods, containers).selected
+    for row in seen.to_dict("records"):
+        caller, home = row["source_namespace"], row["destination_namespace"]
+        assert covers(hosts[caller], row["destination_service"], home, caller)
+        assert caller in selected
+        assert home == "unknown" or home in selected
+
+
+def test_confidence_counts_days_and_what_is_still_new():
+    steady = scopes(call("shop/web", CART))["shop"].confidence
+    assert (steady.days, steady.window_days, steady.new_in_last_week) == (20, 20, 0)
+    assert steady.enough
+    fresh = scopes(call("shop/web", CART), call("shop/web", CARD, day=18, days=1))["shop"]
+    assert fresh.confidence.new_in_last_week == 1
+    assert not fresh.confidence.enough
+    assert fresh.confidence.unseen_share == pytest.approx(1 / 21)
+
+
+def test_rare_callers_are_listed():
+    found = scopes(call("shop/web", CART), call("shop/report", CARD, day=3, days=1))["shop"]
+    assert [(r.workload, r.service, r.days) for r in found.rare] == [("report", CARD, 1)]
+
+
+def test_days_read_apart_give_the_same_edges():
+    whole = pd.concat([call("shop/web", CART), call("pay/card", CART, day=4, days=3)])
+    days = [edges(frame("traffic", rows)) for _, rows in whole.groupby(whole["time"].dt.floor("D"))]
+    pd.testing.assert_frame_equal(
+        merged(days), edges(frame("traffic", whole)), check_like=True, check_dtype=False
+    )
+
+
+def test_discovery_keeps_proxies_the_called_the_root_and_the_given():
+    pods, containers = cluster(shop="sidecar", ingress="gateway", data="", batch="", tools="")
+    found = discovery_scope(
+        graph(call("shop/web", "db.data.svc.cluster.local")), pods, containers,
+        namespaces=("default",), given=("tools",),
+    )  # fmt: skip
+    assert set(found.selected) == {"istio-system", "shop", "ingress", "data", "tools"}
+    assert found.left_out == ("batch", "default")
+    assert found.commands[0] == "kubectl label namespace data istio-discovery=enabled"
+
+
+def test_discovery_warns_of_gateways_and_of_services_without_a_sidecar():
+    pods, containers = cluster(shop="sidecar", ingress="gateway", data="", batch="")
+    seen = graph(
+        call("shop/web", "db.data.svc.cluster.local"),
+        call("unknown/unknown", CART),
+    )
+    warnings = " ".join(discovery_scope(seen, pods, containers).warnings)
+    assert "gateways in ingress route only to selected namespaces" in warnings
+    assert "called without a sidecar of their own, kept in discovery: data" in warnings
+    assert "1 services are called from outside the mesh" in warnings
