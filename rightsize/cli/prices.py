@@ -23,6 +23,7 @@ from rightsize.collectors.aws import (
     iam_policy,
     iam_policy_text,
     partition_of,
+    store_aws,
 )
 from rightsize.config import load_settings
 from rightsize.errors import OutputError, UsageError
@@ -66,6 +67,9 @@ def prices(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for every table, as CSV.")
     ] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot to store the tables in, for later commands.")
+    ] = None,
     refresh: Annotated[bool, typer.Option(help="Ask again what is stored on disk.")] = False,
     live: Annotated[bool, typer.Option(help="Fail rather than serve the bundled prices.")] = False,
     show_iam_policy: Annotated[
@@ -84,6 +88,8 @@ def prices(
     `rightsize prices --region us-east-1 --instance-type m5.large`
 
     `rightsize prices --cluster shop --profile prod --bill last --format json`
+
+    `rightsize prices --cluster shop --snapshot snapshots/shop` – for cost and nodes
 
     `rightsize prices --iam-policy --region us-east-1 --cluster shop > policy.json`
     """
@@ -109,6 +115,9 @@ def prices(
     _show(facts, output_format, instance_type or _types_in(facts))
     if out is not None:
         _write(facts, out)
+    if snapshot is not None:
+        store_aws(snapshot, facts)
+        error_console().print(f"Stored in {snapshot}", markup=False)
     _tell_sources(facts)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from rightsize.catalogue import SHAPES_AS_OF, instance_types, on_demand_prices
 from rightsize.collectors.aws.cache import Cache
-from rightsize.collectors.aws.collect import Asked, AwsFacts, Wanted, ask_aws
+from rightsize.collectors.aws.collect import AWS_MARK, Asked, AwsFacts, Wanted, ask_aws
 from rightsize.collectors.aws.commitments import commitment_mark, commitment_of_settings
 from rightsize.collectors.aws.session import AwsSession
 from rightsize.collectors.aws.tables import table_of
@@ -88,7 +88,7 @@ def with_catalogue(facts: AwsFacts) -> AwsFacts:
         else:
             missing.append(
                 Missing(
-                    f"bundled on-demand prices of {facts.region}",
+                    f"{AWS_MARK}, bundled on-demand prices of {facts.region}",
                     "nodes there have no price, and neither have plans",
                 )
             )
@@ -111,7 +111,9 @@ def _nothing(region: str, error: AwsError, settings: PriceSettings) -> AwsFacts:
         if stated is None
         else commitment_of_settings(stated, settings.commitment_discount)
     )
-    return AwsFacts(region, {"commitments": held}, (), (Missing(f"AWS: {error.what}", costs),))
+    return AwsFacts(
+        region, {"commitments": held}, (), (Missing(f"{AWS_MARK}: {error.what}", costs),)
+    )
 
 
 def _bundled_prices(region: str) -> pd.DataFrame:

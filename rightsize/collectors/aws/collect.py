@@ -46,6 +46,9 @@ _SPOT_AGE = timedelta(hours=1)
 _BILL_AGE = timedelta(hours=24)
 """Cost Explorer lags a day, and each question costs USD 0.01."""
 
+AWS_MARK = "AWS"
+"""How every gap that this package tells begins."""
+
 _FATAL = (AwsCredentialsError, AwsExpiredError, AmbiguousPriceError)
 
 
@@ -320,7 +323,7 @@ class _Collector:
             raise
         except (AwsError, NoDataError) as error:
             self._failures.append(error)
-            self._missing.append(Missing(f"{source}: {error.what}", costs))
+            self._missing.append(Missing(f"{AWS_MARK}, {source}: {error.what}", costs))
             return None
         self._asked.append(Asked(source, len(answer.table), answer.fetched_at, answer.stored))
         return answer

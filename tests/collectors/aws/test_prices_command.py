@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from rightsize.cli.prices import app
 from rightsize.errors import AwsCredentialsError, UsageError
+from rightsize.snapshot import Snapshot
 from tests.servers.aws import Gate
+from tests.tiny_mesh import Tiny, tiny_snapshot
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_the_table_shows_unknown_where_there_is_no_price(run) -> None:
 def test_missing_sources_are_told_on_stderr_with_what_they_cost(gate: Gate, run) -> None:
     gate.fail("ec2:DescribeSpotPriceHistory", "UnauthorizedOperation", status=403)
     result = run("--format", "csv")
-    assert "Missing: Spot prices" in result.stderr
+    assert "Missing: AWS, Spot prices" in result.stderr
     assert "Missing" not in result.stdout
     assert result.stdout.startswith("instance_type,vcpu,memory_gib,arch,on_demand")
 
@@ -81,3 +83,28 @@ def test_live_fails_without_credentials(run, monkeypatch: pytest.MonkeyPatch) ->
 def test_options_that_make_no_sense_are_usage_errors(run, arguments: list[str]) -> None:
     with pytest.raises(UsageError):
         run(*arguments)
+
+
+def test_tables_are_stored_in_a_snapshot_for_later_commands(run, tmp_path: Path) -> None:
+    snapshot = tiny_snapshot(tmp_path / "mesh", Tiny())
+    usage = snapshot.read("usage")
+    for _ in range(2):  # a second time replaces the first
+        run("--cluster", "shop", "--snapshot", str(snapshot.path))
+    stored = Snapshot(snapshot.path)
+    assert stored.read("prices", days=stored.days[-1:])["usd_per_hour"].notna().all()
+    assert len(stored.read("instances")) == 3
+    assert stored.read("usage").equals(usage)
+    assert stored.manifest.days[stored.days[-1]].rows["usage"] > 0
+    assert stored.manifest.facts["eks_support"] == "standard"
+    assert stored.manifest.missing == ()
+
+
+def test_what_aws_did_not_tell_joins_the_snapshots_gaps_once(
+    gate: Gate, run, tmp_path: Path
+) -> None:
+    gate.fail("ec2:DescribeSpotPriceHistory", "UnauthorizedOperation", status=403)
+    snapshot = tiny_snapshot(tmp_path / "mesh", Tiny())
+    for _ in range(2):
+        run("--snapshot", str(snapshot.path))
+    [gap] = Snapshot(snapshot.path).manifest.missing
+    assert "Spot" in gap.what
