@@ -32,6 +32,7 @@ from rightsize.cli.prometheus_options import (
     Username,
     settings_from,
 )
+from rightsize.config import load_settings
 
 app = typer.Typer()
 
@@ -48,6 +49,8 @@ Examples:
     --matcher cluster=prod --days 14 --out snapshots/prod
 
     rightsize collect --prometheus-url http://localhost:9090 --objects objects.json
+
+    rightsize collect --prometheus-url http://localhost:9090 --aws --aws-region eu-west-1
 """
 
 
@@ -100,6 +103,15 @@ def collect(
     compress: Compress = None,
     allow_partial: AllowPartial = None,
     settings_file: SettingsFile = None,
+    aws: Annotated[
+        bool,
+        typer.Option("--aws", help="Also ask AWS for prices, machines and commitments."),
+    ] = False,
+    aws_region: Annotated[
+        str | None, typer.Option(help="The cluster's region. That of the profile or environment.")
+    ] = None,
+    aws_profile: Annotated[str | None, typer.Option(help="Named AWS profile.")] = None,
+    aws_role_arn: Annotated[str | None, typer.Option(help="Role to assume.")] = None,
 ) -> None:
     from rightsize.collectors import prometheus
 
@@ -143,7 +155,20 @@ def collect(
             objects=objects or (),
             progress=tell,
         )
-    for missing in collected.manifest.missing:
+    gaps = collected.manifest.missing
+    if aws:
+        from rightsize.collectors.aws import Wanted, collect_aws, store_aws
+
+        facts = collect_aws(
+            aws_region,
+            Wanted(collected.manifest.cluster),
+            profile=aws_profile,
+            role_arn=aws_role_arn,
+            settings=load_settings(settings_file).prices,
+        )
+        store_aws(collected.path, facts)
+        gaps = (*gaps, *facts.missing)
+    for missing in gaps:
         console.print(f"missing: {missing.what}: {missing.costs}", markup=False, soft_wrap=True)
     console.print(
         f"{len(collected.fetched)} days fetched, {collected.kept} were there already; "
