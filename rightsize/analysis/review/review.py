@@ -22,7 +22,9 @@ from rightsize.analysis.recommend import recommend
 from rightsize.analysis.review.facts import month_facts
 from rightsize.analysis.review.incidents import incidents
 from rightsize.analysis.review.month import Month, month_of
+from rightsize.analysis.review.packing import packed_shares
 from rightsize.analysis.review.promises import kept_promises, lowered
+from rightsize.analysis.review.risk import windows_above
 from rightsize.config import Settings
 from rightsize.errors import NoDataError
 from rightsize.results import Advice, Recommendation
@@ -66,6 +68,10 @@ class Review:
     earlier: str | None
     """Label of the month whose report promised; None for a first report."""
     incidents: pd.DataFrame
+    risk: pd.DataFrame
+    """Windows of the month above the sizes, in force and recommended."""
+    packed: tuple[pd.DataFrame, pd.DataFrame]
+    """How full each node is, now and with this step's requests."""
     nodes_by_day: pd.DataFrame
     outlook: Outlook | None
     quality: pd.DataFrame
@@ -120,6 +126,8 @@ def review_month(
         realised=_realised(facts_before, facts, promised, fell, promised_in),
         earlier=promised_in,
         incidents=incidents(snapshot, month),
+        risk=windows_above(ours, advice),
+        packed=packed_shares(ours, _placement(plans), advice),
         nodes_by_day=_nodes_by_day(ours.read("nodes")),
         outlook=_outlook(past, rules),
         quality=_quality(ours, month),
@@ -165,6 +173,12 @@ def _steps(
     fleets = [("today", today), *((label, planned(plan)) for label, plan in named)]
     costs = [(label, price_plan(fleet, terms)) for label, fleet in fleets if fleet is not None]
     return tuple(Step(label, cost, round(cost.nodes)) for label, cost in costs)
+
+
+def _placement(plans: NodeAnswer | None) -> pd.DataFrame | None:
+    if plans is None or plans.after is None:
+        return None
+    return plans.after.named("same-type").promised_placement
 
 
 def _saving(steps: Sequence[Step], label: str, terms: Terms) -> Saving | None:

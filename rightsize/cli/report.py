@@ -1,0 +1,66 @@
+"""`rightsize report`: the monthly cost review."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.analysis.review import month_of, review_month
+from rightsize.cli.console import error_console
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.config import load_settings
+from rightsize.reporters.report import write_report
+from rightsize.reporters.report.build import build_report
+from rightsize.reporters.report.earlier import earlier_promises
+from rightsize.reporters.report.summary import summary_text
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+@app.command()
+def report(
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
+    ] = None,
+    month: Annotated[
+        str | None, typer.Option(help="Month as YYYY-MM. The snapshot's last one.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder. reports/<month>.")
+    ] = None,
+    summary: Annotated[
+        bool, typer.Option(help="Print ten lines for a message, and write nothing.")
+    ] = False,
+    settings_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
+    ] = None,
+) -> None:
+    """Write the month's cost review: a page, a workbook, Markdown, CSV and JSON.
+
+    Earlier months' results are found in the folders beside it, and compared: what was promised,
+    and what came of it.
+
+    **Examples**
+
+    `rightsize report` – the last month of the newest snapshot, or of the demo mesh
+
+    `rightsize report --month 2026-10 --snapshot snapshots/prod -o reports/2026-10`
+
+    `rightsize report --summary` – ten lines for a message
+    """
+    settings = load_settings(settings_file)
+    source = open_snapshot(snapshot)
+    chosen = month_of(source, month)
+    folder = out or Path("reports") / chosen.label
+    earlier = earlier_promises(folder.parent, source.manifest.cluster, chosen.label)
+    with error_console().status(f"Reviewing {chosen.name}"):
+        review = review_month(source, chosen.label, settings, earlier=earlier)
+        made = build_report(review, settings)
+        if summary:
+            sys.stdout.write(summary_text(made))
+            return
+        files = write_report(made, folder)
+    error_console().print(f"Report: {files[0]} ({len(files)} files)", markup=False)
