@@ -108,7 +108,7 @@ def collect(
         typer.Option("--aws", help="Also ask AWS for prices, machines and commitments."),
     ] = False,
     aws_region: Annotated[
-        str | None, typer.Option(help="The cluster's region. That of the profile or environment.")
+        str | None, typer.Option(help="The cluster's region. That of the nodes.")
     ] = None,
     aws_profile: Annotated[str | None, typer.Option(help="Named AWS profile.")] = None,
     aws_role_arn: Annotated[str | None, typer.Option(help="Role to assume.")] = None,
@@ -157,10 +157,10 @@ def collect(
         )
     gaps = collected.manifest.missing
     if aws:
-        from rightsize.collectors.aws import Wanted, collect_aws, store_aws
+        from rightsize.collectors.aws import Wanted, collect_aws, region_of, store_aws
 
         facts = collect_aws(
-            aws_region,
+            aws_region or region_of(collected.path),
             Wanted(collected.manifest.cluster),
             profile=aws_profile,
             role_arn=aws_role_arn,

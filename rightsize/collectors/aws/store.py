@@ -43,3 +43,13 @@ def store_aws(path: Path, facts: AwsFacts) -> None:
                 facts={**manifest.facts, **known},
             )
         )
+
+
+def region_of(path: Path) -> str | None:
+    """Return the region that a snapshot's nodes name; None if none or several."""
+    snapshot = Snapshot(path)
+    if snapshot.manifest.region is not None:
+        return snapshot.manifest.region
+    named = snapshot.read("nodes", days=snapshot.days[-1:], columns=["region"])["region"]
+    regions = named.dropna().astype(str).unique()
+    return str(regions[0]) if len(regions) == 1 else None

@@ -108,3 +108,22 @@ def test_what_aws_did_not_tell_joins_the_snapshots_gaps_once(
         run("--snapshot", str(snapshot.path))
     [gap] = Snapshot(snapshot.path).manifest.missing
     assert "Spot" in gap.what
+
+
+def test_collect_asks_aws_too_on_request(
+    gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rightsize.cli import collect as command
+    from rightsize.collectors import prometheus
+    from rightsize.collectors.prometheus.collect import Collected
+
+    snapshot = tiny_snapshot(tmp_path / "mesh", Tiny())
+    done = Collected(snapshot.path, snapshot.manifest, (), 10, 0, 0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(prometheus, "collect", lambda settings, **rest: done)
+    result = CliRunner().invoke(command.app, ["--prometheus-url", "http://127.0.0.1:1", "--aws"])
+    assert result.exit_code == 0, result.output
+    assert len(Snapshot(snapshot.path).read("prices")) == 7
+    # The tiny mesh is no cluster of the account: said, not failed.
+    assert "kubernetes.io/cluster/tiny" in result.stderr
