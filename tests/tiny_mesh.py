@@ -47,13 +47,18 @@ class Tiny:
 
 
 def tiny_snapshot(
-    path: Path, *containers: Tiny, hpas: pd.DataFrame | None = None, days: int = 10
+    path: Path,
+    *containers: Tiny,
+    hpas: pd.DataFrame | None = None,
+    nodes: int = 0,
+    first_day: date = FIRST_DAY,
+    days: int = 10,
 ) -> Snapshot:
-    """Write a snapshot of these containers and open it."""
+    """Write a snapshot of these containers and open it; pods are spread over `nodes`."""
     manifest = Manifest(cluster="tiny", source="demo", simulated=True, region="us-east-1")
     with SnapshotWriter(path, manifest) as writer:
         for number in range(days):
-            day = FIRST_DAY + timedelta(days=number)
+            day = first_day + timedelta(days=number)
             start = datetime(day.year, day.month, day.day, tzinfo=UTC)
             seen = [c for c in containers if c.skip_days <= number < c.skip_days + c.days]
             tables = {
@@ -63,6 +68,10 @@ def tiny_snapshot(
             }
             if hpas is not None:
                 tables["hpas"] = hpas
+            if nodes:
+                tables["nodes"] = _alive(tiny_nodes(nodes), start)
+                numbers = np.arange(len(tables["pods"])) % nodes + 1
+                tables["pods"]["node"] = [f"node-{n}" for n in numbers]
             record = DayRecord(start, start + timedelta(days=1), complete=True, rows={})
             writer.write_day(day, tables, record)
     return Snapshot(path)
@@ -163,5 +172,33 @@ def _pods(container: Tiny, start: datetime) -> pd.DataFrame:
     )
 
 
+def _alive(nodes: pd.DataFrame, start: datetime) -> pd.DataFrame:
+    first, last = (
+        pd.Timestamp(start) + pd.Timedelta("5min"),
+        pd.Timestamp(start) + pd.Timedelta("1D"),
+    )
+    return nodes.assign(first_seen=first, last_seen=last)
+
+
 def _concat(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def tiny_nodes(count: int, *, instance_type: str = "m5.xlarge") -> pd.DataFrame:
+    """Nodes of one type over three zones."""
+    return pd.DataFrame(
+        {
+            "node": [f"node-{n + 1}" for n in range(count)],
+            "instance_type": instance_type,
+            "instance_type_source": "label",
+            "region": "us-east-1",
+            "zone": [f"us-east-1{'abc'[n % 3]}" for n in range(count)],
+            "capacity_type": "on-demand",
+            "arch": "amd64",
+            "capacity_cpu": 4.0,
+            "capacity_memory": 16 * 2**30,
+            "allocatable_cpu": 3.92,
+            "allocatable_memory": 14162.0 * MIB,
+            "allocatable_pods": 58.0,
+        }
+    )

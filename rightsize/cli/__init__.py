@@ -27,6 +27,7 @@ COMMANDS: tuple[str, ...] = (
     "nodes",
     "cost",
     "control-plane",
+    "report",
     "verify",
     "demo",
 )
