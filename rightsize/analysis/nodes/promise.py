@@ -185,14 +185,19 @@ def _give_back(
     settings: NodeSettings,
     clock: Clock,
 ) -> Ints:
-    """Drop nodes one by one, dearest offer first, as long as the replay still passes."""
+    """Drop nodes one by one, dearest offer first, as long as the replay still passes.
+
+    A zone keeps its last node: to the scheduler a zone without nodes is no zone, and a spread over
+    the others would satisfy it.
+    """
+    floor = max(problem.floor, 1 if layout.zoned else 0)
     for offer in sorted(set(offers.tolist()), key=lambda o: -problem.price[o]):
         while not clock.out:
             nodes = np.flatnonzero(offers == offer)
             if not len(nodes):
                 break
-            zone = problem.zone[offers[nodes[-1]]]
-            if problem.floor and (problem.zone[offers] == zone).sum() <= problem.floor:
+            zone = problem.zone[offer]
+            if (problem.zone[offers] == zone).sum() <= floor:
                 break
             fewer = np.delete(offers, nodes[-1])
             if not replay(layout, problem, fewer, order, settings).passed:

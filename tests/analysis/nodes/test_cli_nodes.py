@@ -56,3 +56,17 @@ def test_a_family_that_does_not_exist_is_said(small_snapshot: Snapshot) -> None:
     done = run("--snapshot", str(small_snapshot.path), "--no-recommended", "--arch", "riscv")
     assert done.returncode == 2
     assert "--arch" in done.stderr
+
+
+def test_the_month_can_be_replayed_and_an_hour_is_counted_for_each_node(
+    small_snapshot: Snapshot,
+) -> None:
+    common = ("--snapshot", str(small_snapshot.path), "--no-recommended", "--families", "m5")
+    done = run(*common, "--replay", "karpenter", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    replay = json.loads(done.stdout)["replay"]
+    assert replay["autoscaler"] == "karpenter"
+    assert replay["seen_mean_nodes"] == pytest.approx(3)
+    assert len(replay["today"]["hours"]) == 24
+    assert replay["today"]["node_hours"] == sum(replay["today"]["nodes"])
+    assert replay["recommended"] is None
