@@ -95,7 +95,8 @@ def collect(
     with open_source(settings) as source:
         now = int(source.now())
         wanted = _days(now, days, start, end)
-        name = cluster or cluster_name(source, now)
+        found = cluster_name(source, wanted[-1].end)
+        name = cluster or found
         folder = out or Path("snapshots") / name
         manifest = Manifest(
             cluster=name,
