@@ -25,11 +25,12 @@ def other_costs_table() -> str:
 
 def claim_table() -> str:
     """What 7 machines of a type save in 730 hours, against the claim, as Markdown."""
-    prices = on_demand_prices("us-east-1").set_index("instance_type")
+    table = on_demand_prices("us-east-1")
+    prices = dict(zip(table["instance_type"], table["usd_per_hour"], strict=True))
     implied = implied_node_hour(CLAIM_USD, CLAIM_NODES)
     rows = ["| type, us-east-1 | USD a node-hour | 7 nodes, USD a month |", "|---|---|---|"]
     rows.append(f"| implied by the claim | {implied:.2f} | {CLAIM_USD:,.0f} |")
     for name in _TYPES:
-        usd = float(prices.loc[name, "usd_per_hour"])
+        usd = float(prices[name])
         rows.append(f"| {name} | {usd:.3f} | {usd * CLAIM_NODES * 730:,.0f} |")
     return "\n".join(rows)
