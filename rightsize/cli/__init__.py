@@ -27,6 +27,7 @@ COMMANDS: tuple[str, ...] = (
     "nodes",
     "cost",
     "control-plane",
+    "scope",
     "report",
     "verify",
     "demo",

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from ruamel.yaml import YAML
 
 from rightsize.analysis.control_plane.sizing import IstiodAdvice
+from rightsize.analysis.scope.destination_rules import ConnectionPool, OutlierDetection, ServiceRule
+from rightsize.analysis.scope.discovery import DiscoveryScope
+from rightsize.analysis.scope.egress import EgressScope
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Sizes
 
@@ -48,6 +51,80 @@ def istiod_values(advice: IstiodAdvice) -> Document:
         values["pdb"] = {"maxUnavailable": int(advice.budget.value)}
     values["global"] = {"defaultPodDisruptionBudget": {"enabled": True}}
     return values
+
+
+def sidecar(scope: EgressScope) -> Document:
+    """The namespace's Sidecar: without a workload selector it holds for all of its workloads."""
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Sidecar",
+        "metadata": {"name": "default", "namespace": scope.namespace},
+        "spec": {"egress": [{"hosts": list(scope.hosts)}]},
+    }
+
+
+def sidecar_comment(scope: EgressScope) -> str:
+    """What a reader should know before applying it."""
+    lines = [f"Egress of namespace {scope.namespace}: {scope.confidence.text}."]
+    if scope.given:
+        lines.append(f"Given, not seen: {', '.join(scope.given)}.")
+    lines += [f"Rare: {r.workload} called {r.service} on {r.days} days." for r in scope.rare]
+    lines += [f"Note: {note}." for note in scope.notes]
+    lines.append(f"Way back: kubectl delete sidecar default -n {scope.namespace}")
+    return "\n".join(lines)
+
+
+def destination_rule(rule: ServiceRule) -> Document:
+    """DestinationRule of one service."""
+    policy: dict[str, object] = {}
+    if rule.pool is not None:
+        policy["connectionPool"] = _pool(rule.pool)
+    if rule.outliers is not None:
+        policy["outlierDetection"] = _outliers(rule.outliers)
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": rule.name, "namespace": rule.namespace},
+        "spec": {"host": rule.host, "trafficPolicy": policy},
+    }
+
+
+def default_deny(namespace: str) -> Document:
+    """The AuthorizationPolicy that allows nothing: an empty spec denies whatever no other allows."""
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "default-deny", "namespace": namespace},
+        "spec": {},
+    }
+
+
+def discovery_values(scope: DiscoveryScope) -> Document:
+    """Values of the istiod chart with the discovery selectors."""
+    return scope.mesh_config
+
+
+def _pool(pool: ConnectionPool) -> Document:
+    http: dict[str, object] = {}
+    if pool.http1_max_pending_requests is not None:
+        http["http1MaxPendingRequests"] = pool.http1_max_pending_requests
+    if pool.http2_max_requests is not None:
+        http["http2MaxRequests"] = pool.http2_max_requests
+    tcp = {
+        "maxConnections": pool.max_connections,
+        "connectTimeout": f"{pool.connect_timeout_seconds}s",
+    }
+    return {"tcp": tcp, "http": http} if http else {"tcp": tcp}
+
+
+def _outliers(found: OutlierDetection) -> Document:
+    return {
+        "consecutive5xxErrors": found.consecutive_5xx_errors,
+        "interval": f"{found.interval_seconds}s",
+        "baseEjectionTime": f"{found.base_ejection_seconds}s",
+        "maxEjectionPercent": found.max_ejection_percent,
+        "minHealthPercent": found.min_health_percent,
+    }
 
 
 def resources_block(sizes: Sizes) -> Document:

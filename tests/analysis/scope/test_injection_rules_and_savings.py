@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rightsize.analysis.control_plane.law import NonNegativeQuantileLaw
 from rightsize.analysis.control_plane.model import fit_istiod
 from rightsize.analysis.scope.destination_rules import error_shares, service_rules
 from rightsize.analysis.scope.discovery import discovery_scope
@@ -151,8 +152,15 @@ def test_proxy_memory_by_cluster_is_fitted_on_the_mesh():
 
 
 def test_the_true_price_of_a_cluster_is_inside_its_range_nine_times_in_ten():
-    ranges = [proxies_that_grow_by_a_tenth_of_a_mebibyte(s).bytes_per_cluster for s in range(20)]
-    assert np.mean([r.low <= 0.1 * MIB <= r.high for r in ranges]) >= 0.85
+    inside = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        clusters = rng.uniform(50, 900, 200)
+        memory = (30 + 0.1 * clusters) * rng.normal(1, 0.05, 200)
+        law = NonNegativeQuantileLaw().fit(clusters[:, None], memory, groups=np.arange(200))
+        inside.append(law.coef_range_[0, 0] <= 0.1 <= law.coef_range_[0, 1])
+    # Nine in ten, less two standard errors of forty tries.
+    assert np.mean(inside) >= 0.8
 
 
 def test_where_all_proxies_know_the_same_the_slope_is_said_to_be_another_meshs():

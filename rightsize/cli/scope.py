@@ -1,0 +1,77 @@
+"""`rightsize scope`: what istiod and each proxy need to know, and manifests that say so."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.analysis.scope.study import study_scope
+from rightsize.cli.console import error_console, output_console
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.cli.writing import write_text
+from rightsize.errors import UsageError
+from rightsize.reporters.scope_rows import scope_files, scope_lines, scope_to_dict
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+
+
+@app.command()
+def scope(
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for manifests, values and commands.")
+    ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="Egress host for every namespace, as NAMESPACE/NAME; repeat for more."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Namespace to keep in discovery whatever was seen; repeat for more."),
+    ] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="Form of the answer on stdout.")
+    ] = Format.text,
+) -> None:
+    """Scope the mesh to the calls that were seen: discovery, Sidecars, idle sidecars, rules.
+
+    **Examples**
+
+    `rightsize scope` – what could go, and how sure that is
+
+    `rightsize scope -o out` – also Sidecars, DestinationRules, selectors and label commands
+
+    `rightsize scope --host monitoring/* --keep payments-dr --format json`
+    """
+    for text in host or []:
+        if text.count("/") != 1 or text.startswith("/") or text.endswith("/"):
+            raise UsageError(f"--host {text}: expected NAMESPACE/NAME", hint="--host monitoring/*")
+    source = open_snapshot(snapshot)
+    messages = error_console()
+    with messages.status("Reading who calls whom"):
+        study = study_scope(source, given_hosts=host or (), given_namespaces=keep or ())
+    if output_format is Format.json:
+        json.dump(scope_to_dict(study, simulated=source.manifest.simulated), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        if source.manifest.simulated:
+            output_console().print("Simulated: no figure of this mesh was measured.")
+        for line in scope_lines(study):
+            output_console().print(line, markup=False, soft_wrap=True)
+    if out is not None:
+        files = scope_files(study)
+        for name, text in files.items():
+            write_text(out / name, text)
+        messages.print(f"{len(files)} files in {out}", markup=False)

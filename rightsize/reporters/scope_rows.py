@@ -1,0 +1,144 @@
+"""What the mesh may forget, as JSON, as lines and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from rightsize.analysis.scope.egress import EgressScope
+from rightsize.analysis.scope.study import ScopeStudy
+from rightsize.quantity import format_memory
+from rightsize.reporters.mesh_manifests import (
+    destination_rule,
+    discovery_values,
+    sidecar,
+    sidecar_comment,
+    to_yaml,
+)
+from rightsize.results import Interval
+
+JSON_VERSION = 1
+NOT_COMPUTED = "dollars: not computed here; memory buys nodes only through rightsize nodes"
+
+
+def scope_to_dict(study: ScopeStudy, *, simulated: bool) -> Mapping[str, object]:
+    """The answer of `rightsize scope --format json`; see docs/scope.md."""
+    saving = study.saving
+    return {
+        "schema_version": JSON_VERSION,
+        "simulated": simulated,
+        "discovery": {
+            "selected": dict(study.discovery.selected),
+            "left_out": list(study.discovery.left_out),
+            "commands": list(study.discovery.commands),
+            "mesh_config": study.discovery.mesh_config,
+            "warnings": list(study.discovery.warnings),
+        },
+        "egress": [_egress(scope) for scope in study.egress],
+        "unscoped_namespaces": list(study.silent),
+        "injection_candidates": [asdict(c) for c in study.injection],
+        "destination_rules": [asdict(r) for r in study.rules.rules],
+        "destination_rules_turned_down": dict(study.rules.turned_down),
+        "saving": {
+            "namespaces": [asdict(n) for n in saving.by_namespace],
+            "proxy_memory_bytes": _interval(saving.proxy_memory),
+            "istiod_memory_bytes_per_pod": _interval(saving.istiod_memory),
+            "usd_per_month": None,
+            "notes": [*saving.notes, NOT_COMPUTED],
+        },
+        "notes": list(study.notes),
+    }
+
+
+def scope_lines(study: ScopeStudy) -> list[str]:
+    """The same for people."""
+    found = study.discovery
+    lines = [
+        f"Discovery: {len(found.selected)} namespaces to watch, {len(found.left_out)} left out "
+        f"({found.left_out_workloads} of {found.workloads} workloads)"
+    ]
+    lines += [f"  left out: {', '.join(found.left_out)}"] if found.left_out else []
+    lines += [f"  careful: {warning}" for warning in found.warnings]
+    lines.append(f"Sidecar egress: {len(study.egress)} namespaces")
+    for scope in study.egress:
+        lines.append(
+            f"  {scope.namespace}: {len(scope.hosts)} hosts, {scope.confidence.text}"
+            + (f"; {len(scope.rare)} rare calls" if scope.rare else "")
+        )
+    if study.silent:
+        lines.append(f"  called nobody, left unscoped: {', '.join(study.silent)}")
+    lines.append(f"Sidecars with nothing to do: {len(study.injection)} workloads")
+    lines += [
+        f"  {c.namespace}/{c.workload}: {c.pods} pods, no mesh traffic in {c.days} days"
+        for c in study.injection
+    ]
+    lines.append(f"Destination rules: {len(study.rules.rules)} services")
+    for rule in study.rules.rules:
+        lines.append(f"  {rule.host}: {'; '.join(rule.reasons)}")
+    lines += [f"  {n} services: {reason}" for reason, n in sorted(study.rules.turned_down.items())]
+    return lines + _saving_lines(study) + [f"note: {note}" for note in study.notes]
+
+
+def scope_files(study: ScopeStudy) -> Mapping[str, str]:
+    """File name to text: a phase of its own each, so that one can be taken without the others."""
+    found = study.discovery
+    files = {
+        "1-label-namespaces.sh": "\n".join(
+            [
+                "#!/bin/sh",
+                "# Run before the selectors: a namespace without the label loses discovery.",
+                "set -e",
+                *found.commands,
+                "",
+            ]
+        ),
+        "2-discovery-selectors-values.yaml": to_yaml(
+            [discovery_values(found)],
+            comment="\n".join(
+                ["istiod chart. Only after 1-label-namespaces.sh.", *found.warnings,
+                 f"Way back: {found.way_back}"]
+            ),
+        ),
+    }  # fmt: skip
+    for scope in study.egress:
+        name = f"3-sidecars/{scope.namespace}.yaml"
+        files[name] = to_yaml([sidecar(scope)], comment=sidecar_comment(scope))
+    for rule in study.rules.rules:
+        name = f"4-destination-rules/{rule.namespace}-{rule.name}.yaml"
+        files[name] = to_yaml([destination_rule(rule)], comment="\n".join(rule.reasons))
+    return files
+
+
+def _saving_lines(study: ScopeStudy) -> list[str]:
+    saving = study.saving
+    proxy, istiod = saving.proxy_memory, saving.istiod_memory
+    lines = ["What it gives back (predicted)"]
+    for n in saving.by_namespace:
+        memory = "not known" if n.memory is None else _memory(n.memory)
+        lines.append(
+            f"  {n.namespace}: {n.clusters_now:.0f} -> {n.clusters_scoped:.0f} clusters in each of "
+            f"{n.proxies} proxies, memory {memory}"
+        )
+    lines.append(f"  all proxies: {'not known' if proxy is None else _memory(proxy)}")
+    lines.append(f"  one istiod pod: {'not known' if istiod is None else _memory(istiod)}")
+    return lines + [f"  note: {note}" for note in (*saving.notes, NOT_COMPUTED)]
+
+
+def _memory(found: Interval) -> str:
+    ends = f"{format_memory(found.low)} to {format_memory(found.high)}"
+    return f"{format_memory(found.mid)} ({ends})"
+
+
+def _egress(scope: EgressScope) -> Mapping[str, object]:
+    return {
+        "namespace": scope.namespace,
+        "hosts": list(scope.hosts),
+        "given": list(scope.given),
+        "confidence": {**asdict(scope.confidence), "enough": scope.confidence.enough},
+        "rare_calls": [asdict(r) for r in scope.rare],
+        "notes": list(scope.notes),
+    }
+
+
+def _interval(found: Interval | None) -> Mapping[str, object] | None:
+    return None if found is None else asdict(found)

@@ -1,0 +1,86 @@
+"""Every manifest is one that Istio's own schema holds without a field left over."""
+
+from __future__ import annotations
+
+import pytest
+from cloudcoil.models.istio.networking.v1 import DestinationRule, Sidecar
+from cloudcoil.models.istio.security.v1 import AuthorizationPolicy
+from ruamel.yaml import YAML
+
+from rightsize.analysis.scope.destination_rules import (
+    ConnectionPool,
+    OutlierDetection,
+    ServiceRule,
+)
+from rightsize.analysis.scope.discovery import DiscoveryScope
+from rightsize.analysis.scope.egress import Confidence, EgressScope, RareCall
+from rightsize.reporters.mesh_manifests import (
+    default_deny,
+    destination_rule,
+    discovery_values,
+    sidecar,
+    sidecar_comment,
+    to_yaml,
+)
+
+SCOPE = EgressScope(
+    namespace="shop",
+    hosts=("shop/cart.shop.svc.cluster.local", "*/api.stripe.com", "data/*", "istio-system/*"),
+    given=("istio-system/*",),
+    confidence=Confidence(20, 21, 0, 0.0),
+    rare=(RareCall("report", "card.pay.svc.cluster.local", 1, 3.0),),
+    notes=("also calls addresses",),
+)
+POOL = ConnectionPool(1024, 1024, 1024, 2, 20480.0, 40.0)
+OUTLIERS = OutlierDetection(10, 10, 30, 33, 50)
+TCP_POOL = ConnectionPool(1024, None, None, 2, None, 40.0)
+
+
+def rule(pool, outliers) -> ServiceRule:
+    return ServiceRule("shop", "cart", "cart.shop.svc.cluster.local", pool, outliers, ("why",))
+
+
+def accepted(model, document) -> None:
+    """The schema takes the document, and gives it back whole: no field was unknown to it."""
+    written = YAML(typ="safe").load(to_yaml([document]))
+    read = model.model_validate(written)
+    given_back = read.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+    given_back = {"apiVersion": read.api_version, "kind": read.kind, **given_back}
+    assert given_back == written
+
+
+def test_a_sidecar():
+    accepted(Sidecar, sidecar(SCOPE))
+
+
+@pytest.mark.parametrize(
+    ("pool", "outliers"), [(POOL, OUTLIERS), (POOL, None), (None, OUTLIERS), (TCP_POOL, OUTLIERS)]
+)
+def test_a_destination_rule(pool, outliers):
+    accepted(DestinationRule, destination_rule(rule(pool, outliers)))
+
+
+def test_a_policy_that_denies_what_no_other_allows():
+    accepted(AuthorizationPolicy, default_deny("shop"))
+
+
+def test_the_check_itself_refuses_what_istio_does_not_know():
+    wrong = {**sidecar(SCOPE), "spec": {"resources": {"cpu": "10m"}}}
+    with pytest.raises(AssertionError):
+        accepted(Sidecar, wrong)
+
+
+def test_discovery_selectors_have_the_shape_of_mesh_config():
+    scope = DiscoveryScope("istio-discovery", "enabled", {"shop": "holds sidecar"}, (), 0, 1, ())
+    text = to_yaml([discovery_values(scope)])
+    assert YAML(typ="safe").load(text) == {
+        "meshConfig": {"discoverySelectors": [{"matchLabels": {"istio-discovery": "enabled"}}]}
+    }
+
+
+def test_comments_stand_before_the_document_and_several_are_told_apart():
+    text = to_yaml([sidecar(SCOPE), sidecar(SCOPE)], comment=sidecar_comment(SCOPE))
+    assert text.startswith("# Egress of namespace shop: well seen")
+    assert "# Rare: report called card.pay.svc.cluster.local on 1 days." in text
+    assert "# Way back: kubectl delete sidecar default -n shop" in text
+    assert len(list(YAML(typ="safe").load_all(text))) == 2
