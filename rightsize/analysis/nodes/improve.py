@@ -58,17 +58,21 @@ def improve(problem: Problem, best: Packing, bound: float, clock: Clock, seed: i
     worth, _ = resource_values(problem)
     random = np.random.default_rng(seed)
     cost = best.cost(problem)
+    seen: set[bytes] = set()
+    # Small cases need many fleets rather than long mending of one.
+    patience = min(0.3 + problem.pods / 600, 6.0)
     for slack in _SLACKS:
         if clock.out or cost <= bound * (1 + 1e-9):
             break
         fleet, _ = fluid_fleet(problem, slack, time_limit=min(2.0, clock.left))
-        if fleet is None:
+        if fleet is None or fleet.tobytes() in seen:
             continue
+        seen.add(fleet.tobytes())
         if float(problem.price @ fleet) >= cost - 1e-9:
             break
         offers = np.repeat(np.arange(len(fleet)), fleet)
         load = pack_tight(problem, offers)
-        mend(load, worth, clock.part(0.4, most=6.0), random)
+        mend(load, worth, clock.part(0.4, most=patience), random)
         tried = with_more_nodes(problem, load.packing())
         if tried is not None and tried.cost(problem) < cost - 1e-9:
             best, cost = tried, tried.cost(problem)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from rightsize.analysis.nodes.acceptance import ANY_ZONE, Acceptance
 from rightsize.analysis.nodes.inventory import Inventory, Pool
 from rightsize.analysis.nodes.problem import Flags, Floats, Ints, Problem
 from rightsize.analysis.nodes.rules import HOSTNAME, ZONE, Rules, matches, parse_rules
-from rightsize.analysis.nodes.spread import Owner, ZoneSplit, owner_of, split_over_zones
+from rightsize.analysis.nodes.spread import Owner, ZoneSplit, owner_of
 from rightsize.analysis.nodes.units import to_whole
 from rightsize.config import NodeSettings
 
-ANY_ZONE = ""
 _USD_PER_VCPU = 0.05
 OWNER = ["namespace", "workload_kind", "workload"]
 
@@ -84,10 +84,11 @@ def lay_out(
     owners = _owners(table, rules, labels, movable, settings)
     zoned = _zones_matter(owners, rules, settings)
     wide = _by_zone_and_pool(offers, zones if zoned else (ANY_ZONE,), inventory.pools)
-    asked = _Acceptance(wide, inventory)
+    asked = Acceptance(wide, inventory)
     capacity = _net_capacity(table, rules, movable, wide, asked)
     fits_of = {key: asked.of(rule) for key, rule in _distinct(texts, rules)}
-    splits = {key: split_over_zones(owner, zones, zoned) for key, owner in owners.items()}
+    load = dict.fromkeys(zones, 0.0)
+    splits = {key: ZoneSplit(owner, load, zoned) for key, owner in owners.items()}
     drafts, unplaced = _classes(
         table, texts, rules, movable, owners, splits, fits_of, capacity, wide
     )
@@ -107,52 +108,6 @@ class _Draft:
     relaxed_fits: Flags
     pods: list[int]
     relaxed_pinned: int
-
-
-class _Acceptance:
-    """Which offers rules accept, by labels and taints."""
-
-    def __init__(self, wide: pd.DataFrame, inventory: Inventory) -> None:
-        self._wide = wide
-        self._labels_known = inventory.labels_known
-        self._rows = [
-            (_offer_labels(row, inventory.pools), inventory.pools[int(pool)].taints)
-            for row, pool in zip(wide.itertuples(), wide["pool"].to_numpy(), strict=True)
-        ]
-
-    def of(self, rules: Rules) -> Flags:
-        """(O,) flags. Labels no node is known to have are not asked for where none are known."""
-        asked = rules
-        if not self._labels_known:
-            known = set(self._rows[0][0]) if self._rows else set()
-            terms = tuple(tuple(e for e in term if e.key in known) for term in rules.terms)
-            asked = replace(rules, terms=terms)
-        if asked.terms == ((),) and not any(taints for _, taints in self._rows):
-            return np.ones(len(self._rows), dtype=bool)
-        return np.array([asked.accepts(labels, taints) for labels, taints in self._rows], bool)
-
-
-def _offer_labels(row: object, pools: tuple[Pool, ...]) -> dict[str, str]:
-    def field(name: str) -> str:
-        return str(getattr(row, name))
-
-    labels = {
-        "node.kubernetes.io/instance-type": field("instance_type"),
-        "beta.kubernetes.io/instance-type": field("instance_type"),
-        "kubernetes.io/arch": field("arch"),
-        "beta.kubernetes.io/arch": field("arch"),
-        "kubernetes.io/os": "linux",
-        "beta.kubernetes.io/os": "linux",
-        "karpenter.sh/capacity-type": field("capacity_type"),
-        "eks.amazonaws.com/capacityType": field("capacity_type").upper().replace("-", "_"),
-        "karpenter.k8s.aws/instance-family": field("family"),
-        "karpenter.k8s.aws/instance-category": field("family")[:1],
-        "karpenter.k8s.aws/instance-size": field("size"),
-    }
-    if field("zone") != ANY_ZONE:
-        labels[ZONE] = field("zone")
-        labels["failure-domain.beta.kubernetes.io/zone"] = field("zone")
-    return labels | dict(pools[int(field("pool"))].labels)
 
 
 def _by_zone_and_pool(
@@ -202,7 +157,7 @@ def _net_capacity(
     rules: list[Rules],
     movable: Flags,
     wide: pd.DataFrame,
-    asked: _Acceptance,
+    asked: Acceptance,
 ) -> Floats:
     """(O, 3) what each offer has left once the DaemonSets that run there have their share."""
     capacity = np.column_stack(
@@ -243,6 +198,7 @@ def _classes(
     for row in np.flatnonzero(movable):
         signature = (keys[row], texts[row], float(size[row, 0]), float(size[row, 1]))
         groups.setdefault(signature, []).append(int(row))
+    total = np.maximum(size.sum(axis=0), 1.0)
     for (key, text, cpu, memory), members in groups.items():
         accepted = fits_of[text]
         fits = accepted & (capacity >= [cpu, memory, 1.0]).all(axis=1)
@@ -250,8 +206,8 @@ def _classes(
             why = _reason(rules[members[0]], accepted, capacity, cpu, memory)
             unplaced += [_named(table, member, why) for member in members]
             continue
-        taken = 0
-        for zone, share in splits[key].take(len(members), zone_of_offer, fits):
+        taken, weight = 0, float(cpu / total[0] + memory / total[1])
+        for zone, share in splits[key].take(len(members), weight, zone_of_offer, fits):
             part = members[taken : taken + share.pods]
             taken += share.pods
             here = fits if zone is None else fits & (zone_of_offer == zone)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rightsize.analysis.nodes.layout import Layout, Unplaced
 from rightsize.analysis.nodes.problem import Ints
@@ -124,7 +125,7 @@ def fleet_of(layout: Layout, keep: Ints, offers: Ints, zones: Ints | None = None
     )
 
 
-def zone_names(layout: Layout, keep: Ints, offers: Ints, zones: Ints | None) -> Ints:
+def zone_names(layout: Layout, keep: Ints, offers: Ints, zones: Ints | None) -> NDArray[np.object_]:
     """(B,) zone of each node by name; empty where zones do not matter."""
     if zones is None or layout.zoned:
         return np.asarray(layout.offers["zone"].to_numpy(dtype=object)[keep[offers]])

@@ -87,25 +87,26 @@ class Share:
 class ZoneSplit:
     """Hands the pods of one workload to zones evenly, class after class.
 
-    The odd pods go to a zone that depends on the workload's name, so that they do not all meet in
-    the first zone.
+    The odd pods go to the zone with the least load so far; `load` is shared by all workloads.
     """
 
-    def __init__(self, owner: Owner, zones: tuple[str, ...], zoned: bool) -> None:
+    def __init__(self, owner: Owner, load: dict[str, float], zoned: bool) -> None:
         self._owner = owner
-        self._zones = zones
+        self._load = load
         self._split = zoned and owner.zone_skew is not None
-        self._count = dict.fromkeys(zones, 0)
-        self._offset = sum(map(ord, "/".join(owner.key))) % max(len(zones), 1)
+        self._count = dict.fromkeys(load, 0)
 
     def take(
-        self, pods: int, zone_of_offer: NDArray[np.object_], fits: Flags
+        self, pods: int, weight: float, zone_of_offer: NDArray[np.object_], fits: Flags
     ) -> Iterator[tuple[str | None, Share]]:
-        """Yield (zone, share) for `pods` pods; zone None means any. May hand out fewer."""
+        """Yield (zone, share) for `pods` pods; zone None means any. May hand out fewer.
+
+        `weight` is the load that one of them is.
+        """
         if not self._split:
             yield None, Share(pods, pods)
             return
-        open_zones = [z for z in self._ordered() if bool((fits & (zone_of_offer == z)).any())]
+        open_zones = [z for z in self._load if bool((fits & (zone_of_offer == z)).any())]
         given = dict.fromkeys(open_zones, 0)
         for _ in range(pods):
             free = [
@@ -115,16 +116,14 @@ class ZoneSplit:
             ]
             if not free:
                 break
-            zone = min(free, key=lambda z: self._count[z])
+            zone = min(free, key=lambda z: (self._count[z], self._load[z]))
             self._count[zone] += 1
+            self._load[zone] += weight
             given[zone] += 1
         pinned = self._pinned(pods, len(open_zones))
         for zone, number in given.items():
             if number:
                 yield zone, Share(number, min(number, pinned))
-
-    def _ordered(self) -> list[str]:
-        return [*self._zones[self._offset :], *self._zones[: self._offset]]
 
     def _pinned(self, pods: int, zones: int) -> int:
         """Pods that each zone holds in any valid spread: n <= m + (zones - 1) (m + skew)."""
@@ -132,8 +131,3 @@ class ZoneSplit:
             return 0
         skew = self._owner.zone_skew or 1
         return max(math.ceil((pods - (zones - 1) * skew) / zones), 0)
-
-
-def split_over_zones(owner: Owner, zones: tuple[str, ...], zoned: bool) -> ZoneSplit:
-    """A fresh split for one workload."""
-    return ZoneSplit(owner, zones, zoned)

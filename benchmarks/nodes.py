@@ -1,0 +1,154 @@
+"""Packing against first-fit decreasing, greedy and the proven bound.
+
+    python benchmarks/nodes.py                  # 300, 3,000 and 10,000 pods
+    python benchmarks/nodes.py --seeds 10 3000  # ten seeds of one size
+
+Pods are made up from a seed: about 60 distinct sizes with log-normal CPU and memory and a
+100m/128Mi sidecar, in workloads of up to five replicas of which no node may hold all. Nodes are 40
+types (ten x86 families, large to 4xlarge) at bundled us-east-1 prices with what EKS leaves
+allocatable, less 450m, 400Mi and five slots of DaemonSets. Costs are USD per hour; gaps are
+(cost - bound) / bound; memory is the peak of the process so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rightsize.analysis.nodes.allocatable import allocatable
+from rightsize.analysis.nodes.bound import lower_bound
+from rightsize.analysis.nodes.greedy import dot_product, first_fit_decreasing
+from rightsize.analysis.nodes.packing import pack
+from rightsize.analysis.nodes.problem import Packing, Problem
+from rightsize.catalogue import priced_types
+from rightsize.quantity import GIBIBYTE, MEBIBYTE
+
+FAMILIES = ("m5", "m5a", "m6i", "m6a", "c5", "c5a", "c6i", "c6a", "r5", "r6i")
+SIZES = ("large", "xlarge", "2xlarge", "4xlarge")
+HABIT = "m5.xlarge"
+REPLICAS = 5
+DISTINCT = 60
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method on one case."""
+
+    method: str
+    usd_per_hour: float
+    gap: float
+    nodes: int
+    seconds: float
+
+
+def make_problem(pods: int, seed: int) -> tuple[Problem, list[str]]:
+    """The case of a seed, and the names of its instance types."""
+    types = priced_types("us-east-1")
+    types = types[types["family"].isin(FAMILIES) & types["size"].isin(SIZES)]
+    offered = allocatable(types)
+    capacity = np.column_stack(
+        [
+            np.floor((offered["cpu"] - 0.45) * 1000 + 1e-6),
+            np.floor(offered["memory"] - 400 * MEBIBYTE),
+            offered["pods"] - 5,
+        ]
+    )
+    size, count = _pods(pods, seed)
+    none = np.zeros(0, dtype=np.int64)
+    offers = len(types)
+    problem = Problem(
+        size=size,
+        count=count,
+        capacity=capacity,
+        price=types["usd_per_hour"].to_numpy(dtype=float),
+        fits=np.asarray((size[:, None, :] <= capacity[None, :, :]).all(axis=2)),
+        group=np.arange(len(count)),
+        limit=np.maximum(count - 1, 1),
+        avoid=tuple(none for _ in count),
+        kind=np.arange(offers),
+        zone=np.zeros(offers, dtype=np.int64),
+        on_demand=np.ones(offers, dtype=bool),
+    )
+    return problem, types["instance_type"].astype(str).tolist()
+
+
+def _pods(pods: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    cpu = np.clip(np.exp(random.normal(np.log(0.25), 0.8, DISTINCT)), 0.02, 4) + 0.1
+    memory = np.clip(np.exp(random.normal(np.log(0.5), 0.9, DISTINCT)), 0.05, 16) + 0.125
+    share = random.dirichlet(np.ones(DISTINCT))
+    sizes, counts = [], []
+    for c, m, number in zip(cpu, memory, random.multinomial(pods, share), strict=True):
+        size = (np.ceil(c * 100) * 10, np.ceil(m * 64) / 64 * GIBIBYTE, 1.0)
+        whole, rest = divmod(int(number), REPLICAS)
+        for replicas in [REPLICAS] * whole + [rest] * (rest > 0):
+            sizes.append(size)
+            counts.append(replicas)
+    return np.array(sizes), np.array(counts, dtype=np.int64)
+
+
+def measure(pods: int, seed: int, time_limit: float) -> list[Line]:
+    """Every method on one case."""
+    problem, names = make_problem(pods, seed)
+    started = time.perf_counter()
+    bound = lower_bound(problem)
+    lines = [Line("lower bound", bound, 0.0, 0, time.perf_counter() - started)]
+    habit = names.index(HABIT)
+
+    def alone() -> Packing:
+        plan = first_fit_decreasing(problem.with_offers(np.array([habit])))
+        return Packing(np.full(len(plan.offers), habit), plan.where)
+
+    def ours() -> Packing:
+        found = pack(problem, time_limit=time_limit)
+        if found is None:
+            raise RuntimeError("no packing found")
+        return found.packing
+
+    methods: tuple[tuple[str, Callable[[], Packing]], ...] = (
+        (f"first-fit decreasing, {HABIT}", alone),
+        ("dot-product greedy", lambda: dot_product(problem)),
+        ("rightsize", ours),
+    )
+    for method, solve in methods:
+        started = time.perf_counter()
+        packing = solve()
+        seconds = time.perf_counter() - started
+        if not packing.whole or (packing.used(problem) > problem.capacity[packing.offers]).any():
+            raise RuntimeError(f"{method}: not a valid packing")
+        cost = packing.cost(problem)
+        lines.append(Line(method, cost, cost / bound - 1, len(packing.offers), seconds))
+    return lines
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pods", type=int, nargs="*", default=[300, 3000, 10000])
+    parser.add_argument("--seeds", type=int, default=1, help="cases of each size")
+    parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for rightsize")
+    options = parser.parse_args()
+    print("| pods | seed | method | USD/h | gap | nodes | seconds | peak MiB |")
+    print("|---:|---:|---|---:|---:|---:|---:|---:|")
+    for pods in options.pods:
+        gaps = []
+        for seed in range(options.seeds):
+            for line in measure(pods, seed, options.time_limit):
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                print(
+                    f"| {pods} | {seed} | {line.method} | {line.usd_per_hour:.3f} "
+                    f"| {line.gap:.2%} | {line.nodes or ''} | {line.seconds:.1f} | {peak:.0f} |",
+                    flush=True,
+                )
+            gaps.append(line.gap)
+        if len(gaps) > 1:
+            print(f"\nMedian gap of rightsize at {pods} pods: {np.median(gaps):.2%}\n")
+
+
+if __name__ == "__main__":
+    main()
