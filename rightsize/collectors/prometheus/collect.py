@@ -18,6 +18,7 @@ from rightsize.collectors.prometheus.facts import (
     missing_metrics,
     scrape_interval,
 )
+from rightsize.collectors.prometheus.istio_queries import TRAFFIC
 from rightsize.collectors.prometheus.parse import Answer
 from rightsize.collectors.prometheus.queries import DAILY
 from rightsize.collectors.prometheus.source import (
@@ -25,6 +26,8 @@ from rightsize.collectors.prometheus.source import (
     WINDOW_SECONDS,
     Day,
     Source,
+    are_replicas,
+    highest_of,
     joined,
     open_source,
 )
@@ -35,6 +38,8 @@ from rightsize.snapshot.store import DayRecord, Manifest, SnapshotWriter
 
 # Scrapes arrive late by their own time-out; a window that ended just now may still grow.
 _SETTLING_SECONDS = 120
+_SUMMED = frozenset(query.name for query in TRAFFIC)
+"""Queries whose sums over pods are the servers' own."""
 Progress = Callable[[int, int, date | None], None]
 """Called with days done, days in all, and the day just finished."""
 
@@ -165,8 +170,11 @@ def _prefetched(source: Source, days: Sequence[Day]) -> Iterator[tuple[Day, Mapp
 def _received(
     day: Day, asked: Mapping[str, Sequence[Future[Answer]]]
 ) -> tuple[Day, Mapping[str, Answer]]:
+    parts = {name: [future.result() for future in futures] for name, futures in asked.items()}
+    twice = are_replicas(parts["cpu"])
     return day, {
-        name: joined([future.result() for future in futures]) for name, futures in asked.items()
+        name: highest_of(answers) if twice and name in _SUMMED else joined(answers)
+        for name, answers in parts.items()
     }
 
 

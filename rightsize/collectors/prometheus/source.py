@@ -13,6 +13,7 @@ import numpy as np
 from rightsize.collectors.errors import MetricsServerError
 from rightsize.collectors.prometheus.client import Server
 from rightsize.collectors.prometheus.connection import connections, matchers, quoted
+from rightsize.collectors.prometheus.labels import ContainerKey, cgroup_of, container_key
 from rightsize.collectors.prometheus.parse import (
     Answer,
     FloatArray,
@@ -232,6 +233,30 @@ def joined(answers: Sequence[Answer]) -> Answer:
         labels=labels,
         values=np.concatenate([answer.values for answer in answers]),
         faults=sum(answer.faults for answer in answers),
+    )
+
+
+def are_replicas(answers: Sequence[Answer]) -> bool:
+    """Whether servers scrape the same containers: a pair for availability, not a division."""
+    seen: set[tuple[ContainerKey, str]] = set()
+    for answer in answers:
+        here = {(container_key(labels), cgroup_of(labels)) for labels in answer.labels}
+        if here & seen:
+            return True
+        seen |= here
+    return False
+
+
+def highest_of(answers: Sequence[Answer]) -> Answer:
+    """Sums that replicas made of the same counters: the highest, as one may have missed some."""
+    both = joined(answers)
+    rows: dict[frozenset[tuple[str, str]], list[int]] = {}
+    for row, labels in enumerate(both.labels):
+        rows.setdefault(frozenset(labels.items()), []).append(row)
+    values = [np.fmax.reduce(both.values[index]) for index in rows.values()]
+    labels = [both.labels[index[0]] for index in rows.values()]
+    return replace(
+        both, labels=labels, values=np.array(values).reshape(len(rows), both.values.shape[1])
     )
 
 

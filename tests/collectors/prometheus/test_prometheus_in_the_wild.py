@@ -131,7 +131,9 @@ def test_several_clusters_in_one_store_need_a_choice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("split", ["by metric", "by pod", "replicas"])
 def test_several_servers_make_one_mesh(split: str, tmp_path: Path) -> None:
-    series = _usual()
+    calls = {"reporter": "destination", "destination_service": "web", "source_workload": "api"}
+    counted = [(t, 3.0 * (t - DAY + 2 * HOUR)) for t in WEB.times]
+    series = [*_usual(), Series("istio_requests_total", WEB.labels(**calls), counted)]
     first = {
         "by metric": [s for s in series if s.name.startswith("container_")],
         "by pod": [s for s in series if s.labels.get("pod") == WEB.name],
@@ -146,7 +148,7 @@ def test_several_servers_make_one_mesh(split: str, tmp_path: Path) -> None:
         ]
         _taken(one, tmp_path / "a")
         _taken(parts, tmp_path / "b")
-    for table in ("usage", "pods", "containers", "nodes"):
+    for table in ("usage", "pods", "containers", "nodes", "traffic"):
         same = f"{table}/2026-09-14.parquet"
         assert (tmp_path / "a" / same).read_bytes() == (tmp_path / "b" / same).read_bytes()
 

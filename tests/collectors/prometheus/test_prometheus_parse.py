@@ -1,0 +1,115 @@
+"""Answers of the HTTP API as arrays: the fast way and the plain way agree."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rightsize.collectors.errors import MalformedAnswerError
+from rightsize.collectors.prometheus import parse
+from rightsize.collectors.prometheus.parse import Grid, merged, parse_instant, parse_range
+
+GRID = Grid(1_795_392_000, 300, 12)
+
+_numbers = st.floats(allow_nan=True, allow_infinity=True, width=64)
+_labels = st.dictionaries(st.text(max_size=8), st.text(max_size=12), max_size=4)
+_tricky = st.sampled_from(['{"metric":', ',"values":[[', "]]", 'x"],[1,"2', "\\", ",", "é\n"])
+_series = st.tuples(
+    st.dictionaries(st.sampled_from(["a", "values", "metric"]), st.one_of(_tricky, st.text())),
+    _labels,
+    st.dictionaries(st.integers(0, GRID.count - 1), _numbers, min_size=1),
+)
+
+
+def _text(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return repr(value) if math.isfinite(value) else ("+Inf" if value > 0 else "-Inf")
+
+
+def _body(series: list[tuple[dict[str, str], dict[str, str], dict[int, float]]]) -> bytes:
+    result = [
+        {
+            "metric": {**labels, **tricky},
+            "values": [[GRID.start + 300 * i, _text(value)] for i, value in sorted(points.items())],
+        }
+        for tricky, labels, points in series
+    ]
+    data = {"resultType": "matrix", "result": result}
+    return json.dumps(
+        {"status": "success", "data": data}, separators=(",", ":"), ensure_ascii=False
+    ).encode()
+
+
+@given(st.lists(_series, max_size=4))
+def test_the_fast_way_reads_what_the_plain_way_reads(
+    series: list[tuple[dict[str, str], dict[str, str], dict[int, float]]],
+) -> None:
+    body = _body(series)
+    fast = parse._fast_range(body, GRID)
+    assert fast is not None
+    plain = parse._plain(body, GRID, "server")
+    assert list(fast.labels) == list(plain.labels)
+    np.testing.assert_array_equal(fast.values, plain.values)
+    assert fast.faults == plain.faults
+
+
+@given(st.lists(_series, min_size=1, max_size=3), st.integers(1, 400))
+def test_a_cut_answer_is_never_taken_for_a_whole_one(
+    series: list[tuple[dict[str, str], dict[str, str], dict[int, float]]], missing: int
+) -> None:
+    body = _body(series)
+    with pytest.raises(MalformedAnswerError):
+        parse_range(body[: max(0, len(body) - missing)], GRID, server="server")
+
+
+def test_spaces_and_another_order_are_read_the_plain_way() -> None:
+    body = json.dumps(
+        {
+            "data": {
+                "result": [{"values": [[GRID.start, "1.5"]], "metric": {"a": "b"}}],
+                "resultType": "matrix",
+            },
+            "status": "success",
+        }
+    ).encode()
+    answer = parse_range(body, GRID, server="server")
+    assert answer.labels == [{"a": "b"}]
+    assert answer.values[0, 0] == 1.5
+    assert np.isnan(answer.values[0, 1:]).all()
+
+
+def test_pieces_in_time_and_of_series_come_together() -> None:
+    left = parse.Answer([{"a": "1"}, {"a": "2"}], np.array([[1.0, 2.0], [3.0, 4.0]]))
+    right = parse.Answer([{"a": "2"}, {"a": "3"}], np.array([[5.0], [6.0]]))
+    whole = merged([left, right], [0, 2], Grid(0, 300, 3))
+    assert list(whole.labels) == [{"a": "1"}, {"a": "2"}, {"a": "3"}]
+    np.testing.assert_array_equal(whole.values, [[1, 2, np.nan], [3, 4, 5], [np.nan, np.nan, 6]])
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"<!doctype html><html></html>", "an HTML page"),
+        (b"", "nothing"),
+        (b'{"status":"success"}', "no Prometheus answer"),
+        (b'{"status":"success","data":{"resultType":"vector","result":[{}]}}', "no Prometheus"),
+        (b"[1,2]", "no Prometheus answer"),
+    ],
+)
+def test_anything_else_is_told_for_what_it_is(body: bytes, text: str) -> None:
+    with pytest.raises(MalformedAnswerError, match=text):
+        parse_instant(body, server="http://server")
+
+
+def test_warnings_about_the_query_are_no_partial_answer() -> None:
+    body = (
+        b'{"status":"success","data":{"resultType":"vector","result":[]},'
+        b'"warnings":["PromQL info: metric might not be a counter","store down"]}'
+    )
+    assert parse_instant(body, server="server").notes == ("store down",)
