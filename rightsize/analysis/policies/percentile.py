@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
-import pandas as pd
 
-from rightsize.analysis.policies.base import SizingPolicy, finite
+from rightsize.analysis.policies.arrays import ArrayPolicy, History, Sizing
 from rightsize.results import Sizes
 
 
-class PercentilePolicy(SizingPolicy):
+class PercentilePolicy(ArrayPolicy):
     """Request a percentile of use plus a margin, limit the peak plus a margin.
 
     Parameters
@@ -49,9 +46,8 @@ class PercentilePolicy(SizingPolicy):
         self.cpu_limit_margin = cpu_limit_margin
         self.memory_limit_margin = memory_limit_margin
 
-    def fit(self, X: pd.DataFrame, y: object = None) -> Self:
-        cpu = finite(X["cpu"]) if "cpu" in X else np.array([])
-        memory = finite(X["memory"]) if "memory" in X else np.array([])
+    def size(self, history: History) -> Sizing:
+        cpu, memory = history.known("cpu")[2], history.known("memory")[2]
         cpu_request = cpu_limit = memory_request = memory_limit = None
         if cpu.size:
             cpu_request = float(np.percentile(cpu, self.cpu_percentile)) * (1 + self.cpu_margin)
@@ -60,10 +56,10 @@ class PercentilePolicy(SizingPolicy):
             level = float(np.percentile(memory, self.memory_percentile))
             memory_request = level * (1 + self.memory_margin)
             memory_limit = max(float(memory.max()) * (1 + self.memory_limit_margin), memory_request)
-        self.sizes_ = Sizes(cpu_request, cpu_limit, memory_request, memory_limit)
-        self.rules_ = {
-            "cpu": f"p{self.cpu_percentile:g} + {self.cpu_margin:.0%}",
-            "memory": f"p{self.memory_percentile:g} + {self.memory_margin:.0%}",
-        }
-        self.abstained_ = {}
-        return self
+        return Sizing(
+            Sizes(cpu_request, cpu_limit, memory_request, memory_limit),
+            {
+                "cpu": f"p{self.cpu_percentile:g} + {self.cpu_margin:.0%}",
+                "memory": f"p{self.memory_percentile:g} + {self.memory_margin:.0%}",
+            },
+        )
