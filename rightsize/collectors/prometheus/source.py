@@ -254,9 +254,9 @@ def highest_of(answers: Sequence[Answer]) -> Answer:
     for row, labels in enumerate(both.labels):
         rows.setdefault(frozenset(labels.items()), []).append(row)
     values = [np.fmax.reduce(both.values[index]) for index in rows.values()]
-    labels = [both.labels[index[0]] for index in rows.values()]
+    names = [both.labels[index[0]] for index in rows.values()]
     return replace(
-        both, labels=labels, values=np.array(values).reshape(len(rows), both.values.shape[1])
+        both, labels=names, values=np.array(values).reshape(len(rows), both.values.shape[1])
     )
 
 
