@@ -128,7 +128,7 @@ def surge_classes(layout: Layout, problem: Problem, share: float) -> Ints:
     """
     best: Ints = np.zeros(0, dtype=np.int64)
     heaviest = 0.0
-    for owner in set(layout.owners) if share > 0 else ():
+    for owner in dict.fromkeys(layout.owners) if share > 0 else ():
         if owner.key[1] in ("StatefulSet", "Job", "CronJob", "Pod"):
             continue
         members = np.flatnonzero([o is owner for o in layout.owners])
@@ -191,7 +191,7 @@ def _give_back(
     the others would satisfy it.
     """
     floor = max(problem.floor, 1 if layout.zoned else 0)
-    for offer in sorted(set(offers.tolist()), key=lambda o: -problem.price[o]):
+    for offer in sorted(set(offers.tolist()), key=lambda o: (-problem.price[o], o)):
         while not clock.out:
             nodes = np.flatnonzero(offers == offer)
             if not len(nodes):
