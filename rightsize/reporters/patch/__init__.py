@@ -6,7 +6,12 @@
 from rightsize.reporters.patch.diff import unified_diff, write_patched
 from rightsize.reporters.patch.model import EffectiveSizes, PatchedFile, PathChange, SizeChange
 from rightsize.reporters.patch.patcher import effective_sizes, patch_files
-from rightsize.reporters.patch.verify import RenderedSize, VerificationReport, verify_chart
+from rightsize.reporters.patch.verify import (
+    RenderedSize,
+    VerificationReport,
+    verify_chart,
+    verify_patched,
+)
 
 __all__ = [
     "EffectiveSizes",
@@ -19,5 +24,6 @@ __all__ = [
     "patch_files",
     "unified_diff",
     "verify_chart",
+    "verify_patched",
     "write_patched",
 ]

@@ -273,7 +273,8 @@ def _dependencies(
 def _subcharts_by_name(values: tree.Mapping) -> dict[str, tuple[Chart, Version | None]]:
     """Subcharts of an umbrella without its Chart.yaml, by the names people give them.
 
-    `cni` alone is the cni chart's own key, so it counts only beside another subchart.
+    `cni` and `ztunnel` alone could be a chart's own key or a misplaced block, so they count only
+    beside another subchart; and a chart's own distinctive key means there is no umbrella.
     """
     found: dict[str, tuple[Chart, Version | None]] = {}
     for key in values.names():
@@ -283,8 +284,8 @@ def _subcharts_by_name(values: tree.Mapping) -> dict[str, tuple[Chart, Version |
             found[key] = (CHART_NAMES[key], None)
         elif SUBCHART.search(key):
             found[key] = ("gateway", None)
-    own_keys = {"pilot", "meshConfig", "autoscaling", "service", "cniBinDir"} & set(values.names())
-    return {} if own_keys or set(found) <= {"cni"} else found
+    own = {"meshConfig", *frozenset().union(*DISTINCTIVE.values())} & set(values.names())
+    return {} if own or set(found) <= {"cni", "ztunnel"} else found
 
 
 def require_version(scope: Scope, why: str, index: int) -> Version:

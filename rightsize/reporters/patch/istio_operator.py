@@ -74,16 +74,19 @@ class OperatorGroup(Group):
         if slot in SIZES:
             rest = ("resources", *SIZES[slot])
             return [(*home, *rest) for home in (k8s, *under_values)]
-        if values is None or change.component not in ("istiod", "gateway"):
-            return [] if slot == "target_cpu" else [(*k8s, *HPA[slot][0])]
-        target = _cpu_target(layer, k8s) if slot == "target_cpu" else (*k8s, *HPA[slot][0])
-        return [*([] if target is None else [target]), (*values, *HPA[slot][1])]
+        bounded = values is not None and change.component in ("istiod", "gateway")
+        in_values = [(*values, *HPA[slot][1])] if values is not None and bounded else []
+        if slot != "target_cpu":
+            return [(*k8s, *HPA[slot][0]), *in_values]
+        target = _cpu_target(layer, k8s)
+        # Without such a metric, a path that no document has keeps the ranks of layers alike.
+        nowhere = [(*k8s, "hpaSpec", "metrics", "cpu")] if in_values else []
+        return [*(nowhere if target is None else [target]), *in_values]
 
     def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path:
         found = self.candidates(layer, change, slot)
-        # Bounds belong into `hpaSpec` only where there is one; it replaces nothing, but it is
-        # what then counts.
-        has_spec = tree.lookup(layer.root, found[0][:-1]) is not None
+        # Bounds go into `hpaSpec` only where there is one: it is what counts then.
+        has_spec = tree.lookup(layer.root, found[0][:-1]) is not None and slot != "target_cpu"
         return found[0] if slot in SIZES or has_spec else found[-1]
 
     def prepare(self, change: SizeChange) -> bool:

@@ -217,19 +217,20 @@ def _overlaid(plan: Plan, source: Node | None, inner: Wanted | Leaf, path: Path)
     if isinstance(inner, Leaf):
         return inner
     source = None if source is None else tree.resolve(source)
+    if source is not None and not isinstance(source, Mapping):
+        if not (isinstance(source, Scalar) and source.is_null):
+            raise FlawError(f"{dotted(path)} is not a mapping", source.start)
+        source = None
+    own = [] if source is None else source.names()
     block: Block = {}
-    if isinstance(source, Mapping):
-        for key in source.names():
-            child = source.get(key)
-            if child is not None and key not in inner:
-                block[_plain_key(key)] = _copied(plan.text, child)
-    elif source is not None and not (isinstance(source, Scalar) and source.is_null):
-        raise FlawError(f"{dotted(path)} is not a mapping", source.start)
-    for step, deeper in inner.items():
-        if not isinstance(step, str):
+    for key in [*own, *(step for step in inner if step not in own)]:
+        if not isinstance(key, str):
             raise FlawError(f"{dotted(path)} is no list")
-        child = source.get(step) if isinstance(source, Mapping) else None
-        block[_plain_key(step)] = _overlaid(plan, child, deeper, (*path, step))
+        child = None if source is None else source.get(key)
+        if key in inner:
+            block[_plain_key(key)] = _overlaid(plan, child, inner[key], (*path, key))
+        elif child is not None:
+            block[_plain_key(key)] = _copied(plan.text, child)
     return block
 
 
@@ -318,19 +319,26 @@ def _insert(plan: Plan, mapping: Mapping, missing: Block, parent: Mapping | None
         return
     newline = newline_of(text)
     lines = _lines(missing, _column(text, mapping), _step(text, mapping, parent))
-    last = mapping.items[-1][1]
-    while isinstance(last, Mapping | Sequence) and not last.flow and last.items:
-        last = last.items[-1][1] if isinstance(last, Mapping) else last.items[-1]
-    end = last.end
+    end = tree.content_end(mapping)
+    last = _last(mapping)
     if isinstance(last, Scalar) and last.style in ("|", ">"):
-        header = text[last.start : _line_end(text, last.start)]
-        if "+" in header.split("#")[0]:
-            # Blank lines at the end belong to the text: go behind them.
-            plan.edit(end, end, "".join(line + newline for line in lines))
+        header = text[last.start : _line_end(text, last.start)].split("#")[0]
+        first = text.rfind("\n", 0, mapping.items[-1][0].start) + 1
+        own_line = not text[first : mapping.items[-1][0].start].strip()
+        if own_line and ("+" in header or not text[: last.end].endswith("\n")):
+            # What follows, or the missing line break, belongs to the text: go before its key.
+            plan.edit(first, first, "".join(line + newline for line in lines))
             return
         end = last.start + len(text[last.start : last.end].rstrip(" \r\n"))
     at = _line_end(text, end)
     plan.edit(at, at, "".join(newline + line for line in lines))
+
+
+def _last(node: Node) -> Node:
+    """The last node that is written in a block."""
+    while isinstance(node, Mapping | Sequence) and not node.flow and node.items:
+        node = node.items[-1][1] if isinstance(node, Mapping) else node.items[-1]
+    return node
 
 
 def _line_end(text: str, index: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from rightsize.errors import InputFileError, VerificationError
 from rightsize.quantity import parse_quantity
 from rightsize.reporters.patch.charts import CHART_NAMES, Hints, scopes_of_values
 from rightsize.reporters.patch.groups import BOUNDS, SIZES
-from rightsize.reporters.patch.model import SizeChange, dotted
+from rightsize.reporters.patch.model import PatchedFile, SizeChange, dotted
 from rightsize.reporters.patch.render import Leaves, Place, find_helm, render
 from rightsize.reporters.patch.source import read_source
 from rightsize.reporters.patch.tree import Path as Keys
@@ -126,6 +127,29 @@ def verify_chart(
             hint="Do not roll this out; report the file and the chart's version.",
         )
     return _report(chart_dir, before, after, changes)
+
+
+def verify_patched(
+    chart_dir: Path,
+    patched: Sequence[PatchedFile],
+    changes: Sequence[SizeChange],
+    helm: str = "helm",
+    gateway: str | None = None,
+) -> VerificationReport:
+    """`verify_chart` before anything is written: renders from copies in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = [], []
+        for number, file in enumerate(file for file in patched if file.text_before):
+            for files, side, text in (
+                (before, "before", file.text_before),
+                (after, "after", file.text_after),
+            ):
+                # The folder's name can tell which gateway a file is for.
+                path = Path(folder, side, str(number), file.path.absolute().parent.name)
+                path.mkdir(parents=True)
+                files.append(path / file.path.name)
+                files[-1].write_bytes(text.encode("utf-8"))
+        return verify_chart(chart_dir, before, after, changes, helm, gateway)
 
 
 def _is_for(chart_dir: Path, file: Path) -> bool:
