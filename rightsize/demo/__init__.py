@@ -1,0 +1,6 @@
+"""The demo mesh: seeded, synthetic, and saying so everywhere it shows."""
+
+from rightsize.demo.cache import demo_snapshot, write_demo
+from rightsize.demo.parameters import DemoParameters
+
+__all__ = ["DemoParameters", "demo_snapshot", "write_demo"]

@@ -1,0 +1,66 @@
+"""What the demo mesh is made of. Nothing here is tuned to reach anybody's published figure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+
+GENERATOR = 1
+"""Raised whenever the generator changes, so that a cached demo is made anew."""
+
+
+@dataclass(frozen=True)
+class DemoParameters:
+    """Size, time and load of a synthetic mesh.
+
+    `usage_scale` multiplies the load, and so what proxies use. Days run from `start` to `end`,
+    both included.
+    """
+
+    seed: int = 20260901
+    start: date = date(2026, 9, 1)
+    end: date = date(2026, 10, 31)
+    nodes: int = 24
+    instance_type: str = "m5.xlarge"
+    region: str = "us-east-1"
+    app_namespaces: int = 10
+    workloads: int = 57
+    pods: int = 290
+    services: tuple[int, int] = (240, 300)
+    """Services in the mesh on the first and on the last day."""
+    usage_scale: float = 1.0
+
+    @classmethod
+    def tiny(cls, **changes: object) -> DemoParameters:
+        """A mesh of seconds: two days, four nodes, a few workloads."""
+        small: dict[str, object] = {
+            "start": date(2026, 10, 30),
+            "nodes": 4,
+            "app_namespaces": 3,
+            "workloads": 9,
+            "pods": 26,
+        }
+        return cls(**{**small, **changes})  # type: ignore[arg-type]
+
+    @property
+    def days(self) -> list[date]:
+        return [self.start + timedelta(days=n) for n in range((self.end - self.start).days + 1)]
+
+    @property
+    def begins(self) -> datetime:
+        return midnight(self.start)
+
+    @property
+    def ends(self) -> datetime:
+        return midnight(self.end + timedelta(days=1))
+
+    @property
+    def fingerprint(self) -> str:
+        text = f"{GENERATOR} {sorted(asdict(self).items())}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def midnight(day: date) -> datetime:
+    """The start of a UTC day."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
