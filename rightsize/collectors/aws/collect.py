@@ -37,6 +37,7 @@ from rightsize.errors import (
     AwsCredentialsError,
     AwsError,
     AwsExpiredError,
+    AwsUnreachableError,
     NoDataError,
     RightsizeError,
 )
@@ -48,6 +49,8 @@ _BILL_AGE = timedelta(hours=24)
 
 AWS_MARK = "AWS"
 """How every gap that this package tells begins."""
+
+_ENOUGH_UNREACHABLE = 2
 
 _FATAL = (AwsCredentialsError, AwsExpiredError, AmbiguousPriceError)
 
@@ -177,8 +180,8 @@ class _Collector:
             "prices",
             SPOT_HISTORY,
             min(_SPOT_AGE, day),
-            lambda: fetch_spot_prices(session, days=spot_days),
-            str(spot_days),
+            lambda: fetch_spot_prices(session, days=spot_days, usd_per_cny=rate),
+            f"{spot_days} {rate}",
         )
         self._public(
             "Savings Plans rates",
@@ -323,10 +326,17 @@ class _Collector:
             raise
         except (AwsError, NoDataError) as error:
             self._failures.append(error)
+            if not self._asked and self._is_cut_off():
+                raise
             self._missing.append(Missing(f"{AWS_MARK}, {source}: {error.what}", costs))
             return None
         self._asked.append(Asked(source, len(answer.table), answer.fetched_at, answer.stored))
         return answer
+
+    def _is_cut_off(self) -> bool:
+        """Whether so many services cannot be reached that the others are not worth waiting for."""
+        lost = [isinstance(error, AwsUnreachableError) for error in self._failures]
+        return all(lost) and len(lost) >= _ENOUGH_UNREACHABLE
 
     def _note_support(self, support: str) -> Answer:
         self._support = support

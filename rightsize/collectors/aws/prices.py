@@ -80,7 +80,7 @@ def fetch_on_demand_prices(
             "instance_type": offer.instance_type,
             "region": session.region,
             "purchase_option": "on-demand",
-            "usd_per_hour": float(offer.price * _rate(offer.currency, usd_per_cny)),
+            "usd_per_hour": float(offer.price * dollars_per(offer.currency, usd_per_cny)),
             "source": f"AWS Price List, published {offer.published or 'unknown'}",
             "as_of": now,
         }
@@ -151,12 +151,19 @@ def _hourly(terms: dict[str, Any]) -> Iterator[tuple[Decimal, str]]:
                     yield price, currency
 
 
-def _rate(currency: str, usd_per_cny: float | None) -> Decimal:
+def dollars_per(currency: str, usd_per_cny: float | None) -> Decimal:
+    """Return what one unit of AWS's currency is worth in USD.
+
+    Raises
+    ------
+    AwsError
+        For CNY without an exchange rate, and for any other currency.
+    """
     if currency == "USD":
         return Decimal(1)
     if currency == "CNY" and usd_per_cny is not None:
         return Decimal(str(usd_per_cny))
     raise AwsError(
-        f"the Price List gives prices in {currency}, not in USD",
+        f"AWS gives prices in {currency}, not in USD",
         hint="set prices.usd_per_cny in the settings to an exchange rate of your choice",
     )

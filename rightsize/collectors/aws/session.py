@@ -13,10 +13,18 @@ from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
 
 from rightsize.collectors.aws.calls import Call
 from rightsize.collectors.aws.failures import translated
-from rightsize.errors import AwsError, AwsRegionError, AwsRoleError
+from rightsize.errors import (
+    AwsCredentialsError,
+    AwsError,
+    AwsExpiredError,
+    AwsRegionError,
+    AwsRoleError,
+    AwsUnreachableError,
+)
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
+_QUICK_ATTEMPTS = 2
 
 
 class AwsSession:
@@ -56,12 +64,8 @@ class AwsSession:
         role_arn: str | None = None,
         max_attempts: int = 8,
     ) -> None:
-        self._config = Config(
-            retries={"mode": "adaptive", "total_max_attempts": max_attempts},
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            user_agent_extra="rightsize",
-        )
+        self._config = _config(max_attempts)
+        self._quick = _config(min(max_attempts, _QUICK_ATTEMPTS))
         self._clients: dict[str, Any] = {}
         try:
             self._boto = boto3.Session(profile_name=profile, region_name=region)
@@ -100,17 +104,23 @@ class AwsSession:
     def account(self) -> str | None:
         """Return the account's number, or None where STS does not answer.
 
+        Where STS cannot be reached at all, further requests are repeated less: most likely the
+        network is away, and each of them would wait long for nothing.
+
         Raises
         ------
         AwsError
             If the credentials are missing, refused or expired.
         """
         try:
-            return str(self._client("sts").get_caller_identity()["Account"])
+            sts = self._boto.client("sts", region_name=self.region, config=self._quick)
+            return str(sts.get_caller_identity()["Account"])
         except (BotoCoreError, ClientError) as error:
             failure = translated(error, f"sts:GetCallerIdentity in {self.region}")
-            if failure.exit_code in (41, 42):
+            if isinstance(failure, AwsCredentialsError | AwsExpiredError):
                 raise failure from error
+            if isinstance(failure, AwsUnreachableError):
+                self._config = self._quick
             return None
 
     def price_list_region(self) -> str | None:
@@ -160,7 +170,7 @@ class AwsSession:
             answer = sts.assume_role(RoleArn=role_arn, RoleSessionName="rightsize")
         except (BotoCoreError, ClientError) as error:
             failure = translated(error, f"sts:AssumeRole of {role_arn}")
-            if failure.exit_code in (41, 42, 46):
+            if isinstance(failure, AwsCredentialsError | AwsExpiredError | AwsUnreachableError):
                 raise failure from error
             raise AwsRoleError(
                 f"the role {role_arn} cannot be assumed: {failure.what}",
@@ -174,6 +184,15 @@ class AwsSession:
             aws_session_token=got["SessionToken"],
             region_name=self.region,
         )
+
+
+def _config(attempts: int) -> Any:
+    return Config(
+        retries={"mode": "adaptive", "total_max_attempts": attempts},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        user_agent_extra="rightsize",
+    )
 
 
 def _region(boto: Any, region: str | None) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pandas as pd
 
 from rightsize.collectors.aws.calls import SPOT_HISTORY
+from rightsize.collectors.aws.prices import dollars_per
 from rightsize.collectors.aws.session import AwsSession
 from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import AwsError
@@ -24,7 +26,11 @@ HISTORY_DAYS = 90
 
 
 def fetch_spot_prices(
-    session: AwsSession, *, days: float = 0, instance_types: Sequence[str] = ()
+    session: AwsSession,
+    *,
+    days: float = 0,
+    instance_types: Sequence[str] = (),
+    usd_per_cny: float | None = None,
 ) -> pd.DataFrame:
     """Return the current Spot price of each type and zone as the table `prices`.
 
@@ -34,12 +40,15 @@ def fetch_spot_prices(
         Days of history whose lowest and highest price are given too; 0 asks for now alone.
     instance_types : sequence of str
         Types to ask for; all without it.
+    usd_per_cny : float, optional
+        Exchange rate for the China regions, which answer in CNY without saying so.
 
     Raises
     ------
     AwsError
-        If the request fails, or no credible price is among the answers.
+        If the request fails, no credible price is among the answers, or the rate is missing.
     """
+    rate = dollars_per("CNY" if session.partition == "aws-cn" else "USD", usd_per_cny)
     now = datetime.now(UTC)
     asked: dict[str, object] = {
         "ProductDescriptions": list(_PRODUCTS),
@@ -52,7 +61,7 @@ def fetch_spot_prices(
         (
             item["InstanceType"],
             item["AvailabilityZone"],
-            float(item["SpotPrice"]),
+            float(Decimal(item["SpotPrice"]) * rate),
             item["Timestamp"],
         )
         for page in session.pages(SPOT_HISTORY, asked)

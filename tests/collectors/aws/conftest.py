@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import boto3
+import botocore.session
 import pytest
 
 from rightsize.collectors.aws import AwsFacts, AwsSession, Cache, Month, Wanted, ask_aws
@@ -35,6 +36,16 @@ def seeded_gate() -> Iterator[Gate]:
         _seed(moto)
         yield gate
         gate.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loader() -> Iterator[None]:
+    """Let all sessions share one loader: reading EC2's service model takes longer than a test."""
+    loader = botocore.session.create_loader()
+    original = botocore.session.create_loader
+    botocore.session.create_loader = lambda *_: loader
+    yield
+    botocore.session.create_loader = original
 
 
 @pytest.fixture

@@ -66,8 +66,11 @@ def test_yuan_become_dollars_at_the_rate_of_the_settings(gate: Gate) -> None:
     session = AwsSession("cn-north-1", max_attempts=1)
     prices = fetch_on_demand_prices(session, usd_per_cny=0.14)
     assert prices["usd_per_hour"].tolist() == pytest.approx([0.098])
-    with pytest.raises(AwsError, match="in CNY"):
-        fetch_on_demand_prices(session)
+    for fetch in (fetch_on_demand_prices, fetch_spot_prices):
+        with pytest.raises(AwsError, match="in CNY"):
+            fetch(session)
+    spot = fetch_spot_prices(session, usd_per_cny=0.14).set_index("zone")
+    assert spot.loc["us-east-1b", "usd_per_hour"] == pytest.approx(0.0401 * 0.14)
 
 
 def test_the_newest_spot_price_of_each_zone_counts_and_the_history_gives_its_range(

@@ -15,6 +15,7 @@ from rightsize.collectors.aws import (
     AwsSession,
     Cache,
     Wanted,
+    ask_aws,
     collect_aws,
 )
 from rightsize.collectors.aws.prices import fetch_on_demand_prices, read_offer
@@ -182,6 +183,22 @@ def test_an_endpoint_that_does_not_answer_is_told_as_such(
     monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", "http://127.0.0.1:1")
     with pytest.raises(AwsUnreachableError, match="pricing:GetProducts"):
         fetch_on_demand_prices(AwsSession("us-east-1", max_attempts=1))
+
+
+def test_without_a_network_two_services_are_tried_and_no_more(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    session = AwsSession("us-east-1", max_attempts=8)
+    asked = []
+    monkeypatch.setattr(
+        session,
+        "pages",
+        lambda call, body, pages=session.pages: asked.append(call) or pages(call, body),
+    )
+    with pytest.raises(AwsUnreachableError):
+        ask_aws(session, Wanted(), cache=Cache(refresh=True))
+    assert len(asked) == 2
 
 
 def test_a_page_token_that_repeats_does_not_loop_for_ever(
