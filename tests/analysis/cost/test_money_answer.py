@@ -195,6 +195,15 @@ def test_the_json_says_unknown_as_null_and_sums_as_the_table(money: MoneyAnswer)
     assert body["simulated"] is True
 
 
+def test_every_field_of_the_json_is_in_the_guide(money: MoneyAnswer) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "money.md").read_text()
+    body = money_to_dict(money)
+    nested = [body["plans"][0], body["recommendations"][0], body["cross_zone"], body["allocation"]]
+    for part in (body, body["today"], *nested):
+        for name in part:
+            assert f"`{name}`" in guide or f"`{name}[]`" in guide, name
+
+
 def test_a_snapshot_without_nodes_has_a_bill_of_nothing_but_the_control_plane(
     tmp_path: Path,
 ) -> None:

@@ -45,6 +45,14 @@ def test_json_has_a_version_prices_their_source_and_age(run) -> None:
     assert all(one["age_hours"] >= 0 for one in body["asked"])
 
 
+def test_every_field_of_the_json_is_in_the_guide(run) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "aws.md").read_text()
+    body = json.loads(run("--cluster", "shop", "--bill", "2026-10", "--format", "json").stdout)
+    for part in (body, body["prices"][0], body["asked"][0]):
+        for name in part:
+            assert f"`{name}`" in guide or f"`{name}[]`" in guide, name
+
+
 def test_the_table_shows_unknown_where_there_is_no_price(run) -> None:
     result = run("--instance-type", "c6g.xlarge")
     line = next(line for line in result.stdout.splitlines() if "c6g.xlarge" in line)
