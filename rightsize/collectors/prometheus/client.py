@@ -27,6 +27,7 @@ from rightsize.collectors.errors import (
     MalformedAnswerError,
     MetricsServerError,
     SlowServerError,
+    UnreachableError,
 )
 from rightsize.collectors.prometheus.connection import Connection
 from rightsize.collectors.prometheus.failures import failed_answer, failed_request
@@ -96,7 +97,7 @@ class Server(PrometheusConnect):
     compress : bool
         Ask for gzip.
     pause : callable, optional
-        Instead of `time.sleep`.
+        Instead of waiting between repeats.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Server(PrometheusConnect):
         *,
         in_flight: int = 2,
         compress: bool = False,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         http = requests.Session()
         http.proxies = dict(connection.proxies)
@@ -122,7 +123,8 @@ class Server(PrometheusConnect):
         self.gate = Gate(in_flight)
         self._http = http
         self._encoding = "gzip" if compress else "identity"
-        self._pause = pause
+        self._stopped = threading.Event()
+        self._pause = pause or self._stopped.wait
         if connection.verify is False:
             # --insecure says it once; a warning with each request does not help.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -142,9 +144,15 @@ class Server(PrometheusConnect):
         """The same for paths that take no POST: metadata and status."""
         return self._asked("GET", path, form)
 
+    def stop(self) -> None:
+        """Begin no further request: what runs ends by itself, what waits gives up."""
+        self._stopped.set()
+
     def _asked(self, verb: str, path: str, form: Mapping[str, str]) -> bytes:
         with self.gate:
             for attempt in range(_ATTEMPTS):
+                if self._stopped.is_set():
+                    raise UnreachableError(f"{self.connection.name}: no longer asked")
                 started = time.monotonic()
                 try:
                     body = self._once(verb, path, form, started + self.connection.timeout)

@@ -114,7 +114,7 @@ def collect(
             todo = [day for day in wanted if day not in kept]
             tell = progress or (lambda done, total, day: None)
             fetched = _fetch_days(source, writer, todo, known, settings, tell)
-            if not writer.manifest.days:
+            if not any(record.rows["usage"] for record in writer.manifest.days.values()):
                 raise NoDataError(
                     f"{source.endpoints[0].server.connection.name}: no mesh container between "
                     f"{wanted[0].label:%Y-%m-%d} and {wanted[-1].label:%Y-%m-%d}",

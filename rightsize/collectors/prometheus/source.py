@@ -99,6 +99,8 @@ class Source:
         return [self._pool.submit(self._ask_one, e, query, day) for e in self.endpoints]
 
     def close(self) -> None:
+        for endpoint in self.endpoints:
+            endpoint.server.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
         for endpoint in self.endpoints:
             endpoint.server.close()

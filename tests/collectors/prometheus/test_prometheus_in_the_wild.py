@@ -14,7 +14,7 @@ import pytest
 
 from rightsize.collectors.prometheus import collect
 from rightsize.config import PrometheusSettings
-from rightsize.errors import UsageError
+from rightsize.errors import NoDataError, UsageError
 from rightsize.snapshot import Snapshot
 from tests.collectors.prometheus.mesh import DAY, HOUR, MIB, Pod, every, node
 from tests.servers.prometheus import Series, filled_prometheus, filled_victoria_metrics
@@ -81,6 +81,14 @@ def test_without_kube_state_metrics_usage_is_kept_and_workloads_are_guessed(tmp_
     assert any("guessed" in cost for cost in costs.values())
     assert snapshot.read("containers")["cpu_request"].isna().all()
     assert snapshot.read("containers")["restarts"].isna().all()
+
+
+def test_a_server_without_proxies_holds_no_mesh(tmp_path: Path) -> None:
+    with (
+        filled_prometheus(tmp_path / "server", WEB.described()) as address,
+        pytest.raises(NoDataError, match="no mesh container"),
+    ):
+        _taken(address, tmp_path / "snapshot")
 
 
 def test_bad_samples_make_gaps_and_no_figures(tmp_path: Path) -> None:

@@ -275,6 +275,52 @@ def test_budgets_autoscalers_and_namespace_labels_come_from_objects(snapshot: Sn
     assert orjson.loads(namespaces.loc["shop", "labels"]) == {"istio-injection": "enabled"}
 
 
+def test_budgets_and_autoscalers_come_from_metrics_where_they_are(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("autoscalers")
+    times = every(60, DAY - 2 * HOUR, DAY + 26 * HOUR)
+    hpa = {"namespace": "shop", "horizontalpodautoscaler": "web"}
+    target = {"scaletargetref_kind": "Deployment", "scaletargetref_name": "web-v2"}
+    # The exporter's own container name is a scrape label, not the metric's.
+    cpu = {"metric_name": "cpu", "metric_target_type": "utilization"}
+    rate = {"metric_name": "rps", "metric_target_type": "average", "container": "app"}
+    prefix, pdb = "kube_horizontalpodautoscaler", {"namespace": "shop", "poddisruptionbudget": "b"}
+    values = [
+        (f"{prefix}_info", hpa | target, 1.0),
+        (f"{prefix}_spec_min_replicas", hpa, 3.0),
+        (f"{prefix}_spec_max_replicas", hpa, 12.0),
+        (f"{prefix}_spec_target_metric", hpa | cpu | {"container": "kube-state-metrics"}, 65.0),
+        (f"{prefix}_spec_target_metric", hpa | rate, 100.0),
+        ("kube_poddisruptionbudget_status_expected_pods", pdb, 4.0),
+    ]
+    allowed = [(t, 0.0 if t == DAY + 4 * HOUR else 2.0) for t in times]
+    pod = Pod("web-6d4cf56db6-bcdfg")
+    series = [
+        *pod.described(),
+        *pod.used(),
+        *(Series(name, labels, [(t, value) for t in times]) for name, labels, value in values),
+        Series("kube_poddisruptionbudget_status_pod_disruptions_allowed", pdb, allowed),
+    ]
+    with filled_prometheus(folder, series) as address:
+        collect(
+            PrometheusSettings(url=(address,)),
+            out=folder / "snapshot",
+            start=datetime.fromtimestamp(DAY, UTC),
+            end=datetime.fromtimestamp(DAY + 24 * HOUR, UTC),
+        )
+    taken = Snapshot(folder / "snapshot")
+    rows = taken.read("hpas").set_index("metric")
+    assert rows.loc["cpu", "metric_type"] == "Resource"
+    assert rows.loc["cpu", "target_utilization"] == 65
+    assert rows.loc["rps", "container"] == "app"
+    assert rows.loc["rps", "target_average_value"] == 100
+    assert set(rows["workload"]) == {"web-v2"}
+    assert set(rows["min_replicas"]) == {3}
+    budget = taken.read("pdbs").iloc[0]
+    assert (budget["expected_pods"], budget["disruptions_allowed"]) == (4, 0)
+
+
 def test_the_manifest_names_the_release_the_interval_and_what_is_missing(
     snapshot: Snapshot,
 ) -> None:

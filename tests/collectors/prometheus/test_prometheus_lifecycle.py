@@ -22,7 +22,7 @@ from tests.collectors.prometheus.mesh import DAY, HOUR, Pod, node
 from tests.servers.faulty_proxy import Fault, faulty_proxy
 from tests.servers.prometheus import filled_prometheus
 
-DAYS = 6
+DAYS = 4
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def test_killed_at_random_moments_it_ends_as_an_undisturbed_one(
     with faulty_proxy(server, lambda _: Fault(silent_seconds=0.004)) as proxy:
         command = [sys.executable, "-c", "from rightsize.cli import run; run()", "collect"]
         command += ["--prometheus-url", proxy.address, "--out", str(killed), "--cluster", "mesh"]
-        command += ["--start", "2026-09-14", "--end", "2026-09-20"]
-        for _ in range(5):
+        command += ["--start", "2026-09-14", "--end", "2026-09-18"]
+        for _ in range(4):
             asked = len(proxy.asked)
             process = subprocess.Popen(command, stderr=subprocess.PIPE)
             while len(proxy.asked) == asked and process.poll() is None:
