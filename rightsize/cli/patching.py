@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.syntax import Syntax
 from rightsize.cli.console import error_console, output_console
 from rightsize.reporters.changes import size_changes
 from rightsize.reporters.patch import (
+    PatchedFile,
     patch_files,
     unified_diff,
     verify_chart,
@@ -46,19 +48,36 @@ def patch_and_show(
         gateway=options.gateway,
         workload=options.workload,
     )
-    diff = unified_diff(patched)
+    given = [file for file in patched if file.text_before]
+    diff = unified_diff(given)
     console = output_console() if diff_on_stdout else error_console()
     if console.is_terminal:
         console.print(Syntax(diff, "diff", theme="ansi_dark", background_color="default"))
     else:
         (sys.stdout if diff_on_stdout else sys.stderr).write(diff)
     messages = error_console()
-    for file in patched:
+    for file in given:
         for text in (*file.added, *file.notes):
             messages.print(f"{file.path}: {text}", markup=False)
     written = write_patched(patched, out_dir=None if options.in_place else options.out)
-    for path in written:
-        messages.print(f"Patched file: {path}", markup=False)
+    for file, path in zip(patched, written, strict=True):
+        if file.text_before:
+            messages.print(f"Patched file: {path}", markup=False)
+    _tell_new(patched, written)
     if options.verify_chart is not None:
-        report = verify_chart(options.verify_chart, files, written, changes)
+        after = [path for file, path in zip(patched, written, strict=True) if file.text_before]
+        report = verify_chart(options.verify_chart, files, after, changes)
         messages.print(str(report), markup=False)
+
+
+def _tell_new(patched: Sequence[PatchedFile], written: Sequence[Path]) -> None:
+    """New files are many and alike (a patch for each exception): their folders are enough."""
+    folders = Counter(
+        path.parent for file, path in zip(patched, written, strict=True) if not file.text_before
+    )
+    for folder, count in folders.items():
+        error_console().print(
+            f"New files: {count} in {folder} (sizes of workloads whose manifests were not given; "
+            "apply them together with the patched file)",
+            markup=False,
+        )

@@ -50,7 +50,7 @@ def usage_history(usage: pd.DataFrame, row: Recommendation, resource: Resource =
     top = float(np.nanmax(spread["high"])) if len(spread) else 1.0
     axes.set_ylim(0, 1.1 * max(top, *(v * factor for _, v, _, _ in lines if v is not None), 1e-9))
     axes.set_ylabel(label)
-    axes.set_title(f"{row.key}, container {row.container}")
+    axes.set_title(f"{row.key}, container {row.container}", loc="left")
     start, end = usage["time"].min(), usage["time"].max()
     note_source(axes, f"{start:%Y-%m-%d} to {end:%Y-%m-%d} UTC, by hour, over all pods")
     return axes

@@ -58,7 +58,7 @@ def saving_waterfall(steps: pd.DataFrame, source: str) -> Axes:
     ]
     axes.set_xticks(range(len(usd)), labels, fontsize=8)
     axes.set_ylabel("USD a month, machines and root volumes")
-    axes.set_title("From today's machines to the end state; black: range")
+    axes.set_title("From today's machines to the end state; black: range", loc="left")
     axes.margins(y=0.12)
     note_source(axes, source)
     return axes
@@ -80,7 +80,7 @@ def cost_by_namespace(costs: pd.DataFrame, source: str) -> Axes:
         axes.text(value, y, f" ${value:,.2f}", va="center", fontsize=8)
     axes.set_yticks(range(len(rows)), [_short(str(n)) for n in rows["namespace"]])
     axes.set_xlabel("USD a month")
-    axes.set_title("What sidecars cost, by namespace")
+    axes.set_title("What sidecars cost, by namespace", loc="left")
     axes.margins(x=0.12)
     note_source(axes, source)
     return axes
@@ -116,7 +116,7 @@ def exceptions_curve(usd_per_month: Sequence[float | None], chosen: int, source:
         axes.set_ylim(0, max(ys) * 1.1)
     axes.set_xlabel("workloads with annotations of their own")
     axes.set_ylabel("USD a month, sidecar requests")
-    axes.set_title("One default or many exceptions")
+    axes.set_title("One default or many exceptions", loc="left")
     note_source(axes, source)
     return axes
 
@@ -159,7 +159,7 @@ def nodes_over_time(days: pd.DataFrame, planned: Interval | float | None, source
         )
     axes.set_ylim(bottom=0)
     axes.set_ylabel("nodes")
-    axes.set_title("Nodes over the month")
+    axes.set_title("Nodes over the month", loc="left")
     axes.tick_params(axis="x", labelrotation=30)
     note_source(axes, source)
     return axes
@@ -191,7 +191,7 @@ def packed_nodes(before: pd.DataFrame, after: pd.DataFrame, source: str) -> Axes
     axes.set_xticks([t for t, _ in ticks], [name for _, name in ticks])
     axes.set_ylim(0, 1.12)
     axes.set_ylabel("share of allocatable requested")
-    axes.set_title("Requests on each node: left bar CPU, right bar memory; red: the mesh")
+    axes.set_title("Requests on each node: left bar CPU, right bar memory; red: the mesh", loc="left")
     note_source(axes, source)
     return axes
 

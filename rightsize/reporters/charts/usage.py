@@ -34,27 +34,35 @@ def request_against_usage(
     for x, (size, _) in zip(where, pairs, strict=True):
         low, high = (size.usage.p50 or 0) * factor, (size.usage.peak or 0) * factor
         axes.vlines(x, low, high, color=COLOURS["usage"], linewidth=1.2, alpha=0.7)
+    # Each label stands at its own place along the row, so that none covers another.
     series = {
-        "peak": ([s.usage.peak for s, _ in pairs], "v", COLOURS["peak"], 10),
-        "p95": ([s.usage.p95 for s, _ in pairs], "o", COLOURS["usage"], 14),
-        "request now": ([s.request for s, _ in pairs], "_", COLOURS["request"], 60),
-        "this step": ([s.recommended_request for s, _ in pairs], "_", COLOURS["recommended"], 60),
+        "peak": ([s.usage.peak for s, _ in pairs], "v", COLOURS["peak"], 10, 0.55),
+        "p95": ([s.usage.p95 for s, _ in pairs], "o", COLOURS["usage"], 14, 0.35),
+        "request now": ([s.request for s, _ in pairs], "_", COLOURS["request"], 60, 0.0),
+        "this step": (
+            [s.recommended_request for s, _ in pairs],
+            "_",
+            COLOURS["recommended"],
+            60,
+            0.2,
+        ),
     }
-    for label, (values, marker, colour, size_of_marker) in series.items():
+    for label, (values, marker, colour, size_of_marker, place) in series.items():
         known = [(x, v * factor) for x, v in zip(where, values, strict=True) if v]
         if not known:
             continue
         xs, ys = zip(*known, strict=True)
         axes.scatter(xs, ys, marker=marker, s=size_of_marker, color=colour, zorder=3)
+        at = round(place * (len(xs) - 1))
         axes.annotate(
-            label, (xs[-1], ys[-1]), xytext=(8, 0), textcoords="offset points", color=colour,
-            va="center", fontsize=8,
+            label, (xs[at], ys[at]), xytext=(0, 6), textcoords="offset points", color=colour,
+            ha="center", fontsize=8, fontweight="bold",
         )  # fmt: skip
     axes.set_yscale("log")
     axes.set_xticks([])
     axes.set_xlabel(f"{len(pairs)} workloads, sorted by p95")
     axes.set_ylabel(f"{resource if resource == 'memory' else 'CPU'}, {unit} (log scale)")
-    axes.set_title(f"What {component}s request and what they use")
+    axes.set_title(f"What {component}s request and what they use", loc="left")
     axes.margins(x=0.02)
     simulated = "simulated demo mesh" if advice.simulated else f"cluster {advice.cluster}"
     note_source(
