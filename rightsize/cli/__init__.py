@@ -28,6 +28,7 @@ COMMANDS: tuple[str, ...] = (
     "cost",
     "control-plane",
     "scope",
+    "shards",
     "report",
     "verify",
     "demo",

@@ -87,7 +87,7 @@ class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
         quantile: float = 0.5,
         coverage: float = 0.9,
         priors: tuple[float, ...] | None = None,
-        max_rows: int = 300,
+        max_rows: int = 200,
     ) -> None:
         self.quantile = quantile
         self.coverage = coverage

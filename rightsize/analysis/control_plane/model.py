@@ -84,6 +84,10 @@ class FittedLaw:
         row = self.estimator.predict_interval([load.of_one(replicas, self.drivers)])[0]
         return Interval(float(row[0]), float(row[1]), float(row[2]))
 
+    def middle(self, load: MeshLoad, replicas: float) -> float:
+        """The middle of `at` alone: many times faster, for ranking."""
+        return float(self.estimator.predict([load.of_one(replicas, self.drivers)])[0])
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before trusting the law, as sentences."""

@@ -6,14 +6,14 @@ reconnect and get everything anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from rightsize.analysis.control_plane.model import IstiodModel
+from rightsize.analysis.control_plane.model import IstiodModel, MeshLoad
 from rightsize.analysis.control_plane.pilot_settings import minor_release
-from rightsize.analysis.unit_price import unit_price
+from rightsize.analysis.exceptions import UnitPrice
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Interval, Rejected
 
@@ -56,6 +56,10 @@ class DisruptionBudget:
 def replica_plans(
     known: pd.DataFrame, model: IstiodModel | None, replicas_now: float, margin: float
 ) -> list[ReplicaPlan]:
+    """What each number of replicas asks of one pod.
+
+    Without a model the peaks seen stand, with `margin` on top, at the number of today.
+    """
     if model is None:
         replicas = max(_FEWEST_REPLICAS, round(replicas_now))
         # One of them lost: what is left carries its share, for memory at most in full.
@@ -74,18 +78,38 @@ def replica_plans(
 
 
 def _plan(known: pd.DataFrame, model: IstiodModel, replicas: int) -> ReplicaPlan:
+    plan = plan_for(model, model.load, replicas)
+    if replicas > model.replicas:
+        return plan
+    # As many pods as today, or fewer: what was seen was really needed.
+    seen = max(plan.memory.high, float(known["memory"].max()))
+    return replace(plan, memory=Interval(plan.memory.low, plan.memory.mid, seen))
+
+
+def plan_for(model: IstiodModel, load: MeshLoad, replicas: int) -> ReplicaPlan:
+    """What one of `replicas` pods (two or more) needs under `load`, one of them lost."""
     peaks = model.peaks
     start = max(peaks.memory_start or ASSUMED_MEMORY_START, 1.0)
     burst = max(peaks.cpu_burst or ASSUMED_CPU_BURST, peaks.cpu_start or 1.0)
-    lost = model.memory.at(model.load, replicas - 1)
+    lost = model.memory.at(load, replicas - 1)
     memory = Interval(lost.low, lost.mid, max(lost.high, lost.mid * start))
-    if replicas <= model.replicas:
-        # As many pods as today, or fewer: what was seen was really needed.
-        seen = float(known["memory"].max())
-        memory = Interval(memory.low, memory.mid, max(memory.high, seen))
-    cpu = model.cpu.at(model.load, replicas)
-    peak = model.cpu.at(model.load, replicas - 1).mid * burst
+    cpu = model.cpu.at(load, replicas)
+    peak = model.cpu.middle(load, replicas - 1) * burst
     return ReplicaPlan(replicas, memory, cpu, max(peak, cpu.high), _target(replicas))
+
+
+def quick_plan(model: IstiodModel, load: MeshLoad, price: UnitPrice, most: int) -> int:
+    """Number of replicas, 2 to `most`, whose middle needs cost least."""
+
+    def worth(replicas: int) -> float:
+        cpu = model.cpu.middle(load, replicas) / (_target(replicas) / 100)
+        memory = model.memory.middle(load, replicas - 1)
+        return replicas * (
+            max(cpu, FLOOR_CPU) * price.usd_per_core_hour
+            + max(memory, FLOOR_MEMORY) * price.usd_per_byte_hour
+        )
+
+    return min(range(_FEWEST_REPLICAS, most + 1), key=worth)
 
 
 def _target(replicas: int) -> int:
@@ -93,15 +117,17 @@ def _target(replicas: int) -> int:
     return min(_MOST_UTILIZATION, 100 * (replicas - 1) // replicas // 5 * 5)
 
 
-def cheapest(plans: list[ReplicaPlan], region: str | None) -> ReplicaPlan:
-    price = unit_price(region).price
-    return min(
-        plans,
-        key=lambda p: p.replicas * (
-            max(p.cpu_request, FLOOR_CPU) * price.usd_per_core_hour
-            + max(p.memory.high, FLOOR_MEMORY) * price.usd_per_byte_hour
-        ),
-    )  # fmt: skip
+def cheapest(plans: list[ReplicaPlan], price: UnitPrice) -> ReplicaPlan:
+    """The plan whose requests cost least; a split of node prices ranks CPU against memory."""
+    return min(plans, key=lambda plan: hourly_worth(plan, price))
+
+
+def hourly_worth(plan: ReplicaPlan, price: UnitPrice) -> float:
+    """Requests of all replicas at unit prices: ranks plans, and is no sum on a bill."""
+    return plan.replicas * (
+        max(plan.cpu_request, FLOOR_CPU) * price.usd_per_core_hour
+        + max(plan.memory.high, FLOOR_MEMORY) * price.usd_per_byte_hour
+    )
 
 
 def rejected(plans: list[ReplicaPlan], best: ReplicaPlan) -> tuple[Rejected, ...]:

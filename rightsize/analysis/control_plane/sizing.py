@@ -27,6 +27,7 @@ from rightsize.analysis.control_plane.replicas import (
     replica_plans,
 )
 from rightsize.analysis.guards import Situation, guarded
+from rightsize.analysis.unit_price import unit_price
 from rightsize.config import PolicySettings
 from rightsize.errors import NoDataError
 from rightsize.quantity import format_cpu, format_memory
@@ -125,7 +126,7 @@ def recommend_istiod(
         .groupby("time")["pod"].nunique().mean()
     )  # fmt: skip
     plans = replica_plans(known, model, replicas_now, rules.limit_margin)
-    best = cheapest(plans, region)
+    best = cheapest(plans, unit_price(region).price)
     thin = _thin(known, rules)
     advised = _advise(best, sizes, known, delays.hold, thin, rules)
     return IstiodAdvice(

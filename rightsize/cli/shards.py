@@ -1,0 +1,91 @@
+"""`rightsize shards`: namespaces divided over several istiods, and the way there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.analysis.control_plane.model import fit_istiod
+from rightsize.analysis.control_plane.source import read_istiod
+from rightsize.analysis.control_plane.thresholds import istiod_node
+from rightsize.analysis.scope.traffic import read_edges
+from rightsize.analysis.shards import choose_shards, namespaces_of
+from rightsize.analysis.unit_price import unit_price
+from rightsize.cli.console import error_console, output_console
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.cli.writing import write_text
+from rightsize.reporters.shard_files import (
+    namespace_labels,
+    shard_files,
+    shard_lines,
+    shards_to_dict,
+)
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+
+
+@app.command()
+def shards(
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--shards", min=1, help="Number of shards; the model chooses.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for values, commands and runbook.")
+    ] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="Form of the answer on stdout.")
+    ] = Format.text,
+) -> None:
+    """Divide namespaces over several istiods so that load is even and few calls are cut.
+
+    **Examples**
+
+    `rightsize shards` – how many pay, by the model fitted on this mesh
+
+    `rightsize shards --shards 3 -o out` – values, labels, tags and the order of the move
+    """
+    source = open_snapshot(snapshot)
+    messages = error_console()
+    with messages.status("Fitting istiod and dividing namespaces"):
+        tables = read_istiod(source)
+        model = fit_istiod(tables.hours)
+        containers = source.read("containers")
+        mesh = namespaces_of(read_edges(source), tables.pods, containers, model.load.services)
+        advice = choose_shards(
+            mesh,
+            model,
+            unit_price(source.manifest.region).price,
+            shards=count,
+            node=istiod_node(tables.pods, tables.containers, tables.nodes),
+        )
+    if output_format is Format.json:
+        json.dump(shards_to_dict(advice, simulated=source.manifest.simulated), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        if source.manifest.simulated:
+            output_console().print("Simulated: no figure of this mesh was measured.")
+        for line in shard_lines(advice):
+            output_console().print(line, markup=False, soft_wrap=True)
+    if out is not None:
+        files = shard_files(
+            advice,
+            mesh,
+            istio_version=source.manifest.istio_version,
+            labels=namespace_labels(source.read("namespaces")),
+        )
+        for name, text in files.items():
+            write_text(out / name, text)
+        messages.print(f"{len(files)} files in {out}", markup=False)
