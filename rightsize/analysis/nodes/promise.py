@@ -1,9 +1,12 @@
 """The smallest fleet to promise: the scheduler places every pod on it, also on a bad day.
 
-A bad day is one in which a rollout adds the surge of the workload with the largest one, and any
-one node (or zone) is lost with everything on it. Pods come in the scheduler's order: by priority,
-then by age. The search buys nodes in the proportions of the packed fleet until the replay
-succeeds, then gives back those it can do without.
+Pods come in the scheduler's order, by priority and then by age, and go where kube-scheduler's scores
+send them. Nodes join when a pod finds no room, in the proportions of the packed fleet, as they do
+under an autoscaler. (On a fleet that is all there from the start the scheduler spreads small pods
+over every node, and large ones that come late find no room on any.)
+
+Then a bad day is tried: a rollout adds the surge of the workload with the largest one, and any one
+node (or zone) is lost with everything on it. Spare nodes are added until all pods find a place.
 """
 
 from __future__ import annotations
@@ -18,8 +21,10 @@ from rightsize.analysis.nodes.problem import CPU, MEMORY, Flags, Ints, Problem
 from rightsize.analysis.nodes.scheduler import Cluster
 from rightsize.config import NodeSettings
 
-_MOST_ADDED = 4.0
+_MOST_TIMES = 4.0
 """Fleets larger than so many times the packed one are not promised."""
+_NO_SURGE = ("StatefulSet", "Job", "CronJob", "Pod")
+"""Kinds whose roll-out adds no pods; DaemonSets replace theirs in place and are not packed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,19 +38,18 @@ class Promised:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
-    """One replay: did everything find a place, and where."""
+class Grown:
+    """Nodes that joined while the pods were scheduled, in that order."""
 
-    passed: bool
+    offers: Ints
+    zones: Ints
     where: Ints
-    failed: int
-    """Class of the first pod without a place, -1 if there is none."""
 
 
 def promise(
     layout: Layout, keep: Ints, packed: Ints, settings: NodeSettings, clock: Clock
 ) -> Promised | None:
-    """Find the smallest fleet of the packed fleet's offers that passes the replay.
+    """Find the cheapest fleet of the packed fleet's offers that passes the replay.
 
     Parameters
     ----------
@@ -57,7 +61,7 @@ def promise(
     settings : NodeSettings
         `headroom` and `surge`.
     clock : Clock
-        Ends the giving back; a fleet that passes is looked for regardless.
+        Ends the trials of other orders and spares; the first ones are made regardless.
 
     Returns
     -------
@@ -66,48 +70,76 @@ def promise(
     """
     # The scheduler chooses zones itself; the packing's choice for odd pods does not bind it.
     problem = replace(layout.problem.with_offers(keep), fits=layout.open_fits[:, keep])
-    order = arrival_order(layout)
-    most = int(_MOST_ADDED * len(packed)) + 4
-
-    def fleet(added: int) -> Ints:
-        return np.concatenate([packed, _further(problem, packed, added)])
-
-    low, high = -1, 0
-    while not replay(layout, problem, fleet(high), order, settings).passed:
-        if high >= most:
-            return None
-        low, high = high, min(max(2 * high, 1), most)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if replay(layout, problem, fleet(middle), order, settings).passed:
-            high = middle
-        else:
-            low = middle
-    offers = _give_back(layout, problem, fleet(high), order, settings, clock)
-    trial = replay(layout, problem, offers, order, settings)
-    zones = node_zones(layout, problem, offers)
-    return Promised(offers, zones, trial.where, float(problem.price[offers].sum()))
+    best: Promised | None = None
+    for sequence in _sequences(problem, packed):
+        if best is not None and clock.out:
+            break
+        grown = grow(layout, problem, sequence)
+        if grown is None:
+            continue
+        grown = _with_floors(layout, problem, grown)
+        for spare in _spares(problem, grown.offers):
+            if best is not None and clock.out:
+                break
+            most = int((_MOST_TIMES - 1) * len(packed)) + 4
+            found = _with_spares(layout, problem, grown, spare, most, settings)
+            if found is not None and (
+                best is None or found.usd_per_hour < best.usd_per_hour - 1e-9
+            ):
+                best = found
+    return best
 
 
-def replay(
-    layout: Layout, problem: Problem, offers: Ints, order: Ints, settings: NodeSettings
-) -> Trial:
-    """Schedule all pods in order, then the rollout's surge, then lose each node in turn."""
-    cluster = Cluster(problem, layout.owners, offers, node_zones(layout, problem, offers))
+def grow(layout: Layout, problem: Problem, sequence: Ints) -> Grown | None:
+    """Schedule every pod in order; the next node of the sequence that suits it joins when needed.
+
+    Where zones bind, one node of each zone is there from the start: to the scheduler a zone without
+    nodes is no zone, and a spread over the others would satisfy it.
+    """
+    zones = _zones(layout, problem, sequence)
+    cluster = Cluster(problem, layout.owners, sequence, zones)
+    cluster.alive[:] = False
+    if layout.zoned:
+        cluster.alive[np.unique(zones, return_index=True)[1]] = True
+    else:
+        cluster.alive[:1] = True
     classes = problem.classes
     where = np.full(len(classes), -1, dtype=np.int64)
-    for pod in order:
-        where[pod] = cluster.schedule(int(classes[pod]))
-        if where[pod] < 0:
-            return Trial(False, where, int(classes[pod]))
+    for pod in arrival_order(layout):
+        k = int(classes[pod])
+        node = cluster.schedule(k)
+        for new in _joining(cluster, k) if node < 0 else ():
+            cluster.alive[new] = True
+            node = cluster.schedule(k)
+            if node >= 0:
+                break
+            cluster.alive[new] = False
+        if node < 0:
+            return None
+        where[pod] = node
+    joined = np.flatnonzero(cluster.alive)
+    number = np.full(len(sequence), -1, dtype=np.int64)
+    number[joined] = np.arange(len(joined))
+    return Grown(sequence[joined], zones[joined], number[where])
+
+
+def _joining(cluster: Cluster, k: int) -> Ints:
+    """Nodes not there yet that could hold a pod of class `k`: the first of each offer and zone."""
+    fits = cluster.problem.fits[k, cluster.offers]
+    waiting = np.flatnonzero(~cluster.alive & fits)
+    places = np.stack([cluster.offers[waiting], cluster.zones[waiting]])
+    _, first = np.unique(places, axis=1, return_index=True)
+    return np.asarray(waiting[np.sort(first)], dtype=np.int64)
+
+
+def bad_day(layout: Layout, problem: Problem, grown: Grown, settings: NodeSettings) -> bool:
+    """Do the pods, a rollout's surge, and those of any lost node all find a place?"""
+    cluster = Cluster(problem, layout.owners, grown.offers, grown.zones)
+    cluster.place(problem.classes, grown.where)
     for k in surge_classes(layout, problem, settings.surge):
         if cluster.schedule(int(k)) < 0:
-            return Trial(False, where, int(k))
-    for nodes in _losses(cluster, settings):
-        failed = cluster.survives(nodes)
-        if failed >= 0:
-            return Trial(False, where, failed)
-    return Trial(True, where, -1)
+            return False
+    return all(cluster.survives(nodes) < 0 for nodes in _losses(cluster, settings))
 
 
 def arrival_order(layout: Layout) -> Ints:
@@ -122,18 +154,13 @@ def arrival_order(layout: Layout) -> Ints:
 
 
 def surge_classes(layout: Layout, problem: Problem, share: float) -> Ints:
-    """Classes of the extra pods of the one rollout that asks for most, one entry a pod.
-
-    DaemonSets replace their pods in place, and StatefulSets one by one, so neither adds any.
-    """
+    """Classes of the extra pods of the one rollout that asks for most, one entry a pod."""
     best: Ints = np.zeros(0, dtype=np.int64)
     heaviest = 0.0
     for owner in dict.fromkeys(layout.owners) if share > 0 else ():
-        if owner.key[1] in ("StatefulSet", "Job", "CronJob", "Pod"):
-            continue
         members = np.flatnonzero([o is owner for o in layout.owners])
         pods = int(problem.count[members].sum())
-        if pods == 0:
+        if owner.key[1] in _NO_SURGE or pods == 0:
             continue
         extra = int(np.ceil(pods * share))
         k = members[problem.count[members].argmax()]
@@ -154,53 +181,80 @@ def _losses(cluster: Cluster, settings: NodeSettings) -> list[Flags]:
     return []
 
 
-def node_zones(layout: Layout, problem: Problem, offers: Ints) -> Ints:
+def _zones(layout: Layout, problem: Problem, offers: Ints) -> Ints:
     """(B,) zone of each node: its offer's, or in turn where zones do not bind."""
     if layout.zoned:
         return problem.zone[offers]
-    zones = np.zeros(len(offers), dtype=np.int64)
-    zones[np.argsort(offers, kind="stable")] = np.arange(len(offers)) % len(layout.zones)
-    return zones
+    return np.arange(len(offers), dtype=np.int64) % len(layout.zones)
 
 
-def _further(problem: Problem, packed: Ints, added: int) -> Ints:
-    """The next nodes, so that the fleet keeps the packed one's proportions."""
-    if not len(packed):
-        return np.full(added, int(problem.price.argmin()), dtype=np.int64)
+def _sequences(problem: Problem, packed: Ints) -> list[Ints]:
+    """Orders in which nodes may join: mixed in the packed proportions, then dearest first."""
     kinds, counts = np.unique(packed, return_counts=True)
-    have = np.zeros(len(kinds))
-    chosen = []
-    for i in range(added):
-        next_ = int((counts / counts.sum() * (i + 1) - have).argmax())
-        have[next_] += 1
-        chosen.append(int(kinds[next_]))
-    return np.array(chosen, dtype=np.int64)
+    most = np.ceil(counts * _MOST_TIMES).astype(np.int64) + 2
+    # The i-th of n nodes of an offer joins at (i + 1/2) / n of the way.
+    turn = np.concatenate([(np.arange(m) + 0.5) / n for m, n in zip(most, counts, strict=True)])
+    offers = np.repeat(kinds, most)
+    mixed = offers[np.argsort(turn, kind="stable")]
+    if len(np.unique(problem.kind[kinds])) == 1:
+        return [mixed]
+    return [mixed, offers[np.argsort(-problem.price[offers], kind="stable")]]
 
 
-def _give_back(
+def _spares(problem: Problem, offers: Ints) -> list[Ints]:
+    """Offers of one type in every zone, for each type of the fleet; the dearest type first."""
+    kinds = np.unique(problem.kind[offers])
+    found = [np.unique(offers[problem.kind[offers] == kind]) for kind in kinds]
+    return sorted(found, key=lambda of: (-float(problem.price[of].max()), int(of[0])))
+
+
+def _with_floors(layout: Layout, problem: Problem, grown: Grown) -> Grown:
+    added = list(grown.offers)
+    for zone in np.unique(problem.zone) if problem.floor else ():
+        here = np.flatnonzero((problem.zone == zone) & np.isin(problem.kind, problem.kind[added]))
+        missing = problem.floor - int((problem.zone[grown.offers] == zone).sum())
+        added += [int(here[problem.price[here].argmin()])] * max(missing, 0)
+    return _extended(layout, problem, grown, np.array(added[len(grown.offers) :], dtype=np.int64))
+
+
+def _extended(layout: Layout, problem: Problem, grown: Grown, more: Ints) -> Grown:
+    offers = np.concatenate([grown.offers, more])
+    if layout.zoned:
+        zones = problem.zone[more]
+    else:
+        # New nodes go to the zone with the fewest.
+        zones = np.zeros(len(more), dtype=np.int64)
+        count = np.bincount(grown.zones, minlength=len(layout.zones))
+        for i in range(len(more)):
+            zones[i] = count.argmin()
+            count[zones[i]] += 1
+    return Grown(offers, np.concatenate([grown.zones, zones]), grown.where)
+
+
+def _with_spares(
     layout: Layout,
     problem: Problem,
-    offers: Ints,
-    order: Ints,
+    grown: Grown,
+    spare: Ints,
+    most: int,
     settings: NodeSettings,
-    clock: Clock,
-) -> Ints:
-    """Drop nodes one by one, dearest offer first, as long as the replay still passes.
+) -> Promised | None:
+    """The fleet with the fewest spare nodes of these offers that stands the bad day."""
 
-    A zone keeps its last node: to the scheduler a zone without nodes is no zone, and a spread over
-    the others would satisfy it.
-    """
-    floor = max(problem.floor, 1 if layout.zoned else 0)
-    for offer in sorted(set(offers.tolist()), key=lambda o: (-problem.price[o], o)):
-        while not clock.out:
-            nodes = np.flatnonzero(offers == offer)
-            if not len(nodes):
-                break
-            zone = problem.zone[offer]
-            if (problem.zone[offers] == zone).sum() <= floor:
-                break
-            fewer = np.delete(offers, nodes[-1])
-            if not replay(layout, problem, fewer, order, settings).passed:
-                break
-            offers = fewer
-    return offers
+    def fleet(added: int) -> Grown:
+        return _extended(layout, problem, grown, np.resize(spare, added))
+
+    low, high = -1, 0
+    while not bad_day(layout, problem, fleet(high), settings):
+        if high >= most:
+            return None
+        low, high = high, min(max(2 * high, 1), most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if bad_day(layout, problem, fleet(middle), settings):
+            high = middle
+        else:
+            low = middle
+    found = fleet(high)
+    cost = float(problem.price[found.offers].sum())
+    return Promised(found.offers, found.zones, found.where, cost)

@@ -127,6 +127,15 @@ class Cluster:
         self.on_node[self.owner_of_class[k], node] += sign
         self._in_class[k, node] += sign
 
+    def place(self, classes: Ints, where: Ints) -> None:
+        """Bind many pods at once: `classes` and `where` have one entry a pod, -1 is left out."""
+        bound = where >= 0
+        k, node = classes[bound], where[bound]
+        np.subtract.at(self.rest, node, self.problem.size[k])
+        np.add.at(self._scored, node, self._score_size[k])
+        np.add.at(self.on_node, (self.owner_of_class[k], node), 1)
+        np.add.at(self._in_class, (k, node), 1)
+
     def pods_on(self, nodes: Flags) -> Ints:
         """Classes of the pods on these nodes, one entry a pod."""
         found = self._in_class[:, nodes].sum(axis=1)
