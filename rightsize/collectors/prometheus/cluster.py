@@ -99,9 +99,11 @@ def namespaces_frame(answers: Answers, pods: Collection[PodKey], objects: Object
         namespace_of(one): _known_labels(one, _NAMESPACE_LABELS)
         for one in answers["namespace_labels"].labels
     }
+    # Without an allowlist kube-state-metrics shows no label of any namespace.
+    shown = any(told.values())
     rows = []
     for name in sorted({*(namespace for namespace, _ in pods), *told} - {""}):
-        labels = objects.namespaces.get(name, told.get(name) or None)
+        labels = objects.namespaces.get(name, told.get(name) if shown else None)
         rows.append({"namespace": name, "labels": as_json(labels) if labels is not None else None})
     return pd.DataFrame(rows)
 

@@ -103,7 +103,7 @@ def hourly_increase(
     zero = appeared & there[:-1]
     if started is not None:
         ends = grid.start + grid.step * np.arange(1, len(counter))
-        zero |= appeared & (started > ends - grid.step) & (started <= ends)
+        zero |= appeared & (started >= ends - grid.step) & (started <= ends)
     return np.where(zero, counter[1:], gain)
 
 

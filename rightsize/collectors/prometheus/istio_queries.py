@@ -10,6 +10,7 @@ ISTIOD_GAUGES = (
     "pilot_virt_services",
     "pilot_eds_no_instances",
     "pilot_worker_queue_depth",
+    "citadel_server_root_cert_expiry_timestamp",
 )
 ISTIOD_PROCESS_GAUGES = (
     "process_resident_memory_bytes",
@@ -110,7 +111,7 @@ def _increase(metric: str) -> str:
     now = f"last_over_time({metric}{{$M}}[$hour])"
     before = f"last_over_time({metric}{{$M}}[$hour] offset 1h)"
     first = f"min_over_time({metric}{{$M}}[$hour])"
-    young = "(last_over_time(kube_pod_start_time{$M}[$hour]) > time() - 3600)"
+    young = "(last_over_time(kube_pod_start_time{$M}[$hour]) >= time() - 3600)"
     return (
         f"({now} - {before} >= 0) or ({now} and on (namespace, pod) {before}) "
         f"or ({now} and on (namespace, pod) {young}) or ({now} - {first})"

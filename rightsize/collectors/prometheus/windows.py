@@ -184,7 +184,8 @@ def _from_zero(
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Windows in which a counter that appears there counts from zero."""
     started = starts.runs.get(run, starts.pods.get(key[:2], np.nan))
-    fresh = (started > ends - WINDOW_SECONDS) & (started <= ends)
+    # On the border before the window the counter is zero too.
+    fresh = (started >= ends - WINDOW_SECONDS) & (started <= ends)
     if run in starts.runs or alone:
         return np.asarray(fresh)
     # Not told when this run started: another run right before it was its predecessor.
