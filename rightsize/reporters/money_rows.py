@@ -91,7 +91,7 @@ def money_tables(answer: MoneyAnswer, *, workloads: int = 15) -> list[Table]:
         tables.append(_plan_table(answer.plans, mark))
     if answer.valued:
         tables.append(_valued_table(answer, mark))
-    tables.append(_cause_table(answer, workloads, mark))
+    tables += [_part_table(answer, mark), _cause_table(answer, workloads, mark)]
     return tables
 
 
@@ -146,6 +146,22 @@ def _valued_table(answer: MoneyAnswer, mark: str) -> Table:
     table.add_column("frees a node")
     for one in answer.valued:
         table.add_row(one.name, dollars(one.alone_usd), dollars(one.share_usd), one.frees)
+    return table
+
+
+def _part_table(answer: MoneyAnswer, mark: str) -> Table:
+    table = Table(title=f"What it goes to, USD a month{mark}", title_justify="left")
+    table.add_column("part")
+    for name in ("USD", "share"):
+        table.add_column(name, justify="right")
+    split = answer.allocation
+    total = split.total_cents / 100
+    parts = split.rows.groupby("part")["cents"].sum() / 100
+    rows = [(str(name), float(usd)) for name, usd in parts.items()]
+    rows.append(("of mesh: sidecars", split.sidecar_usd))
+    for name, usd in sorted(rows, key=lambda row: -row[1]):
+        table.add_row(name, dollars(usd), f"{usd / total:.1%}" if total else "")
+    table.add_row("total", dollars(total), "")
     return table
 
 
