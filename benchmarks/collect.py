@@ -14,6 +14,7 @@ loopback. Then each way runs in a process of its own:
 - `per workload`: the same two signals and five more, one query for each workload and metric over
   the whole span, as a tool that goes workload by workload makes them;
 - `data frames`: the same two signals with prometheus-api-client and MetricRangeDataFrame;
+- `collect 1/2`: `collect` for half of the days, for its memory;
 - `collect`: the whole of `rightsize collect`, inventory, traffic and Parquet included.
 
 Every row gives seconds, requests, bytes, peak memory of the client, CPU seconds of the server.
@@ -246,11 +247,17 @@ def _collect(url: str, days: int, pods: int) -> Cost:
     return _cost(seconds, collected.requests, collected.received_bytes, rows)
 
 
+def _half(url: str, days: int, pods: int) -> Cost:
+    """Half of the days: the client's memory should be the same as for all of them."""
+    return _collect(url, -(-days // 2), pods)
+
+
 ROWS: dict[str, Callable[[str, int, int], Cost]] = {
     "signals": _signals,
     "server": _server,
     "per workload": _per_workload,
     "data frames": _data_frames,
+    "collect 1/2": _half,
     "collect": _collect,
 }
 

@@ -145,6 +145,8 @@ def _fetch_days(
     for number, (day, answers) in enumerate(_prefetched(source, todo), start=1):
         assembled = assemble(answers, day, objects, settings.gateways, source)
         lacking = {query.name for query in DAILY if not len(answers[query.name])}
+        # Or this day's arrays would stay while the next day's come in.
+        del answers
         written = day.label.date()
         if assembled.pods or writer.manifest.days:
             # Before the first day with data lies only the server's retention.
