@@ -34,8 +34,8 @@ def day_tables(mesh: Mesh, day: date) -> dict[str, pd.DataFrame]:
         "containers": _container_rows(mesh, samples, day),
         "nodes": _node_rows(mesh, day),
         "namespaces": _namespace_rows(mesh),
-        "hpas": _hpa_rows(mesh, day),
-        "pdbs": _pdb_rows(day),
+        "hpas": _hpa_rows(mesh),
+        "pdbs": _pdb_rows(),
         "control_plane": control_plane_rows(mesh, samples, day),
         "traffic": _traffic_rows(mesh, day),
         "proxies": _proxy_rows(mesh, samples, day),
@@ -49,8 +49,8 @@ def usage_rows(samples: DaySamples, day: date) -> pd.DataFrame:
     seen = alive.any(axis=2)
     cpu = samples.cpu.reshape(shape).sum(axis=2) / 1e6 / 300
     memory = np.where(alive, samples.memory.reshape(shape), 0).max(axis=2).astype(float)
-    limited = np.array([[pod.sizes.cpu_limit is not None] for pod in samples.pods])
-    periods = np.where(limited, alive.sum(axis=2) * _CFS_PERIODS, np.nan)
+    limited = np.array([[pod.sizes.cpu_limit is not None] for pod in samples.pods], dtype=bool)
+    periods = np.where(limited, np.count_nonzero(alive, axis=2) * _CFS_PERIODS, np.nan)
     throttled = np.where(limited, samples.throttled.reshape(shape).sum(axis=2), np.nan)
     times = _window_ends(day)
     rows, windows = np.nonzero(seen)
@@ -234,16 +234,13 @@ def _namespace_rows(mesh: Mesh) -> pd.DataFrame:
     )
 
 
-def _hpa_rows(mesh: Mesh, day: date) -> pd.DataFrame:
-    bounds = {"istiod": (2.0, 5.0, 80.0), "istio-ingressgateway": (3.0, 5.0, 80.0)}
+def _hpa_rows(mesh: Mesh) -> pd.DataFrame:
     rows = []
     for workload in mesh.workloads:
-        if "hpa" in workload.traits:
-            low, high, target = float(workload.replicas), 2.0 * workload.replicas, 70.0
-        elif workload.name in bounds:
-            low, high, target = bounds[workload.name]
-        else:
+        bounds = mesh.autoscaling(workload)
+        if bounds is None:
             continue
+        low, high, target = bounds
         rows.append(
             {
                 "namespace": workload.namespace,
@@ -260,7 +257,7 @@ def _hpa_rows(mesh: Mesh, day: date) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _pdb_rows(day: date) -> pd.DataFrame:
+def _pdb_rows() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "namespace": ["istio-system"],

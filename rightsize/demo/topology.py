@@ -23,6 +23,7 @@ _NAMES = (
     "search", "support", "media", "pricing", "reviews", "routing",
 )  # fmt: skip
 _PARTS = ("api", "worker", "web", "sync", "store", "events", "auth", "cache", "jobs", "edge")
+_AUTOSCALED = {"istiod": (2.0, 5.0, 80.0), "istio-ingressgateway": (3.0, 5.0, 80.0)}
 _LETTERS = np.array(list("bcdfghjklmnpqrstvwxz2456789"))
 _DAEMONS = (("aws-node", 0.05, 0), ("kube-proxy", 0.1, 0), ("ebs-csi-node", 0.03, 120 * MIB))
 
@@ -77,6 +78,12 @@ class Mesh:
     pods: tuple[Pod, ...]
     edges: tuple[tuple[int, int, float], ...]
     """Caller, called workload, share of the called one's requests."""
+
+    def autoscaling(self, workload: Workload) -> tuple[float, float, float] | None:
+        """Lower and upper bound and target CPU utilisation of a workload's HPA, if it has one."""
+        if "hpa" in workload.traits:
+            return float(workload.replicas), 2.0 * workload.replicas, 70.0
+        return _AUTOSCALED.get(workload.name)
 
     def alive(self, day: date) -> list[Pod]:
         """Pods with at least one sample on a day."""
@@ -181,7 +188,10 @@ def _sized(p: DemoParameters, workloads: list[Workload]) -> list[Workload]:
     mesh = sum(_most(w) * (w.sizes.cpu_request or 0.0) for w in workloads)
     apps = sum(_most(w) * w.app_cpu for w in workloads)
     factor = (room - mesh) / apps
-    return [replace(w, app_cpu=max(0.01, round(w.app_cpu * factor, 2))) for w in workloads]
+    return [
+        replace(w, app_cpu=max(0.01, round(w.app_cpu * factor, 2))) if w.app_cpu else w
+        for w in workloads
+    ]
 
 
 def _most(workload: Workload) -> int:
@@ -196,7 +206,8 @@ def _pods(p: DemoParameters, workloads: list[Workload], random: np.random.Genera
     for workload in workloads:
         for slot in range(_most(workload)):
             for start, end in _lives(p, workload, slot):
-                moment = start + timedelta(minutes=slot % 4)
+                # Half a minute off the scrapes, as pods start when they like.
+                shift = timedelta(minutes=slot % 4, seconds=30)
                 resized = workload.resized is not None and start >= workload.resized[0]
                 sizes = workload.resized[1] if resized and workload.resized else workload.sizes
                 replica_set = f"{workload.name}-{_hash(p.seed, workload.index, start, 10)}"
@@ -205,7 +216,7 @@ def _pods(p: DemoParameters, workloads: list[Workload], random: np.random.Genera
                 pods.append(
                     Pod(
                         len(pods), workload, f"{base}-{suffix}", replica_set,
-                        seats[workload.index, slot], moment, end + timedelta(minutes=slot % 4), sizes,
+                        seats[workload.index, slot], start + shift, end + shift, sizes,
                         resized or "annotated" in workload.traits,
                     )
                 )  # fmt: skip
@@ -266,6 +277,11 @@ def _edges(workloads: list[Workload], random: np.random.Generator) -> list[tuple
             shares = random.dirichlet(np.full(len(callers), 2.0))
             edges += [(c, called, float(s)) for c, s in zip(callers, shares, strict=True)]
     return edges
+
+
+def replica_set_of(pod: Pod) -> str | None:
+    """The ReplicaSet a Deployment's pod belongs to."""
+    return pod.replica_set if pod.workload.kind == "Deployment" else None
 
 
 def daemon_pods() -> tuple[tuple[str, float, int], ...]:

@@ -1,0 +1,113 @@
+"""The demo mesh served by a real Prometheus and collected gives the snapshot made directly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rightsize.analysis.recommend import recommend
+from rightsize.demo import DemoParameters, demo_snapshot, write_openmetrics
+from rightsize.snapshot import Snapshot
+from tests.servers.prometheus import backfill, running_prometheus
+
+MESH = DemoParameters.tiny()
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory) -> tuple[Snapshot, Snapshot]:
+    """The snapshot made directly, and the one collected from Prometheus by the command."""
+    folder = tmp_path_factory.mktemp("demo")
+    made = Snapshot(demo_snapshot(folder / "cache", MESH))
+    texts = write_openmetrics(MESH, folder / "text", block_hours=162)
+    with running_prometheus(backfill(folder, texts)) as url:
+        command = [sys.executable, "-c", "from rightsize.cli import run; run()", "collect"]
+        command += [
+            "--prometheus-url",
+            url,
+            "--cluster",
+            "demo",
+            "--out",
+            str(folder / "collected"),
+        ]
+        command += ["--start", str(MESH.start), "--end", "2026-11-01"]
+        subprocess.run(command, check=True)
+    return made, Snapshot(folder / "collected")
+
+
+def sorted_rows(snapshot: Snapshot, table: str, keys: list[str]) -> pd.DataFrame:
+    rows = snapshot.read(table)
+    text = [c for c in rows if isinstance(rows[c].dtype, pd.CategoricalDtype)]
+    return rows.astype(dict.fromkeys(text, object)).sort_values(keys).reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "keys", "columns"),
+    [
+        ("usage", ["namespace", "pod", "container", "time"], ["cpu", "memory"]),
+        ("usage", ["namespace", "pod", "container", "time"], ["periods", "throttled_periods"]),
+        ("pods", ["day", "namespace", "pod"], ["workload", "workload_kind", "node", "qos_class"]),
+        ("pods", ["day", "namespace", "pod"], ["first_seen", "last_seen", "phase"]),
+        ("containers", ["day", "namespace", "pod", "container"], ["component", "init", "native"]),
+        ("containers", ["day", "namespace", "pod", "container"], ["cpu_request", "cpu_limit"]),
+        (
+            "containers",
+            ["day", "namespace", "pod", "container"],
+            ["memory_request", "memory_limit"],
+        ),
+        ("containers", ["day", "namespace", "pod", "container"], ["restarts", "oom_kills"]),
+        ("nodes", ["day", "node"], ["instance_type", "zone", "capacity_type", "allocatable_cpu"]),
+        ("nodes", ["day", "node"], ["allocatable_memory", "allocatable_pods", "region", "arch"]),
+        ("hpas", ["day", "namespace", "hpa"], ["workload", "metric", "target_utilization"]),
+        ("control_plane", ["time", "pod", "metric", "label"], ["value"]),
+        ("traffic", ["time", "source_workload", "destination_workload"], ["requests", "errors"]),
+        ("traffic", ["time", "source_workload", "destination_workload"], ["bytes", "mutual_tls"]),
+        ("proxies", ["day", "namespace", "pod"], ["active_clusters", "listeners", "concurrency"]),
+    ],
+)
+def test_a_collected_table_equals_the_generated_one(both, table, keys, columns):
+    made, collected = (sorted_rows(snapshot, table, keys)[[*keys, *columns]] for snapshot in both)
+    pd.testing.assert_frame_equal(
+        collected, made, check_dtype=False, rtol=1e-6, atol=1e-9, obj=table
+    )
+
+
+def test_both_snapshots_lead_to_the_same_recommendations(both):
+    made, collected = (recommend(snapshot).recommendations for snapshot in both)
+    assert [r.key for r in made] == [r.key for r in collected]
+    for one, other in zip(made, collected, strict=True):
+        assert one.recommended == other.recommended, one.key
+        for resource in ("cpu", "memory"):
+            usages = [getattr(r, resource).usage for r in (one, other)]
+            for name in ("p50", "p95", "p99", "peak"):
+                values = [getattr(u, name) for u in usages]
+                assert values[0] == pytest.approx(values[1], rel=1e-6), (one.key, resource, name)
+
+
+def test_percentiles_equal_numpys_on_the_generators_own_samples(both):
+    from rightsize.demo.load import day_samples
+    from rightsize.demo.topology import build_mesh
+
+    mesh = build_mesh(MESH)
+    workload = next(w for w in mesh.workloads if w.component == "sidecar")
+    windows = []
+    for day in MESH.days:
+        samples = day_samples(mesh, day)
+        for row, pod in enumerate(samples.pods):
+            if pod.workload.index == workload.index:
+                alive = samples.alive[row].reshape(288, 5).any(axis=1)
+                cpu = samples.cpu[row].reshape(288, 5).sum(axis=1) / 1e6 / 300
+                windows.append(cpu[alive])
+    expected = np.percentile(np.concatenate(windows), [50, 95, 99])
+    row = next(r for r in recommend(both[1]).recommendations if r.workload == workload.name)
+    found = [row.cpu.usage.p50, row.cpu.usage.p95, row.cpu.usage.p99]
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_folder_of_texts_ends_each_file_properly(tmp_path: Path):
+    for path in write_openmetrics(DemoParameters.tiny(pods=9, workloads=9), tmp_path):
+        assert path.read_text().endswith("# EOF\n")
