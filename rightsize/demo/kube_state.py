@@ -37,14 +37,15 @@ def inventory_series(
     whole = start + 60 * every
     for row, pod in enumerate(samples.pods):
         times = whole[samples.alive[row]]
-        yield from _pod(pod, times, _sparse(times))
+        standing = first and pod.start.timestamp() < start
+        yield from _pod(pod, times, _sparse(times), start if standing else None)
         yield from _restarts(
             pod, times, samples.killed[row][samples.alive[row]], first, start, counters
         )
         if pod.workload.container == "istio-proxy":
             yield from _proxy(pod, services_on(mesh.parameters, day), _sparse(times))
     for node in range(mesh.parameters.nodes):
-        yield from _node(mesh, node, whole, _sparse(whole))
+        yield from _node(mesh, node, whole, _sparse(whole), start if first else None)
     yield from _cluster(mesh, _sparse(whole))
 
 
@@ -61,7 +62,7 @@ def _constant(
     return Series(name, labels, times, np.full(len(times), value))
 
 
-def _pod(pod: Pod, times: np.ndarray, few: np.ndarray) -> Iterator[Series]:
+def _pod(pod: Pod, times: np.ndarray, few: np.ndarray, standing: int | None) -> Iterator[Series]:
     workload = pod.workload
     me = {"namespace": workload.namespace, "pod": pod.name}
     set_name = replica_set_of(pod)
@@ -88,7 +89,7 @@ def _pod(pod: Pod, times: np.ndarray, few: np.ndarray) -> Iterator[Series]:
         yield _constant("kube_pod_container_info", app, few)
         sizes = Sizes(workload.app_cpu, None, workload.app_memory, workload.app_memory)
         yield from _sizes("kube_pod_container_resource", app, sizes, few)
-        yield _constant("kube_pod_container_status_restarts_total", app, times, 0.0)
+        yield _no_restarts(app, times, standing)
 
 
 def _sizes(
@@ -103,6 +104,12 @@ def _sizes(
         if value is not None:
             more = {"resource": resource, "unit": unit}
             yield _constant(f"{name}_{which}", {**labels, **more}, times, value)
+
+
+def _no_restarts(labels: Mapping[str, str], times: np.ndarray, standing: int | None) -> Series:
+    """A counter at zero, known since `standing` where the container is older than the data."""
+    known = times if standing is None else np.concatenate([[standing], times])
+    return _constant("kube_pod_container_status_restarts_total", labels, known, 0.0)
 
 
 def _restarts(
@@ -136,7 +143,9 @@ def _proxy(pod: Pod, services: int, times: np.ndarray) -> Iterator[Series]:
         yield _constant(name, labels, times, value)
 
 
-def _node(mesh: Mesh, node: int, times: np.ndarray, few: np.ndarray) -> Iterator[Series]:
+def _node(
+    mesh: Mesh, node: int, times: np.ndarray, few: np.ndarray, standing: int | None
+) -> Iterator[Series]:
     p = mesh.parameters
     me = {"node": node_name(node)}
     yield _constant("kube_node_info", me, times)
@@ -170,7 +179,7 @@ def _node(mesh: Mesh, node: int, times: np.ndarray, few: np.ndarray) -> Iterator
         yield _constant("kube_pod_status_qos_class", pod | {"qos_class": "Burstable"}, few)
         container = pod | {"container": name}
         yield _constant("kube_pod_container_info", container, few)
-        yield _constant("kube_pod_container_status_restarts_total", container, times, 0.0)
+        yield _no_restarts(container, times, standing)
         sizes = Sizes(cpu, None, float(memory) or None, None)
         yield from _sizes("kube_pod_container_resource", container, sizes, few)
 

@@ -46,7 +46,7 @@ def usage_rows(samples: DaySamples, day: date) -> pd.DataFrame:
     """Windows of five samples: CPU summed, memory's maximum; windows without a sample left out."""
     shape = (len(samples.pods), _WINDOWS, 5)
     alive = samples.alive.reshape(shape)
-    seen = alive.any(axis=2)
+    seen: np.ndarray = alive.any(axis=2)
     cpu = samples.cpu.reshape(shape).sum(axis=2) / 1e6 / 300
     memory = np.where(alive, samples.memory.reshape(shape), 0).max(axis=2).astype(float)
     limited = np.array([[pod.sizes.cpu_limit is not None] for pod in samples.pods], dtype=bool)
