@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -14,40 +15,47 @@ from rightsize.collectors.prometheus.labels import PodKey, namespace_of, node_of
 from rightsize.collectors.prometheus.parse import Answer, Labels
 from rightsize.collectors.prometheus.source import WINDOW_SECONDS, Day
 
-# kube-state-metrics writes every character but letters and digits as "_"; these are the labels
-# that matter here, so that they can be written back.
-_NODE_LABELS = {
-    "label_" + "".join(c if c.isalnum() else "_" for c in name): name
-    for name in (
-        "node.kubernetes.io/instance-type",
-        "beta.kubernetes.io/instance-type",
-        "topology.kubernetes.io/region",
-        "topology.kubernetes.io/zone",
-        "failure-domain.beta.kubernetes.io/region",
-        "failure-domain.beta.kubernetes.io/zone",
-        "kubernetes.io/arch",
-        "kubernetes.io/os",
-        "kubernetes.io/hostname",
-        "eks.amazonaws.com/nodegroup",
-        "eks.amazonaws.com/capacityType",
-        "eks.amazonaws.com/compute-type",
-        "karpenter.sh/capacity-type",
-        "karpenter.sh/nodepool",
-        "karpenter.sh/provisioner-name",
-        "alpha.eksctl.io/nodegroup-name",
-    )
-}
-_NAMESPACE_LABELS = {
-    "label_" + "".join(c if c.isalnum() else "_" for c in name): name
-    for name in (
-        "istio-injection",
-        "istio.io/rev",
-        "istio.io/dataplane-mode",
-        "istio.io/use-waypoint",
-        "kubernetes.io/metadata.name",
-        "topology.istio.io/network",
-    )
-}
+
+def _written_back(*names: str) -> dict[str, str]:
+    """Kubernetes labels by the names that kube-state-metrics gives them.
+
+    It writes every character but letters and digits as `_`, and camelCase as snake_case since
+    2.0, so that only known labels can be written back.
+    """
+    known: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9]", "_", name)
+        snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", plain).lower()
+        known |= {f"label_{plain}": name, f"label_{snake}": name}
+    return known
+
+
+_NODE_LABELS = _written_back(
+    "node.kubernetes.io/instance-type",
+    "beta.kubernetes.io/instance-type",
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "kubernetes.io/arch",
+    "kubernetes.io/os",
+    "kubernetes.io/hostname",
+    "eks.amazonaws.com/nodegroup",
+    "eks.amazonaws.com/capacityType",
+    "eks.amazonaws.com/compute-type",
+    "karpenter.sh/capacity-type",
+    "karpenter.sh/nodepool",
+    "karpenter.sh/provisioner-name",
+    "alpha.eksctl.io/nodegroup-name",
+)
+_NAMESPACE_LABELS = _written_back(
+    "istio-injection",
+    "istio.io/rev",
+    "istio.io/dataplane-mode",
+    "istio.io/use-waypoint",
+    "kubernetes.io/metadata.name",
+    "topology.istio.io/network",
+)
 
 
 def nodes_frame(answers: Answers, day: Day, objects: Objects) -> pd.DataFrame:

@@ -55,7 +55,10 @@ def count_day(
 def _restarts(
     last: Answer, before: Answer, day: Day, starts: Mapping[PodKey, float]
 ) -> dict[ContainerKey, float]:
-    """The counter's increase over the day; a pod that started on the day counts from zero."""
+    """The counter's increase over the day; a pod that started on the day counts from zero.
+
+    A counter that ends at zero never moved, whatever it was at midnight.
+    """
     at_midnight = {
         _run(labels): value for labels, value in zip(before.labels, before.column, strict=True)
     }
@@ -63,7 +66,7 @@ def _restarts(
     for labels, value in zip(last.labels, last.column, strict=True):
         run = _run(labels)
         then = at_midnight.get(run)
-        if then is None and starts.get(pod_key(labels), 0.0) >= day.start:
+        if then is None and (value == 0 or starts.get(pod_key(labels), 0.0) >= day.start):
             then = 0.0
         if then is not None and not np.isnan(value):
             counts[run] = float(value - then if value >= then else value)
