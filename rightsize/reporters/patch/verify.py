@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,17 +109,19 @@ def verify_chart(
     if not pairs:
         raise VerificationError(f"none of the files is a values file of {chart_dir}")
     release = _release(chart_dir, changes)
-    olds, news = zip(*pairs, strict=True)
-    try:
-        before = render(program, chart_dir, olds, release)
-    except VerificationError as error:
-        raise VerificationError(f"before any change: {error.what}", hint=error.hint) from error
-    after = render(program, chart_dir, news, release)
-    unexpected = _unexpected(before, after, changes)
-    if unexpected:
-        # A chart may render something random; what differs between two equal runs proves nothing.
-        again = render(program, chart_dir, olds, release)
-        unexpected = [place for place in unexpected if before.get(place) == again.get(place)]
+    with tempfile.TemporaryDirectory() as folder:
+        new_chart, rest = _with_own_values(chart_dir, pairs, Path(folder))
+        olds, news = [old for old, _ in rest], [new for _, new in rest]
+        try:
+            before = render(program, chart_dir, olds, release)
+        except VerificationError as error:
+            raise VerificationError(f"before any change: {error.what}", hint=error.hint) from error
+        after = render(program, new_chart, news, release)
+        unexpected = _unexpected(before, after, changes)
+        if unexpected:
+            # A chart may render something random: what differs between equal runs proves nothing.
+            again = render(program, chart_dir, olds, release)
+            unexpected = [place for place in unexpected if before.get(place) == again.get(place)]
     if unexpected:
         lines = [_shown(place, before, after) for place in unexpected[:5]]
         raise VerificationError(
@@ -127,6 +130,23 @@ def verify_chart(
             hint="Do not roll this out; report the file and the chart's version.",
         )
     return _report(chart_dir, before, after, changes)
+
+
+def _with_own_values(
+    chart_dir: Path, pairs: Sequence[tuple[Path, Path]], folder: Path
+) -> tuple[Path, list[tuple[Path, Path]]]:
+    """The chart with its own values.yaml patched, if that is among the files, and the others.
+
+    Helm treats a chart's own values unlike those of `-f`: the `global` of a subchart, for one.
+    """
+    own = (chart_dir / "values.yaml").resolve()
+    rest = [pair for pair in pairs if pair[0].resolve() != own]
+    if len(rest) == len(pairs):
+        return chart_dir, rest
+    copy = folder / "chart"
+    shutil.copytree(chart_dir, copy)
+    shutil.copyfile(next(new for old, new in pairs if old.resolve() == own), copy / "values.yaml")
+    return copy, rest
 
 
 def verify_patched(
@@ -138,18 +158,22 @@ def verify_patched(
 ) -> VerificationReport:
     """`verify_chart` before anything is written: renders from copies in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
-        before, after = [], []
+        before: list[Path] = []
+        after: list[Path] = []
         for number, file in enumerate(file for file in patched if file.text_before):
-            for files, side, text in (
-                (before, "before", file.text_before),
-                (after, "after", file.text_after),
-            ):
-                # The folder's name can tell which gateway a file is for.
-                path = Path(folder, side, str(number), file.path.absolute().parent.name)
-                path.mkdir(parents=True)
-                files.append(path / file.path.name)
-                files[-1].write_bytes(text.encode("utf-8"))
+            # The folder's name can tell which gateway a file is for.
+            inner = Path(str(number), file.path.absolute().parent.name, file.path.name)
+            as_given = file.path.is_file() and file.path.read_bytes() == file.text_before.encode()
+            old = file.path if as_given else _copy(Path(folder, "before", inner), file.text_before)
+            before.append(old)
+            after.append(_copy(Path(folder, "after", inner), file.text_after))
         return verify_chart(chart_dir, before, after, changes, helm, gateway)
+
+
+def _copy(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(text.encode("utf-8"))
+    return path
 
 
 def _is_for(chart_dir: Path, file: Path) -> bool:
