@@ -30,7 +30,7 @@ from rightsize.quantity import GIBIBYTE, MEBIBYTE
 
 FAMILIES = ("m5", "m5a", "m6i", "m6a", "c5", "c5a", "c6i", "c6a", "r5", "r6i")
 SIZES = ("large", "xlarge", "2xlarge", "4xlarge")
-HABIT = "m5.xlarge"
+HABIT = "m5.2xlarge"
 REPLICAS = 5
 DISTINCT = 60
 
@@ -100,9 +100,13 @@ def measure(pods: int, seed: int, time_limit: float) -> list[Line]:
     lines = [Line("lower bound", bound, 0.0, 0, time.perf_counter() - started)]
     habit = names.index(HABIT)
 
-    def alone() -> Packing:
-        plan = first_fit_decreasing(problem.with_offers(np.array([habit])))
-        return Packing(np.full(len(plan.offers), habit), plan.where)
+    def alone(offer: int) -> Packing:
+        plan = first_fit_decreasing(problem.with_offers(np.array([offer])))
+        return Packing(np.full(len(plan.offers), offer), plan.where)
+
+    def best_alone() -> Packing:
+        plans = [alone(int(offer)) for offer in np.flatnonzero(problem.fits.all(axis=0))]
+        return min(plans, key=lambda plan: plan.cost(problem))
 
     def ours() -> Packing:
         found = pack(problem, time_limit=time_limit)
@@ -111,7 +115,8 @@ def measure(pods: int, seed: int, time_limit: float) -> list[Line]:
         return found.packing
 
     methods: tuple[tuple[str, Callable[[], Packing]], ...] = (
-        (f"first-fit decreasing, {HABIT}", alone),
+        (f"first-fit decreasing, {HABIT}", lambda: alone(habit)),
+        ("first-fit decreasing, best single type", best_alone),
         ("dot-product greedy", lambda: dot_product(problem)),
         ("rightsize", ours),
     )

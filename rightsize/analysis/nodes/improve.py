@@ -1,14 +1,14 @@
 """Near-ideal packings: buy the fluid fleet, pack it tight, and mend what is left outside.
 
 The fluid program says how many nodes of each offer would do if pods were liquid. Real pods need
-a little more, so fleets with growing slack are tried from the cheapest up. Each is packed at
-once (largest pods first, each to the node whose free room it resembles most) and then mended by
-moves that always keep every rule:
+a little more, so fleets with some slack are tried. Each is packed at once (largest pods first,
+each to the node whose free room it resembles most) and then mended by moves that always keep
+every rule:
 
 - a pod outside takes the place of one worth less, which goes outside in its stead;
 - a pod outside enters node `i` while two pods of `i` and another node change places.
 
-What still finds no place gets further nodes. The first fleets that come near the bound win.
+What still finds no place gets further nodes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from rightsize.analysis.nodes.greedy import dot_product, raise_floors, resource_
 from rightsize.analysis.nodes.load import Load
 from rightsize.analysis.nodes.problem import Floats, Ints, Packing, Problem
 
-_SLACKS = (0.0, 0.001, 0.002, 0.004, 0.006, 0.009, 0.013, 0.02, 0.03, 0.05, 0.08)
+_FIRST_SLACK, _LOOSEST, _FINEST = 0.004, 0.1, 0.0005
+"""Shares by which a liquid fleet is made larger: the first one tried, the largest, and the step
+at which bisecting ends."""
+_MORE_ROUNDS = 6
 _PODS_COMPARED = 2_500
 """Partners looked at for one exchange; more cost time and find little."""
 _NODES_TRIED = 30
@@ -52,31 +55,62 @@ class Clock:
 
 
 def improve(problem: Problem, best: Packing, bound: float, clock: Clock, seed: int = 0) -> Packing:
-    """A packing that costs no more than `best`, nearer to `bound` if the time allows."""
+    """A packing that costs no more than `best`, nearer to `bound` if the time allows.
+
+    The slack with which a fleet can be packed is bisected, so that a good packing comes early;
+    what time is left goes into the tightest fleet that could not be packed yet.
+    """
     if problem.pods == 0:
         return best
-    worth, _ = resource_values(problem)
-    random = np.random.default_rng(seed)
-    cost = best.cost(problem)
-    seen: set[bytes] = set()
-    # Small cases need many fleets rather than long mending of one.
-    patience = min(0.3 + problem.pods / 600, 6.0)
-    for slack in _SLACKS:
-        if clock.out or cost <= bound * (1 + 1e-9):
+    search = _Search(problem, best, bound, clock, seed)
+    tight, loose, slack = 0.0, _LOOSEST, _FIRST_SLACK
+    while loose - tight > _FINEST and not search.done:
+        if search.attempt(slack):
+            loose = slack
+        else:
+            tight = slack
+        slack = min(3 * slack, _LOOSEST) if loose == _LOOSEST else (tight + loose) / 2
+    for i in range(_MORE_ROUNDS):
+        if search.done:
             break
-        fleet, _ = fluid_fleet(problem, slack, time_limit=min(2.0, clock.left))
-        if fleet is None or fleet.tobytes() in seen:
-            continue
-        seen.add(fleet.tobytes())
-        if float(problem.price @ fleet) >= cost - 1e-9:
-            break
-        offers = np.repeat(np.arange(len(fleet)), fleet)
-        load = pack_tight(problem, offers)
-        mend(load, worth, clock.part(0.4, most=patience), random)
+        search.patience *= 1.5
+        search.attempt(tight * i / (_MORE_ROUNDS - 1))
+    return search.best
+
+
+class _Search:
+    """The best packing so far, and attempts to beat it."""
+
+    def __init__(
+        self, problem: Problem, best: Packing, bound: float, clock: Clock, seed: int
+    ) -> None:
+        self._problem, self._bound, self._clock = problem, bound, clock
+        self._worth, _ = resource_values(problem)
+        self._random = np.random.default_rng(seed)
+        self.best = best
+        self._cost = best.cost(problem)
+        # Small cases need many fleets rather than long mending of one.
+        self.patience = min(0.3 + problem.pods / 600, 6.0)
+
+    @property
+    def done(self) -> bool:
+        """No time is left, or nothing to gain."""
+        return self._clock.out or self._cost <= self._bound * (1 + 1e-9)
+
+    def attempt(self, slack: float) -> bool:
+        """Pack the liquid fleet with this slack; True if all pods fit, or it costs too much."""
+        problem = self._problem
+        fleet, _ = fluid_fleet(problem, slack, time_limit=min(2.0, self._clock.left))
+        if fleet is None:
+            return False
+        if float(problem.price @ fleet) >= self._cost - 1e-9:
+            return True
+        load = pack_tight(problem, np.repeat(np.arange(len(fleet)), fleet))
+        mend(load, self._worth, self._clock.part(0.4, most=self.patience), self._random)
         tried = with_more_nodes(problem, load.packing())
-        if tried is not None and tried.cost(problem) < cost - 1e-9:
-            best, cost = tried, tried.cost(problem)
-    return best
+        if tried is not None and tried.cost(problem) < self._cost - 1e-9:
+            self.best, self._cost = tried, tried.cost(problem)
+        return not len(load.outside)
 
 
 def pack_tight(problem: Problem, offers: Ints) -> Load:

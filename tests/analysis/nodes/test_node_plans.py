@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rightsize.analysis.nodes.plan import NodePlan
 from rightsize.analysis.nodes.plans import plan_nodes
@@ -335,3 +337,30 @@ def test_the_same_pods_give_the_same_plan_twice(make_pods: Make, make_nodes: Mak
     assert json.dumps([p.promised.by_type for p in first.plans]) == json.dumps(
         [p.promised.by_type for p in second.plans]
     )
+
+
+@given(
+    sizes=st.lists(
+        st.tuples(st.integers(1, 6), st.sampled_from([0.1, 0.35, 0.8, 1.7]), st.integers(50, 5000)),
+        min_size=1,
+        max_size=5,
+    ),
+    spread=st.sampled_from(["none", "host", "zone"]),
+)
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_the_pods_every_plan_places_each_once_and_costs_no_less_than_its_bound(
+    make_pods: Make, make_nodes: Make, sizes: list[tuple[int, float, int]], spread: str
+) -> None:
+    workloads = [(f"w{i}", *size) for i, size in enumerate(sizes)]
+    pods = make_pods(*workloads, daemonsets=(("agent", 0.1, 100),))
+    plans = plan_nodes(pods, CATALOGUE, quick(spread=spread, time_limit=1.0), make_nodes(3))
+    assert plans.unplaced == ()
+    for plan in plans.plans:
+        check(pods, plan.packed.placement)
+        check(pods, plan.promised_placement)
+        bound = plan.packed.lower_bound_usd_per_hour
+        assert plan.packed.fleet.usd_per_hour >= bound - 1e-9
+        assert plan.promised.usd_per_hour >= bound - 1e-9
+        assert plan.promised.nodes >= 2, "one node may be lost"
