@@ -6,6 +6,7 @@ import json
 from datetime import date, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from rightsize.demo.control_plane import control_plane_rows
@@ -46,7 +47,7 @@ def usage_rows(samples: DaySamples, day: date) -> pd.DataFrame:
     """Windows of five samples: CPU summed, memory's maximum; windows without a sample left out."""
     shape = (len(samples.pods), _WINDOWS, 5)
     alive = samples.alive.reshape(shape)
-    seen: np.ndarray = alive.any(axis=2)
+    seen = _windows_seen(samples)
     cpu = samples.cpu.reshape(shape).sum(axis=2) / 1e6 / 300
     memory = np.where(alive, samples.memory.reshape(shape), 0).max(axis=2).astype(float)
     limited = np.array([[pod.sizes.cpu_limit is not None] for pod in samples.pods], dtype=bool)
@@ -71,6 +72,11 @@ def usage_rows(samples: DaySamples, day: date) -> pd.DataFrame:
     )
 
 
+def _windows_seen(samples: DaySamples) -> npt.NDArray[np.bool_]:
+    """Windows with a sample. (pods, windows)"""
+    return np.asarray(samples.alive.reshape(len(samples.pods), _WINDOWS, 5).any(axis=2))
+
+
 def _window_ends(day: date) -> pd.DatetimeIndex:
     start = pd.Timestamp(midnight(day))
     return pd.date_range(start + pd.Timedelta(5, "min"), periods=_WINDOWS, freq="5min", unit="ms")
@@ -83,7 +89,7 @@ def _coded(values: list[str], rows: np.ndarray) -> pd.Categorical:
 
 def _seen(samples: DaySamples, day: date) -> pd.DataFrame:
     """Ends of the first and last window with a sample, for each pod."""
-    windows = samples.alive.reshape(len(samples.pods), _WINDOWS, 5).any(axis=2)
+    windows = _windows_seen(samples)
     ends = _window_ends(day)
     first = windows.argmax(axis=1)
     last = _WINDOWS - 1 - windows[:, ::-1].argmax(axis=1)

@@ -1,0 +1,113 @@
+"""The demo mesh: the same seed gives the same bytes, pods fit, the odd ones are there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rightsize.analysis.recommend import recommend
+from rightsize.demo import DemoParameters, demo_snapshot
+from rightsize.demo.load import day_samples
+from rightsize.demo.topology import NODE_CPU, NODE_MEMORY, NODE_PODS, build_mesh, daemon_pods
+from rightsize.snapshot import Snapshot
+
+TINY = DemoParameters.tiny()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return Snapshot(demo_snapshot(tmp_path_factory.mktemp("cache"), TINY))
+
+
+def test_the_same_parameters_give_the_same_bytes(tmp_path, made):
+    again = demo_snapshot(tmp_path, TINY)
+    for path in made.path.rglob("*.parquet"):
+        assert path.read_bytes() == (again / path.relative_to(made.path)).read_bytes()
+
+
+def test_another_seed_gives_another_mesh(tmp_path, made):
+    other = Snapshot(demo_snapshot(tmp_path, DemoParameters.tiny(seed=1)))
+    assert not other.read("usage")["cpu"].equals(made.read("usage")["cpu"])
+
+
+def test_the_second_call_makes_nothing(tmp_path):
+    first = demo_snapshot(tmp_path, TINY)
+    stamp = (first / "manifest.json").stat().st_mtime_ns
+    assert (demo_snapshot(tmp_path, TINY) / "manifest.json").stat().st_mtime_ns == stamp
+
+
+def test_it_says_that_it_is_simulated(made):
+    assert made.manifest.simulated
+    assert "none was measured" in made.manifest.facts["synthetic"]
+
+
+def test_the_default_mesh_has_the_published_shape():
+    mesh = build_mesh(DemoParameters())
+    apps = {w.namespace for w in mesh.workloads} | {"kube-system"}
+    alive = mesh.alive(DemoParameters().start)
+    assert DemoParameters().nodes == 24
+    assert len(apps) == 12
+    assert len(mesh.workloads) + len(daemon_pods()) >= 60
+    assert 280 <= len(alive) <= 330
+
+
+@pytest.mark.parametrize("parameters", [TINY, DemoParameters()], ids=["tiny", "default"])
+def test_pods_fit_their_nodes_at_all_times(parameters):
+    mesh = build_mesh(parameters)
+    for moment in sorted({pod.start for pod in mesh.pods})[::25]:
+        used = np.zeros((parameters.nodes, 3))
+        for _, cpu, memory in daemon_pods():
+            used += [cpu, memory, 1]
+        for pod in mesh.pods:
+            if pod.start <= moment < pod.end:
+                workload = pod.workload
+                used[pod.node] += [
+                    workload.app_cpu + (pod.sizes.cpu_request or 0),
+                    workload.app_memory + (pod.sizes.memory_request or 0),
+                    1,
+                ]
+        assert (used <= np.array([NODE_CPU, NODE_MEMORY, NODE_PODS]) + 1e-6).all()
+
+
+def test_windows_are_those_of_the_samples(made):
+    mesh = build_mesh(TINY)
+    samples = day_samples(mesh, TINY.start)
+    pod = samples.pods[5]
+    usage = made.read("usage", days=[TINY.start])
+    mine = usage[usage["pod"] == pod.name].sort_values("time")
+    expected = samples.cpu[5].reshape(288, 5).sum(axis=1) / 1e6 / 300
+    seen = samples.alive[5].reshape(288, 5).any(axis=1)
+    np.testing.assert_allclose(mine["cpu"], expected[seen])
+
+
+def test_halving_the_load_halves_usage_and_moves_the_answer(tmp_path):
+    busy = Snapshot(demo_snapshot(tmp_path, DemoParameters.tiny(usage_scale=8.0)))
+    half = Snapshot(demo_snapshot(tmp_path, DemoParameters.tiny(usage_scale=4.0)))
+    answers = {}
+    for name, snapshot in (("busy", busy), ("half", half)):
+        rows = [r for r in recommend(snapshot).recommendations if r.component == "sidecar"]
+        answers[name] = {r.workload: r.cpu.usage.p95 for r in rows if r.workload}
+    free = [w.name for w in build_mesh(TINY).workloads
+            if w.component == "sidecar" and not w.traits and w.rps]  # fmt: skip
+    ratios = [answers["busy"][name] / answers["half"][name] for name in free]
+    assert np.median(ratios) == pytest.approx(2.0, rel=0.1)
+
+
+def test_the_odd_ones_are_there():
+    mesh = build_mesh(DemoParameters())
+    traits = set().union(*(w.traits for w in mesh.workloads))
+    assert {"throttled", "oom", "hpa", "native"} <= traits
+    assert any(w.born > mesh.parameters.start for w in mesh.workloads)
+    assert any(w.resized for w in mesh.workloads)
+
+
+def test_one_proxy_is_throttled_and_one_is_killed(made):
+    containers, usage = made.read("containers"), made.read("usage")
+    share = usage["throttled_periods"] / usage["periods"]
+    assert containers["oom_kills"].sum() > 0
+    assert share.groupby(usage["pod"].astype(str)).mean().max() > 0.05
+
+
+def test_a_mesh_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="do not fit"):
+        build_mesh(DemoParameters.tiny(nodes=1))
