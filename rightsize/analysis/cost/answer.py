@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pandas as pd
@@ -10,7 +10,13 @@ import pandas as pd
 from rightsize.analysis.cost.allocation import Allocation, allocate, machines_of, requested
 from rightsize.analysis.cost.book import book_for
 from rightsize.analysis.cost.commitments import commitments_in_force
-from rightsize.analysis.cost.fleet import Fleet, NodeLot, PlannedFleet, fleet_of_nodes
+from rightsize.analysis.cost.fleet import (
+    Fleet,
+    NodeLot,
+    PlannedFleet,
+    fleet_of_nodes,
+    with_instances,
+)
 from rightsize.analysis.cost.logs import AccessLog, access_log
 from rightsize.analysis.cost.other import other_costs
 from rightsize.analysis.cost.plan import CostLine, PlanCost, Terms, price_plan
@@ -120,7 +126,10 @@ def price_answer(
         moved.line(terms.other.get("cross_zone"), where),
         logs.line(chosen.access_log_usd_per_gb),
     )
+    tables["nodes"] = with_instances(tables["nodes"], _newest(snapshot.read("instances")))
     ran = PlannedFleet("today", fleet_of_nodes(tables["nodes"]))
+    # A plan's machines get root volumes like those in use.
+    terms = replace(terms, root_gib=mean_root(ran.mid, terms.root_gib))
     today = price_plan(ran, terms, *more)
     quiet = quiet_share(tables["pods"], tables["containers"])
     plans = () if nodes is None else _priced_plans(nodes, today, terms, more, quiet)
@@ -271,6 +280,11 @@ def _notes(today: PlanCost, terms: Terms) -> tuple[str, ...]:
         notes.append(
             "commitments are unknown, so savings are on-demand equivalent and not promised "
             "(rightsize prices with credentials, or prices.commitment_usd_per_hour; 0 says none)"
+        )
+    elif not terms.commitments.stated and terms.commitments.covered_share is None:
+        notes.append(
+            "Savings Plans that another account of the organization shares are not seen "
+            "(rightsize prices --bill asks for the coverage they give)"
         )
     if today.unknown:
         notes.append(f"not in the totals: {', '.join(today.unknown)}")

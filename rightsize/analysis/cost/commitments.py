@@ -22,6 +22,8 @@ from rightsize.config import PriceSettings
 _PLAN_TYPES = {"compute-savings-plan": "Compute", "instance-savings-plan": "EC2Instance"}
 """How the source of a rate in the price book begins."""
 
+_NOTABLE_SHARE = 0.01
+
 _ORDER = ("reserved-instance", "instance-savings-plan", "compute-savings-plan", "setting")
 
 
@@ -45,6 +47,8 @@ class Commitments:
     held: tuple[Commitment, ...] = ()
     covered_share: float | None = None
     """Share of the account's EC2 spend that Savings Plans cover, as Cost Explorer tells."""
+    stated: bool = False
+    """They come from the settings, not from AWS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,13 @@ def commitments_of(table: pd.DataFrame, discount: float | None = None) -> Commit
     shares = table.loc[kinds == "coverage", "covered_share"].dropna()
     priced = table[kinds.isin(_ORDER)]
     held = tuple(_commitment(row, discount) for row in priced.to_dict("records"))
+    share = None if shares.empty else float(shares.iloc[0])
     asked = (kinds != "coverage").any() and not (kinds == "unknown").any()
     known = bool(asked) and not priced["usd_per_hour"].isna().any()
-    return Commitments(known, held, None if shares.empty else float(shares.iloc[0]))
+    if share is not None and share > _NOTABLE_SHARE and not kinds.isin(_PLAN_TYPES).any():
+        # Somebody's plans pay, though this account holds none: another account shares them.
+        known = False
+    return Commitments(known, held, share)
 
 
 def commitments_in_force(table: pd.DataFrame, settings: PriceSettings) -> Commitments:
@@ -90,7 +98,7 @@ def commitments_in_force(table: pd.DataFrame, settings: PriceSettings) -> Commit
     if stated is None:
         return commitments_of(table, discount)
     held = (Commitment("setting", stated, discount),) if stated else ()
-    return Commitments(True, held)
+    return Commitments(True, held, stated=True)
 
 
 def cover(fleet: Fleet, book: PriceBook, commitments: Commitments) -> Covered | None:

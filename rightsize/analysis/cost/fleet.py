@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 Level = Literal["low", "mid", "high"]
@@ -49,21 +50,61 @@ def fleet_of_nodes(nodes: pd.DataFrame, hours: float = 24.0) -> Fleet:
             "purchase_option": nodes["capacity_type"].astype(object).fillna("on-demand"),
             "zone": nodes["zone"].astype(object).fillna(""),
             "hours": seen.clip(upper=hours),
+            "root_gib": nodes["root_gib"] if "root_gib" in nodes.columns else np.nan,
         }
     )
     period = hours * nodes["day"].nunique()
-    sums = lots.groupby(["instance_type", "purchase_option", "zone"])["hours"].sum() / period
-    rows = sums.reset_index()
+    groups = lots.groupby(["instance_type", "purchase_option", "zone"])
+    # A group in which some root volume is unknown takes the mean of the known ones.
+    sums = groups.agg(hours=("hours", "sum"), root_gib=("root_gib", "mean")).reset_index()
     return tuple(
-        NodeLot(str(name), float(count), str(option), str(zone) or None)
-        for name, option, zone, count in zip(
-            rows["instance_type"],
-            rows["purchase_option"],
-            rows["zone"],
-            rows["hours"],
+        NodeLot(
+            str(name),
+            float(count) / period,
+            str(option),
+            str(zone) or None,
+            None if np.isnan(root) else float(root),
+        )
+        for name, option, zone, count, root in zip(
+            sums["instance_type"],
+            sums["purchase_option"],
+            sums["zone"],
+            sums["hours"],
+            sums["root_gib"],
             strict=True,
         )
     )
+
+
+def with_instances(nodes: pd.DataFrame, instances: pd.DataFrame) -> pd.DataFrame:
+    """Return `nodes` with what EC2 says of their machines: purchase type and `root_gib`.
+
+    A node is matched by the instance id at the end of its `provider_id`, else by its name. EC2's
+    word on the purchase type wins over a label; a node that EC2 does not list keeps its own.
+
+    Parameters
+    ----------
+    nodes, instances : DataFrame
+        Tables of the snapshot.
+    """
+    ids = nodes["provider_id"].astype("string").str.rsplit("/", n=1).str[-1]
+    names = nodes["node"].astype("string")
+    found = {}
+    for column in ("purchase_option", "root_gib"):
+        value = instances[column].astype(object)
+        by_id = dict(zip(instances["instance_id"].astype(str), value, strict=True))
+        by_name = dict(zip(instances["node"].astype(str), value, strict=True))
+        found[column] = ids.map(by_id).astype(object).fillna(names.map(by_name).astype(object))
+    option = found["purchase_option"].fillna(nodes["capacity_type"].astype(object))
+    root = pd.to_numeric(found["root_gib"]).astype("float64")
+    return nodes.assign(capacity_type=option, root_gib=root)
+
+
+def mean_root(fleet: Fleet, otherwise: float) -> float:
+    """Return the mean root volume of the machines that state one, in GiB."""
+    stated = [(lot.count, lot.root_gib) for lot in fleet if lot.root_gib is not None]
+    machines = sum(count for count, _ in stated)
+    return sum(count * root for count, root in stated) / machines if machines else otherwise
 
 
 def nodes_in(fleet: Fleet) -> float:

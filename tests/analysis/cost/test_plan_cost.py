@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from rightsize.analysis.cost.book import PriceBook
 from rightsize.analysis.cost.check import against_bill, implied_node_hour
 from rightsize.analysis.cost.commitments import Commitment, Commitments, commitments_of, cover
-from rightsize.analysis.cost.fleet import NodeLot, PlannedFleet, fleet_of_nodes
+from rightsize.analysis.cost.fleet import (
+    NodeLot,
+    PlannedFleet,
+    fleet_of_nodes,
+    mean_root,
+    with_instances,
+)
 from rightsize.analysis.cost.other import other_costs
 from rightsize.analysis.cost.plan import CostLine, Terms, price_plan
 from rightsize.analysis.cost.saving import saving
@@ -282,6 +288,52 @@ def test_the_mean_fleet_counts_nodes_by_the_hours_they_were_seen() -> None:
     )
     fleet = {(lot.instance_type, lot.purchase_option): lot.count for lot in fleet_of_nodes(nodes)}
     assert fleet == pytest.approx({("m5.large", "on-demand"): 1.5, ("unknown", "spot"): 1.0})
+
+
+def test_what_ec2_says_of_a_machine_wins_over_its_labels() -> None:
+    nodes = pd.DataFrame(
+        {
+            "node": ["ip-1.ec2.internal", "ip-2.ec2.internal", "ip-3.ec2.internal"],
+            "provider_id": ["aws:///us-east-1a/i-1", None, None],
+            "capacity_type": ["on-demand", None, "on-demand"],
+        }
+    )
+    instances = pd.DataFrame(
+        {
+            "instance_id": ["i-1", "i-2"],
+            "node": ["other", "ip-2.ec2.internal"],
+            "purchase_option": ["spot", "spot"],
+            "root_gib": [80.0, None],
+        }
+    )
+    found = with_instances(nodes, instances)
+    assert found["capacity_type"].tolist() == ["spot", "spot", "on-demand"]
+    assert found["root_gib"].fillna(-1).tolist() == [80.0, -1, -1]
+    alone = with_instances(nodes, instances.iloc[:0])
+    assert alone["capacity_type"].fillna("").tolist() == ["on-demand", "", "on-demand"]
+
+
+def test_a_plans_machines_get_the_mean_root_volume_of_those_in_use() -> None:
+    fleet = (
+        NodeLot("m5.large", 3, root_gib=80),
+        NodeLot("m5.large", 1, root_gib=40),
+        NodeLot("c5.large", 9),
+    )
+    assert mean_root(fleet, 20) == 70
+    assert mean_root(fleet[2:], 20) == 20
+
+
+def test_coverage_by_plans_that_the_account_does_not_hold_makes_commitments_unknown() -> None:
+    table = pd.DataFrame(
+        {
+            "commitment": ["none", "coverage"],
+            "kind": ["none", "coverage"],
+            "covered_share": [None, 0.6],
+        }
+    )
+    assert commitments_of(frame("commitments", table)).known is False
+    uncovered = table.assign(covered_share=[None, 0.0])
+    assert commitments_of(frame("commitments", uncovered)).known is True
 
 
 def test_other_costs_are_dated_and_say_that_they_are_unverified() -> None:
