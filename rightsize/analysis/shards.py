@@ -249,8 +249,12 @@ def choose_shards(
     else:
         chosen = min(fitting, key=lambda s: s.worth)
         count = len(chosen.shards)
-        more = "" if count == 1 else f"; {count - 1} would not do or cost more"
-        reason = f"{count} istiod{'s' if count > 1 else ''} cost least of those that fit{more}"
+        more = f"; {count - 1} would cost more or not fit"
+        reason = (
+            "1 istiod costs least"
+            if count == 1
+            else f"{count} shards cost least of those that fit{more}"
+        )
     return ShardAdvice(chosen, looked_at, reason, notes)
 
 

@@ -29,6 +29,7 @@ COMMANDS: tuple[str, ...] = (
     "control-plane",
     "scope",
     "shards",
+    "simulate",
     "report",
     "verify",
     "demo",

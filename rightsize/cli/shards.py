@@ -79,7 +79,9 @@ def shards(
             output_console().print("Simulated: no figure of this mesh was measured.")
         for line in shard_lines(advice):
             output_console().print(line, markup=False, soft_wrap=True)
-    if out is not None:
+    if out is not None and len(advice.chosen.shards) == 1:
+        messages.print("One istiod: nothing to move, no file written. Ask for more with --shards")
+    elif out is not None:
         files = shard_files(
             advice,
             mesh,

@@ -233,8 +233,8 @@ def _reasons(
     best: ReplicaPlan, model: IstiodModel | None, delays: Propagation, thin: str | None
 ) -> tuple[str, ...]:
     reasons = [
-        f"memory {format_memory(best.memory.high)}: what one of {best.replicas - 1} pods left "
-        "after a loss needs while the lost one's proxies reconnect",
+        f"memory {format_memory(best.memory.high)}: what each pod left needs after one of "
+        f"{best.replicas} is lost, while that one's proxies reconnect",
         f"CPU {format_cpu(best.cpu_request)}: busiest hours of one of {best.replicas} pods at a "
         f"target of {best.target} %, so that those left after a loss stay within their request",
     ]

@@ -92,7 +92,9 @@ def study_scope(
     )
     notes: list[str] = []
     model = _model(snapshot, notes)
-    proxies, law = _proxies(snapshot, notes)
+    proxies, law, missing = fitted_proxies(snapshot)
+    notes += missing
+    proxies = _running(proxies, pods)
     return ScopeStudy(
         edges=edges,
         egress=egress,
@@ -122,8 +124,18 @@ def _model(snapshot: Snapshot, notes: list[str]) -> IstiodModel | None:
         return None
 
 
-def _proxies(snapshot: Snapshot, notes: list[str]) -> tuple[pd.DataFrame, ProxyMemoryLaw | None]:
-    """Clusters and memory of the sidecars over the last week, and the law between them."""
+def _running(proxies: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
+    """Those of the proxies whose pod was still there at the end of the snapshot."""
+    left = pods[pods["last_seen"] >= pods["last_seen"].max()]
+    there = set(zip(left["namespace"].astype(str), left["pod"].astype(str), strict=True))
+    ours = zip(proxies["namespace"].astype(str), proxies["pod"].astype(str), strict=True)
+    return proxies[[pair in there for pair in ours]]
+
+
+def fitted_proxies(
+    snapshot: Snapshot,
+) -> tuple[pd.DataFrame, ProxyMemoryLaw | None, tuple[str, ...]]:
+    """Clusters and memory of the sidecars over the last week, the law between them, and notes."""
     days = snapshot.days[-_MEMORY_DAYS:]
     containers = snapshot.read("containers", days=days)
     pods = containers[containers["component"] == "sidecar"]["pod"].astype(str).unique()
@@ -136,7 +148,6 @@ def _proxies(snapshot: Snapshot, notes: list[str]) -> tuple[pd.DataFrame, ProxyM
     used = pd.DataFrame(pa.concat_tables(usage).unify_dictionaries().to_pandas())
     proxies = proxies_of(snapshot.read("proxies", days=days), used, containers)
     try:
-        return proxies, fit_proxy_memory(proxies["clusters"], proxies["memory"])
+        return proxies, fit_proxy_memory(proxies["clusters"], proxies["memory"]), ()
     except NoDataError as error:
-        notes.append(error.what)
-        return proxies, None
+        return proxies, None, (error.what,)

@@ -1,0 +1,83 @@
+"""`scope`, `shards` and `simulate` on the demo mesh: answers, files, and honest refusals."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from rightsize.analysis.scope import covers
+from rightsize.analysis.scope.traffic import read_edges
+from rightsize.cli.scope import app as scope
+from rightsize.cli.shards import app as shards
+from rightsize.cli.simulate import app as simulate
+from rightsize.demo import demo_snapshot
+from rightsize.errors import NoDataError, UsageError
+from rightsize.snapshot import Snapshot
+from tests.tiny_mesh import Tiny, tiny_snapshot
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return str(demo_snapshot())
+
+
+def run(app, *arguments: str):
+    return CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_no_call_of_the_demo_mesh_is_cut_by_its_sidecars(demo, tmp_path):
+    run(scope, "--snapshot", demo, "-o", str(tmp_path))
+    hosts = {
+        path.stem: YAML(typ="safe").load(path.read_text())["spec"]["egress"][0]["hosts"]
+        for path in (tmp_path / "3-sidecars").glob("*.yaml")
+    }
+    assert len(hosts) >= 5
+    for row in read_edges(Snapshot(demo)).to_dict("records"):
+        caller = row["source_namespace"]
+        if caller in hosts:
+            service, home = row["destination_service"], row["destination_namespace"]
+            assert covers(hosts[caller], service, home, caller)
+    labels = (tmp_path / "1-label-namespaces.sh").read_text()
+    assert all(f"kubectl label namespace {name} " in labels for name in hosts)
+
+
+def test_scope_as_json_keeps_what_is_asked_for(demo):
+    asked = ["--host", "monitoring/*", "--keep", "kube-system", "--format", "json"]
+    answer = json.loads(run(scope, "--snapshot", demo, *asked).stdout)
+    assert answer["schema_version"] == 1
+    assert all("monitoring/*" in e["hosts"] for e in answer["egress"])
+    assert "kube-system" in answer["discovery"]["selected"]
+    assert answer["saving"]["usd_per_month"] is None
+
+
+def test_scope_refuses_a_host_that_is_none():
+    with pytest.raises(UsageError, match="expected NAMESPACE/NAME"):
+        run(scope, "--host", "monitoring")
+
+
+def test_scope_without_traffic_says_so(tmp_path):
+    tiny_snapshot(tmp_path / "s", Tiny(), days=1)
+    with pytest.raises(NoDataError, match="no traffic between workloads"):
+        run(scope, "--snapshot", str(tmp_path / "s"))
+
+
+def test_shards_asked_for_come_with_their_files(demo, tmp_path):
+    found = run(shards, "--snapshot", demo, "--shards", "2", "-o", str(tmp_path))
+    assert "2 shards were asked for" in found.stdout
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        "1-label-watched.sh", "2-shard-1-values.yaml", "2-shard-2-values.yaml", "3-migration.md",
+    ]  # fmt: skip
+
+
+def test_simulate_tells_nodes_and_dollars_of_a_larger_mesh(demo):
+    arguments = ["--services", "3000", "--pods", "10000", "--ambient", "--format", "json"]
+    answer = json.loads(run(simulate, "--snapshot", demo, *arguments).stdout)
+    assert answer["simulated"] is True
+    assert [found["mode"] for found in answer["outcomes"]] == ["sidecar", "ambient"]
+    sidecar = answer["outcomes"][0]
+    assert sidecar["nodes"]["mid"] > 10 * answer["today"]["nodes"]
+    assert sidecar["usd_per_month"]["mid"] > 10_000
