@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -10,36 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rightsize.errors import InputFileError, VerificationError
-from rightsize.quantity import parse_quantity
 from rightsize.reporters.patch.charts import CHART_NAMES, Hints, scopes_of_values
 from rightsize.reporters.patch.groups import BOUNDS, SIZES
+from rightsize.reporters.patch.meaning import (
+    as_number,
+    belongs_to,
+    effective_size,
+    unexpected_places,
+    wanted_number,
+)
 from rightsize.reporters.patch.model import PatchedFile, SizeChange, dotted
 from rightsize.reporters.patch.render import Leaves, Place, find_helm, render
 from rightsize.reporters.patch.source import read_source
-from rightsize.reporters.patch.tree import Path as Keys
 from rightsize.reporters.patch.tree import text_at
 from rightsize.results import Component
-
-CONTAINERS: dict[str, Component] = {"discovery": "istiod", "install-cni": "istio-cni"}
-PROXY_BLOCKS: dict[Keys, Component] = {
-    ("global", "proxy", "resources"): "sidecar",
-    ("global", "waypoint", "resources"): "waypoint",
-    ("pilot", "resources"): "istiod",
-}
-HPA_FIELDS = {
-    "minReplicas": "autoscale_min",
-    "maxReplicas": "autoscale_max",
-    "averageUtilization": "target_cpu",
-    "targetAverageUtilization": "target_cpu",
-}
-VALUES_FIELDS = {
-    "autoscaleMin": "autoscale_min",
-    "autoscaleMax": "autoscale_max",
-    "minReplicas": "autoscale_min",
-    "maxReplicas": "autoscale_max",
-    "targetAverageUtilization": "target_cpu",
-    "targetCPUUtilizationPercentage": "target_cpu",
-}
 
 
 @dataclass(frozen=True)
@@ -117,7 +100,7 @@ def verify_chart(
         except VerificationError as error:
             raise VerificationError(f"before any change: {error.what}", hint=error.hint) from error
         after = render(program, new_chart, news, release)
-        unexpected = _unexpected(before, after, changes)
+        unexpected = unexpected_places(before, after, changes)
         if unexpected:
             # A chart may render something random: what differs between equal runs proves nothing.
             again = render(program, chart_dir, olds, release)
@@ -210,86 +193,19 @@ def _release(chart_dir: Path, changes: Sequence[SizeChange]) -> tuple[str, str]:
     return change.workload or "rightsize", change.namespace or "istio-system"
 
 
-def _unexpected(before: Leaves, after: Leaves, changes: Sequence[SizeChange]) -> list[Place]:
-    places = [place for place in {**before, **after} if before.get(place) != after.get(place)]
-    return [place for place in places if not _explained(place, before, after, changes)]
-
-
-def _explained(place: Place, before: Leaves, after: Leaves, changes: Sequence[SizeChange]) -> bool:
-    """Whether a change of the place to its new value is one that was recommended."""
-    if place[0].startswith("PodDisruptionBudget "):
-        # From 1.28 istiod's is rendered only while more than one replica is sure.
-        whole = not any(thing == place[0] for thing, _ in after) or not any(
-            thing == place[0] for thing, _ in before
-        )
-        return whole and any(change.autoscale_min is not None for change in changes)
-    if place not in after:
-        # An empty `{}` that a block of sizes now fills.
-        return any(
-            other[: len(place[1])] == place[1] for thing, other in after if thing == place[0]
-        )
-    found = _meaning(place, after)
-    if found is None:
-        return False
-    components, slot = found
-    wanted = [_number(c, slot) for c in changes if c.component in components]
-    return _as_number(after[place]) in [value for value in wanted if value is not None]
-
-
-def _meaning(place: Place, leaves: Leaves) -> tuple[tuple[Component, ...], str] | None:
-    """The components and the size that a rendered place stands for; None for anything else."""
-    thing, path = place
-    if thing.startswith("HorizontalPodAutoscaler ") and path[-1] in HPA_FIELDS:
-        component: Component = "istiod" if " istiod" in thing else "gateway"
-        return (component,), HPA_FIELDS[str(path[-1])]
-    slot = next((slot for slot, rest in SIZES.items() if path[-2:] == rest), None)
-    if slot is not None and "containers" in path:
-        owner = _component_of(thing, str(path[path.index("containers") + 1]))
-        return None if owner is None else ((owner,), slot)
-    if thing.startswith("ConfigMap "):
-        if slot is not None:
-            block = next(
-                (c for keys, c in PROXY_BLOCKS.items() if path[-5:-2][-len(keys) :] == keys), None
-            )
-            # The copy of the user's own input (from 1.26) may set istiod at the top level.
-            return ((block or "istiod",), slot) if path[-3] == "resources" else None
-        if path[-1] in VALUES_FIELDS:
-            return ("istiod", "gateway"), VALUES_FIELDS[str(path[-1])]
-    return None
-
-
-def _component_of(thing: str, container: str) -> Component | None:
-    if container == "istio-proxy":
-        return "ztunnel" if re.match(r"DaemonSet .*ztunnel", thing) else "gateway"
-    return CONTAINERS.get(container)
-
-
-def _number(change: SizeChange, slot: str) -> float | None:
-    source = change.sizes if slot in SIZES else change
-    value: float | None = getattr(source, slot)
-    return value
-
-
-def _as_number(text: str) -> float | None:
-    try:
-        return parse_quantity(text.strip('"'))
-    except ValueError:
-        return None
-
-
 def _report(
     chart_dir: Path, before: Leaves, after: Leaves, changes: Sequence[SizeChange]
 ) -> VerificationReport:
     """Every recommended number, found in what was rendered; an error for one that is not."""
     rows: list[RenderedSize] = []
     elsewhere = []
-    places = [(place, found) for place in after if (found := _effective(place, after))]
+    places = [(place, found) for place in after if (found := effective_size(place, after))]
     for change in changes:
-        own = [(p, slot) for p, (component, slot) in places if _is_of(p, component, change)]
+        own = [(p, slot) for p, (component, slot) in places if belongs_to(p, component, change)]
         if not own:
             elsewhere.append(f"{change.component} {change.key}")
         for slot in (*SIZES, *BOUNDS):
-            value = _number(change, slot)
+            value = wanted_number(change, slot)
             hits = [place for place, its_slot in own if its_slot == slot]
             if value is None or not own or (slot in BOUNDS and not hits):
                 continue
@@ -311,7 +227,7 @@ def _row(
     change: SizeChange,
     value: float,
 ) -> RenderedSize:
-    if _as_number(after[place]) != value:
+    if as_number(after[place]) != value:
         raise VerificationError(
             f"{chart_dir}: {_shown(place, before, after)}, recommended was {value:g}"
         )
@@ -319,25 +235,6 @@ def _row(
     old = None if old is None else old.strip('"')
     where = f"{place[0]} {dotted(place[1])}"
     return RenderedSize(change.component, where, old, after[place].strip('"'))
-
-
-def _is_of(place: Place, component: Component, change: SizeChange) -> bool:
-    """Whether a rendered place belongs to a change: gateways are told apart by their names."""
-    if component != change.component or (component == "sidecar" and change.workload is not None):
-        return False
-    return component != "gateway" or change.workload in (None, place[0].split(" ", 1)[1])
-
-
-def _effective(place: Place, leaves: Leaves) -> tuple[Component, str] | None:
-    """Component and size of a place that counts: containers, HPAs, the injector's values."""
-    thing, path = place
-    injector = thing.startswith("ConfigMap istio-sidecar-injector")
-    if injector and (path[:2] != ("data", "values") or "global" not in path):
-        return None
-    if not injector and thing.startswith("ConfigMap "):
-        return None
-    found = _meaning(place, leaves)
-    return None if found is None else (found[0][0], found[1])
 
 
 def _shown(place: Place, before: Leaves, after: Leaves) -> str:
