@@ -129,9 +129,11 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.status is not None:
             self._send(fault.status, fault.body, fault)
             return
+        # A client that uses this as its proxy names the whole address.
+        path = self.path if self.path.startswith("/") else self.path.split("/", 3)[3]
         there = requests.request(
             self.command,
-            self.state.target + self.path,
+            f"{self.state.target}/{path.lstrip('/')}",
             data=body or None,
             headers={"Content-Type": self.headers.get("Content-Type", "")} if body else {},
             timeout=30,

@@ -59,21 +59,28 @@ def _restarts(
 
     A counter that ends at zero never moved, whatever it was at midnight.
     """
-    at_midnight = {
-        _run(labels): value for labels, value in zip(before.labels, before.column, strict=True)
-    }
+    at_midnight, at_end = _highest(before), _highest(last)
     counts: dict[_RunKey, float] = {}
-    for labels, value in zip(last.labels, last.column, strict=True):
-        run = _run(labels)
+    for run, value in at_end.items():
         then = at_midnight.get(run)
-        if then is None and (value == 0 or starts.get(pod_key(labels), 0.0) >= day.start):
+        if then is None and (value == 0 or starts.get(run[0][:2], 0.0) >= day.start):
             then = 0.0
-        if then is not None and not np.isnan(value):
+        if then is not None:
             counts[run] = float(value - then if value >= then else value)
     total: dict[ContainerKey, float] = {}
     for (key, _), count in counts.items():
         total[key] = total.get(key, 0.0) + count
     return total
+
+
+def _highest(answer: Answer) -> dict[_RunKey, float]:
+    """Counters by run; of several that exporters gave, one of which ended early, the highest."""
+    counters: dict[_RunKey, float] = {}
+    for labels, value in zip(answer.labels, answer.column, strict=True):
+        if not np.isnan(value):
+            run = _run(labels)
+            counters[run] = max(float(value), counters.get(run, 0.0))
+    return counters
 
 
 def _kills(family: str, killed: Answer, day: Day, source: Source) -> dict[ContainerKey, float]:

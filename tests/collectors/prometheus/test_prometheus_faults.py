@@ -282,13 +282,16 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
     class Empty(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.send_error(404)
+            shown = self.connection.getpeercert()
+            self.send_error(403 if self.path.startswith("/strict") and not shown else 404)
 
         def log_message(self, *_: object) -> None:
             pass
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_OPTIONAL
     server = HTTPServer(("127.0.0.1", 0), Empty)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -309,6 +312,27 @@ def test_an_unknown_authority_is_a_tls_fault_that_a_ca_file_heals(
     # 404 comes from behind a finished handshake.
     assert collect(address, "--ca-file", str(certificate))[0] == 26
     assert collect(address, "--insecure")[0] == 26
+
+
+def test_a_client_certificate_opens_what_asks_for_one(
+    tls_server: tuple[str, Path], collect: Callable[..., tuple[int, str]]
+) -> None:
+    address, certificate = tls_server
+    trusting = ("--ca-file", str(certificate))
+    key = certificate.with_name("key.pem")
+    mutual = (*trusting, "--client-cert", str(certificate), "--client-key", str(key))
+    strict = address + "/strict"
+    assert collect(strict, *trusting)[0] == 25
+    assert collect(strict, *mutual)[0] == 26
+
+
+def test_a_proxy_is_gone_through(
+    server: str, collect: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faulty_proxy(server, lambda _: None) as proxy:
+        code, said = collect("http://prometheus.invalid:9090", "--proxy", proxy.address)
+    assert code == 0, said
+    assert len(proxy.asked) > 20
 
 
 def test_a_read_only_folder(server: str, collect: Callable[..., tuple[int, str]]) -> None:
