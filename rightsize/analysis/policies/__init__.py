@@ -8,18 +8,29 @@ from rightsize.analysis.policies.baselines import (
     PeakMarginPolicy,
     VPAPolicy,
 )
+from rightsize.analysis.policies.calibrated import CalibratedPolicy
 from rightsize.analysis.policies.percentile import PercentilePolicy
-from rightsize.analysis.policies.profiles import BASELINES, PROFILES, named, profile
+from rightsize.analysis.policies.profiles import (
+    BASELINES,
+    PROFILES,
+    PROMISES,
+    Promise,
+    named,
+    profile,
+)
 
 __all__ = [
     "BASELINES",
     "PROFILES",
+    "PROMISES",
     "ArrayPolicy",
     "AutopilotPolicy",
+    "CalibratedPolicy",
     "History",
     "KRRPolicy",
     "PeakMarginPolicy",
     "PercentilePolicy",
+    "Promise",
     "Sizing",
     "SizingPolicy",
     "VPAPolicy",
