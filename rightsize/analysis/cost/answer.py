@@ -15,6 +15,7 @@ from rightsize.analysis.cost.fleet import (
     NodeLot,
     PlannedFleet,
     fleet_of_nodes,
+    mean_root,
     with_instances,
 )
 from rightsize.analysis.cost.logs import AccessLog, access_log
