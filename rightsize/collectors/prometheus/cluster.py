@@ -123,29 +123,7 @@ def hpas_frame(answers: Answers, objects: Objects) -> pd.DataFrame:
         for one in answers["hpa_targets"].labels
     }
     low, high = (_by_hpa(answers[name]) for name in ("hpa_min", "hpa_max"))
-    metrics: dict[tuple[str, str, str, str], dict[str, float]] = {}
-    answer = answers["hpa_metrics"]
-    for labels, value in zip(answer.labels, answer.column, strict=True):
-        one = (
-            namespace_of(labels),
-            labels.get("horizontalpodautoscaler", ""),
-            labels.get("metric_name", ""),
-            _metric_container(labels),
-        )
-        metrics.setdefault(one, {})[labels.get("metric_target_type", "")] = float(value)
-    rows: list[dict[str, object]] = []
-    for (namespace, hpa, metric, container), targets in metrics.items():
-        rows.append(
-            {
-                "metric_type": _metric_type(metric, container),
-                "metric": metric or None,
-                "container": container or None,
-                "target_utilization": targets.get("utilization"),
-                "target_average_value": targets.get("average"),
-                "namespace": namespace,
-                "hpa": hpa,
-            }
-        )
+    rows = _hpa_metrics(answers["hpa_metrics"])
     described = {(row["namespace"], row["hpa"]) for row in rows}
     for namespace, hpa in (set(scaled) | set(high)) - described:
         found = objects.hpa_metrics(namespace, hpa)
@@ -156,9 +134,32 @@ def hpas_frame(answers: Answers, objects: Objects) -> pd.DataFrame:
         row["workload"] = target.get("scaletargetref_name")
         row["workload_kind"] = target.get("scaletargetref_kind")
         row["min_replicas"], row["max_replicas"] = low.get(key), high.get(key)
-    if not rows:
-        rows = [dict(row) for row in objects.hpas]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows or [dict(row) for row in objects.hpas])
+
+
+def _hpa_metrics(answer: Answer) -> list[dict[str, object]]:
+    """A row for each metric of each autoscaler, its targets of several types in one."""
+    targets: dict[tuple[str, str, str, str], dict[str, float]] = {}
+    for labels, value in zip(answer.labels, answer.column, strict=True):
+        one = (
+            namespace_of(labels),
+            labels.get("horizontalpodautoscaler", ""),
+            labels.get("metric_name", ""),
+            _metric_container(labels),
+        )
+        targets.setdefault(one, {})[labels.get("metric_target_type", "")] = float(value)
+    return [
+        {
+            "namespace": namespace,
+            "hpa": hpa,
+            "metric_type": _metric_type(metric, container),
+            "metric": metric or None,
+            "container": container or None,
+            "target_utilization": by_type.get("utilization"),
+            "target_average_value": by_type.get("average"),
+        }
+        for (namespace, hpa, metric, container), by_type in targets.items()
+    ]
 
 
 def pdbs_frame(answers: Answers, objects: Objects) -> pd.DataFrame:
