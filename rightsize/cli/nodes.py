@@ -12,6 +12,7 @@ import typer
 
 from rightsize.analysis.nodes.answer import answer
 from rightsize.analysis.nodes.month import AutoscalerKind
+from rightsize.analysis.nodes.plan import PLAN_NAMES
 from rightsize.analysis.recommend import recommend as recommend_sizes
 from rightsize.cli.console import error_console, output_console, progress_bar
 from rightsize.cli.snapshots import open_snapshot
@@ -36,6 +37,12 @@ class Format(StrEnum):
     markdown = "markdown"
 
 
+class Plan(StrEnum):
+    same_type = "same-type"
+    single_type = "single-type"
+    mix = "mix"
+
+
 class Autoscaler(StrEnum):
     cluster_autoscaler = "cluster-autoscaler"
     karpenter = "karpenter"
@@ -49,6 +56,9 @@ def nodes(
     recommended: Annotated[
         bool, typer.Option(help="Also plan with the recommended requests.")
     ] = True,
+    plan: Annotated[
+        list[Plan] | None, typer.Option(help="Plan to make; repeat for more. All three.")
+    ] = None,
     families: Annotated[
         str | None, typer.Option(help="Instance families allowed: m5,c6i. Current m, c and r.")
     ] = None,
@@ -136,7 +146,14 @@ def nodes(
     with progress_bar() as bar:
         bar.add_task("Planning nodes", total=None)
         advice = recommend_sizes(source, settings) if recommended else None
-        found = answer(source, settings.nodes, advice=advice, region=region, autoscaler=kind)
+        found = answer(
+            source,
+            settings.nodes,
+            advice=advice,
+            region=region,
+            autoscaler=kind,
+            names=PLAN_NAMES if not plan else tuple(one.value for one in plan),
+        )
     hours = settings.prices.hours_per_month
     if output_format is Format.json:
         json.dump(answer_to_dict(found, hours), sys.stdout, indent=2)

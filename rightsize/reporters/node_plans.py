@@ -161,8 +161,9 @@ def remarks(answer: NodeAnswer) -> list[str]:
         said.append(
             f"and {len(last.unplaced) - _EXCUSES_SHOWN} more pods without a place (--format json)"
         )
-    single = last.named("single-type")
-    said += [f"{e.option}: {e.reason}" for e in single.excuses[-_EXCUSES_SHOWN:]]
+    for plan in last.plans:
+        if plan.name == "single-type":
+            said += [f"{e.option}: {e.reason}" for e in plan.excuses[-_EXCUSES_SHOWN:]]
     said += [*answer.notes, *last.assumptions]
     if answer.month is not None:
         seen, replayed = answer.month.seen_nodes, answer.month.before.mean

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from rightsize.analysis.nodes.inventory import Inventory, Pool
+from rightsize.analysis.nodes.inventory import OF_THE_NODE, Inventory, Pool
 from rightsize.analysis.nodes.problem import Flags
 from rightsize.analysis.nodes.rules import ZONE, Rules
 
@@ -27,15 +27,21 @@ class Acceptance:
         ]
 
     def of(self, rules: Rules) -> Flags:
-        """(O,) flags. Labels no node is known to have are not asked for where none are known."""
-        asked = rules
-        if not self._labels_known:
-            known = set(self._rows[0][0]) if self._rows else set()
-            terms = tuple(tuple(e for e in term if e.key in known) for term in rules.terms)
-            asked = replace(rules, terms=terms)
-        if asked.terms == ((),) and not any(taints for _, taints in self._rows):
+        """(O,) flags. Labels that cannot be foreseen for a new node are not asked for.
+
+        Those are labels of the machine beyond type, size, zone and purchase (a host name, say), and
+        labels of node groups where no node's labels are known.
+        """
+        terms = tuple(tuple(e for e in term if self._foreseen(e.key)) for term in rules.terms)
+        asked = replace(rules, terms=terms)
+        if () in asked.terms and not any(taints for _, taints in self._rows):
             return np.ones(len(self._rows), dtype=bool)
         return np.array([asked.accepts(labels, taints) for labels, taints in self._rows], bool)
+
+    def _foreseen(self, key: str) -> bool:
+        if self._rows and key in self._rows[0][0]:
+            return True
+        return self._labels_known and not key.startswith(OF_THE_NODE)
 
 
 def _offer_labels(row: object, pools: tuple[Pool, ...]) -> dict[str, str]:
@@ -54,8 +60,15 @@ def _offer_labels(row: object, pools: tuple[Pool, ...]) -> dict[str, str]:
         "karpenter.k8s.aws/instance-family": field("family"),
         "karpenter.k8s.aws/instance-category": field("family")[:1],
         "karpenter.k8s.aws/instance-size": field("size"),
+        "karpenter.k8s.aws/instance-generation": _whole(row, "generation"),
+        "karpenter.k8s.aws/instance-cpu": _whole(row, "vcpu"),
     }
     if field("zone") != ANY_ZONE:
         labels[ZONE] = field("zone")
         labels["failure-domain.beta.kubernetes.io/zone"] = field("zone")
     return labels | dict(pools[int(field("pool"))].labels)
+
+
+def _whole(row: object, name: str) -> str:
+    value = float(getattr(row, name))
+    return str(int(value)) if np.isfinite(value) else ""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from rightsize.analysis.nodes.demand import pod_days, scheduled_pods
 from rightsize.analysis.nodes.month import AutoscalerKind, MonthReplay, replay_month
-from rightsize.analysis.nodes.plan import Fleet, NodeGroup, NodePlans
+from rightsize.analysis.nodes.plan import PLAN_NAMES, Fleet, NodeGroup, NodePlans, PlanName
 from rightsize.analysis.nodes.plans import plan_nodes
 from rightsize.analysis.nodes.prices import priced_catalogue
 from rightsize.config import NodeSettings
@@ -51,6 +51,7 @@ def answer(
     advice: Advice | None = None,
     region: str | None = None,
     autoscaler: AutoscalerKind | None = None,
+    names: tuple[PlanName, ...] = PLAN_NAMES,
 ) -> NodeAnswer:
     """Plan nodes for a snapshot's pods, with today's requests and with the recommended ones.
 
@@ -64,6 +65,8 @@ def answer(
         Whose prices apply, instead of the region the snapshot names.
     autoscaler : {"cluster-autoscaler", "karpenter"}, optional
         Also replay the month under this autoscaler.
+    names : tuple of PlanName
+        Plans to make.
 
     Raises
     ------
@@ -76,12 +79,12 @@ def answer(
     where = region or snapshot.manifest.region or _region(nodes)
     catalogue, said = priced_catalogue(where, snapshot.read("prices"))
     before = plan_nodes(
-        scheduled_pods(pods, containers, at=chosen.demand), catalogue, chosen, nodes
+        scheduled_pods(pods, containers, at=chosen.demand), catalogue, chosen, nodes, names=names
     )
     after = None
     if advice is not None:
         changed = scheduled_pods(pods, containers, at=chosen.demand, advice=advice)
-        after = plan_nodes(changed, catalogue, chosen, nodes)
+        after = plan_nodes(changed, catalogue, chosen, nodes, names=names)
     manifest = snapshot.manifest
     return NodeAnswer(
         cluster=manifest.cluster,

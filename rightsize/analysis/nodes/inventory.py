@@ -10,7 +10,7 @@ import pandas as pd
 
 from rightsize.analysis.nodes.rules import Taint, parse_taints
 
-_OF_THE_NODE = (
+OF_THE_NODE = (
     "kubernetes.io/",
     "beta.kubernetes.io/",
     "failure-domain.beta.kubernetes.io/",
@@ -110,7 +110,7 @@ def _own(labels: Mapping[str, str], asked: frozenset[str]) -> tuple[tuple[str, s
     kept = {
         key: value
         for key, value in labels.items()
-        if key in asked and not key.startswith(_OF_THE_NODE)
+        if key in asked and not key.startswith(OF_THE_NODE)
     }
     return tuple(sorted(kept.items()))
 

@@ -90,7 +90,8 @@ def _candidates(
 ) -> pd.DataFrame:
     table = catalogue
     in_use = table["instance_type"].isin(inventory.types)
-    arches = settings.arch or inventory.arches or ("amd64",)
+    in_use_arches = tuple(table.loc[in_use, "arch"].dropna().unique())
+    arches = settings.arch or inventory.arches or in_use_arches or ("amd64",)
     family = table["family"].astype("string")
     if settings.families:
         allowed = family.isin(settings.families)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from rightsize.analysis.nodes.problem import Ints
 from rightsize.results import Rejected
 
 PlanName = Literal["same-type", "single-type", "mix"]
+PLAN_NAMES: tuple[PlanName, ...] = get_args(PlanName)
 Binding = Literal["CPU", "memory", "pod density", "zone spread", "replica spread", "nothing"]
 
 
@@ -102,7 +103,7 @@ class NodePlans:
     assumptions: tuple[str, ...]
 
     def named(self, name: PlanName) -> NodePlan:
-        """The plan of that name."""
+        """The plan of that name, which must have been asked for."""
         return next(plan for plan in self.plans if plan.name == name)
 
 

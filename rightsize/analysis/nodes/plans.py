@@ -14,6 +14,7 @@ from rightsize.analysis.nodes.layout import Layout, lay_out
 from rightsize.analysis.nodes.offers import find_offers
 from rightsize.analysis.nodes.packing import Packed, pack
 from rightsize.analysis.nodes.plan import (
+    PLAN_NAMES,
     Binding,
     NodePlan,
     NodePlans,
@@ -40,6 +41,8 @@ def plan_nodes(
     catalogue: pd.DataFrame,
     settings: NodeSettings | None = None,
     nodes: pd.DataFrame | None = None,
+    *,
+    names: tuple[PlanName, ...] = PLAN_NAMES,
 ) -> NodePlans:
     """Find the nodes that a set of pods needs, in three ways.
 
@@ -54,6 +57,8 @@ def plan_nodes(
     settings : NodeSettings, optional
     nodes : DataFrame, optional
         One day of the snapshot's table `nodes`: types, zones, labels and taints in use.
+    names : tuple of PlanName
+        Plans to make; all three by default.
 
     Raises
     ------
@@ -73,12 +78,14 @@ def plan_nodes(
             hint="allow more with --families, --sizes or --arch, or give prices of the region",
         )
     layout = lay_out(pods, offers.table, inventory, chosen)
-    same = _same_type(layout, chosen)
-    single = _single_type(layout, chosen, offers.excluded)
-    mix = _mix(layout, chosen, offers.excluded, single)
+    plans = [_same_type(layout, chosen)] if "same-type" in names else []
+    if {"single-type", "mix"} & set(names):
+        single = _single_type(layout, chosen, offers.excluded)
+        plans += [single.plan] if "single-type" in names else []
+        plans += [_mix(layout, chosen, offers.excluded, single)] if "mix" in names else []
     return NodePlans(
         pods=int((~pods["daemonset"].astype(bool)).sum()),
-        plans=(same, single.plan, mix),
+        plans=tuple(plans),
         unplaced=layout.unplaced,
         assumptions=(*offers.assumptions, *layout.assumptions),
     )

@@ -151,6 +151,43 @@ def test_a_selector_that_no_node_group_satisfies_is_named(
     assert "pool" in lost.reason
 
 
+def test_node_groups_with_labels_of_their_own_are_planned_apart(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    nodes = pd.concat([make_nodes(2, labels={"pool": name}) for name in ("a", "b")])
+    pods = make_pods(
+        ("one", 1, 0.5, 100, {"nodeSelector": {"pool": "a"}}),
+        ("two", 1, 0.5, 100, {"nodeSelector": {"pool": "b"}}),
+        ("any", 1, 0.5, 100),
+    )
+    plans = plan_nodes(pods, CATALOGUE, quick(headroom="none"), nodes)
+    assert plans.unplaced == ()
+    assert plans.named("same-type").packed.fleet.nodes == 2
+
+
+def test_labels_that_a_new_node_cannot_be_known_to_have_are_not_asked_for(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    pinned = {"nodeSelector": {"topology.kubernetes.io/region": "us-east-1"}}
+    nodes = make_nodes(2, labels={"pool": "a"})
+    plans = plan_nodes(make_pods(("web", 1, 0.5, 100, pinned)), CATALOGUE, quick(), nodes)
+    assert plans.unplaced == ()
+
+
+def test_a_selector_on_the_architecture_or_type_is_kept(make_pods: Make, make_nodes: Make) -> None:
+    wanted = {"nodeSelector": {"node.kubernetes.io/instance-type": "m5.2xlarge"}}
+    pods = make_pods(("web", 2, 0.5, 100, wanted))
+    plans = plan_nodes(pods, CATALOGUE, quick(), make_nodes(2))
+    assert set(plans.named("mix").packed.fleet.by_type) == {"m5.2xlarge"}
+    assert "shop/web" in plans.named("same-type").reason
+
+
+def test_only_the_plans_asked_for_are_made(make_pods: Make, make_nodes: Make) -> None:
+    pods = make_pods(("web", 2, 0.5, 100))
+    plans = plan_nodes(pods, CATALOGUE, quick(), make_nodes(2), names=("mix",))
+    assert [plan.name for plan in plans.plans] == ["mix"]
+
+
 def test_a_tainted_pool_holds_only_pods_that_tolerate_it(make_pods: Make, make_nodes: Make) -> None:
     taint = {"key": "team", "value": "a", "effect": "NoSchedule"}
     tolerant = {"tolerations": [{"key": "team", "operator": "Exists"}]}
