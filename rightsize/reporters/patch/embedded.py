@@ -102,7 +102,7 @@ def _argo(source: Source, document: int, hints: Hints) -> Iterator[Scope]:
             # Argo CD reads `values` only where there is no `valuesObject`.
             yield Scope(source, document, (*helm, "valuesObject"), chart, version, name)
         elif tree.text_at(root, (*helm, "values")) is not None:
-            inner = _opened(source, document, (*helm, "values"))
+            inner = opened(source, document, (*helm, "values"))
             yield Scope(inner, 0, (), chart, version, name)
 
 
@@ -120,7 +120,7 @@ def _refuse_parameters(source: Source, document: int, path: tree.Path) -> None:
             )
 
 
-def _opened(source: Source, document: int, path: tree.Path) -> EmbeddedSource:
+def opened(source: Source, document: int, path: tree.Path) -> EmbeddedSource:
     """The YAML in a literal block as a source of its own."""
     node = tree.lookup(source.documents[document].root, path)
     if not isinstance(node, tree.Scalar) or node.style != "|":

@@ -44,6 +44,7 @@ ANNOTATIONS: dict[Slot, str] = {
 CONTAINERS: dict[Component, str] = {
     "sidecar": "istio-proxy",
     "gateway": "istio-proxy",
+    "waypoint": "istio-proxy",
     "ztunnel": "istio-proxy",
     "istiod": "discovery",
     "istio-cni": "install-cni",

@@ -52,6 +52,16 @@ def effective_size(place: Place, leaves: Leaves) -> tuple[Component, str] | None
     return None if found is None else (found[0][0], found[1])
 
 
+def is_resource(place: Place) -> bool:
+    """Whether a place is a request or limit of a container, or one the injector gives out."""
+    thing, path = place
+    if "resources" not in path or path[-2] not in ("requests", "limits"):
+        return False
+    if thing.startswith("ConfigMap istio-sidecar-injector"):
+        return path[:2] == ("data", "values")
+    return "containers" in path or "initContainers" in path
+
+
 def belongs_to(place: Place, component: Component, change: SizeChange) -> bool:
     """Whether a rendered place belongs to a change: gateways are told apart by their names."""
     if component != change.component or (component == "sidecar" and change.workload is not None):

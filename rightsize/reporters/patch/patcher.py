@@ -16,6 +16,13 @@ from rightsize.reporters.patch.charts import (
     sizing_keys_without_chart,
 )
 from rightsize.reporters.patch.embedded import EmbeddedSource, embedded_scopes, is_embedding
+from rightsize.reporters.patch.gateway_api import (
+    PROXY,
+    ApiGateway,
+    advice_to_pin,
+    api_gateway,
+    overlay_of,
+)
 from rightsize.reporters.patch.groups import Group, Layer, Write
 from rightsize.reporters.patch.istio_operator import OperatorGroup, is_operator
 from rightsize.reporters.patch.kustomize import kustomize_folder
@@ -55,6 +62,9 @@ class Inputs:
     sources: list[Source]
     groups: list[Group] = field(default_factory=list)
     workloads: list[Workload] = field(default_factory=list)
+    gateways: list[ApiGateway] = field(default_factory=list)
+    config_maps: list[Layer] = field(default_factory=list)
+    notes: list[tuple[Source, str]] = field(default_factory=list)
 
 
 def patch_files(
@@ -100,14 +110,18 @@ def patch_files(
     unplaced: list[SizeChange] = []
     for change in changes:
         found = workload_for(inputs.workloads, change, changes, workload)
+        api = next((g for g in inputs.gateways if g.is_for(change)), None)
         if found is not None:
             writes += manifest_writes(found, change)
+        elif api is not None:
+            writes += _api_gateway_writes(inputs, api, change)
         elif change.component == "sidecar" and change.workload is not None:
             unplaced.append(change)
         else:
             group = _group_for(inputs.groups, change, changes, gateway)
             writes += [] if group is None else group.writes(change)
-    patched = [_patched(source, writes, inputs.groups) for source in inputs.sources]
+    notes = [*inputs.notes, *(note for group in inputs.groups for note in group.notes)]
+    patched = [_patched(source, writes, notes) for source in inputs.sources]
     return (*patched, *kustomize_folder(unplaced))
 
 
@@ -152,6 +166,10 @@ def _inputs(files: Sequence[Path], hints: Hints) -> Inputs:
                 others = True
             elif is_manifest(root):
                 inputs.workloads += workloads_of(layer)
+                gateway = api_gateway(layer)
+                inputs.gateways += [] if gateway is None else [gateway]
+                if tree.text_at(root, ("kind",)) == "ConfigMap":
+                    inputs.config_maps.append(layer)
                 others = True
             else:
                 found = scopes_of_values(source, number, (), hints)
@@ -166,6 +184,14 @@ def _inputs(files: Sequence[Path], hints: Hints) -> Inputs:
     if operators:
         inputs.groups.append(OperatorGroup(documents=operators))
     return inputs
+
+
+def _api_gateway_writes(inputs: Inputs, gateway: ApiGateway, change: SizeChange) -> list[Write]:
+    overlay = overlay_of(gateway, inputs.config_maps)
+    if overlay is None or overlay.container(PROXY) is None:
+        inputs.notes.append((gateway.source, advice_to_pin(gateway, change)))
+        return []
+    return manifest_writes(overlay, change)
 
 
 def _group_for(
@@ -215,7 +241,9 @@ def _gateway_group(
     return unnamed[0] if unnamed else None
 
 
-def _patched(source: Source, writes: Sequence[Write], groups: Sequence[Group]) -> PatchedFile:
+def _patched(
+    source: Source, writes: Sequence[Write], notes: Sequence[tuple[Source, str]]
+) -> PatchedFile:
     """One file with everything that is to be written in it, inline values first."""
     text, added = _with_embedded(source, writes)
     own = [write for write in writes if write.layer.source is source]
@@ -227,15 +255,12 @@ def _patched(source: Source, writes: Sequence[Write], groups: Sequence[Group]) -
             added += [_statement(addition.path, addition.reason) for addition in spliced.additions]
     inner = [w for w in writes if _outer(w.layer.source) is source]
     changes = tuple(_path_change(write) for write in (*inner, *own))
-    notes = dict.fromkeys(
-        text
-        for group in groups
-        for owner, text in group.notes
-        if owner is source or _outer(owner) is source
+    own_notes = dict.fromkeys(
+        note for owner, note in notes if owner is source or _outer(owner) is source
     )
     bom = BOM if source.bom else ""
     return PatchedFile(
-        source.path, bom + source.text, bom + text, changes, tuple(added), tuple(notes)
+        source.path, bom + source.text, bom + text, changes, tuple(added), tuple(own_notes)
     )
 
 

@@ -15,6 +15,7 @@ from rightsize.reporters.patch.meaning import (
     as_number,
     belongs_to,
     effective_size,
+    is_resource,
     unexpected_places,
     wanted_number,
 )
@@ -29,7 +30,7 @@ from rightsize.results import Component
 class RenderedSize:
     """One recommended number as Helm renders it."""
 
-    component: Component
+    component: Component | None
     where: str
     before: str | None
     after: str
@@ -42,6 +43,8 @@ class VerificationReport:
     chart: Path
     rendered: tuple[RenderedSize, ...]
     elsewhere: tuple[str, ...] = ()
+    unchanged: tuple[RenderedSize, ...] = ()
+    """Resources of all other rendered containers, and of the injector."""
 
     def __str__(self) -> str:
         lines = [f"Verified by rendering {self.chart}: only recommended numbers differ."]
@@ -50,6 +53,8 @@ class VerificationReport:
                 row.after if row.before == row.after else f"{row.before or 'unset'} -> {row.after}"
             )
             lines.append(f"  {row.where}: {arrow}")
+        for row in self.unchanged:
+            lines.append(f"  {row.where}: {row.after} (no change)")
         if self.elsewhere:
             lines.append(f"  Not part of this chart: {', '.join(self.elsewhere)}")
         return "\n".join(lines)
@@ -216,7 +221,13 @@ def _report(
         raise VerificationError(
             f"{chart_dir} renders nothing that was changed", hint="Is it the chart of these files?"
         )
-    return VerificationReport(chart_dir, tuple(rows), tuple(elsewhere))
+    told = {row.where for row in rows}
+    unchanged = [
+        RenderedSize(None, where, after[place].strip('"'), after[place].strip('"'))
+        for place in after
+        if is_resource(place) and (where := f"{place[0]} {dotted(place[1])}") not in told
+    ]
+    return VerificationReport(chart_dir, tuple(rows), tuple(elsewhere), tuple(unchanged))
 
 
 def _row(
