@@ -8,10 +8,14 @@ machine of 1 GiB). A blank value is unknown. Gzip is told by the suffix `.gz`.
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
+from rightsize.analysis.backtest import trace_workloads
+from rightsize.analysis.backtest.run import answer
+from rightsize.analysis.policies import SizingPolicy
 from rightsize.errors import InputFileError
 
 _CPU = {"cpu_cores": 1.0, "cpu_percent": 0.01}
@@ -73,6 +77,36 @@ def read_traces(path: str | os.PathLike[str]) -> pd.DataFrame:
     frame = frame.sort_values(["series_id", "time"], kind="stable")
     # The last of two rows for one time stands, as in most exports that correct themselves.
     return frame.drop_duplicates(["series_id", "time"], keep="last").reset_index(drop=True)
+
+
+def recommend_traces(path: str | os.PathLike[str], policy: SizingPolicy) -> pd.DataFrame:
+    """Size every series of a trace file, with no floors, no rounding and nothing in force.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that `read_traces` understands.
+    policy : SizingPolicy
+        Unfitted.
+
+    Returns
+    -------
+    DataFrame
+        One row for each series: `series_id`, `cpu_request`, `cpu_limit` (cores),
+        `memory_request`, `memory_limit` (bytes); NaN where the trace has no such usage.
+
+    Raises
+    ------
+    InputFileError
+        As `read_traces`.
+    """
+    rows = []
+    for series in trace_workloads(read_traces(path)):
+        sizes = answer(policy, series.history, None).sizes
+        rows.append({"series_id": series.workload, **asdict(sizes)})
+    columns = ["series_id", "cpu_request", "cpu_limit", "memory_request", "memory_limit"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.astype(dict.fromkeys(columns[1:], "float64"))
 
 
 def _times(column: pd.Series, path: Path) -> pd.Series:

@@ -24,6 +24,7 @@ COMMANDS: tuple[str, ...] = (
     "prices",
     "recommend",
     "explain",
+    "backtest",
     "nodes",
     "cost",
     "control-plane",
