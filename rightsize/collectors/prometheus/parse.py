@@ -241,6 +241,10 @@ def _place(row: FloatArray, pairs: FloatArray, grid: Grid, *, single: bool = Fal
     if single:
         row[0] = pairs[-1, 1]
         return True
+    if len(pairs) == grid.count and pairs[0, 0] == grid.start and pairs[-1, 0] == grid.end:
+        # A point for every moment, as for most series.
+        row[:] = pairs[:, 1]
+        return True
     index = np.rint((pairs[:, 0] - grid.start) / grid.step).astype(np.intp)
     if len(index) and (index[0] < 0 or index[-1] >= grid.count):
         return False

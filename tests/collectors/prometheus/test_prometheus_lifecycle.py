@@ -131,6 +131,20 @@ def test_a_folder_of_another_cluster_is_refused(server: str, tmp_path: Path) -> 
         _take(server, tmp_path, DAY + 24 * HOUR)
 
 
+def test_the_servers_clock_counts_and_not_ours(server: str, tmp_path: Path) -> None:
+    now = DAY + 24 * HOUR + 10 * 60
+    told = {"resultType": "scalar", "result": [now, str(now)]}
+    clock = Fault(200, json.dumps({"status": "success", "data": told}).encode())
+    with faulty_proxy(
+        server, lambda asked: clock if asked.form.get("query") == "time()" else None
+    ) as proxy:
+        collect(PrometheusSettings(url=(proxy.address,)), out=tmp_path, days=1, cluster="mesh")
+    manifest = Snapshot(tmp_path).manifest
+    assert manifest.start == datetime.fromtimestamp(DAY, UTC)
+    # Two minutes are left for late samples, then whole windows.
+    assert manifest.end == datetime.fromtimestamp(DAY + 24 * HOUR + 5 * 60, UTC)
+
+
 def test_without_a_folder_it_goes_under_snapshots_by_the_clusters_name(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
