@@ -46,7 +46,7 @@ class Commitments:
     known: bool
     held: tuple[Commitment, ...] = ()
     covered_share: float | None = None
-    """Share of the account's EC2 spend that Savings Plans cover, as Cost Explorer tells."""
+    """Share of the account's compute spend that Savings Plans cover, as Cost Explorer tells."""
     stated: bool = False
     """They come from the settings, not from AWS."""
 

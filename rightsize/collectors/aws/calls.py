@@ -103,7 +103,7 @@ COVERAGE = Call(
     "ce",
     "GetSavingsPlansCoverage",
     "account",
-    "share of EC2 that Savings Plans cover (opt-in)",
+    "share of compute that Savings Plans cover (opt-in)",
     "NextToken",
     "NextToken",
 )

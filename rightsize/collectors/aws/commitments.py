@@ -13,7 +13,6 @@ from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import AwsError
 
 _PLAN_KINDS = {"Compute": "compute-savings-plan", "EC2Instance": "instance-savings-plan"}
-_COMPUTE = "Amazon Elastic Compute Cloud - Compute"
 
 
 def fetch_savings_plans(session: AwsSession) -> pd.DataFrame:
@@ -59,22 +58,19 @@ def fetch_reserved_instances(session: AwsSession) -> pd.DataFrame:
 
 
 def fetch_coverage(session: AwsSession, start: date, end: date) -> pd.DataFrame:
-    """Return the share of the region's EC2 spend that Savings Plans covered in [start, end).
+    """Return the share of the region's eligible spend that Savings Plans covered in [start, end).
+
+    Fargate and Lambda are in it where the account uses them.
 
     Raises
     ------
     AwsError
-        If the request fails, or Cost Explorer has no EC2 spend for the period.
+        If the request fails, or Cost Explorer has no such spend for the period.
     """
     asked = {
         "TimePeriod": {"Start": start.isoformat(), "End": end.isoformat()},
         "Granularity": "MONTHLY",
-        "Filter": {
-            "And": [
-                {"Dimensions": {"Key": "SERVICE", "Values": [_COMPUTE]}},
-                {"Dimensions": {"Key": "REGION", "Values": [session.region]}},
-            ]
-        },
+        "Filter": {"Dimensions": {"Key": "REGION", "Values": [session.region]}},
     }
     covered = total = 0.0
     for page in session.pages(COVERAGE, asked):
@@ -83,7 +79,7 @@ def fetch_coverage(session: AwsSession, start: date, end: date) -> pd.DataFrame:
             covered += float(share.get("SpendCoveredBySavingsPlans") or 0)
             total += float(share.get("TotalCost") or 0)
     if total <= 0:
-        raise AwsError(f"{COVERAGE.action} has no EC2 spend from {start} to {end}")
+        raise AwsError(f"{COVERAGE.action} has no eligible spend from {start} to {end}")
     row = {
         "commitment": "coverage",
         "kind": "coverage",

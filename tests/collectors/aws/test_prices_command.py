@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from rightsize.analysis.cost.answer import terms_for
 from rightsize.cli.prices import app
+from rightsize.config import PriceSettings
 from rightsize.errors import AwsCredentialsError, UsageError
 from rightsize.snapshot import Snapshot
 from tests.servers.aws import Gate
@@ -105,6 +107,21 @@ def test_tables_are_stored_in_a_snapshot_for_later_commands(run, tmp_path: Path)
     assert stored.manifest.days[stored.days[-1]].rows["usage"] > 0
     assert stored.manifest.facts["eks_support"] == "standard"
     assert stored.manifest.missing == ()
+
+
+def test_stored_prices_and_commitments_are_what_cost_reckons_with(run, tmp_path: Path) -> None:
+    snapshot = tiny_snapshot(tmp_path / "mesh", Tiny())
+    at = snapshot.manifest.end
+    before = terms_for(snapshot, PriceSettings(), "us-east-1", at)
+    assert "bundled" in before.book.price("m5.large", "on-demand").source
+    assert before.commitments.known is False
+    run("--cluster", "shop", "--snapshot", str(snapshot.path))
+    after = terms_for(Snapshot(snapshot.path), PriceSettings(), "us-east-1", at)
+    assert "AWS Price List" in after.book.price("m5.large", "on-demand").source
+    assert "bundled" in after.book.price("m5.4xlarge", "on-demand").source  # AWS gave none
+    assert after.book.price("m5.large", "spot", "us-east-1b").usd_per_hour == 0.0401
+    assert after.commitments.known is True
+    assert after.eks_support == "standard"
 
 
 def test_what_aws_did_not_tell_joins_the_snapshots_gaps_once(
