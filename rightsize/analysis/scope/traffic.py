@@ -57,9 +57,11 @@ def edges(traffic: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({name: [] for name in EDGE_COLUMNS})
     text = {name: rows[name].astype(object).fillna(UNKNOWN).astype(str) for name in _EDGE}
     rows = rows.assign(**text, day=(rows["time"] - pd.Timedelta(1, "s")).dt.floor("D"))
-    # Several destination workloads stand behind one service and hour: hours first, then the rest.
-    hourly = rows.groupby([*_EDGE, "time", "day"], as_index=False, observed=True).agg(
-        requests=("requests", "sum"), duration_seconds=("duration_seconds", _known_sum)
+    # One hour may hold several rows of an edge: hours are summed up before the busiest is taken.
+    hourly = rows.groupby([*_EDGE, "time", "day"], as_index=False).agg(
+        requests=("requests", "sum"),
+        duration_seconds=("duration_seconds", "sum"),
+        known=("duration_seconds", "count"),
     )
     found = hourly.groupby(_EDGE, as_index=False).agg(
         requests=("requests", "sum"),
@@ -67,9 +69,10 @@ def edges(traffic: pd.DataFrame) -> pd.DataFrame:
         first=("time", "min"),
         last=("time", "max"),
         busiest_hour=("requests", "max"),
-        duration_seconds=("duration_seconds", _known_sum),
+        duration_seconds=("duration_seconds", "sum"),
+        known=("known", "sum"),
     )
-    return found[list(EDGE_COLUMNS)]
+    return _without_unknown(found)
 
 
 def merged(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -78,14 +81,22 @@ def merged(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     if not known:
         return pd.DataFrame({name: [] for name in EDGE_COLUMNS})
     whole = pd.concat(known, ignore_index=True).groupby(_EDGE, as_index=False)
-    return whole.agg(
+    found = whole.agg(
         requests=("requests", "sum"),
         days=("days", "sum"),
         first=("first", "min"),
         last=("last", "max"),
         busiest_hour=("busiest_hour", "max"),
-        duration_seconds=("duration_seconds", _known_sum),
-    )[list(EDGE_COLUMNS)]
+        known=("duration_seconds", "count"),
+        duration_seconds=("duration_seconds", "sum"),
+    )
+    return _without_unknown(found)
+
+
+def _without_unknown(found: pd.DataFrame) -> pd.DataFrame:
+    """A sum over nothing known is unknown, not zero."""
+    found["duration_seconds"] = found["duration_seconds"].where(found["known"] > 0)
+    return found[list(EDGE_COLUMNS)]
 
 
 def egress_host(service: str, namespace: str) -> str | None:
@@ -144,7 +155,3 @@ def _is_address(service: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _known_sum(values: pd.Series) -> float:
-    return float(values.sum(min_count=1))
