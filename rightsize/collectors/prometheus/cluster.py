@@ -58,6 +58,10 @@ _NAMESPACE_LABELS = _written_back(
 )
 
 
+# `aws:///us-east-1a/i-0123`, `aws:///us-west-2-lax-1a/i-0123`: the zone begins with its region.
+_PROVIDER_ID = re.compile(r"aws:///(([a-z]{2}(?:-[a-z]+)+-\d+)[a-z0-9-]*)/")
+
+
 def nodes_frame(answers: Answers, day: Day, objects: Objects) -> pd.DataFrame:
     """Return the rows of table `nodes`."""
     info = answers["node_info"]
@@ -213,13 +217,14 @@ def _named_by(
         named = inferred_type(size["capacity_cpu"], size["capacity_memory"], arch)
         origin = "inferred"
     capacity = label("eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type")
+    told = _PROVIDER_ID.match(described.get("provider_id") or known.provider_id or "")
     return {
         "instance_type": named,
         "instance_type_source": origin if named is not None else None,
-        "region": label(
-            "topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"
-        ),
-        "zone": label("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"),
+        "region": label("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
+        or (told.group(2) if told else None),
+        "zone": label("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
+        or (told.group(1) if told else None),
         "capacity_type": capacity.lower().replace("_", "-") if capacity else None,
         "arch": arch,
         "node_group": label(

@@ -145,7 +145,9 @@ def node(name: str = "ip-10-0-0-1.ec2.internal", end: float = DAY + 26 * HOUR) -
     series = [
         Series(
             "kube_node_info",
-            about | {"kernel_version": "5.10.226-214.880.amzn2.x86_64"},
+            about
+            | {"kernel_version": "5.10.226-214.880.amzn2.x86_64"}
+            | {"provider_id": "aws:///us-east-1c/i-0a1b2c"},
             [(t, 1.0) for t in times],
         )
     ]
