@@ -43,7 +43,11 @@ DISTINCTIVE: dict[Chart, frozenset[str]] = {
         serviceAccountAnnotations sidecarInjectorWebhook sidecarInjectorWebhookAnnotations taint
         telemetry traceSampling trustedZtunnelName trustedZtunnelNamespace
         global.proxy global.waypoint global.proxy_init global.istiod global.meshNetworks
-        global.sds global.sts global.pilotCertProvider global.defaultPodDisruptionBudget"""
+        global.sds global.sts global.pilotCertProvider global.defaultPodDisruptionBudget
+        meshConfig.accessLogFile meshConfig.accessLogEncoding meshConfig.defaultProviders
+        meshConfig.discoverySelectors meshConfig.enableAutoMtls meshConfig.enablePrometheusMerge
+        meshConfig.enableTracing meshConfig.extensionProviders meshConfig.ingressSelector
+        meshConfig.outboundTrafficPolicy meshConfig.rootNamespace meshConfig.trustDomain"""
     ),
     "gateway": _keys(
         """autoscaling additionalContainers containerSecurityContext networkGateway rbac
@@ -132,6 +136,9 @@ def scopes_of_values(
     if scopes:
         return scopes
     named = CHART_NAMES.get(tree.text_at(metadata, ("name",)) or "")
+    if metadata is not None and named is None and hints.chart is None:
+        # The values of some other chart, which may have keys of the same names.
+        return None
     chart = hints.chart or named or _by_keys(source, values)
     if chart is None:
         return None
@@ -151,10 +158,13 @@ def sizing_keys_without_chart(source: Source, document: int, prefix: tree.Path) 
 
 
 def ambiguous_chart(source: Source, index: int) -> AmbiguousChartError:
+    """The error for values that nothing tells the chart of."""
+    name = tree.text_at(_chart_yaml(source.path), ("name",))
+    beside = "" if name is None else f" (the Chart.yaml beside them is of {name})"
     line, column = tree.position(source.text, index)
     return AmbiguousChartError(
-        "nothing tells which chart these values are for: top-level `resources` can size istiod, "
-        "a gateway, ztunnel or istio-cni",
+        f"nothing tells which chart these values are for{beside}: top-level `resources` can size "
+        "istiod, a gateway, ztunnel or istio-cni",
         path=source.path,
         line=line,
         column=column,
@@ -284,8 +294,17 @@ def _subcharts_by_name(values: tree.Mapping) -> dict[str, tuple[Chart, Version |
             found[key] = (CHART_NAMES[key], None)
         elif SUBCHART.search(key):
             found[key] = ("gateway", None)
+    if not any(_has_values_of(chart, values.get(key)) for key, (chart, _) in found.items()):
+        return {}
     own = {"meshConfig", *frozenset().union(*DISTINCTIVE.values())} & set(values.names())
     return {} if own or set(found) <= {"cni", "ztunnel"} else found
+
+
+def _has_values_of(chart: Chart, node: tree.Node | None) -> bool:
+    """Whether a mapping looks like values of a chart, and not like anything else of that name."""
+    paths = [tuple(key.split(".")) for key in DISTINCTIVE[chart]]
+    paths += [("meshConfig",), ("global",), ("profile",), ("resources",)]
+    return any(tree.lookup(node, path) is not None for path in paths)
 
 
 def require_version(scope: Scope, why: str, index: int) -> Version:

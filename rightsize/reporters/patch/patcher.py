@@ -162,7 +162,11 @@ def _inputs(files: Sequence[Path], hints: Hints) -> Inputs:
             if is_operator(root):
                 operators.append(layer)
             elif is_embedding(root):
-                scopes += embedded_scopes(source, number, hints)
+                found = embedded_scopes(source, number, hints)
+                scopes += found
+                if not found:
+                    text = f"document {number + 1} has no inline values of a chart of Istio's"
+                    inputs.notes.append((source, text))
                 others = True
             elif is_manifest(root):
                 inputs.workloads += workloads_of(layer)
@@ -172,9 +176,9 @@ def _inputs(files: Sequence[Path], hints: Hints) -> Inputs:
                     inputs.config_maps.append(layer)
                 others = True
             else:
-                found = scopes_of_values(source, number, (), hints)
-                scopes += found or []
-                untold += [] if found else [layer]
+                told_scopes = scopes_of_values(source, number, (), hints)
+                scopes += told_scopes or []
+                untold += [] if told_scopes else [layer]
     told = bool(scopes or operators or others)
     for layer in untold:
         node = sizing_keys_without_chart(layer.source, layer.document, ())

@@ -104,3 +104,10 @@ def test_a_flux_helm_release_is_patched_in_place(tmp_path: Path) -> None:
         "      requests:\n        cpu: 100m\n"
     )
     assert "cpu: 50m\n" in patch_text(tmp_path, text, GATEWAY).text_after
+
+
+def test_an_application_without_inline_values_says_so(tmp_path: Path) -> None:
+    text = HEAD + "      valueFiles: [$values/istiod.yaml]\n"
+    patched = patch_text(tmp_path, text, ISTIOD)
+    assert not patched.changed
+    assert patched.notes == ("document 1 has no inline values of a chart of Istio's",)

@@ -268,6 +268,22 @@ def test_the_release_is_told_by_tags(tmp_path: Path, tag: str) -> None:
     assert patch_text(tmp_path, text, ISTIOD).changes[0].path == "resources.requests.cpu"
 
 
+def test_the_values_of_another_chart_are_refused(tmp_path: Path) -> None:
+    texts = {"Chart.yaml": "name: shop\nversion: 1.0.0\n", "values.yaml": "autoscaling: {}\n"}
+    with pytest.raises(AmbiguousChartError, match="Chart.yaml beside them is of shop"):
+        patch_all(tmp_path, texts, GATEWAY)
+
+
+def test_a_file_with_a_key_named_istiod_is_no_umbrella_by_that_alone(tmp_path: Path) -> None:
+    with pytest.raises(AmbiguousChartError, match="--chart"):
+        patch_text(tmp_path, "istiod:\n  extends: .deploy\n  script: [x]\n", ISTIOD)
+
+
+def test_mesh_config_of_istiod_alone_tells_istiod(tmp_path: Path) -> None:
+    patched = patch_text(tmp_path, "meshConfig:\n  accessLogFile: /dev/stdout\n", ISTIOD)
+    assert patched.changes[0].path == "pilot.resources.requests.cpu"
+
+
 def test_keys_of_two_charts_in_one_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AmbiguousChartError, match="several charts: istiod, gateway"):
         patch_text(tmp_path, "pilot: {env: {}}\nautoscaling: {}\n", ISTIOD)
