@@ -17,8 +17,7 @@ from rightsize.analysis.control_plane.published import RATE, SIDECAR, WAYPOINT, 
 from rightsize.analysis.control_plane.replicas import ReplicaPlan, plan_for, quick_plan
 from rightsize.analysis.exceptions import UnitPrice
 from rightsize.analysis.nodes.plan import Fleet
-from rightsize.analysis.scope.proxy_memory import ProxyMemoryLaw
-from rightsize.analysis.scope.savings import STATIC_CLUSTERS
+from rightsize.analysis.scope.proxy_memory import STATIC_CLUSTERS, ProxyMemoryLaw
 from rightsize.errors import NoDataError, UsageError
 from rightsize.results import HOURS_PER_MONTH, Interval
 

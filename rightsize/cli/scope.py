@@ -14,6 +14,7 @@ from rightsize.analysis.scope.study import study_scope
 from rightsize.cli.console import error_console, output_console
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
+from rightsize.config import load_settings
 from rightsize.errors import UsageError
 from rightsize.reporters.scope_rows import scope_files, scope_lines, scope_to_dict
 
@@ -41,6 +42,9 @@ def scope(
         list[str] | None,
         typer.Option(help="Namespace to keep in discovery whatever was seen; repeat for more."),
     ] = None,
+    settings_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
+    ] = None,
     output_format: Annotated[
         Format, typer.Option("--format", help="Form of the answer on stdout.")
     ] = Format.text,
@@ -61,7 +65,12 @@ def scope(
     source = open_snapshot(snapshot)
     messages = error_console()
     with messages.status("Reading who calls whom"):
-        study = study_scope(source, given_hosts=host or (), given_namespaces=keep or ())
+        study = study_scope(
+            source,
+            given_hosts=host or (),
+            given_namespaces=keep or (),
+            settings=load_settings(settings_file).nodes,
+        )
     if output_format is Format.json:
         json.dump(scope_to_dict(study, simulated=source.manifest.simulated), sys.stdout, indent=2)
         sys.stdout.write("\n")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from rightsize.analysis.scope.egress import EgressScope
+from rightsize.analysis.scope.savings import NodeSaving
 from rightsize.analysis.scope.study import ScopeStudy
 from rightsize.quantity import format_memory
 from rightsize.reporters.mesh_manifests import (
@@ -18,7 +19,9 @@ from rightsize.reporters.mesh_manifests import (
 from rightsize.results import Interval
 
 JSON_VERSION = 1
-NOT_COMPUTED = "dollars: not computed here; memory buys nodes only through rightsize nodes"
+_WHEN = (
+    "once requests have followed the usage, by a plan of nodes on the types in use, not replayed"
+)
 
 
 def scope_to_dict(study: ScopeStudy, *, simulated: bool) -> Mapping[str, object]:
@@ -43,8 +46,9 @@ def scope_to_dict(study: ScopeStudy, *, simulated: bool) -> Mapping[str, object]
             "namespaces": [asdict(n) for n in saving.by_namespace],
             "proxy_memory_bytes": _interval(saving.proxy_memory),
             "istiod_memory_bytes_per_pod": _interval(saving.istiod_memory),
-            "usd_per_month": None,
-            "notes": [*saving.notes, NOT_COMPUTED],
+            "nodes": None if study.nodes is None else asdict(study.nodes.nodes),
+            "usd_per_month": None if study.nodes is None else _interval(study.nodes.usd_per_month),
+            "notes": [*saving.notes, f"nodes and dollars: {_WHEN}"],
         },
         "notes": list(study.notes),
     }
@@ -121,7 +125,20 @@ def _saving_lines(study: ScopeStudy) -> list[str]:
         )
     lines.append(f"  all proxies: {'not known' if proxy is None else _memory(proxy)}")
     lines.append(f"  one istiod pod: {'not known' if istiod is None else _memory(istiod)}")
-    return lines + [f"  note: {note}" for note in (*saving.notes, NOT_COMPUTED)]
+    lines.append(f"  nodes: {_nodes(study.nodes)}")
+    return lines + [f"  note: {note}" for note in saving.notes]
+
+
+def _nodes(found: NodeSaving | None) -> str:
+    if found is None:
+        return "not computed"
+    usd, nodes = found.usd_per_month, found.nodes
+    money = (
+        "price not known"
+        if usd is None
+        else f"{usd.mid:,.0f} USD a month ({usd.low:,.0f} to {usd.high:,.0f})"
+    )
+    return f"{nodes.mid:.0f} fewer ({nodes.low:.0f} to {nodes.high:.0f}), {money}, {_WHEN}"
 
 
 def _memory(found: Interval) -> str:

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rightsize.analysis.control_plane.model import IstiodModel, MeshLoad
+from rightsize.analysis.control_plane.model import IstiodModel
 from rightsize.analysis.scope.discovery import DiscoveryScope
 from rightsize.analysis.scope.egress import EgressScope
-from rightsize.analysis.scope.proxy_memory import ProxyMemoryLaw
-from rightsize.results import Interval
+from rightsize.analysis.scope.proxy_memory import ProxyMemoryLaw, scoped_clusters
+from rightsize.analysis.simulate import MeshToday
+from rightsize.results import HOURS_PER_MONTH, Interval
 
-STATIC_CLUSTERS = 8.0
-"""Clusters every proxy has whatever it may call: xds-grpc, sds-grpc, agent, prometheus_stats,
-zipkin or its like, BlackHoleCluster, PassthroughCluster, InboundPassthroughCluster
-(istio/istio, tools/packaging/common/envoy_bootstrap.json and pilot/pkg/networking/core)."""
+_SMALLEST_REQUEST = 40.0 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,15 @@ class NamespaceSaving:
     clusters_scoped: float
     memory: Interval | None
     """None where the law of proxy memory is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSaving:
+    """What requests that have followed the usage would free: by the plan of nodes, not replayed."""
+
+    nodes: Interval
+    usd_per_month: Interval | None
+    """None where a price is not known."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +122,6 @@ def _namespaces(
     return tuple(found)
 
 
-def scoped_clusters(now: float, hosts: int, services: float) -> float:
-    """Clusters left when `hosts` of `services` stay, each with as many clusters as the mean."""
-    by_service = max(now - STATIC_CLUSTERS, 0.0) / max(services, 1.0)
-    return STATIC_CLUSTERS + by_service * min(float(hosts), services)
-
-
 def _istiod(
     discovery: DiscoveryScope, model: IstiodModel | None, notes: list[str]
 ) -> Interval | None:
@@ -145,12 +146,27 @@ def istiod_memory_saved(model: IstiodModel, share: float) -> Interval:
     )
 
 
-def scoped_load(load: MeshLoad, share_left: float) -> MeshLoad:
-    """The load with this share of services and endpoints still watched."""
-    return MeshLoad(
-        services=load.services * share_left,
-        proxies=load.proxies,
-        pushes=load.pushes,
-        endpoints=None if load.endpoints is None else load.endpoints * share_left,
-        pushed_mib=None if load.pushed_mib is None else load.pushed_mib * share_left,
+def node_saving(saving: ScopeSaving, today: MeshToday) -> NodeSaving | None:
+    """Nodes and dollars once requests have followed the drop of memory; None where not known.
+
+    Sidecars give back their mean saving, as far as their request stands above the smallest one.
+    """
+    memory = saving.proxy_memory
+    sidecars = sum(n.proxies for n in saving.by_namespace)
+    if memory is None or today.fleet is None or not sidecars:
+        return None
+    # Today's pods may be fewer or more than those whose clusters are known: by pod, then.
+    room = max(today.sidecar_memory - _SMALLEST_REQUEST, 0.0)
+    cuts = [min(total / sidecars, room) for total in (memory.low, memory.mid, memory.high)]
+    before = today.fleet(0.0, 0.0, False)
+    after = [today.fleet(0.0, -cut, False) for cut in cuts]
+    nodes = sorted(float(before.nodes - fleet.nodes) for fleet in after)
+    usd: list[float] = []
+    for fleet in after:
+        if before.usd_per_hour is not None and fleet.usd_per_hour is not None:
+            usd.append((before.usd_per_hour - fleet.usd_per_hour) * HOURS_PER_MONTH)
+    usd.sort()
+    return NodeSaving(
+        Interval(nodes[0], nodes[1], nodes[2]),
+        Interval(usd[0], usd[1], usd[2]) if len(usd) == len(after) else None,
     )

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from rightsize.analysis.control_plane.model import IstiodModel, fit_istiod
 from rightsize.analysis.control_plane.source import read_istiod
+from rightsize.analysis.mesh_today import mesh_today
 from rightsize.analysis.scope.destination_rules import (
     ServiceRules,
     error_shares,
@@ -20,9 +21,15 @@ from rightsize.analysis.scope.discovery import DiscoveryScope, discovery_scope
 from rightsize.analysis.scope.egress import ROOT_NAMESPACE, EgressScope, egress_scopes
 from rightsize.analysis.scope.injection import InjectionCandidate, injection_candidates
 from rightsize.analysis.scope.proxy_memory import ProxyMemoryLaw, fit_proxy_memory, proxies_of
-from rightsize.analysis.scope.savings import ScopeSaving, scope_saving
+from rightsize.analysis.scope.savings import (
+    NodeSaving,
+    ScopeSaving,
+    node_saving,
+    scope_saving,
+)
 from rightsize.analysis.scope.traffic import read_edges
-from rightsize.errors import NoDataError
+from rightsize.config import NodeSettings
+from rightsize.errors import NoDataError, UsageError
 from rightsize.snapshot import Snapshot
 
 _MEMORY_DAYS = 7
@@ -41,6 +48,8 @@ class ScopeStudy:
     injection: tuple[InjectionCandidate, ...]
     rules: ServiceRules
     saving: ScopeSaving
+    nodes: NodeSaving | None
+    """None where nodes, prices or the law of proxy memory are not known."""
     model: IstiodModel | None
     notes: tuple[str, ...]
 
@@ -50,6 +59,7 @@ def study_scope(
     *,
     given_hosts: Sequence[str] = (),
     given_namespaces: Sequence[str] = (),
+    settings: NodeSettings | None = None,
 ) -> ScopeStudy:
     """Study the traffic of a snapshot.
 
@@ -61,6 +71,8 @@ def study_scope(
         namespace's are always given.
     given_namespaces : sequence of str
         Namespaces to watch whatever was seen.
+    settings : NodeSettings, optional
+        For the plan of nodes behind the dollars.
 
     Raises
     ------
@@ -95,6 +107,7 @@ def study_scope(
     proxies, law, missing = fitted_proxies(snapshot)
     notes += missing
     proxies = _running(proxies, pods)
+    saving = scope_saving(egress, discovery, proxies, law=law, model=model)
     return ScopeStudy(
         edges=edges,
         egress=egress,
@@ -102,7 +115,8 @@ def study_scope(
         discovery=discovery,
         injection=injection_candidates(edges, pods, containers),
         rules=service_rules(edges, pods, _errors(snapshot)),
-        saving=scope_saving(egress, discovery, proxies, law=law, model=model),
+        saving=saving,
+        nodes=_nodes(snapshot, proxies, model, saving, settings, notes),
         model=model,
         notes=tuple(notes),
     )
@@ -121,6 +135,23 @@ def _model(snapshot: Snapshot, notes: list[str]) -> IstiodModel | None:
         return fit_istiod(read_istiod(snapshot).hours)
     except NoDataError as error:
         notes.append(error.what)
+        return None
+
+
+def _nodes(
+    snapshot: Snapshot,
+    proxies: pd.DataFrame,
+    model: IstiodModel | None,
+    saving: ScopeSaving,
+    settings: NodeSettings | None,
+    notes: list[str],
+) -> NodeSaving | None:
+    if model is None:
+        return None
+    try:
+        return node_saving(saving, mesh_today(snapshot, proxies, model.load.services, settings))
+    except (NoDataError, UsageError) as error:
+        notes.append(f"nodes and dollars are not computed: {error.what}")
         return None
 
 

@@ -133,11 +133,11 @@ _services = st.one_of(
 _calls = st.lists(
     st.tuples(_names, _names, _services, st.one_of(_names, st.just("unknown")),
               st.integers(0, 19), st.sampled_from(["http", "tcp", "grpc"])),
-    min_size=1, max_size=30,
+    min_size=1, max_size=20,
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_calls)
 def test_no_edge_that_was_seen_is_ever_cut(calls):
     seen = graph(

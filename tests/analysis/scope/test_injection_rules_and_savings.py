@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,19 @@ import pytest
 
 from rightsize.analysis.control_plane.law import NonNegativeQuantileLaw
 from rightsize.analysis.control_plane.model import fit_istiod
+from rightsize.analysis.nodes.plan import Fleet, NodeGroup
 from rightsize.analysis.scope.destination_rules import error_shares, service_rules
 from rightsize.analysis.scope.discovery import discovery_scope
 from rightsize.analysis.scope.egress import egress_scopes
 from rightsize.analysis.scope.injection import injection_candidates
-from rightsize.analysis.scope.proxy_memory import BYTES_PER_CLUSTER, fit_proxy_memory
-from rightsize.analysis.scope.savings import scope_saving, scoped_clusters
+from rightsize.analysis.scope.proxy_memory import (
+    BYTES_PER_CLUSTER,
+    fit_proxy_memory,
+    scoped_clusters,
+)
+from rightsize.analysis.scope.savings import node_saving, scope_saving
 from rightsize.analysis.scope.traffic import edges
+from rightsize.analysis.simulate import MeshToday, Scale
 from rightsize.errors import NoDataError
 from rightsize.snapshot.schema import frame
 from tests.analysis.control_plane.synthetic_istiod import Mesh, hours_of
@@ -243,6 +250,37 @@ def test_istiod_gives_back_the_services_it_no_longer_watches(model):
     price = next(c.value for c in model.memory.coefficients if c.driver == "services")
     assert found.istiod_memory.mid == pytest.approx(price.mid * 900 / 3, rel=0.01)
     assert found.istiod_memory.low == pytest.approx(price.low * 900 / 3, rel=0.01)
+
+
+def fleet(cpu: float, memory: float, without_sidecars: bool) -> Fleet:
+    """Ten nodes for today, one fewer for each 16 MiB that a pod gives back."""
+    count = 10 + int(memory / (16 * MIB))
+    return Fleet((NodeGroup("m5.large", "on-demand", None, count, 0.1),))
+
+
+def today(**changes) -> MeshToday:
+    mesh = MeshToday(
+        scale=Scale(900.0, 6.0, 10.0), namespaces=1, sidecar_cpu=0.1,
+        sidecar_memory=128.0 * MIB, sidecar_memory_used=100.0 * MIB, clusters=908.0, nodes=10.0,
+        node_cpu=2.0, node_memory=8e9, fleet=fleet,
+    )  # fmt: skip
+    return replace(mesh, **changes)
+
+
+def test_dollars_come_from_the_plan_of_nodes_at_most_down_to_the_smallest_request(model):
+    clusters = np.linspace(50, 900, 100)
+    law = fit_proxy_memory(clusters, (30 + 0.1 * clusters) * MIB)
+    found = node_saving(scoped(model, law), today())
+    # 90 MiB a proxy could go; the request of 128 MiB stops at 40: 88 MiB are five nodes.
+    assert found.nodes.mid == 5
+    assert found.usd_per_month.mid == pytest.approx(5 * 0.1 * 730)
+
+
+def test_without_nodes_there_are_no_dollars(model):
+    assert node_saving(scoped(model, None), today()) is None
+    clusters = np.linspace(50, 900, 100)
+    law = fit_proxy_memory(clusters, (30 + 0.1 * clusters) * MIB)
+    assert node_saving(scoped(model, law), today(fleet=None)) is None
 
 
 def test_what_is_not_known_is_not_predicted():
