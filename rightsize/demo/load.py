@@ -82,13 +82,43 @@ def day_samples(mesh: Mesh, day: date) -> DaySamples:
     short = np.clip((demand - 0.8 * limits) / np.maximum(demand, 1e-9), 0, 1)
     throttled = np.where(np.isfinite(limits), np.round(short * _CFS_PERIODS), 0).astype(np.int64)
     memory, killed = _memory(mesh, pods, day, rps, times - starts, random)
+    return _joined(
+        DaySamples(
+            pods=pods,
+            alive=alive,
+            cpu=np.round(used * 60e6).astype(np.int64) * alive,
+            memory=memory,
+            throttled=throttled * alive,
+            killed=killed & alive,
+        )
+    )
+
+
+def _joined(samples: DaySamples) -> DaySamples:
+    """One row for each pod name: a StatefulSet's pod keeps its name through a rollout.
+
+    The row stands for the last of its pods; `alive` marks the minutes of any of them.
+    """
+    names = [(pod.workload.namespace, pod.name) for pod in samples.pods]
+    last = {name: row for row, name in enumerate(names)}
+    if len(last) == len(names):
+        return samples
+    rows = sorted(last.values())
+    place = {row: position for position, row in enumerate(rows)}
+    into = np.array([place[last[name]] for name in names])
+
+    def added(values: Ints) -> Ints:
+        total = np.zeros((len(rows), MINUTES), dtype=np.int64)
+        np.add.at(total, into, values)
+        return total
+
     return DaySamples(
-        pods=pods,
-        alive=alive,
-        cpu=np.round(used * 60e6).astype(np.int64) * alive,
-        memory=memory,
-        throttled=throttled * alive,
-        killed=killed & alive,
+        pods=tuple(samples.pods[row] for row in rows),
+        alive=added(samples.alive.astype(np.int64)) > 0,
+        cpu=added(samples.cpu),
+        memory=added(samples.memory * samples.alive),
+        throttled=added(samples.throttled),
+        killed=added(samples.killed.astype(np.int64)) > 0,
     )
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-
-GENERATOR = 1
-"""Raised whenever the generator changes, so that a cached demo is made anew."""
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,11 @@ class DemoParameters:
 
     @property
     def fingerprint(self) -> str:
-        text = f"{GENERATOR} {sorted(asdict(self).items())}"
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        """Names these parameters and the generator's own code: a change of either is another demo."""
+        digest = hashlib.sha256(repr(sorted(asdict(self).items())).encode())
+        for module in sorted(Path(__file__).parent.glob("*.py")):
+            digest.update(module.read_bytes())
+        return digest.hexdigest()[:12]
 
 
 def midnight(day: date) -> datetime:

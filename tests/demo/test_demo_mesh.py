@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from rightsize.analysis.recommend import recommend
 from rightsize.demo import DemoParameters, demo_snapshot
 from rightsize.demo.load import day_samples
 from rightsize.demo.topology import NODE_CPU, NODE_MEMORY, NODE_PODS, build_mesh, daemon_pods
-from rightsize.snapshot import Snapshot
+from rightsize.snapshot import TABLES, Snapshot
 
 TINY = DemoParameters.tiny()
 
@@ -111,3 +113,23 @@ def test_one_proxy_is_throttled_and_one_is_killed(made):
 def test_a_mesh_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="do not fit"):
         build_mesh(DemoParameters.tiny(nodes=1))
+
+
+def test_every_row_has_a_key_of_its_own(tmp_path):
+    """Pods of a StatefulSet keep their names through a rollout."""
+    shape = DemoParameters.tiny(app_namespaces=2, start=date(2026, 10, 20), end=date(2026, 10, 31))
+    snapshot = Snapshot(demo_snapshot(tmp_path, shape))
+    pods = snapshot.read("pods")
+    assert pods[pods["workload_kind"] == "StatefulSet"].groupby("pod", observed=True)[
+        "started"
+    ].nunique().max() > 1  # fmt: skip
+    for name, table in TABLES.items():
+        rows = snapshot.read(name)
+        assert not rows.duplicated([*table.key, *({"day"} & set(rows))]).any(), name
+
+
+def test_a_changed_generator_is_another_demo(monkeypatch, tmp_path):
+    before = TINY.fingerprint
+    (tmp_path / "parameters.py").write_text("")
+    monkeypatch.setattr("rightsize.demo.parameters.__file__", str(tmp_path / "parameters.py"))
+    assert TINY.fingerprint != before
