@@ -103,6 +103,12 @@ class ChangesFoundError(RightsizeError):
     exit_code = 10
 
 
+class FindingsError(RightsizeError):
+    """`audit --fail-on`: the files hold findings of that severity or worse."""
+
+    exit_code = 11
+
+
 class SourceError(RightsizeError):
     """Base of everything that goes wrong with a server. Codes 20-39 Prometheus, 40-49 AWS."""
 

@@ -32,6 +32,7 @@ COMMANDS: tuple[str, ...] = (
     "shards",
     "simulate",
     "report",
+    "audit",
     "verify",
     "demo",
 )

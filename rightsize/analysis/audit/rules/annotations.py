@@ -1,0 +1,127 @@
+"""Annotations that size one workload's sidecar, and what they silently drop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rightsize.analysis.audit.model import KubeObject, Sources
+from rightsize.analysis.audit.registry import Hit, at, rule
+from rightsize.analysis.audit.tree import Node
+from rightsize.errors import RightsizeError
+from rightsize.quantity import parse_quantity
+
+_PREFIX = "sidecar.istio.io/"
+_REQUESTS = ("proxyCPU", "proxyMemory")
+_LIMITS = ("proxyCPULimit", "proxyMemoryLimit")
+_DEFAULTS = {
+    "proxyCPU": "100m",
+    "proxyMemory": "128Mi",
+    "proxyCPULimit": "2000m",
+    "proxyMemoryLimit": "1024Mi",
+}
+"""Istio's own global.proxy.resources, 1.18 to 1.30."""
+_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout")
+
+
+@rule(
+    "annotations-drop-limits",
+    severity="error",
+    title="some of the four sizing annotations without the others",
+    why="Once one of the four is there, global.proxy.resources counts no more: what is not "
+    "annotated is not set. Without limits Envoy runs a thread for each CPU of the node and memory "
+    "is bounded by the node; a limit without its request makes the request as large as the limit.",
+)
+def drop_limits(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for thing in sources.objects:
+        template = thing.pod_template
+        annotations = None if template is None else template.get("metadata", "annotations")
+        if annotations is not None:
+            yield from _of_annotations(annotations, thing.title)
+    for values in sources.values_of("istiod", "operator"):
+        for key in ("podAnnotations",):
+            node = values.root.get("sidecarInjectorWebhook", key)
+            if node is not None:
+                yield from _of_annotations(node, "values")
+
+
+@rule(
+    "annotations-on-workload",
+    severity="error",
+    title="sizing annotations on the workload and not on its pods",
+    why="The injector reads the annotations of the pod template; on the workload's own metadata "
+    "they do nothing.",
+)
+def on_workload(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for thing in sources.of_kind(*_WORKLOADS):
+        annotations = thing.root.get("metadata", "annotations")
+        for name in (*_REQUESTS, *_LIMITS):
+            node = None if annotations is None else annotations.get(_PREFIX + name)
+            if node is not None:
+                fix = (
+                    "spec:\n  template:\n    metadata:\n      annotations:\n"
+                    f'        {_PREFIX}{name}: "{node.text}"'
+                )
+                yield at(node, f"{thing.title} carries {_PREFIX}{name} in its metadata", fix)
+    for command in sources.commands:
+        for words in command.stages("kubectl"):
+            if words[:1] != ("annotate",) or not _names_workload(words):
+                continue
+            for word in words:
+                if word.startswith(tuple(f"{_PREFIX}{n}=" for n in (*_REQUESTS, *_LIMITS))):
+                    yield at(
+                        command.place_of(word),
+                        command.text,
+                        "# put all four annotations in spec.template.metadata.annotations and "
+                        "apply the workload",
+                    )
+
+
+@rule(
+    "annotation-quantity",
+    severity="error",
+    title="a sizing annotation that is no Kubernetes quantity",
+    why="The injector validates the four annotations and refuses the pod.",
+)
+def bad_quantity(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for thing in sources.objects:
+        for name, node in _annotated(thing):
+            try:
+                parse_quantity(node.text or "")
+            except (RightsizeError, ValueError):
+                fix = f'{_PREFIX}{name}: "{_DEFAULTS[name]}"'
+                yield at(node, f"{_PREFIX}{name} is {node.text!r}", fix)
+
+
+def _annotated(thing: KubeObject) -> Iterator[tuple[str, Node]]:
+    template = thing.pod_template
+    annotations = None if template is None else template.get("metadata", "annotations")
+    for name in (*_REQUESTS, *_LIMITS):
+        node = None if annotations is None else annotations.get(_PREFIX + name)
+        if node is not None:
+            yield name, node
+
+
+def _of_annotations(annotations: Node, title: str) -> Iterator[Hit]:
+    names = (*_REQUESTS, *_LIMITS)
+    there = {n: node for n in names if (node := annotations.get(_PREFIX + n)) is not None}
+    missing = [name for name in names if name not in there]
+    if not there or not missing:
+        return
+    first = min(there.values(), key=lambda node: node.place.line)
+    no_limit = any(name in missing for name in _LIMITS)
+    fix = "\n".join(
+        f'{_PREFIX}{name}: "{there[name].text if name in there else _DEFAULTS[name]}"'
+        for name in names
+    )
+    yield at(
+        first,
+        f"{title} has {', '.join(there)} and not {', '.join(missing)}",
+        fix,
+        severity="error" if no_limit else "warning",
+    )
+
+
+def _names_workload(words: tuple[str, ...]) -> bool:
+    kinds = ("deploy", "statefulset", "sts", "daemonset", "ds", "job", "cronjob", "rollout")
+    return any(word.startswith(kinds) for word in words[1:3])

@@ -1,0 +1,274 @@
+"""YAML as nodes that know their file, line and path.
+
+Anchors are followed and `<<` is merged, so a rule sees what Helm and Kubernetes see; the line is
+where the text stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import Node as YamlNode
+
+MAX_NODES = 200_000
+"""Nodes of one document with its aliases spelled out; more is a bomb, not a configuration."""
+NULLS = ("", "~", "null", "Null", "NULL")
+
+Step = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+    path: str = ""
+    """Keys from the document's root, `a.b[0]["c.d"]`; of a command, the command itself."""
+    subject: str = ""
+    """The object or chart it belongs to, such as `Deployment shop/web`."""
+
+
+class TreeError(Exception):
+    """A text that is no YAML, at a line and column of its file."""
+
+    def __init__(self, what: str, line: int, column: int) -> None:
+        super().__init__(what)
+        self.what, self.line, self.column = what, line, column
+
+
+@dataclass(slots=True)
+class Node:
+    """A value of a document.
+
+    `entries` holds a mapping's values, `items` a list's; `text` is a scalar's text, None for null.
+    """
+
+    place: Place
+    value_line: int
+    text: str | None = None
+    style: str = ""
+    plain: bool = True
+    entries: dict[str, Node] | None = None
+    items: list[Node] | None = None
+    path: tuple[Step, ...] = field(default=())
+
+    def get(self, *keys: str) -> Node | None:
+        """The value below `keys`, or None."""
+        node: Node | None = self
+        for key in keys:
+            node = None if node is None or node.entries is None else node.entries.get(key)
+        return node
+
+    def text_of(self, *keys: str) -> str | None:
+        found = self.get(*keys)
+        return None if found is None else found.text
+
+    def names(self) -> list[str]:
+        """The keys of a mapping; empty for anything else."""
+        return list(self.entries or ())
+
+    def children(self, *keys: str) -> list[Node]:
+        """The items of the list below `keys`; empty where there is none."""
+        found = self.get(*keys)
+        return [] if found is None or found.items is None else found.items
+
+    @property
+    def is_empty(self) -> bool:
+        """Null, an empty text, `{}` or `[]`."""
+        if self.entries is not None:
+            return not self.entries
+        if self.items is not None:
+            return not self.items
+        return not self.text
+
+    @property
+    def truth(self) -> bool | None:
+        """The boolean it says, None for anything else."""
+        return {"true": True, "false": False}.get((self.text or "").lower())
+
+    @property
+    def number(self) -> float | None:
+        try:
+            return float(self.text or "")
+        except ValueError:
+            return None
+
+    def walk(self) -> Iterator[Node]:
+        """This node and everything below it."""
+        yield self
+        for child in (self.entries or {}).values():
+            yield from child.walk()
+        for child in self.items or ():
+            yield from child.walk()
+
+
+def path_text(path: Sequence[Step]) -> str:
+    """Write a path: `spec.env[0].name`, `metadata.annotations["a.b/c"]`.
+
+    >>> path_text(("env", 0, "sidecar.istio.io/proxyCPU"))
+    'env[0]["sidecar.istio.io/proxyCPU"]'
+    """
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif "." in step or "/" in step:
+            text += f'["{step}"]'
+        else:
+            text += f".{step}" if text else step
+    return text
+
+
+def parse(
+    text: str, file: str, *, line_offset: int = 0, prefix: tuple[Step, ...] = ()
+) -> list[Node]:
+    """The documents of a YAML text, empty ones left out.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    file : str
+        Name told in places.
+    line_offset : int
+        Lines of the file that stand before the text.
+    prefix : tuple
+        Path of the text inside its file, where it is embedded.
+
+    Raises
+    ------
+    TreeError
+        If it is no YAML.
+    """
+    try:
+        composed = list(YAML(typ="rt", pure=True).compose_all(text))
+        return [
+            _Builder(file, line_offset).node(root, prefix, root.start_mark.line)
+            for root in composed
+            if root is not None
+        ]
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line, mark.column) if mark else (0, 0)
+        what = error.problem or error.context or "is no YAML"
+        raise TreeError(str(what), line + 1 + line_offset, column + 1) from error
+    except RecursionError as error:
+        raise TreeError("is nested too deeply", line_offset + 1, 1) from error
+    except (YAMLError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise TreeError(first, line_offset + 1, 1) from error
+
+
+class _Builder:
+    def __init__(self, file: str, offset: int) -> None:
+        self.file, self.offset, self.count = file, offset, 0
+
+    def node(self, source: YamlNode, path: tuple[Step, ...], line: int, column: int = 0) -> Node:
+        self.count += 1
+        if self.count > MAX_NODES:
+            raise TreeError("has too many nodes", line + 1 + self.offset, column + 1)
+        place = Place(self.file, line + 1 + self.offset, column + 1, path_text(path))
+        made = Node(place, source.start_mark.line + 1 + self.offset, path=path)
+        if isinstance(source, MappingNode):
+            made.entries = self._entries(source, path)
+        elif isinstance(source, SequenceNode):
+            made.items = [
+                self.node(item, (*path, i), item.start_mark.line, item.start_mark.column)
+                for i, item in enumerate(source.value)
+            ]
+        elif isinstance(source, ScalarNode):
+            made.style = source.style or ""
+            made.plain = not made.style
+            null = made.plain and source.value in NULLS
+            made.text = None if null else str(source.value)
+        return made
+
+    def _entries(self, source: MappingNode, path: tuple[Step, ...]) -> dict[str, Node]:
+        own: dict[str, Node] = {}
+        merged: dict[str, Node] = {}
+        for key, value in source.value:
+            name = str(key.value) if isinstance(key, ScalarNode) else "?"
+            mark = key.start_mark
+            if name == "<<" and not isinstance(value, ScalarNode):
+                layers = value.value if isinstance(value, SequenceNode) else [value]
+                for layer in layers:
+                    if isinstance(layer, MappingNode):
+                        for inner, node in self._entries(layer, path).items():
+                            merged.setdefault(inner, node)
+            else:
+                own[name] = self.node(value, (*path, name), mark.line, mark.column)
+        return merged | own
+
+
+def from_assignments(assignments: Sequence[tuple[str, str]], place: Place) -> Node:
+    """The tree that `--set` flags make, everything at the flag's place.
+
+    >>> tree = from_assignments([("a.b[0]", "1"), (r"x.y\\.z", "2")], Place("f", 3))
+    >>> tree.text_of("x", "y.z"), tree.children("a", "b")[0].text
+    ('2', '1')
+    """
+    root = Node(place, place.line, entries={})
+    for key, value in assignments:
+        steps = _steps(key)
+        node = root
+        for position, step in enumerate(steps):
+            last = position == len(steps) - 1
+            node = _descend(node, step, place, None if last else steps[position + 1])
+        node.text, node.entries, node.items = value, None, None
+        node.plain = True
+    return root
+
+
+def _descend(node: Node, step: Step, place: Place, following: Step | None) -> Node:
+    path = (*node.path, step)
+    at = replace(place, path=path_text(path))
+    if isinstance(step, int):
+        node.entries, node.items = None, node.items if node.items is not None else []
+        found = next((item for item in node.items if item.path == path), None)
+        if found is None:
+            found = Node(at, place.line, path=path)
+            node.items.append(found)
+    else:
+        node.items, node.entries = None, node.entries if node.entries is not None else {}
+        found = node.entries.setdefault(step, Node(at, place.line, path=path))
+    if following is not None and found.entries is None and found.items is None:
+        if isinstance(following, int):
+            found.items = []
+        else:
+            found.entries = {}
+    return found
+
+
+def _steps(key: str) -> list[Step]:
+    """Helm's syntax: dots part keys unless escaped, `[n]` picks an item."""
+    steps: list[Step] = []
+    current, index = "", 0
+    while index < len(key):
+        char = key[index]
+        if char == "\\" and index + 1 < len(key):
+            current += key[index + 1]
+            index += 1
+        elif char == ".":
+            if current:
+                steps.append(current)
+            current = ""
+        elif char == "[" and "]" in key[index:]:
+            end = key.index("]", index)
+            if current:
+                steps.append(current)
+            current = ""
+            inside = key[index + 1 : end]
+            steps.append(int(inside) if inside.isdigit() else inside)
+            index = end
+        else:
+            current += char
+        index += 1
+    if current:
+        steps.append(current)
+    return steps or [key]

@@ -1,0 +1,141 @@
+"""`rightsize audit`: what Istio ignores, refuses or suffers from in the files of a mesh."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.analysis.audit.audit import AuditResult
+from rightsize.analysis.audit.audit import audit as run_audit
+from rightsize.analysis.audit.measured import measured_findings
+from rightsize.analysis.audit.model import Chart, Finding, Problem, Severity, Version
+from rightsize.analysis.audit.reading import read_files
+from rightsize.analysis.audit.yaml_documents import CHART_NAMES, parse_version
+from rightsize.cli.console import error_console, output_console
+from rightsize.errors import FindingsError, InputFileError, UsageError
+from rightsize.reporters.audit_rows import audit_markdown, audit_table, audit_to_dict
+from rightsize.snapshot import Snapshot
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    markdown = "markdown"
+
+
+class FailOn(StrEnum):
+    error = "error"
+    warning = "warning"
+    info = "info"
+
+
+@app.command()
+def audit(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Values, IstioOperators, manifests, Corefiles, scripts, Markdown."),
+    ],
+    istio_version: Annotated[
+        str | None, typer.Option(help="Istio's release, where the files do not tell it.")
+    ] = None,
+    chart: Annotated[
+        str | None,
+        typer.Option(help="Chart of the values files: istiod, gateway, ztunnel, cni or base."),
+    ] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The files are everything: absence is a finding.")
+    ] = False,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot folder: adds what was measured.")
+    ] = None,
+    fail_on: Annotated[
+        FailOn | None, typer.Option(help="End with exit code 11 for findings this bad or worse.")
+    ] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="Form of the answer on stdout.")
+    ] = Format.table,
+) -> None:
+    """Find settings that Istio ignores or refuses, and those that hurt, in files and runbooks.
+
+    Nothing is read but the files: no cluster is asked and nothing is changed.
+
+    **Examples**
+
+    `rightsize audit values.yaml` – one values file
+
+    `rightsize audit deploy/ runbook.md --istio-version 1.24 --complete`
+
+    `rightsize audit deploy/ --fail-on error --format json`
+    """
+    sources = read_files(files, version=_version(istio_version), chart=_chart(chart))
+    now = datetime.now(tz=UTC)
+    measured: tuple[Finding, ...] = ()
+    if snapshot is not None:
+        measured, measured_notes = measured_findings(Snapshot(snapshot), now=now)
+        sources.notes += measured_notes
+    result = run_audit(sources, now=now, complete=complete, measured=measured)
+    _print(result, output_format)
+    _end(result, fail_on)
+
+
+def _print(result: AuditResult, output_format: Format) -> None:
+    if output_format is Format.json:
+        json.dump(audit_to_dict(result), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    elif output_format is Format.markdown:
+        sys.stdout.write(audit_markdown(result))
+    else:
+        for line in audit_table(result):
+            output_console().print(line, markup=False, soft_wrap=True)
+
+
+def _end(result: AuditResult, fail_on: FailOn | None) -> None:
+    """Say what could not be read, and end with the exit code."""
+    for problem in result.problems[:-1]:
+        error_console().print(f"rightsize: {_as_error(problem)}", markup=False)
+    if result.problems:
+        raise _as_error(result.problems[-1])
+    if fail_on is None:
+        return
+    severity: Severity = "error"
+    if fail_on is not FailOn.error:
+        severity = "warning" if fail_on is FailOn.warning else "info"
+    found = result.at_least(severity)
+    if found:
+        raise FindingsError(
+            f"{len(found)} findings of severity {severity} or worse",
+            hint="each finding above says what to write instead",
+        )
+
+
+def _as_error(problem: Problem) -> InputFileError:
+    return InputFileError(
+        problem.text,
+        path=problem.file,
+        line=problem.line,
+        column=problem.column,
+        hint=problem.hint,
+    )
+
+
+def _version(text: str | None) -> Version | None:
+    found = parse_version(text)
+    if text is not None and found is None:
+        raise UsageError(f"--istio-version {text}: not a release", hint="Say 1.24.")
+    return found
+
+
+def _chart(text: str | None) -> Chart | None:
+    if text is not None and text not in CHART_NAMES:
+        raise UsageError(
+            f"--chart {text}: not a chart of Istio's", hint="istiod, gateway, ztunnel, cni or base"
+        )
+    return None if text is None else CHART_NAMES[text]
