@@ -116,34 +116,19 @@ def price_answer(
     """
     chosen = settings or PriceSettings()
     tables = {name: snapshot.read(name) for name in ("nodes", "pods", "containers", "traffic")}
-    where = region or (nodes.region if nodes else None) or snapshot.manifest.region
+    where = region or (nodes.region if nodes else None) or region_of(snapshot, tables["nodes"])
     terms = terms_for(snapshot, chosen, where, at or snapshot.manifest.end)
-    hours = chosen.hours_per_month
-    moved = cross_zone(tables["traffic"], tables["pods"], tables["nodes"], hours=hours)
-    logs = access_log(
-        tables["traffic"], bytes_per_line=chosen.access_log_bytes_per_line, hours=hours
-    )
-    more = (
-        moved.line(terms.other.get("cross_zone"), where),
-        logs.line(chosen.access_log_usd_per_gb),
-    )
     tables["nodes"] = with_instances(tables["nodes"], _newest(snapshot.read("instances")))
     ran = PlannedFleet("today", fleet_of_nodes(tables["nodes"]))
     # A plan's machines get root volumes like those in use.
     terms = replace(terms, root_gib=mean_root(ran.mid, terms.root_gib))
+    moved, logs = _mesh_traffic(tables, chosen)
+    more = (
+        moved.line(terms.other.get("cross_zone"), where),
+        logs.line(chosen.access_log_usd_per_gb),
+    )
     today = price_plan(ran, terms, *more)
     quiet = quiet_share(tables["pods"], tables["containers"])
-    plans = () if nodes is None else _priced_plans(nodes, today, terms, more, quiet)
-    valued: tuple[ValuedChange, ...] = ()
-    if advice is not None:
-        valued = value_changes(
-            snapshot,
-            advice,
-            node_settings,
-            region=where,
-            hours=hours,
-            committed=_committed(today, terms),
-        )
     manifest = snapshot.manifest
     return MoneyAnswer(
         cluster=manifest.cluster,
@@ -153,13 +138,19 @@ def price_answer(
         region=where,
         terms=terms,
         today=today,
-        plans=plans,
+        plans=() if nodes is None else _priced_plans(nodes, today, terms, more, quiet),
         traffic=moved,
         logs=logs,
         allocation=_allocation(tables, today, terms),
-        valued=valued,
+        valued=() if advice is None else _valued(snapshot, advice, node_settings, today, terms),
         notes=_notes(today, terms),
     )
+
+
+def region_of(snapshot: Snapshot, nodes: pd.DataFrame) -> str | None:
+    """Return the region that the snapshot or its nodes name; None if none or several."""
+    named = nodes["region"].dropna().astype(str).unique()
+    return snapshot.manifest.region or (str(named[0]) if len(named) == 1 else None)
 
 
 def terms_for(
@@ -217,6 +208,34 @@ def planned(plan: NodePlan, quiet: float = 1.0) -> PlannedFleet | None:
     packed = None if plan.packed is None else lots_of(plan.packed.fleet, quiet)
     gap = 0.0 if plan.packed is None else plan.packed.optimality_gap
     return PlannedFleet(plan.name, lots_of(plan.promised), packed, None, gap)
+
+
+def _mesh_traffic(
+    tables: dict[str, pd.DataFrame], settings: PriceSettings
+) -> tuple[CrossZone, AccessLog]:
+    traffic, hours = tables["traffic"], settings.hours_per_month
+    line = settings.access_log_bytes_per_line
+    return (
+        cross_zone(traffic, tables["pods"], tables["nodes"], hours=hours),
+        access_log(traffic, bytes_per_line=line, hours=hours),
+    )
+
+
+def _valued(
+    snapshot: Snapshot,
+    advice: Advice,
+    settings: NodeSettings | None,
+    today: PlanCost,
+    terms: Terms,
+) -> tuple[ValuedChange, ...]:
+    return value_changes(
+        snapshot,
+        advice,
+        settings,
+        region=terms.region,
+        hours=terms.hours,
+        committed=_committed(today, terms),
+    )
 
 
 def _priced_plans(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from rightsize.analysis.cost.answer import MoneyAnswer, price_answer, quiet_share
+from rightsize.analysis.cost.answer import MoneyAnswer, price_answer, quiet_share, region_of
 from rightsize.analysis.cost.book import book_for
 from rightsize.analysis.cost.months import month_facts, scaled
 from rightsize.analysis.cost.realised import realised_saving
@@ -177,6 +178,16 @@ def test_a_region_without_prices_gives_unknown_money(snapshot: Snapshot) -> None
     assert found.today.total is None
     assert "m5.large" in found.today.unpriced[0]
     assert value_changes(snapshot, recommend(snapshot), NODES, region="cn-north-1") == ()
+
+
+def test_the_region_may_come_from_the_nodes_alone(snapshot: Snapshot) -> None:
+    assert region_of(snapshot, snapshot.read("nodes")) == "us-east-1"
+    unnamed = replace(snapshot.manifest, region=None)
+    lost = Snapshot(snapshot.path)
+    lost.manifest = unnamed
+    nodes = lost.read("nodes")
+    assert region_of(lost, nodes) == "us-east-1"
+    assert region_of(lost, nodes.assign(region=None)) is None
 
 
 def test_steady_demand_has_no_quiet_days(snapshot: Snapshot) -> None:
