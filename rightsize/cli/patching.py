@@ -16,7 +16,7 @@ from rightsize.reporters.patch import (
     PatchedFile,
     patch_files,
     unified_diff,
-    verify_chart,
+    verify_patched,
     write_patched,
 )
 from rightsize.results import Advice
@@ -59,15 +59,15 @@ def patch_and_show(
     for file in given:
         for text in (*file.added, *file.notes):
             messages.print(f"{file.path}: {text}", markup=False)
+    if options.verify_chart is not None:
+        # Before writing: what does not verify is not written, in place least of all.
+        report = verify_patched(options.verify_chart, patched, changes, gateway=options.gateway)
+        messages.print(str(report), markup=False)
     written = write_patched(patched, out_dir=None if options.in_place else options.out)
     for file, path in zip(patched, written, strict=True):
         if file.text_before:
             messages.print(f"Patched file: {path}", markup=False)
     _tell_new(patched, written)
-    if options.verify_chart is not None:
-        after = [path for file, path in zip(patched, written, strict=True) if file.text_before]
-        report = verify_chart(options.verify_chart, files, after, changes)
-        messages.print(str(report), markup=False)
 
 
 def _tell_new(patched: Sequence[PatchedFile], written: Sequence[Path]) -> None:
