@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from ruamel.yaml import YAML
 
+from rightsize.analysis.policies import profile as profile_of
 from rightsize.analysis.recommend import recommend as recommend_sizes
 from rightsize.cli.console import error_console, output_console, progress_bar
 from rightsize.cli.patching import PatchOptions, patch_and_show
@@ -21,6 +22,7 @@ from rightsize.reporters.advice_rows import advice_to_dict, advice_to_frame
 from rightsize.reporters.advice_text import advice_markdown, advice_table, summary_lines
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
+from rightsize.traces import recommend_traces
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -52,6 +54,10 @@ def recommend(
     values: Annotated[
         list[Path] | None,
         typer.Option("-f", "--values", help="File to patch; repeat for overlays, last one wins."),
+    ] = None,
+    traces: Annotated[
+        Path | None,
+        typer.Option(help="Usage traces instead of a snapshot: CSV, or CSV with gzip."),
     ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for patched files.")] = Path(
         "rightsize-out"
@@ -113,6 +119,8 @@ def recommend(
     `rightsize recommend --format markdown > pull-request.md`
 
     `rightsize recommend --format json --fail-if-change` – for CI: exit code 10 on drift
+
+    `rightsize recommend --traces usage.csv.gz --format csv` – sizes of each series, no floors
     """
     settings = load_settings(
         settings_file,
@@ -127,6 +135,11 @@ def recommend(
             }
         },
     )
+    if traces is not None:
+        if snapshot or values:
+            raise UsageError("--traces goes without --snapshot and -f", hint="drop these options")
+        show_traces(traces, settings, output_format)
+        return
     source = open_snapshot(snapshot)
     advice = computed(source, settings)
     show(advice, output_format, everything=everything)
@@ -166,6 +179,20 @@ def show(advice: Advice, output_format: Format, *, everything: bool = False) -> 
         output_console().print(advice_table(advice, everything=everything))
         for line in summary_lines(advice):
             error_console().print(line, markup=False)
+
+
+def show_traces(traces: Path, settings: Settings, output_format: Format) -> None:
+    """Print the sizes of each series of a trace file, in cores and bytes, as CSV or JSON."""
+    chosen = profile_of(settings.policy.profile, settings.policy.parameters)
+    sizes = recommend_traces(traces, chosen)
+    if output_format is Format.json:
+        rows = json.loads(sizes.to_json(orient="records"))
+        json.dump({"schema_version": 1, "series": rows}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    elif output_format in (Format.csv, Format.table):
+        sizes.to_csv(sys.stdout, index=False)
+    else:
+        raise UsageError(f"--format {output_format} is not made for traces", hint="use csv or json")
 
 
 def _parameters(given: list[str] | None) -> dict[str, float | bool] | None:
