@@ -10,11 +10,9 @@ import numpy as np
 from rightsize.demo.load import MINUTES, DaySamples, services_on
 from rightsize.demo.parameters import midnight
 from rightsize.demo.series import Series
+from rightsize.demo.shapes import node_shape
 from rightsize.demo.tables import daemon_name, node_name, zone_of
 from rightsize.demo.topology import (
-    NODE_CPU,
-    NODE_MEMORY,
-    NODE_PODS,
     Mesh,
     Pod,
     daemon_pods,
@@ -147,23 +145,24 @@ def _node(
     mesh: Mesh, node: int, times: np.ndarray, few: np.ndarray, standing: int | None
 ) -> Iterator[Series]:
     p = mesh.parameters
+    shape = node_shape(p.instance_type)
     me = {"node": node_name(node)}
     yield _constant("kube_node_info", me, times)
     labels = {
         "label_node_kubernetes_io_instance_type": p.instance_type,
         "label_topology_kubernetes_io_region": p.region,
         "label_topology_kubernetes_io_zone": zone_of(p.region, node),
-        "label_kubernetes_io_arch": "amd64",
+        "label_kubernetes_io_arch": shape.arch,
         "label_eks_amazonaws_com_capacity_type": "ON_DEMAND",
         "label_eks_amazonaws_com_nodegroup": "general",
     }
     yield _constant("kube_node_labels", me | labels, few)
     for name, resource, unit, value in (
-        ("capacity", "cpu", "core", 4.0),
-        ("capacity", "memory", "byte", 16 * 2.0**30),
-        ("allocatable", "cpu", "core", NODE_CPU),
-        ("allocatable", "memory", "byte", NODE_MEMORY),
-        ("allocatable", "pods", "integer", float(NODE_PODS)),
+        ("capacity", "cpu", "core", shape.capacity_cpu),
+        ("capacity", "memory", "byte", shape.capacity_memory),
+        ("allocatable", "cpu", "core", shape.cpu),
+        ("allocatable", "memory", "byte", shape.memory),
+        ("allocatable", "pods", "integer", float(shape.pods)),
     ):
         size = me | {"resource": resource, "unit": unit}
         yield _constant(f"kube_node_status_{name}", size, few, value)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+from rightsize.resources import data_file
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,8 @@ class DemoParameters:
     """Size, time and load of a synthetic mesh.
 
     `usage_scale` multiplies the load, and so what proxies use. Days run from `start` to `end`,
-    both included.
+    both included. `instance_type` is one of `rightsize.demo.shapes.node_shapes`; what applications
+    request follows from the nodes, so that they are as full whatever their number.
     """
 
     seed: int = 20260901
@@ -30,16 +34,10 @@ class DemoParameters:
     usage_scale: float = 1.0
 
     @classmethod
-    def tiny(cls, **changes: object) -> DemoParameters:
+    def tiny(cls, **changes: Any) -> DemoParameters:
         """A mesh of seconds: two days, four nodes, a few workloads."""
-        small: dict[str, object] = {
-            "start": date(2026, 10, 30),
-            "nodes": 4,
-            "app_namespaces": 3,
-            "workloads": 9,
-            "pods": 26,
-        }
-        return cls(**{**small, **changes})  # type: ignore[arg-type]
+        small = cls(start=date(2026, 10, 30), nodes=4, app_namespaces=3, workloads=9, pods=26)
+        return replace(small, **changes)
 
     @property
     def days(self) -> list[date]:
@@ -59,6 +57,7 @@ class DemoParameters:
         digest = hashlib.sha256(repr(sorted(asdict(self).items())).encode())
         for module in sorted(Path(__file__).parent.glob("*.py")):
             digest.update(module.read_bytes())
+        digest.update(data_file("demo.toml").read_bytes())
         return digest.hexdigest()[:12]
 
 

@@ -12,11 +12,9 @@ import pandas as pd
 from rightsize.demo.control_plane import control_plane_rows
 from rightsize.demo.load import MINUTES, DaySamples, day_samples, rps_of, services_on
 from rightsize.demo.parameters import midnight
+from rightsize.demo.shapes import node_shape
 from rightsize.demo.topology import (
     MIB,
-    NODE_CPU,
-    NODE_MEMORY,
-    NODE_PODS,
     Mesh,
     Pod,
     daemon_pods,
@@ -208,6 +206,7 @@ def _container_rows(mesh: Mesh, samples: DaySamples, day: date) -> pd.DataFrame:
 
 def _node_rows(mesh: Mesh, day: date) -> pd.DataFrame:
     p = mesh.parameters
+    shape = node_shape(p.instance_type)
     ends = _window_ends(day)
     return pd.DataFrame(
         {
@@ -217,13 +216,13 @@ def _node_rows(mesh: Mesh, day: date) -> pd.DataFrame:
             "region": p.region,
             "zone": [zone_of(p.region, n) for n in range(p.nodes)],
             "capacity_type": "on-demand",
-            "arch": "amd64",
+            "arch": shape.arch,
             "node_group": "general",
-            "capacity_cpu": 4.0,
-            "capacity_memory": 16 * 2.0**30,
-            "allocatable_cpu": NODE_CPU,
-            "allocatable_memory": NODE_MEMORY,
-            "allocatable_pods": float(NODE_PODS),
+            "capacity_cpu": shape.capacity_cpu,
+            "capacity_memory": shape.capacity_memory,
+            "allocatable_cpu": shape.cpu,
+            "allocatable_memory": shape.memory,
+            "allocatable_pods": float(shape.pods),
             "first_seen": ends[0],
             "last_seen": ends[-1],
         }

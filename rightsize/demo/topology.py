@@ -9,15 +9,16 @@ from itertools import pairwise
 import numpy as np
 
 from rightsize.demo.parameters import DemoParameters, midnight
+from rightsize.demo.shapes import node_shape
 from rightsize.results import Component, Sizes
 
 MIB = 2**20
 DEFAULT = Sizes(0.1, 2.0, 128 * MIB, 1024 * MIB)
 """Istio's own default for proxies (manifests/charts/istio-control/istio-discovery/values.yaml)."""
-NODE_CPU, NODE_MEMORY, NODE_PODS = 3.92, 14162.0 * MIB, 58
-"""Allocatable of an m5.xlarge on EKS."""
 FILLED = 0.87
 """Share of the nodes' CPU that pods request: room for a rollout, and no node to spare."""
+MEMORY_FILLED = 0.75
+"""Most of the nodes' memory that pods request; pods are placed by CPU, so this one needs slack."""
 _NAMES = (
     "cart", "catalog", "checkout", "customers", "delivery", "inventory", "ledger", "payments",
     "search", "support", "media", "pricing", "reviews", "routing",
@@ -107,8 +108,8 @@ def _workloads(p: DemoParameters, random: np.random.Generator) -> list[Workload]
     share = random.dirichlet(np.full(p.workloads, 6.0))
     replicas = np.maximum(1, np.round(share * p.pods).astype(int))
     for n in range(p.workloads):
-        namespace = _NAMES[n % p.app_namespaces]
-        part = _PARTS[(n // p.app_namespaces) % len(_PARTS)]
+        namespace = _numbered(_NAMES, n % p.app_namespaces)
+        part = _numbered(_PARTS, n // p.app_namespaces)
         resized = None
         if n % p.app_namespaces in (3, 7) and n >= p.app_namespaces:
             lower = Sizes(0.05, 2.0, 104.0 * MIB, 1024.0 * MIB)
@@ -118,7 +119,7 @@ def _workloads(p: DemoParameters, random: np.random.Generator) -> list[Workload]
                 index=len(found),
                 namespace=namespace,
                 name=f"{namespace}-{part}",
-                kind="StatefulSet" if part == "store" else "Deployment",
+                kind="StatefulSet" if part.startswith("store") else "Deployment",
                 component="sidecar",
                 container="istio-proxy",
                 replicas=int(replicas[n]),
@@ -133,6 +134,12 @@ def _workloads(p: DemoParameters, random: np.random.Generator) -> list[Workload]
             )
         )
     return _with_traits(p, found)
+
+
+def _numbered(words: tuple[str, ...], position: int) -> str:
+    """A word of the list, with a number from the second round on."""
+    turn, place = divmod(position, len(words))
+    return words[place] + (f"{turn + 1}" if turn else "")
 
 
 def _system(
@@ -161,35 +168,46 @@ def _with_traits(p: DemoParameters, workloads: list[Workload]) -> list[Workload]
     """The odd ones: throttled, OOM-killed, under an HPA, three days old."""
     apps = [w for w in workloads if w.component == "sidecar" and w.kind == "Deployment"]
     plain = [w for w in apps if w.resized is None and not w.native]
-    changes = {
-        plain[0].index: {
-            "sizes": Sizes(0.05, 0.1, 128.0 * MIB, 512.0 * MIB),
-            "rps": 260.0,
-            "traits": frozenset({"throttled", "annotated"}),
-        },
-        plain[1].index: {
-            "sizes": Sizes(0.1, 2.0, 64.0 * MIB, 96.0 * MIB),
-            "traits": frozenset({"oom", "annotated"}),
-        },
-        plain[2].index: {"replicas": 4, "rps": 60.0, "traits": frozenset({"hpa"})},
-        plain[3].index: {
-            "born": max(p.start, p.end - timedelta(days=2)),
-            "replicas": 2,
-            "deploys": (),
-        },
-    }
-    return [replace(w, **changes.get(w.index, {})) for w in workloads]  # type: ignore[arg-type]
+    if len(plain) < 4:
+        raise ValueError("the demo needs more workloads: four plain Deployments carry its odd ones")
+    odd = (
+        replace(
+            plain[0],
+            sizes=Sizes(0.05, 0.1, 128.0 * MIB, 512.0 * MIB),
+            rps=260.0,
+            traits=frozenset({"throttled", "annotated"}),
+        ),
+        replace(
+            plain[1],
+            sizes=Sizes(0.1, 2.0, 64.0 * MIB, 96.0 * MIB),
+            traits=frozenset({"oom", "annotated"}),
+        ),
+        replace(plain[2], replicas=4, rps=60.0, traits=frozenset({"hpa"})),
+        replace(plain[3], born=max(p.start, p.end - timedelta(days=2)), replicas=2, deploys=()),
+    )
+    by_index = {w.index: w for w in odd}
+    return [by_index.get(w.index, w) for w in workloads]
 
 
 def _sized(p: DemoParameters, workloads: list[Workload]) -> list[Workload]:
     """Scale what applications request until the nodes are as full as `FILLED`."""
-    daemons = sum(cpu for _, cpu, _ in _DAEMONS)
-    room = p.nodes * (NODE_CPU * FILLED - daemons)
+    node = node_shape(p.instance_type)
+    room = p.nodes * (node.cpu * FILLED - sum(cpu for _, cpu, _ in _DAEMONS))
     mesh = sum(_most(w) * (w.sizes.cpu_request or 0.0) for w in workloads)
     apps = sum(_most(w) * w.app_cpu for w in workloads)
     factor = (room - mesh) / apps
+    memory_room = p.nodes * (node.memory * MEMORY_FILLED - sum(memory for _, _, memory in _DAEMONS))
+    memory_mesh = sum(_most(w) * (w.sizes.memory_request or 0.0) for w in workloads)
+    memory_apps = sum(_most(w) * w.app_memory for w in workloads)
+    shrunk = min(1.0, (memory_room - memory_mesh) / memory_apps)
     return [
-        replace(w, app_cpu=max(0.01, round(w.app_cpu * factor, 2))) if w.app_cpu else w
+        replace(
+            w,
+            app_cpu=max(0.01, round(w.app_cpu * factor, 2)),
+            app_memory=max(16, w.app_memory * shrunk // MIB) * MIB,
+        )
+        if w.app_cpu
+        else w
         for w in workloads
     ]
 
@@ -242,7 +260,8 @@ def _lives(p: DemoParameters, workload: Workload, slot: int) -> list[tuple[datet
 
 def _place(p: DemoParameters, workloads: list[Workload]) -> dict[tuple[int, int], int]:
     """Largest pods first, each on the node with most CPU left that has room for it."""
-    free = np.tile([NODE_CPU, NODE_MEMORY, float(NODE_PODS)], (p.nodes, 1))
+    node = node_shape(p.instance_type)
+    free = np.tile([node.cpu, node.memory, float(node.pods)], (p.nodes, 1))
     for _, cpu, memory in _DAEMONS:
         free -= [cpu, memory, 1.0]
     wanted = [(w, slot) for w in workloads for slot in range(_most(w))]
@@ -259,9 +278,9 @@ def _place(p: DemoParameters, workloads: list[Workload]) -> dict[tuple[int, int]
         fits = (free >= need - 1e-9).all(axis=1)
         if not fits.any():
             raise ValueError("the demo's pods do not fit its nodes: give more nodes or fewer pods")
-        node = int(np.argmax(np.where(fits, free[:, 0], -np.inf)))
-        free[node] -= need
-        seats[workload.index, slot] = node
+        seat = int(np.argmax(np.where(fits, free[:, 0], -np.inf)))
+        free[seat] -= need
+        seats[workload.index, slot] = seat
     return seats
 
 

@@ -7,10 +7,14 @@ from datetime import date
 import numpy as np
 import pytest
 
+from rightsize.analysis.nodes.allocatable import allocatable
 from rightsize.analysis.recommend import recommend
+from rightsize.catalogue import instance_types
 from rightsize.demo import DemoParameters, demo_snapshot
 from rightsize.demo.load import day_samples
-from rightsize.demo.topology import NODE_CPU, NODE_MEMORY, NODE_PODS, build_mesh, daemon_pods
+from rightsize.demo.shapes import node_shape, node_shapes
+from rightsize.demo.topology import build_mesh, daemon_pods
+from rightsize.errors import UsageError
 from rightsize.snapshot import TABLES, Snapshot
 
 TINY = DemoParameters.tiny()
@@ -53,9 +57,21 @@ def test_the_default_mesh_has_the_published_shape():
     assert 280 <= len(alive) <= 330
 
 
-@pytest.mark.parametrize("parameters", [TINY, DemoParameters()], ids=["tiny", "default"])
+LITTLE_MEMORY = DemoParameters(instance_type="c6i.xlarge")
+FEW_LARGE = DemoParameters(instance_type="m5.2xlarge", nodes=13)
+LARGE = DemoParameters(
+    start=date(2026, 10, 25), nodes=160, pods=2000, workloads=400, app_namespaces=60
+)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [TINY, DemoParameters(), LITTLE_MEMORY, FEW_LARGE, LARGE],
+    ids=["tiny", "default", "c6i", "2xlarge", "2000 pods"],
+)
 def test_pods_fit_their_nodes_at_all_times(parameters):
     mesh = build_mesh(parameters)
+    node = node_shape(parameters.instance_type)
     for moment in sorted({pod.start for pod in mesh.pods})[::25]:
         used = np.zeros((parameters.nodes, 3))
         for _, cpu, memory in daemon_pods():
@@ -68,7 +84,7 @@ def test_pods_fit_their_nodes_at_all_times(parameters):
                     workload.app_memory + (pod.sizes.memory_request or 0),
                     1,
                 ]
-        assert (used <= np.array([NODE_CPU, NODE_MEMORY, NODE_PODS]) + 1e-6).all()
+        assert (used <= np.array([node.cpu, node.memory, node.pods]) + 1e-6).all()
 
 
 def test_windows_are_those_of_the_samples(made):
@@ -108,6 +124,36 @@ def test_one_proxy_is_throttled_and_one_is_killed(made):
     share = usage["throttled_periods"] / usage["periods"]
     assert containers["oom_kills"].sum() > 0
     assert share.groupby(usage["pod"].astype(str)).mean().max() > 0.05
+
+
+def test_a_large_mesh_has_as_many_workloads_as_asked():
+    mesh = build_mesh(LARGE)
+    assert len({(w.namespace, w.name) for w in mesh.workloads}) == 402
+    assert 1900 < len(mesh.alive(LARGE.end)) < 2150
+
+
+def test_shapes_of_nodes_are_those_of_the_catalogue_and_the_eks_formulas():
+    known = instance_types().set_index("instance_type", drop=False)
+    rows = known.loc[list(node_shapes())]
+    room = allocatable(rows)
+    for shape, machine, left in zip(
+        node_shapes().values(), rows.itertuples(), room.itertuples(), strict=True
+    ):
+        assert (shape.arch, shape.capacity_cpu) == (machine.arch, machine.vcpu)
+        assert shape.capacity_memory == machine.memory
+        assert (shape.cpu, shape.memory, shape.pods) == (left.cpu, left.memory, left.pods)
+
+
+def test_nodes_are_of_the_type_asked_for(tmp_path):
+    shape = DemoParameters.tiny(instance_type="m6g.xlarge")
+    nodes = Snapshot(demo_snapshot(tmp_path, shape)).read("nodes")
+    assert set(nodes["instance_type"]) == {"m6g.xlarge"}
+    assert set(nodes["arch"]) == {"arm64"}
+
+
+def test_an_unknown_instance_type_is_refused():
+    with pytest.raises(UsageError, match=r"x9\.huge"):
+        build_mesh(DemoParameters.tiny(instance_type="x9.huge"))
 
 
 def test_a_mesh_that_does_not_fit_is_refused():
