@@ -18,7 +18,7 @@ _FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,})\s*(?P<info>[^`]
 _HEREDOC = re.compile(r"<<(?P<dash>-?)\s*(?P<quote>[\"']?)\\?(?P<word>\w+)(?P=quote)")
 _PROGRAMS = ("istioctl", "kubectl", "helm", "aws", "eksctl", "make", "openssl")
 _INLINE = re.compile(r"`([^`\n]+)`")
-_PROMPT = re.compile(r"^\s*(?:[$%]|#(?= (?:istioctl|kubectl|helm|aws)\b)|[\w@.:~-]+[$#])\s+")
+_PROMPT = re.compile(r"^\s*(?:[$%]|[\w@.:~-]+[$#])\s+")
 _NEW_LINE = "\u2028"
 """Stands for a continued line among the words; shlex takes it for a word."""
 _REDIRECTION = re.compile(r"\d?>&\d|&>>?\s*\S+")

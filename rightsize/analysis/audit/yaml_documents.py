@@ -91,6 +91,11 @@ def _add_object(sources: Sources, root: Node, version: Version | None) -> None:
     sources.objects.append(thing)
     if thing.kind == "ConfigMap":
         _add_config_map(sources, thing)
+    elif thing.kind == "Kustomization":
+        for entry in thing.root.children("patches"):
+            patch = embedded_yaml(sources, entry.get("patch"))
+            if patch is not None:
+                add_document(sources, patch, text="", chart=None, version=version)
     elif thing.kind == "HelmRelease":
         chart = thing.root.get("spec", "chart", "spec")
         _add_release(sources, chart, "chart", thing.root.get("spec", "values"))

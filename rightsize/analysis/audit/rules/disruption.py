@@ -38,6 +38,24 @@ def lone_replica(sources: Sources, now: datetime) -> Iterator[Hit]:
 
 
 @rule(
+    "istiod-one-replica",
+    severity="info",
+    title="istiod that may run a single pod",
+    why="While that pod restarts no pod gets a sidecar and no proxy gets changes or certificates.",
+    versions="1.28 and later; before, the PodDisruptionBudget blocks drains, too",
+)
+def istiod_one_replica(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for values in sources.values_of("istiod", "operator"):
+        version = sources.release(values)
+        if version is not None and version >= (1, 28):
+            scaling = values.istiod("autoscaleEnabled")
+            fixed = scaling is not None and scaling.truth is False
+            node = values.istiod("replicaCount" if fixed else "autoscaleMin")
+            if node is not None and node.number == 1:
+                yield at(node, f"{node.place.path} is 1", f"{node.path[-1]}: 2")
+
+
+@rule(
     "pdb-blocks-all",
     severity="error",
     title="a PodDisruptionBudget that never allows an eviction",

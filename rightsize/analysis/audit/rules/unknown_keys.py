@@ -30,8 +30,19 @@ _TOLD_ELSEWHERE = frozenset(
     }
 )
 """Paths that have a rule of their own."""
-_ALWAYS = frozenset({"global", "profile", "platform", "compatibilityVersion", "enabled"})
-"""`enabled` is the condition people give a subchart; every chart passes over it."""
+_ALWAYS = frozenset(
+    [
+        "global",
+        "profile",
+        "platform",
+        "compatibilityVersion",
+        "enabled",
+        "defaultRevision",
+        "runAsRoot",
+        "unprivilegedPort",
+    ]
+)
+"""Keys that every chart takes or passes over; `enabled` is the condition of a subchart."""
 _COMPONENTS = ("ztunnel", "cni", "gateways")
 _CLOSED = {
     "istiod": ("", "pilot", "global.proxy", "global.proxy_init", "global.waypoint",
@@ -75,7 +86,7 @@ def unknown_key(sources: Sources, now: datetime) -> Iterator[Hit]:
             for name, node in _entries(values, prefix):
                 path = f"{prefix}.{name}" if prefix else name
                 told = path in known or path in _TOLD_ELSEWHERE or name.startswith((".", "x-"))
-                if not told and (prefix or name not in _ALWAYS):
+                if not told and name not in _ALWAYS:
                     yield _unknown(node, prefix, name, known)
 
 
@@ -171,6 +182,10 @@ def _unknown(node: Node, prefix: str, name: str, known: dict[str, Setting]) -> H
         for path in known
         if path.count(".") == depth and (not prefix or path.startswith(f"{prefix}."))
     ]
+    others = [c for c in ("istiod", "gateway", "cni", "ztunnel", "base") if name in chart_values(c)]
+    if not prefix and others:
+        evidence = f"{node.place.path} is a key of the {others[0]} chart, not of this one"
+        return at(node, evidence, f"# move it to the values of {others[0]}", severity="info")
     meant = nearest(name, siblings)
     return at(
         node,
