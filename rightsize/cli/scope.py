@@ -80,7 +80,7 @@ def scope(
         for line in scope_lines(study):
             output_console().print(line, markup=False, soft_wrap=True)
     if out is not None:
-        files = scope_files(study)
+        files = scope_files(study, istio_version=source.manifest.istio_version)
         for name, text in files.items():
             write_text(out / name, text)
         messages.print(f"{len(files)} files in {out}", markup=False)

@@ -13,14 +13,13 @@ import typer
 from rightsize.analysis.control_plane.model import fit_istiod
 from rightsize.analysis.control_plane.source import read_istiod
 from rightsize.analysis.control_plane.thresholds import istiod_node
-from rightsize.analysis.scope.traffic import read_edges
+from rightsize.analysis.scope.traffic import namespace_labels, read_edges
 from rightsize.analysis.shards import choose_shards, namespaces_of
 from rightsize.analysis.unit_price import unit_price
 from rightsize.cli.console import error_console, output_console
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
 from rightsize.reporters.shard_files import (
-    namespace_labels,
     shard_files,
     shard_lines,
     shards_to_dict,

@@ -153,6 +153,9 @@ def _propagation(found: Propagation) -> Mapping[str, object]:
         "p99_seconds": _quantile(found.convergence.p99),
         "worst_day_p99_seconds": _quantile(found.worst_day_p99),
         "hold": found.hold,
+        "daily": [
+            {**row, "day": row["day"].date().isoformat()} for row in found.daily.to_dict("records")
+        ],
         "stages": [
             {"stage": s.stage, "share": s.share, "p99_seconds": _quantile(s.delay.p99)}
             for s in found.stages

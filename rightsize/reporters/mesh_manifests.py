@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ruamel.yaml import YAML
 
+from rightsize.analysis.control_plane.pilot_settings import minor_release
 from rightsize.analysis.control_plane.sizing import IstiodAdvice
 from rightsize.analysis.scope.destination_rules import ConnectionPool, OutlierDetection, ServiceRule
 from rightsize.analysis.scope.discovery import DiscoveryScope
@@ -53,10 +54,16 @@ def istiod_values(advice: IstiodAdvice) -> Document:
     return values
 
 
-def sidecar(scope: EgressScope) -> Document:
+def api_version(group: str, istio_version: str | None) -> str:
+    """`v1` from Istio 1.22 on, before and where the release is unknown `v1beta1`, served by all."""
+    release = minor_release(istio_version)
+    return f"{group}.istio.io/{'v1' if release and release >= (1, 22) else 'v1beta1'}"
+
+
+def sidecar(scope: EgressScope, istio_version: str | None = None) -> Document:
     """The namespace's Sidecar: without a workload selector it holds for all of its workloads."""
     return {
-        "apiVersion": "networking.istio.io/v1",
+        "apiVersion": api_version("networking", istio_version),
         "kind": "Sidecar",
         "metadata": {"name": "default", "namespace": scope.namespace},
         "spec": {"egress": [{"hosts": list(scope.hosts)}]},
@@ -74,7 +81,7 @@ def sidecar_comment(scope: EgressScope) -> str:
     return "\n".join(lines)
 
 
-def destination_rule(rule: ServiceRule) -> Document:
+def destination_rule(rule: ServiceRule, istio_version: str | None = None) -> Document:
     """DestinationRule of one service."""
     policy: dict[str, object] = {}
     if rule.pool is not None:
@@ -82,17 +89,17 @@ def destination_rule(rule: ServiceRule) -> Document:
     if rule.outliers is not None:
         policy["outlierDetection"] = _outliers(rule.outliers)
     return {
-        "apiVersion": "networking.istio.io/v1",
+        "apiVersion": api_version("networking", istio_version),
         "kind": "DestinationRule",
         "metadata": {"name": rule.name, "namespace": rule.namespace},
         "spec": {"host": rule.host, "trafficPolicy": policy},
     }
 
 
-def default_deny(namespace: str) -> Document:
+def default_deny(namespace: str, istio_version: str | None = None) -> Document:
     """The AuthorizationPolicy that allows nothing: an empty spec denies whatever no other allows."""
     return {
-        "apiVersion": "security.istio.io/v1",
+        "apiVersion": api_version("security", istio_version),
         "kind": "AuthorizationPolicy",
         "metadata": {"name": "default-deny", "namespace": namespace},
         "spec": {},

@@ -83,7 +83,7 @@ def scope_lines(study: ScopeStudy) -> list[str]:
     return lines + _saving_lines(study) + [f"note: {note}" for note in study.notes]
 
 
-def scope_files(study: ScopeStudy) -> Mapping[str, str]:
+def scope_files(study: ScopeStudy, *, istio_version: str | None) -> Mapping[str, str]:
     """File name to text: a phase of its own each, so that one can be taken without the others."""
     found = study.discovery
     files = {
@@ -106,10 +106,12 @@ def scope_files(study: ScopeStudy) -> Mapping[str, str]:
     }  # fmt: skip
     for scope in study.egress:
         name = f"3-sidecars/{scope.namespace}.yaml"
-        files[name] = to_yaml([sidecar(scope)], comment=sidecar_comment(scope))
+        files[name] = to_yaml([sidecar(scope, istio_version)], comment=sidecar_comment(scope))
     for rule in study.rules.rules:
         name = f"4-destination-rules/{rule.namespace}-{rule.name}.yaml"
-        files[name] = to_yaml([destination_rule(rule)], comment="\n".join(rule.reasons))
+        files[name] = to_yaml(
+            [destination_rule(rule, istio_version)], comment="\n".join(rule.reasons)
+        )
     return files
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-
-import pandas as pd
 
 from rightsize.analysis.control_plane.replicas import ReplicaPlan
 from rightsize.analysis.shards import Namespaces, Shard, ShardAdvice, Sharding, migration_order
@@ -66,7 +63,7 @@ def shard_files(
     mesh : Namespaces
     istio_version : str, optional
     labels : mapping of namespace to its labels
-        As they are now, for the way back (see `namespace_labels`).
+        As they are now, for the way back (see `rightsize.analysis.scope.traffic.namespace_labels`).
     """
     shards = advice.chosen.shards
     files = {"1-label-watched.sh": _script([c for s in shards for c in watch_commands(s)])}
@@ -87,17 +84,6 @@ def shard_files(
 def watch_commands(shard: Shard) -> list[str]:
     """To run before the shard's istiod starts: what is not labelled it does not know."""
     return [f"kubectl label namespace {name} {watch_label(shard)}=true" for name in shard.watched]
-
-
-def namespace_labels(namespaces: pd.DataFrame) -> Mapping[str, Mapping[str, str]]:
-    """Last known labels of each namespace, from the snapshot's table."""
-    known = namespaces.dropna(subset=["labels"])
-    if "day" in known:
-        known = known.sort_values("day")
-    return {
-        str(row["namespace"]): {str(k): str(v) for k, v in json.loads(row["labels"]).items()}
-        for row in known.to_dict("records")
-    }
 
 
 def _script(commands: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from rightsize.analysis.control_plane.model import fit_istiod
 from rightsize.analysis.exceptions import UnitPrice
-from rightsize.analysis.scope.traffic import edges
+from rightsize.analysis.scope.traffic import edges, namespace_labels
 from rightsize.analysis.shards import (
     Namespaces,
     choose_shards,
@@ -18,7 +18,7 @@ from rightsize.analysis.shards import (
     namespaces_of,
 )
 from rightsize.errors import NoDataError, UsageError
-from rightsize.reporters.shard_files import namespace_labels, shard_files, shard_lines
+from rightsize.reporters.shard_files import shard_files, shard_lines
 from rightsize.snapshot.schema import frame
 from tests.analysis.control_plane.synthetic_istiod import Law, Mesh, hours_of
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from cloudcoil.models.istio.networking.v1 import DestinationRule, Sidecar
-from cloudcoil.models.istio.security.v1 import AuthorizationPolicy
+from cloudcoil.models.istio.networking import v1 as networking
+from cloudcoil.models.istio.networking import v1beta1 as older_networking
+from cloudcoil.models.istio.security import v1 as security
+from cloudcoil.models.istio.security import v1beta1 as older_security
 from ruamel.yaml import YAML
 
 from rightsize.analysis.scope.destination_rules import (
@@ -50,24 +52,27 @@ def accepted(model, document) -> None:
 
 
 def test_a_sidecar():
-    accepted(Sidecar, sidecar(SCOPE))
+    accepted(networking.Sidecar, sidecar(SCOPE, "1.28.3"))
+    accepted(older_networking.Sidecar, sidecar(SCOPE, "1.20.8"))
 
 
 @pytest.mark.parametrize(
     ("pool", "outliers"), [(POOL, OUTLIERS), (POOL, None), (None, OUTLIERS), (TCP_POOL, OUTLIERS)]
 )
 def test_a_destination_rule(pool, outliers):
-    accepted(DestinationRule, destination_rule(rule(pool, outliers)))
+    accepted(networking.DestinationRule, destination_rule(rule(pool, outliers), "1.30.3"))
+    accepted(older_networking.DestinationRule, destination_rule(rule(pool, outliers)))
 
 
 def test_a_policy_that_denies_what_no_other_allows():
-    accepted(AuthorizationPolicy, default_deny("shop"))
+    accepted(security.AuthorizationPolicy, default_deny("shop", "1.24.0"))
+    accepted(older_security.AuthorizationPolicy, default_deny("shop", "1.21.6"))
 
 
 def test_the_check_itself_refuses_what_istio_does_not_know():
     wrong = {**sidecar(SCOPE), "spec": {"resources": {"cpu": "10m"}}}
     with pytest.raises(AssertionError):
-        accepted(Sidecar, wrong)
+        accepted(older_networking.Sidecar, wrong)
 
 
 def test_discovery_selectors_have_the_shape_of_mesh_config():

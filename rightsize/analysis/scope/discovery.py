@@ -12,6 +12,7 @@ from rightsize.analysis.scope.traffic import UNKNOWN
 
 LABEL = "istio-discovery"
 VALUE = "enabled"
+_PROXIES = ("sidecar", "gateway", "waypoint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def discovery_scope(
     pods: pd.DataFrame,
     containers: pd.DataFrame,
     *,
-    namespaces: Sequence[str] = (),
+    labels: Mapping[str, Mapping[str, str]] | None = None,
     given: Sequence[str] = (),
     label: str = LABEL,
     value: str = VALUE,
@@ -62,14 +63,15 @@ def discovery_scope(
         As `rightsize.analysis.scope.traffic.edges` gives.
     pods, containers : DataFrame
         Tables of the snapshot.
-    namespaces : sequence of str
-        All namespaces of the cluster; those of `pods` are added.
+    labels : mapping of namespace to its labels, optional
+        All namespaces of the cluster; those of `pods` are added. A namespace that is labelled for
+        the mesh is selected even while nothing runs in it.
     given : sequence of str
         Namespaces to select whatever was seen.
     label, value : str
         The label that the selector asks for.
     """
-    meshed = containers[containers["component"].notna()]
+    meshed = containers[containers["component"].isin(_PROXIES)]
     reasons: dict[str, str] = {ROOT_NAMESPACE: "holds the control plane and the root config"}
     component = meshed.groupby(meshed["namespace"].astype(str))["component"].agg(
         lambda c: sorted(set(c.astype(str)))
@@ -79,10 +81,14 @@ def discovery_scope(
     called = edges[edges["destination_namespace"] != UNKNOWN]["destination_namespace"]
     for namespace in sorted(set(called.astype(str))):
         reasons.setdefault(namespace, "is called from the mesh, by callers that have a sidecar")
+    known = labels or {}
+    for namespace, own in sorted(known.items()):
+        if _in_mesh(own):
+            reasons.setdefault(namespace, "is labelled for the mesh")
     for namespace in given:
         reasons.setdefault(namespace, "given")
     owners = _workloads(pods)
-    everything = set(namespaces) | set(owners.index)
+    everything = set(known) | set(owners.index)
     left_out = tuple(sorted(everything - set(reasons)))
     return DiscoveryScope(
         label=label,
@@ -92,6 +98,15 @@ def discovery_scope(
         left_out_workloads=int(owners.reindex(list(left_out)).fillna(0).sum()),
         workloads=int(owners.sum()),
         warnings=_warnings(edges, meshed, left_out),
+    )
+
+
+def _in_mesh(labels: Mapping[str, str]) -> bool:
+    """Injection by label or revision, or ambient mode."""
+    return (
+        labels.get("istio-injection") == "enabled"
+        or "istio.io/rev" in labels
+        or labels.get("istio.io/dataplane-mode") == "ambient"
     )
 
 

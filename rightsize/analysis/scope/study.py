@@ -27,7 +27,7 @@ from rightsize.analysis.scope.savings import (
     node_saving,
     scope_saving,
 )
-from rightsize.analysis.scope.traffic import read_edges
+from rightsize.analysis.scope.traffic import namespace_labels, read_edges
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError, UsageError
 from rightsize.snapshot import Snapshot
@@ -99,7 +99,7 @@ def study_scope(
         edges,
         pods,
         containers,
-        namespaces=sorted(set(snapshot.read("namespaces")["namespace"].astype(str))),
+        labels=namespace_labels(snapshot.read("namespaces")),
         given=given_namespaces,
     )
     notes: list[str] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -147,6 +148,19 @@ def covers(hosts: Iterable[str], service: str, namespace: str, caller: str) -> b
         if pattern in ("*", name) or (pattern.startswith("*.") and name.endswith(pattern[1:])):
             return True
     return False
+
+
+def namespace_labels(namespaces: pd.DataFrame) -> Mapping[str, Mapping[str, str]]:
+    """Last known labels of each namespace of the snapshot's table; empty where not known."""
+    newest = namespaces.sort_values("day") if "day" in namespaces else namespaces
+    found: dict[str, Mapping[str, str]] = {}
+    for row in newest.to_dict("records"):
+        name, labels = str(row["namespace"]), row["labels"]
+        if isinstance(labels, str):
+            found[name] = {str(k): str(v) for k, v in json.loads(labels).items()}
+        else:
+            found.setdefault(name, {})
+    return found
 
 
 def _is_address(service: str) -> bool:

@@ -186,9 +186,9 @@ def test_discovery_keeps_proxies_the_called_the_root_and_the_given():
     pods, containers = cluster(shop="sidecar", ingress="gateway", data="", batch="", tools="")
     found = discovery_scope(
         graph(call("shop/web", "db.data.svc.cluster.local")), pods, containers,
-        namespaces=("default",), given=("tools",),
+        labels={"default": {}, "new": {"istio-injection": "enabled"}}, given=("tools",),
     )  # fmt: skip
-    assert set(found.selected) == {"istio-system", "shop", "ingress", "data", "tools"}
+    assert set(found.selected) == {"istio-system", "shop", "ingress", "data", "tools", "new"}
     assert found.left_out == ("batch", "default")
     assert found.commands[0] == "kubectl label namespace data istio-discovery=enabled"
 
