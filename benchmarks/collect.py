@@ -124,9 +124,10 @@ def _print(rows: dict[str, dict[str, float]]) -> None:
 
 def _signals(url: str, days: int, pods: int) -> Cost:
     """Two in flight, parsed while the next answer is on its way, dropped when reduced."""
+    from rightsize.collectors.prometheus.days import Day
     from rightsize.collectors.prometheus.queries import USAGE
     from rightsize.collectors.prometheus.query import Shape
-    from rightsize.collectors.prometheus.source import Day, open_source
+    from rightsize.collectors.prometheus.source import open_source
     from rightsize.collectors.prometheus.windows import Starts, highest, increases
     from rightsize.config import PrometheusSettings
 

@@ -185,11 +185,11 @@ def first(count: int, fault: Fault, path: str = "query") -> Callable[[Asked], Fa
 
 
 def since(moment: float, fault: Fault) -> Callable[[Asked], Fault | None]:
-    """`fault` for range queries that begin at `moment` or later: earlier days are served."""
+    """`fault` for 5-minute windows that begin at `moment` or later: earlier days are served."""
 
     def decide(asked: Asked) -> Fault | None:
-        begins = asked.path.endswith("/query_range") and float(asked.form["start"]) >= moment
-        return fault if begins else None
+        windows = asked.form.get("step") == "300"
+        return fault if windows and float(asked.form["start"]) >= moment else None
 
     return decide
 

@@ -16,6 +16,7 @@ from rightsize.collectors.prometheus.cluster import (
     proxies_frame,
 )
 from rightsize.collectors.prometheus.control_plane import control_plane_frame
+from rightsize.collectors.prometheus.days import Day
 from rightsize.collectors.prometheus.facts import istio_version
 from rightsize.collectors.prometheus.inventory import (
     containers_frame,
@@ -28,7 +29,7 @@ from rightsize.collectors.prometheus.labels import cgroup_of, container_key
 from rightsize.collectors.prometheus.parse import Answer
 from rightsize.collectors.prometheus.query import Shape
 from rightsize.collectors.prometheus.restarts import count_day
-from rightsize.collectors.prometheus.source import Day, Source
+from rightsize.collectors.prometheus.source import Source
 from rightsize.collectors.prometheus.traffic import traffic_frame
 from rightsize.collectors.prometheus.windows import Starts, highest, increases, usage_frame
 

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from rightsize.collectors.objects import KnownNode, Objects
+from rightsize.collectors.prometheus.days import Day
 from rightsize.collectors.prometheus.instances import inferred_type
 from rightsize.collectors.prometheus.inventory import Answers, as_json
 from rightsize.collectors.prometheus.labels import PodKey, namespace_of, node_of, pod_key
 from rightsize.collectors.prometheus.parse import Answer, Labels
-from rightsize.collectors.prometheus.source import WINDOW_SECONDS, Day
+from rightsize.snapshot.schema import WINDOW_SECONDS
 
 
 def _written_back(*names: str) -> dict[str, str]:

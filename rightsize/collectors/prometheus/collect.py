@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,33 +12,22 @@ import pandas as pd
 
 from rightsize.collectors.objects import Objects, read_objects
 from rightsize.collectors.prometheus.assemble import Assembled, assemble
+from rightsize.collectors.prometheus.days import DAY_SECONDS, Day
 from rightsize.collectors.prometheus.facts import (
     cluster_name,
     missing_metrics,
     scrape_interval,
 )
-from rightsize.collectors.prometheus.istio_queries import TRAFFIC
-from rightsize.collectors.prometheus.parse import Answer
 from rightsize.collectors.prometheus.queries import DAILY
-from rightsize.collectors.prometheus.source import (
-    DAY_SECONDS,
-    WINDOW_SECONDS,
-    Day,
-    Source,
-    are_replicas,
-    highest_of,
-    joined,
-    open_source,
-)
+from rightsize.collectors.prometheus.schedule import answers_by_day
+from rightsize.collectors.prometheus.source import Source, open_source
 from rightsize.config import PrometheusSettings
 from rightsize.errors import NoDataError, OutputError, UsageError
-from rightsize.snapshot.schema import TABLES
+from rightsize.snapshot.schema import TABLES, WINDOW_SECONDS
 from rightsize.snapshot.store import DayRecord, Manifest, SnapshotWriter
 
 # Scrapes arrive late by their own time-out; a window that ended just now may still grow.
 _SETTLING_SECONDS = 120
-_SUMMED = frozenset(query.name for query in TRAFFIC)
-"""Queries whose sums over pods are the servers' own."""
 Progress = Callable[[int, int, date | None], None]
 """Called with days done, days in all, and the day just finished."""
 
@@ -142,7 +130,7 @@ def _fetch_days(
     fetched: list[date] = []
     absent: set[str] | None = None
     tell(0, len(todo), None)
-    for number, (day, answers) in enumerate(_prefetched(source, todo), start=1):
+    for number, (day, answers) in enumerate(answers_by_day(source, todo), start=1):
         assembled = assemble(answers, day, objects, settings.gateways, source)
         lacking = {query.name for query in DAILY if not len(answers[query.name])}
         # Or this day's arrays would stay while the next day's come in.
@@ -156,28 +144,6 @@ def _fetch_days(
             fetched.append(written)
         tell(number, len(todo), written)
     return fetched
-
-
-def _prefetched(source: Source, days: Sequence[Day]) -> Iterator[tuple[Day, Mapping[str, Answer]]]:
-    """Answers day by day; never more than two days are in memory."""
-    waiting: list[tuple[Day, dict[str, list[Future[Answer]]]]] = []
-    for day in days:
-        waiting.append((day, {query.name: source.ask(query, day) for query in DAILY}))
-        if len(waiting) == 2:
-            yield _received(*waiting.pop(0))
-    for one in waiting:
-        yield _received(*one)
-
-
-def _received(
-    day: Day, asked: Mapping[str, Sequence[Future[Answer]]]
-) -> tuple[Day, Mapping[str, Answer]]:
-    parts = {name: [future.result() for future in futures] for name, futures in asked.items()}
-    twice = are_replicas(parts["cpu"])
-    return day, {
-        name: highest_of(answers) if twice and name in _SUMMED else joined(answers)
-        for name, answers in parts.items()
-    }
 
 
 def _days(now: int, days: int, start: datetime | None, end: datetime | None) -> list[Day]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from rightsize.collectors.errors import MetricsServerError
+from rightsize.collectors.prometheus.days import DAY_SECONDS, HOUR_SECONDS, Day
 from rightsize.collectors.prometheus.facts import clusters_of, scrape_interval
 from rightsize.collectors.prometheus.parse import envelope
 from rightsize.collectors.prometheus.queries import (
@@ -19,14 +20,8 @@ from rightsize.collectors.prometheus.queries import (
     USAGE,
 )
 from rightsize.collectors.prometheus.query import Shape
-from rightsize.collectors.prometheus.source import (
-    DAY_SECONDS,
-    HOUR_SECONDS,
-    Day,
-    Endpoint,
-    Source,
-    open_source,
-)
+from rightsize.collectors.prometheus.schedule import DAYS_AT_ONCE
+from rightsize.collectors.prometheus.source import Endpoint, Source, open_source
 from rightsize.config import PrometheusSettings
 
 _CPU = f'container_cpu_usage_seconds_total{{container=~"{MESH_CONTAINERS}",$M}}'
@@ -240,9 +235,10 @@ def _estimate(
         for query in DAILY
         if query.metrics[0] == finding.metric and query.shape in (Shape.DAY, Shape.MORNING)
     )
+    windows = sum(query.shape is Shape.WINDOWS for query in DAILY)
     return Estimate(
         days=days,
-        requests=days * len(DAILY),
+        requests=days * windows + -(-days // DAYS_AT_ONCE) * (len(DAILY) - windows),
         bytes=float(days * (heavy + light * _BYTES_A_SERIES)),
         seconds=days * (seconds + light * _SECONDS_A_SERIES) / max(endpoint.server.gate.width, 1),
     )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from rightsize.collectors.objects import Objects
 from rightsize.collectors.prometheus.components import GATEWAY_CLASS, component
+from rightsize.collectors.prometheus.days import Day
 from rightsize.collectors.prometheus.labels import (
     ContainerKey,
     PodKey,
@@ -21,9 +22,9 @@ from rightsize.collectors.prometheus.labels import (
 )
 from rightsize.collectors.prometheus.parse import Answer, Labels
 from rightsize.collectors.prometheus.restarts import DayCounts
-from rightsize.collectors.prometheus.source import WINDOW_SECONDS, Day
 from rightsize.collectors.prometheus.workloads import owners
 from rightsize.results import Component
+from rightsize.snapshot.schema import WINDOW_SECONDS
 
 Answers = Mapping[str, Answer]
 """The day's answers by the name of their query."""

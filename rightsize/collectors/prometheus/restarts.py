@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rightsize.collectors.prometheus.connection import quoted
+from rightsize.collectors.prometheus.days import Day
 from rightsize.collectors.prometheus.labels import ContainerKey, PodKey, container_key, pod_key
 from rightsize.collectors.prometheus.parse import Answer, Labels
 from rightsize.collectors.prometheus.queries import reason_windows, restart_windows
-from rightsize.collectors.prometheus.source import Day, Source, joined
+from rightsize.collectors.prometheus.source import Source, joined
 
 _PODS_AT_ONCE = 100
 _RunKey = tuple[ContainerKey, str]

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 import numpy as np
 
 from rightsize.collectors.errors import MetricsServerError
 from rightsize.collectors.prometheus.client import Server
 from rightsize.collectors.prometheus.connection import connections, matchers, quoted
+from rightsize.collectors.prometheus.days import DAY_SECONDS, HOUR_SECONDS, Span
 from rightsize.collectors.prometheus.labels import ContainerKey, cgroup_of, container_key
 from rightsize.collectors.prometheus.parse import (
     Answer,
@@ -29,38 +29,8 @@ from rightsize.collectors.prometheus.product import Product, identify
 from rightsize.collectors.prometheus.query import Query, Shape
 from rightsize.config import PrometheusSettings
 
-DAY_SECONDS = 86_400
-WINDOW_SECONDS = 300
-HOUR_SECONDS = 3_600
 _SHORTEST_SPAN = HOUR_SECONDS
 """Seconds below which a question is split by namespace rather than by time."""
-
-
-@dataclass(frozen=True)
-class Day:
-    """One UTC day or the part of it that is over, as epoch seconds; `start` is midnight."""
-
-    start: int
-    end: int
-
-    @property
-    def complete(self) -> bool:
-        return self.end - self.start == DAY_SECONDS
-
-    @property
-    def label(self) -> datetime:
-        return datetime.fromtimestamp(self.start, UTC)
-
-    def grid(self, shape: Shape) -> Grid:
-        """Moments at which a query of this shape is evaluated.
-
-        The part of a started hour is left to the next collect, which fetches the day anew.
-        """
-        if shape is Shape.WINDOWS:
-            return Grid(self.start, WINDOW_SECONDS, (self.end - self.start) // WINDOW_SECONDS + 1)
-        if shape is Shape.HOURS:
-            return Grid(self.start, HOUR_SECONDS, (self.end - self.start) // HOUR_SECONDS + 1)
-        return Grid(self.start if shape is Shape.MORNING else self.end, 1, 1)
 
 
 @dataclass
@@ -94,9 +64,9 @@ class Source:
     def product(self) -> Product:
         return self.endpoints[0].product
 
-    def ask(self, query: Query, day: Day) -> list[Future[Answer]]:
+    def ask(self, query: Query, span: Span) -> list[Future[Answer]]:
         """Start asking every server; the answers come in the servers' order."""
-        return [self._pool.submit(self._ask_one, e, query, day) for e in self.endpoints]
+        return [self._pool.submit(self._ask_one, e, query, span) for e in self.endpoints]
 
     def close(self) -> None:
         for endpoint in self.endpoints:
@@ -128,12 +98,12 @@ class Source:
         values = answer.values[0] if len(answer) else np.full(grid.count, np.nan)
         return [first + DAY_SECONDS * i for i in range(grid.count)], values
 
-    def measure(self, endpoint: Endpoint, query: Query, day: Day) -> int:
+    def measure(self, endpoint: Endpoint, query: Query, span: Span) -> int:
         """Ask for a part of a day and return how many series came."""
-        return len(self._once(endpoint, query, day.grid(query.shape), ""))
+        return len(self._once(endpoint, query, span.grid(query.shape), ""))
 
-    def _ask_one(self, endpoint: Endpoint, query: Query, day: Day) -> Answer:
-        grid = day.grid(query.shape)
+    def _ask_one(self, endpoint: Endpoint, query: Query, span: Span) -> Answer:
+        grid = span.grid(query.shape)
         if grid.count == 1 and query.shape is Shape.HOURS:
             return empty_answer(grid)
         answer = self._pieces(endpoint, query, grid, grid, "")
@@ -190,7 +160,7 @@ class Source:
 
     def _once(self, endpoint: Endpoint, query: Query, grid: Grid, shard: str) -> Answer:
         text = self._written(query.text, endpoint, shard)
-        if query.shape in (Shape.DAY, Shape.MORNING):
+        if query.shape in (Shape.DAY, Shape.MORNING) and grid.count == 1:
             return self._get_instant(endpoint, {"query": text, "time": str(grid.start)})
         server = endpoint.server
         form = {
