@@ -126,9 +126,11 @@ class CalibratedPolicy(ArrayPolicy):
 
     def _memory_limit(self, times: Ints, pods: Ints, memory: Floats) -> tuple[float, float]:
         """The limit in bytes, and the probability that memory passes it in the horizon."""
-        peaks, ahead = block_peaks(times, pods, memory, self.horizon_days)
+        peaks, ahead, seen = block_peaks(times, pods, memory, self.horizon_days)
         logs = np.log(np.maximum(peaks, 1.0))
-        width = float(np.hypot(self.memory_blur * logs.std(), self.memory_blur_least))
+        # Few peaks understate the spread to come: below two horizons the kernel widens.
+        few = max(1.0, 2 * ahead / seen)
+        width = float(np.hypot(self.memory_blur * few * logs.std(), self.memory_blur_least))
         grid = np.linspace(logs.min(), logs.max() + max(8 * width, 0.5), _GRID)
         passed = passing_probability(grid, logs, width, ahead)
         levels = np.exp(grid)
@@ -173,8 +175,8 @@ def priced_level(values: Floats, weights: Floats, price: float, risk: float) -> 
 
 def block_peaks(
     times: Ints, pods: Ints, values: Floats, horizon_days: float
-) -> tuple[Floats, float]:
-    """Highest value of each pod in each block of time, and the blocks in the horizon.
+) -> tuple[Floats, float, float]:
+    """Highest value of each pod in each block of time, the blocks in the horizon and in history.
 
     A block is a day; a history below four days is cut into eight blocks, and its horizon is no
     longer than itself: hours say nothing on weeks.
@@ -186,7 +188,7 @@ def block_peaks(
     order = np.argsort(keys, kind="stable")
     firsts = np.flatnonzero(np.diff(keys[order], prepend=-1))
     peaks: Floats = np.maximum.reduceat(values[order], firsts)
-    return peaks, min(horizon_days * DAY_SECONDS, span) / length
+    return peaks, min(horizon_days * DAY_SECONDS, span) / length, span / length
 
 
 def passing_probability(grid: Floats, peaks: Floats, width: float, ahead: float) -> Floats:
