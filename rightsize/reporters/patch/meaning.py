@@ -66,7 +66,7 @@ def belongs_to(place: Place, component: Component, change: SizeChange) -> bool:
     """Whether a rendered place belongs to a change: gateways are told apart by their names."""
     if component != change.component or (component == "sidecar" and change.workload is not None):
         return False
-    return component != "gateway" or change.workload in (None, place[0].split(" ", 1)[1])
+    return component != "gateway" or change.workload in (None, place[0].split(" ")[1])
 
 
 def wanted_number(change: SizeChange, slot: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def find_helm(helm: str) -> str:
 
 
 def render(helm: str, chart_dir: Path, files: Sequence[Path], release: tuple[str, str]) -> Leaves:
+    """Render a chart for a release (name, namespace) with values files in their order."""
     command = [helm, "template", release[0], str(chart_dir), "--namespace", release[1]]
     for file in files:
         command += ["--values", str(file)]
@@ -44,13 +46,25 @@ def render(helm: str, chart_dir: Path, files: Sequence[Path], release: tuple[str
             hint="Charts of Istio's older patches need Helm before 3.18.5; see docs/patching.md.",
         )
     leaves: Leaves = {}
-    for number, document in enumerate(YAML(typ="safe").load_all(done.stdout)):
+    seen: Counter[str] = Counter()
+    for document in YAML(typ="safe").load_all(done.stdout):
         if isinstance(document, dict):
-            name = document.get("metadata", {}).get("name", f"document {number}")
-            thing = f"{document.get('kind', 'document')} {name}"
+            thing = _thing(document, release[1])
+            seen[thing] += 1
+            if seen[thing] > 1:
+                thing += f" (number {seen[thing]})"
             for path, value in _walk(document, ()):
                 leaves[thing, path] = value
     return leaves
+
+
+def _thing(document: dict[str, object], namespace: str) -> str:
+    """Kind and name of an object, with its namespace if that is another than the release's."""
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    own = metadata.get("namespace", namespace)
+    elsewhere = "" if own == namespace else f" in {own}"
+    return f"{document.get('kind', 'document')} {metadata.get('name', '')}{elsewhere}"
 
 
 def _walk(value: object, path: Keys) -> Iterator[tuple[Keys, str]]:

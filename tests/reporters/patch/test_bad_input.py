@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from rightsize.errors import InputFileError, RightsizeError
 from rightsize.reporters.patch import patch_files
@@ -129,3 +131,50 @@ def test_a_refused_file_is_left_as_it_was(tmp_path: Path, text: str) -> None:
         patch_text(tmp_path, text, SIDECAR, ISTIOD)
     assert (tmp_path / "values.yaml").read_text() == text
     assert [p.name for p in tmp_path.iterdir()] == ["values.yaml"]
+
+
+WORDS = "pilot resources requests cpu spec global proxy items metadata 1 1Gi ~ ? << | > &a *a {{ }}"
+MARKS = [
+    "\n",
+    "\n  ",
+    ": ",
+    ":",
+    "- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    "'",
+    '"',
+    "#",
+    "\t",
+    "\r",
+    "---\n",
+]
+RARE = ["!!str ", "!x ", "%Y", "\ufeff", "\u2028", "\x85", "é", "\x07", "kind: IstioOperator\n"]
+PIECES = st.sampled_from([*WORDS.split(), *MARKS, *RARE, "apiVersion: install.istio.io/v1\n"])
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(text=st.lists(PIECES, max_size=30).map("".join))
+@example(text="? [a]\n: b\npilot: {}\n")
+@example(text="pilot: !!map {}\n")
+@example(text="pilot: {? resources}\n")
+@example(text="{pilot, global: {}}\n")
+@example(text="pilot:\n  ? resources\n  : requests: {cpu: 1}\n")
+def test_whatever_the_text_it_is_patched_or_refused_with_a_message(
+    tmp_path: Path, text: str
+) -> None:
+    try:
+        patched = patch_text(tmp_path, text, SIDECAR, ISTIOD, chart="istiod")
+    except RightsizeError as error:
+        message = str(error)
+    else:
+        assert patched.text_before == text
+        message = str(patched.path)
+    assert "values.yaml" in message
