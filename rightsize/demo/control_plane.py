@@ -66,19 +66,19 @@ def control_plane_rows(mesh: Mesh, samples: DaySamples, day: date) -> pd.DataFra
             for bound, share in zip((*bounds, np.inf), _shares(metric, bounds), strict=True):
                 label = "le=+Inf" if bound == np.inf else f"le={bound:g}"
                 values[f"{metric}_bucket", label] = np.round(total * share)
-        name = samples.pods[row].name
-        parts += [
+        metrics, labels = zip(*values, strict=True)
+        hours = int(running.sum())
+        parts.append(
             pd.DataFrame(
                 {
-                    "time": times[running],
-                    "pod": name,
-                    "metric": metric,
-                    "label": label,
-                    "value": series[running],
+                    "time": times.take(np.tile(np.flatnonzero(running), len(values))),
+                    "pod": samples.pods[row].name,
+                    "metric": np.repeat(np.array(metrics, dtype=object), hours),
+                    "label": np.repeat(np.array(labels, dtype=object), hours),
+                    "value": np.concatenate([series[running] for series in values.values()]),
                 }
             )
-            for (metric, label), series in values.items()
-        ]
+        )
     return pd.concat(parts, ignore_index=True)
 
 

@@ -281,33 +281,37 @@ def _traffic_rows(mesh: Mesh, day: date) -> pd.DataFrame:
     hours = pd.date_range(
         pd.Timestamp(midnight(day)) + pd.Timedelta(1, "h"), periods=24, freq="1h", unit="ms"
     )
-    parts = []
-    for caller, called, share in mesh.edges:
-        source, target = mesh.workloads[caller], mesh.workloads[called]
-        if day < target.born or day < source.born:
-            continue
-        rate = rps_of(mesh.parameters, target, day, middle) * target.replicas * share
-        requests = np.round(rate * 3600)
-        latency = 0.004 + 0.002 * (called % 7)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "time": hours,
-                    "source_namespace": source.namespace,
-                    "source_workload": source.name,
-                    "destination_namespace": target.namespace,
-                    "destination_workload": target.name,
-                    "destination_service": f"{target.name}.{target.namespace}.svc.cluster.local",
-                    "protocol": "grpc" if called % 3 == 0 else "http",
-                    "requests": requests,
-                    "errors": np.floor(requests * 0.001),
-                    "mutual_tls": requests,
-                    "duration_seconds": requests * latency,
-                    "bytes": requests * (1800.0 + 100.0 * (called % 9)),
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+    workloads = mesh.workloads
+    there = {w.index for w in workloads if day >= w.born}
+    edges = [(s, t, share) for s, t, share in mesh.edges if s in there and t in there]
+    rates = [
+        rps_of(mesh.parameters, workloads[t], day, middle) * workloads[t].replicas * share
+        for _, t, share in edges
+    ]
+    requests = np.round(np.array(rates).reshape(-1) * 3600)
+    called = np.repeat([t for _, t, _ in edges], 24)
+
+    def hourly(texts: list[str]) -> np.ndarray:
+        return np.repeat(np.array(texts, dtype=object), 24)
+
+    sources, targets = [workloads[s] for s, _, _ in edges], [workloads[t] for _, t, _ in edges]
+    hosts = [f"{t.name}.{t.namespace}.svc.cluster.local" for t in targets]
+    return pd.DataFrame(
+        {
+            "time": hours.take(np.tile(np.arange(24), len(edges))),
+            "source_namespace": hourly([s.namespace for s in sources]),
+            "source_workload": hourly([s.name for s in sources]),
+            "destination_namespace": hourly([t.namespace for t in targets]),
+            "destination_workload": hourly([t.name for t in targets]),
+            "destination_service": hourly(hosts),
+            "protocol": hourly(["grpc" if t.index % 3 == 0 else "http" for t in targets]),
+            "requests": requests,
+            "errors": np.floor(requests * 0.001),
+            "mutual_tls": requests,
+            "duration_seconds": requests * (0.004 + 0.002 * (called % 7)),
+            "bytes": requests * (1800.0 + 100.0 * (called % 9)),
+        }
+    )
 
 
 def _proxy_rows(mesh: Mesh, samples: DaySamples, day: date) -> pd.DataFrame:
