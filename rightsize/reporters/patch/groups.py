@@ -9,9 +9,9 @@ from typing import Literal
 
 from rightsize.quantity import format_cpu, format_memory, parse_quantity
 from rightsize.reporters.patch import tree
+from rightsize.reporters.patch.blocks import Leaf
 from rightsize.reporters.patch.model import SizeChange, dotted
 from rightsize.reporters.patch.source import Source
-from rightsize.reporters.patch.splice import Leaf
 from rightsize.results import Component, Sizes
 
 Slot = Literal[

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rightsize.errors import AmbiguousChartError
 from rightsize.quantity import format_memory
 from rightsize.reporters.patch import tree
+from rightsize.reporters.patch.blocks import Leaf
 from rightsize.reporters.patch.groups import (
     SIZES,
     Found,
@@ -21,7 +22,6 @@ from rightsize.reporters.patch.groups import (
 )
 from rightsize.reporters.patch.groups import leaf as plain_leaf
 from rightsize.reporters.patch.model import SizeChange
-from rightsize.reporters.patch.splice import Leaf
 from rightsize.results import Component
 
 TEMPLATE: tree.Path = ("spec", "template")

@@ -12,26 +12,10 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 
 from rightsize.reporters.patch import tree
+from rightsize.reporters.patch.blocks import Block, Content, Leaf, block_lines, flow_text, plain_key
 from rightsize.reporters.patch.model import dotted
 from rightsize.reporters.patch.source import newline_of
 from rightsize.reporters.patch.tree import Alias, FlawError, Mapping, Node, Path, Scalar, Sequence
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A value to write. `quoted` where a bare number would be read as another type."""
-
-    text: str
-    quoted: bool = False
-
-    @property
-    def written(self) -> str:
-        return json.dumps(self.text) if self.quoted else self.text
-
-
-Block = dict[str, "Block | list[Block | Leaf] | Leaf"]
-"""New content: mappings, lists and leaves. A key is as it stands in the text (quotes included)."""
-Content = Block | list[Block | Leaf] | Leaf
 
 Wanted = dict[str | int, "Wanted | Leaf"]
 """Values to set, as a tree of keys and list positions."""
@@ -228,9 +212,9 @@ def _overlaid(plan: Plan, source: Node | None, inner: Wanted | Leaf, path: Path)
             raise FlawError(f"{dotted(path)} is no list")
         child = None if source is None else source.get(key)
         if key in inner:
-            block[_plain_key(key)] = _overlaid(plan, child, inner[key], (*path, key))
+            block[plain_key(key)] = _overlaid(plan, child, inner[key], (*path, key))
         elif child is not None:
-            block[_plain_key(key)] = _copied(plan.text, child)
+            block[plain_key(key)] = _copied(plan.text, child)
     return block
 
 
@@ -238,7 +222,7 @@ def _copied(text: str, node: Node) -> Content:
     node = tree.resolve(node)
     if isinstance(node, Mapping):
         children = ((key, node.get(key)) for key in node.names())
-        return {_plain_key(k): _copied(text, child) for k, child in children if child is not None}
+        return {plain_key(k): _copied(text, child) for k, child in children if child is not None}
     if isinstance(node, Sequence):
         items = [_copied(text, item) for item in node.items]
         return [item for item in items if not isinstance(item, list)]
@@ -297,14 +281,14 @@ def _plan_block(
     content = _overlaid(plan, value, inner, path)
     if parent.flow:
         space = "" if plan.text[value.start - 1 : value.start].isspace() else " "
-        plan.edit(value.start, value.end, space + _flow(content, _is_json(plan, parent)))
+        plan.edit(value.start, value.end, space + flow_text(content, _is_json(plan, parent)))
         return
     key_node = parent.key_node(key)
     colon = plan.text.index(":", key_node.end if key_node else 0) + 1
     plan.edit(colon, value.end, "")
     column = _column(plan.text, parent)
     step = _step(plan.text, parent, grandparent)
-    lines = _lines(content, column + step, step)
+    lines = block_lines(content, column + step, step)
     newline = newline_of(plan.text)
     at = _line_end(plan.text, value.end)
     plan.edit(at, at, "".join(newline + line for line in lines))
@@ -315,10 +299,10 @@ def _insert(plan: Plan, mapping: Mapping, missing: Block, parent: Mapping | None
     text = plan.text
     if mapping.flow:
         at = tree.content_end(mapping.items[-1][1])
-        plan.edit(at, at, ", " + _flow(missing, _is_json(plan, mapping))[1:-1].strip())
+        plan.edit(at, at, ", " + flow_text(missing, _is_json(plan, mapping))[1:-1].strip())
         return
     newline = newline_of(text)
-    lines = _lines(missing, _column(text, mapping), _step(text, mapping, parent))
+    lines = block_lines(missing, _column(text, mapping), _step(text, mapping, parent))
     end = tree.content_end(mapping)
     last = _last(mapping)
     if isinstance(last, Scalar) and last.style in ("|", ">"):
@@ -365,40 +349,6 @@ def _step(text: str, mapping: Mapping, parent: Mapping | None) -> int:
     return 2
 
 
-def _lines(content: Content, column: int, step: int) -> list[str]:
-    """Block style, one line each, starting at `column`."""
-    pad = " " * column
-    if isinstance(content, Leaf):
-        return [pad + content.written]
-    if isinstance(content, list):
-        lines = []
-        for item in content:
-            inner = _lines(item, column + 2, step)
-            lines += [pad + "- " + inner[0].lstrip(" "), *inner[1:]]
-        return lines
-    lines = []
-    for key, value in content.items():
-        if isinstance(value, Leaf):
-            lines.append(f"{pad}{key}: {value.written}")
-        elif not value:
-            lines.append(f"{pad}{key}: " + ("{}" if isinstance(value, dict) else "[]"))
-        else:
-            lines += [f"{pad}{key}:", *_lines(value, column + step, step)]
-    return lines
-
-
-def _flow(content: Content, as_json: bool) -> str:
-    if isinstance(content, Leaf):
-        bare = re.fullmatch(r"-?\d+(\.\d+)?|true|false|null|[\"'].*", content.written)
-        return content.written if not as_json or bare else json.dumps(content.text)
-    if isinstance(content, list):
-        return "[" + ", ".join(_flow(item, as_json) for item in content) + "]"
-    quoted = {
-        json.dumps(k) if as_json and not k.startswith('"') else k: v for k, v in content.items()
-    }
-    return "{" + ", ".join(f"{key}: {_flow(v, as_json)}" for key, v in quoted.items()) + "}"
-
-
 def _is_json(plan: Plan, mapping: Mapping) -> bool:
     """Whether a flow mapping writes its keys in double quotes."""
     return plan.text[mapping.start] == "{" and (
@@ -412,14 +362,4 @@ def _key_text(plan: Plan, mapping: Mapping, key: str) -> str:
     first = mapping.items[0][0]
     if isinstance(first, Scalar) and first.style == '"':
         return json.dumps(key)
-    return _plain_key(key)
-
-
-def _plain_key(key: str) -> str:
-    """A key without quotes where YAML 1.1 and 1.2 read it as this string."""
-    if re.fullmatch(r"[A-Za-z_][\w./-]*", key) and key.lower() not in RESERVED:
-        return key
-    return json.dumps(key)
-
-
-RESERVED = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+    return plain_key(key)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from rightsize.errors import InputFileError
 from rightsize.reporters.patch import tree
-from rightsize.reporters.patch.splice import Leaf, set_values
+from rightsize.reporters.patch.blocks import Leaf
+from rightsize.reporters.patch.splice import set_values
 from tests.reporters.patch.patching import GATEWAY, ISTIOD, SIDECAR, differences, patch_text
 
 SMALL = """\
