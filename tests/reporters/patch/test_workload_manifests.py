@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rightsize.errors import AmbiguousChartError, InputFileError
 from rightsize.reporters.patch import write_patched
 from rightsize.reporters.patch.tree import flatten, parse
 from tests.reporters.patch.patching import change, differences, patch_all, patch_text
+from tests.servers.require import require_program
 
 WEB = change("sidecar", "20m", "2", "48Mi", "192Mi", of="shop/web", kind="Deployment")
 DEPLOYMENT = """\
@@ -147,20 +147,17 @@ def test_a_sidecar_without_a_manifest_gets_a_kustomize_patch(tmp_path: Path) -> 
     assert len([path for path in patch if path[:4] == annotations]) == 4
 
 
+@pytest.mark.servers
 def test_kustomize_applies_the_patch(tmp_path: Path) -> None:
-    kubectl = shutil.which("kubectl") or shutil.which("kustomize")
-    if kubectl is None:
-        pytest.skip("neither kubectl nor kustomize is installed")
+    kubectl = require_program("kubectl")
     patched = patch_all(tmp_path, {"values.yaml": "pilot: {env: {}}\n"}, WEB)
     write_patched(list(patched.values()), tmp_path / "out")
     (tmp_path / "out" / "web.yaml").write_text(DEPLOYMENT)
     (tmp_path / "out" / "kustomization.yaml").write_text(
         "resources: [web.yaml]\ncomponents: [sidecar-annotations]\n"
     )
-    verb = "kustomize" if kubectl.endswith("kubectl") else "build"
-    done = subprocess.run(
-        [kubectl, verb, str(tmp_path / "out")], capture_output=True, text=True, check=True
-    )
+    command = [kubectl, "kustomize", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     leaves = flatten(parse(done.stdout)[0].root)
     path = ("spec", "template", "metadata", "annotations", "sidecar.istio.io/proxyMemoryLimit")
     assert leaves[path].endswith("192Mi")
