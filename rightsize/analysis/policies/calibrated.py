@@ -29,6 +29,8 @@ _GRID = 400
 _LOGISTIC = 1.702
 """Scale at which a logistic law comes closest to the normal one (Camilli, 1994)."""
 _SHORT_SPAN_BLOCKS = 8
+_POD_WINDOWS = 288
+"""A day of windows: below, a pod says too little of its own level."""
 _MIN_WINDOWS = 50
 """Fewer windows than this cannot show a risk of a few per cent."""
 
@@ -50,7 +52,10 @@ class CalibratedPolicy(ArrayPolicy):
         Price of having every window above the CPU request, in whole wasted requests: 3.2 says
         that 1 % of the windows above it is as bad as 3.2 % of the request unused.
     cpu_risk : float
-        Highest share of a pod's windows above its CPU request, in the weighted history.
+        Highest share of windows above the CPU request, pods pooled, in the weighted history.
+    busiest_pod_risk : float
+        The same for each pod that still runs, where there are several: pods are taken to be alike
+        until one is busier all the time, as a leader is.
     memory_price, memory_request_risk : float
         The same for the memory request.
     memory_risk : float
@@ -74,6 +79,7 @@ class CalibratedPolicy(ArrayPolicy):
         self,
         cpu_price: float = 3.2,
         cpu_risk: float = 0.05,
+        busiest_pod_risk: float = 0.15,
         memory_price: float = 40.0,
         memory_request_risk: float = 0.01,
         memory_risk: float = 0.08,
@@ -86,6 +92,7 @@ class CalibratedPolicy(ArrayPolicy):
     ) -> None:
         self.cpu_price = cpu_price
         self.cpu_risk = cpu_risk
+        self.busiest_pod_risk = busiest_pod_risk
         self.memory_price = memory_price
         self.memory_request_risk = memory_request_risk
         self.memory_risk = memory_risk
@@ -100,12 +107,17 @@ class CalibratedPolicy(ArrayPolicy):
         cpu_request = cpu_limit = memory_request = memory_limit = None
         rules: dict[Resource, str] = {}
         abstained: dict[Resource, str] = {}
-        times, _, cpu = history.known("cpu")
+        times, pods, cpu = history.known("cpu")
         if cpu.size:
             chosen = self._priced(times, cpu, self.cpu_price, self.cpu_risk)
-            cpu_request = chosen.level
+            busiest = self._busiest_pod(times, pods, cpu)
+            cpu_request = max(chosen.level, busiest)
             cpu_limit = max(float(cpu.max()) * (1 + self.cpu_limit_margin), cpu_request)
-            rules["cpu"] = f"{chosen.above:.1%} of windows above, by price of waste and shortage"
+            rules["cpu"] = (
+                f"{chosen.above:.1%} of windows above, by price of waste and shortage"
+                if chosen.level >= busiest
+                else f"{self.busiest_pod_risk:.0%} of the busiest pod's windows above"
+            )
             _note_unpredictable(times, cpu, "cpu", abstained)
         times, pods, memory = history.known("memory")
         if memory.size:
@@ -123,6 +135,19 @@ class CalibratedPolicy(ArrayPolicy):
     def _priced(self, times: Ints, values: Floats, price: float, risk: float) -> Priced:
         weights = np.exp2((times - times[-1]) / (self.half_life_days * DAY_SECONDS))
         return priced_level(values, weights, price, risk)
+
+    def _busiest_pod(self, times: Ints, pods: Ints, cpu: Floats) -> float:
+        """Level that the busiest of several pods, seen for a day and still there, may pass."""
+        codes = np.unique(pods)
+        if codes.size < 2:
+            return 0.0
+        order = np.argsort(pods, kind="stable")
+        highest = 0.0
+        for rows in np.split(order, np.cumsum(np.bincount(np.searchsorted(codes, pods)))[:-1]):
+            if rows.size >= _POD_WINDOWS and times[rows[-1]] > times[-1] - DAY_SECONDS:
+                level = np.quantile(cpu[rows], 1 - self.busiest_pod_risk, method="higher")
+                highest = max(highest, float(level))
+        return highest
 
     def _memory_limit(self, times: Ints, pods: Ints, memory: Floats) -> tuple[float, float]:
         """The limit in bytes, and the probability that memory passes it in the horizon."""

@@ -22,6 +22,7 @@ PROFILES: Mapping[str, SizingPolicy] = {
     "cautious": CalibratedPolicy(
         cpu_price=14.0,
         cpu_risk=0.02,
+        busiest_pod_risk=0.06,
         memory_price=100.0,
         memory_request_risk=0.002,
         memory_risk=0.04,
@@ -32,6 +33,7 @@ PROFILES: Mapping[str, SizingPolicy] = {
     "lean": CalibratedPolicy(
         cpu_price=2.5,
         cpu_risk=0.1,
+        busiest_pod_risk=0.3,
         memory_price=15.0,
         memory_request_risk=0.02,
         memory_risk=0.12,

@@ -133,6 +133,22 @@ def test_recent_windows_outweigh_old_ones():
     assert CalibratedPolicy(half_life_days=1e6).size(history(falling)).sizes.cpu_request > 0.9
 
 
+def test_a_pod_that_is_busier_all_the_time_is_not_left_short():
+    rng = np.random.default_rng(13)
+    n, pods = 3 * DAY, 30
+    cpu = flat(rng, n * pods).reshape(n, pods)
+    cpu[:, 0] *= 5
+    usage = History(
+        np.repeat(300 * np.arange(1, n + 1), pods),
+        np.tile(np.arange(pods), n),
+        cpu.ravel(),
+        np.full(n * pods, np.nan),
+    )
+    sizing = CalibratedPolicy(cpu_price=1.0).size(usage)
+    assert (cpu[:, 0] > sizing.sizes.cpu_request).mean() <= 0.15
+    assert "busiest pod" in sizing.rules["cpu"]
+
+
 def test_the_priced_level_by_hand():
     # At 1: unused 0, a tenth above. At 10: unused 0.9 * 0.9, none above. 0.1 * 5 < 0.81 < 0.1 * 9.
     values, weights = np.r_[np.ones(9), 10.0], np.ones(10)
