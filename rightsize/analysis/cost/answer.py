@@ -143,7 +143,7 @@ def price_answer(
         logs=logs,
         allocation=_allocation(tables, today, terms),
         valued=() if advice is None else _valued(snapshot, advice, node_settings, today, terms),
-        notes=_notes(today, terms),
+        notes=_notes(today, terms, moved),
     )
 
 
@@ -292,8 +292,15 @@ def _newest(table: pd.DataFrame) -> pd.DataFrame:
     return table.loc[newest]
 
 
-def _notes(today: PlanCost, terms: Terms) -> tuple[str, ...]:
+def _notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ...]:
     notes = [f"a month of {terms.hours:g} h"]
+    price = terms.other.get("cross_zone")
+    if price is not None and moved.moved.high > 0:
+        less = moved.locality_saving(price)
+        notes.append(
+            f"locality-aware routing would save {less.mid:,.0f} ({less.low:,.0f} to "
+            f"{less.high:,.0f}) USD of the cross-zone traffic, at the price of uneven load"
+        )
     if today.unpriced:
         notes.append(f"no price for {', '.join(today.unpriced)}: EC2 and totals are unknown")
     if not terms.commitments.known:

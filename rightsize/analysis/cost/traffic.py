@@ -81,8 +81,9 @@ def cross_zone(
         columns = ["source", "destination", "bytes", "low", "mid", "high", "local"]
         return CrossZone(Interval.exactly(0.0), 0.0, 0.0, pd.DataFrame(columns=columns))
     scale = hours / traffic["time"].nunique()
-    moved = traffic.assign(**{name: traffic[name].astype(str) for name in ends})
-    sums = moved.groupby(ends)["bytes"].sum().reset_index()
+    # Summed before names become text: a month has a row for each pair and hour.
+    sums = traffic.groupby(ends, observed=True, dropna=False)["bytes"].sum().reset_index()
+    sums = sums.astype(dict.fromkeys(ends, object)).fillna(dict.fromkeys(ends, "unknown"))
     shares = zone_shares(pods, nodes)
     zones = shares.columns
     source = _shares_of(shares, sums, "source")

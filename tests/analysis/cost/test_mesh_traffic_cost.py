@@ -82,6 +82,12 @@ def test_traffic_of_unknown_zones_is_left_out_and_said() -> None:
     assert "6.0 GB of unknown zones left out" in found.line(PRICE).note
 
 
+def test_a_caller_without_a_name_counts_as_unknown() -> None:
+    table = calls(("web", "api", 1e9)).assign(source_workload=pd.Categorical([None]))
+    found = cross_zone(table, *cluster(web="ab", api="ab"), hours=1)
+    assert (found.moved.high, found.unknown) == (0, 1e9)
+
+
 def test_without_a_price_the_line_is_unknown() -> None:
     found = cross_zone(calls(("web", "api", 1e9)), *cluster(web="a", api="b"), hours=1)
     assert found.line(None).usd is None
