@@ -91,3 +91,10 @@ def test_simulate_tells_nodes_and_dollars_of_a_larger_mesh(demo):
     sidecar = answer["outcomes"][0]
     assert sidecar["nodes"]["mid"] > 10 * answer["today"]["nodes"]
     assert sidecar["usd_per_month"]["mid"] > 10_000
+
+
+@pytest.mark.parametrize("app", [shards, simulate], ids=["shards", "simulate"])
+def test_without_istiods_metrics_there_is_no_answer(app, tmp_path):
+    tiny_snapshot(tmp_path / "s", Tiny(), days=1)
+    with pytest.raises(NoDataError, match="without pilot_xds and pilot_services"):
+        run(app, "--snapshot", str(tmp_path / "s"))

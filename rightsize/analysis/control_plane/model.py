@@ -194,11 +194,17 @@ def _fit(
     rows = hours.dropna(subset=[*drivers, resource, "age_hours"])
     # A pod that just started is not the law: its peak is measured apart.
     steady = rows[rows["age_hours"] > _START_HOURS]
-    if "proxies" not in drivers or "services" not in drivers or len(steady) < _LEAST_HOURS:
+    hint = "scrape istiod's port 15014 and collect at least a day, then run again"
+    if "proxies" not in drivers or "services" not in drivers:
         raise NoDataError(
-            f"istiod's {resource} cannot be modelled: {len(steady)} hours with pilot_xds, "
-            f"pilot_services and its {resource}, {_LEAST_HOURS} are needed",
-            hint="scrape istiod's port 15014 and collect at least a day, then run again",
+            f"istiod's {resource} cannot be modelled without pilot_xds and pilot_services",
+            hint=hint,
+        )
+    if len(steady) < _LEAST_HOURS:
+        raise NoDataError(
+            f"istiod's {resource} cannot be modelled: {len(steady)} hours of it, "
+            f"{_LEAST_HOURS} are needed",
+            hint=hint,
         )
     X, y = steady[drivers].to_numpy(dtype=float), steady[resource].to_numpy(dtype=float)
     pods = steady["pod"].to_numpy()

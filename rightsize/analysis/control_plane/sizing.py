@@ -247,5 +247,5 @@ def _reasons(
     if delays.hold is not None:
         reasons.append(f"nothing is cut: {delays.hold}")
     if thin is not None:
-        reasons.append(f"nothing is cut: {thin}")
+        reasons.append(f"nothing is changed: {thin}")
     return tuple(reasons)

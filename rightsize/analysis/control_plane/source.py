@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import pandas as pd
 import pyarrow as pa
@@ -38,19 +39,30 @@ def read_istiod(snapshot: Snapshot) -> IstiodTables:
     """Read istiod's part of a snapshot."""
     containers = snapshot.read("containers")
     containers = containers[containers["component"] == "istiod"]
-    pods = pa.array(sorted(set(containers["pod"].astype(str))))
-    usage = [
-        part.filter(pc.is_in(part.column("pod").cast(pa.string()), value_set=pods))
-        for _, part in snapshot.by_day("usage")
-    ]
     return IstiodTables(
         control_plane=snapshot.read("control_plane"),
-        usage=pd.DataFrame(pa.concat_tables(usage).unify_dictionaries().to_pandas()),
+        usage=usage_of(snapshot, containers["pod"]),
         containers=containers,
         pods=snapshot.read("pods"),
         hpas=snapshot.read("hpas"),
         nodes=snapshot.read("nodes"),
     )
+
+
+def usage_of(
+    snapshot: Snapshot,
+    pods: pd.Series,
+    *,
+    days: list[date] | None = None,
+    columns: list[str] | None = None,
+) -> pd.DataFrame:
+    """Rows of the snapshot's `usage` that belong to these pods, filtered day by day."""
+    wanted = pa.array(sorted(set(pods.astype(str))), type=pa.string())
+    parts = [
+        part.filter(pc.is_in(part.column("pod").cast(pa.string()), value_set=wanted))
+        for _, part in snapshot.by_day("usage", days=days, columns=columns)
+    ]
+    return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
 
 
 def study_istiod(

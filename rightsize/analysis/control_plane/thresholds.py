@@ -60,8 +60,13 @@ def daily_load(hours: pd.DataFrame) -> pd.DataFrame:
     hours : DataFrame
         As `istiod_hours` gives.
     """
-    by_hour = hours.groupby("time").agg(
-        services=("services", "max"), proxies=("proxies", "sum"), endpoints=("endpoints", "max")
+    grouped = hours.groupby("time")
+    by_hour = pd.DataFrame(
+        {
+            "services": grouped["services"].max(),
+            "proxies": grouped["proxies"].sum(min_count=1),
+            "endpoints": grouped["endpoints"].max(),
+        }
     )
     days = (pd.DatetimeIndex(by_hour.index) - pd.Timedelta(1, "s")).floor("D")
     return by_hour.groupby(days).max()

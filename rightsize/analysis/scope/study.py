@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from rightsize.analysis.control_plane.model import IstiodModel, fit_istiod
-from rightsize.analysis.control_plane.source import read_istiod
+from rightsize.analysis.control_plane.source import read_istiod, usage_of
 from rightsize.analysis.mesh_today import mesh_today
 from rightsize.analysis.scope.destination_rules import (
     ServiceRules,
@@ -169,14 +167,9 @@ def fitted_proxies(
     """Clusters and memory of the sidecars over the last week, the law between them, and notes."""
     days = snapshot.days[-_MEMORY_DAYS:]
     containers = snapshot.read("containers", days=days)
-    pods = containers[containers["component"] == "sidecar"]["pod"].astype(str).unique()
-    wanted = pa.array(sorted(pods))
+    sidecars = containers[containers["component"] == "sidecar"]
     columns = ["namespace", "pod", "container", "memory"]
-    usage = [
-        part.filter(pc.is_in(part.column("pod").cast(pa.string()), value_set=wanted))
-        for _, part in snapshot.by_day("usage", days=days, columns=columns)
-    ]
-    used = pd.DataFrame(pa.concat_tables(usage).unify_dictionaries().to_pandas())
+    used = usage_of(snapshot, sidecars["pod"], days=days, columns=columns)
     proxies = proxies_of(snapshot.read("proxies", days=days), used, containers)
     try:
         return proxies, fit_proxy_memory(proxies["clusters"], proxies["memory"]), ()

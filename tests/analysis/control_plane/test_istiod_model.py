@@ -143,5 +143,8 @@ def test_endpoints_are_the_mean_number_of_pods_of_the_day():
 def test_a_few_hours_are_refused_with_what_to_do():
     with pytest.raises(NoDataError, match="24 are needed"):
         fit_istiod(hours_of(Mesh(hours=6)))
-    with pytest.raises(NoDataError):
+
+
+def test_a_snapshot_without_istiods_metrics_is_refused():
+    with pytest.raises(NoDataError, match="without pilot_xds and pilot_services"):
         fit_istiod(istiod_hours(control_plane_of(hours_of(Mesh(hours=24))).iloc[:0]))
