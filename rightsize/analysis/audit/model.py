@@ -185,7 +185,7 @@ class Sources:
 
     def release(self, values: Values) -> Version | None:
         """The release that reads some values, as far as anything tells."""
-        return self.version or values.version
+        return values.version or self.version
 
     def of_kind(self, *kinds: str) -> Iterator[KubeObject]:
         return (thing for thing in self.objects if thing.kind in kinds)

@@ -11,6 +11,7 @@ from pathlib import Path
 from rightsize.analysis.audit.assignments import add_assignments
 from rightsize.analysis.audit.certificates import pem_certificates
 from rightsize.analysis.audit.corefile import parse_corefile
+from rightsize.analysis.audit.known import chart_values
 from rightsize.analysis.audit.model import (
     Certificate,
     Chart,
@@ -26,7 +27,7 @@ from rightsize.analysis.audit.runbooks import (
     read_markdown,
     read_shell,
 )
-from rightsize.analysis.audit.tree import Place, TreeError, parse
+from rightsize.analysis.audit.tree import Node, Place, TreeError, parse
 from rightsize.analysis.audit.yaml_documents import (
     add_document,
     chart_by_keys,
@@ -77,9 +78,18 @@ def _expanded(paths: Iterable[Path], sources: Sources) -> Iterator[Path]:
             for p in path.rglob("*")
             if p.is_file() and (p.suffix.lower() in _READ_IN_FOLDERS or p.name == "Corefile")
         )
+        templates = [p for p in inside if _is_template_of_chart(p)]
+        inside = [p for p in inside if not _is_template_of_chart(p)]
+        for folder in dict.fromkeys(str(p.parent) for p in templates):
+            text = "Helm templates are not audited: render them with helm template"
+            sources.notes.append(Note("document", folder, text))
         if not inside:
             sources.problems.append(Problem(str(path), "the folder holds no file to audit"))
         yield from inside
+
+
+def _is_template_of_chart(path: Path) -> bool:
+    return path.parent.name == "templates" and (path.parent.parent / "Chart.yaml").is_file()
 
 
 def _text(path: Path, sources: Sources) -> str | None:
@@ -132,15 +142,19 @@ def _read_yaml(
     try:
         documents = parse(text, name)
     except TreeError as error:
-        is_template = _TEMPLATE.search(text) is not None
-        what = "is a Helm template, no YAML yet" if is_template else f"is no YAML: {error.what}"
-        hint = "Render it with helm template and audit the output." if is_template else None
-        sources.problems.append(Problem(name, what, error.line, error.column, hint))
+        template = _TEMPLATE.search(text)
+        if template is None:
+            what = f"is no YAML: {error.what}"
+            sources.problems.append(Problem(name, what, error.line, error.column))
+            return
+        line = text.count("\n", 0, template.start()) + 1
+        hint = "Render it with helm template and audit the output."
+        sources.problems.append(Problem(name, "is a Helm template, no YAML yet", line, 1, hint))
         return
     for root in documents:
         told = chart
         if told is None and root.get("kind") is None and root.entries is not None:
-            told = chart_by_keys(root) or chart_by_name(path)
+            told = chart_by_keys(root) or _named_chart(path, root)
             told = None if told == "cni" and root.get("istiod") is not None else told
         before = len(sources.values) + len(sources.objects) + len(sources.operators)
         add_document(sources, root, text=text, chart=told, version=version)
@@ -149,6 +163,15 @@ def _read_yaml(
             text_of_note = "nothing tells what this document is: no kind, no chart's own keys"
             sources.notes.append(Note("document", name, text_of_note, root.place.line))
     _add_secret_certificates(sources)
+
+
+def _named_chart(path: Path, root: Node) -> Chart | None:
+    """The chart that the file's name tells, if it knows most of the top-level keys."""
+    chart = chart_by_name(path)
+    names = set(root.names())
+    known = chart_values(chart) if chart is not None else {}
+    ours = [n for n in names if n in known or n in ("ztunnel", "pilot", "defaults")]
+    return chart if names and len(ours) * 2 >= len(names) else None
 
 
 def _add_secret_certificates(sources: Sources) -> None:

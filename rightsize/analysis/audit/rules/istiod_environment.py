@@ -95,7 +95,7 @@ def not_in_release(sources: Sources, now: datetime) -> Iterator[Hit]:
     versions="as told for each",
 )
 def no_op(sources: Sources, now: datetime) -> Iterator[Hit]:
-    for variable in _variables(sources):
+    for variable in _variables(sources, rendered=False):
         spans = [s for s in environment().get(variable.name, ()) if s.read_by(variable.version)]
         if not spans or not variable.value or not all(s.default for s in spans):
             continue
@@ -137,7 +137,8 @@ def env_as_list(sources: Sources, now: datetime) -> Iterator[Hit]:
         yield at(env, f"{env.place.path} is a list of {len(pairs)}", fix)
 
 
-def _variables(sources: Sources) -> Iterator[_Variable]:
+def _variables(sources: Sources, *, rendered: bool = True) -> Iterator[_Variable]:
+    """What is set in values, IstioOperators and commands, and (`rendered`) in Deployments."""
     for values in sources.values_of("istiod", "operator"):
         env = values.istiod("env")
         if env is not None:
@@ -146,7 +147,7 @@ def _variables(sources: Sources) -> Iterator[_Variable]:
         env = operator.root.get("spec", "components", "pilot", "k8s", "env")
         if env is not None:
             yield from _of_node(env, sources.version)
-    for thing in sources.of_kind("Deployment"):
+    for thing in sources.of_kind("Deployment") if rendered else ():
         template = thing.pod_template
         for container in [] if template is None else template.children("spec", "containers"):
             env = container.get("env")

@@ -30,7 +30,8 @@ def sidecar_limit(sources: Sources, now: datetime) -> Iterator[Hit]:
     for node, resource in _proxy_limits(sources):
         least = _LEAST_PROXY_CPU_LIMIT if resource == "cpu" else _LEAST_PROXY_MEMORY_LIMIT
         size = _size(node)
-        tight = size is not None and (size < least or (resource == "memory" and size == least))
+        # A quantity of 0 is no limit at all.
+        tight = size and (size < least or (resource == "memory" and size == least))
         if tight:
             fix = f"{node.path[-1]}: {'2000m' if resource == 'cpu' else '1024Mi'}"
             yield at(node, f"{node.place.path} is {node.text}", fix)
