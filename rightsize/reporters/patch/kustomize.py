@@ -21,11 +21,14 @@ def kustomize_folder(changes: Sequence[SizeChange]) -> list[PatchedFile]:
     changes : sequence of SizeChange
         Sidecars with a workload of their own.
     """
+    changes = [change for change in changes if annotation_values(change)]
     if not changes:
         return []
     files = [_patch(change) for change in changes]
     lines = [
         "# Sidecar sizes by annotation. Add this folder to `components:` of your kustomization.",
+        "# Patches apply to manifests that state their namespace: a `namespace:` of the outer",
+        "# kustomization is set only afterwards.",
         "apiVersion: kustomize.config.k8s.io/v1alpha1",
         "kind: Component",
         "patches:",

@@ -161,3 +161,10 @@ def test_kustomize_applies_the_patch(tmp_path: Path) -> None:
     leaves = flatten(parse(done.stdout)[0].root)
     path = ("spec", "template", "metadata", "annotations", "sidecar.istio.io/proxyMemoryLimit")
     assert leaves[path].endswith("192Mi")
+
+
+def test_a_sidecar_without_any_size_gets_no_patch(tmp_path: Path) -> None:
+    nothing = change("sidecar", of="shop/web", kind="Deployment")
+    assert list(patch_all(tmp_path, {"values.yaml": "pilot: {env: {}}\n"}, nothing)) == [
+        "values.yaml"
+    ]
