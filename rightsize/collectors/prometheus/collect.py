@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from rightsize.collectors.objects import Objects, read_objects
 from rightsize.collectors.prometheus.assemble import Assembled, assemble
@@ -98,7 +97,7 @@ def collect(
             simulated=False,
             facts=_facts(source, settings, known),
         )
-        with _lean_writing(), _writable(folder), SnapshotWriter(folder, manifest) as writer:
+        with _writable(folder), SnapshotWriter(folder, manifest) as writer:
             kept = [day for day in wanted if _is_kept(writer.manifest, day)]
             todo = [day for day in wanted if day not in kept]
             tell = progress or (lambda done, total, day: None)
@@ -217,17 +216,6 @@ def _facts(source: Source, settings: PrometheusSettings, objects: Objects) -> di
     if objects.read_from:
         facts["objects"] = ", ".join(objects.read_from)
     return facts
-
-
-@contextlib.contextmanager
-def _lean_writing() -> Iterator[None]:
-    """Give memory back between days: Arrow's own pool keeps all that the largest day took."""
-    before = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)
 
 
 @contextlib.contextmanager
