@@ -56,15 +56,16 @@ def edges(traffic: pd.DataFrame) -> pd.DataFrame:
     rows = traffic[traffic["requests"] > 0]
     if rows.empty:
         return pd.DataFrame({name: [] for name in EDGE_COLUMNS})
-    text = {name: rows[name].astype(object).fillna(UNKNOWN).astype(str) for name in _EDGE}
+    text = {name: _categories(rows[name]) for name in _EDGE}
     rows = rows.assign(**text, day=(rows["time"] - pd.Timedelta(1, "s")).dt.floor("D"))
     # One hour may hold several rows of an edge: hours are summed up before the busiest is taken.
-    hourly = rows.groupby([*_EDGE, "time", "day"], as_index=False).agg(
+    keys = [*_EDGE, "time", "day"]
+    hourly = rows.groupby(keys, as_index=False, observed=True, sort=False).agg(
         requests=("requests", "sum"),
         duration_seconds=("duration_seconds", "sum"),
         known=("duration_seconds", "count"),
     )
-    found = hourly.groupby(_EDGE, as_index=False).agg(
+    found = hourly.groupby(_EDGE, as_index=False, observed=True).agg(
         requests=("requests", "sum"),
         days=("day", "nunique"),
         first=("time", "min"),
@@ -73,7 +74,7 @@ def edges(traffic: pd.DataFrame) -> pd.DataFrame:
         duration_seconds=("duration_seconds", "sum"),
         known=("known", "sum"),
     )
-    return _without_unknown(found)
+    return _without_unknown(found.astype(dict.fromkeys(_EDGE, object)))
 
 
 def merged(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -92,6 +93,13 @@ def merged(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
         duration_seconds=("duration_seconds", "sum"),
     )
     return _without_unknown(found)
+
+
+def _categories(values: pd.Series) -> pd.Series:
+    """Text as categories, in order, with what is null as `unknown`: grouping then is by number."""
+    found = values.astype("category")
+    names = sorted({*found.cat.categories, UNKNOWN})
+    return found.cat.set_categories(names).fillna(UNKNOWN)
 
 
 def _without_unknown(found: pd.DataFrame) -> pd.DataFrame:
