@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from rightsize.analysis.control_plane.diagnoses import diagnose
+from rightsize.analysis.control_plane.law import NonNegativeQuantileLaw
 from rightsize.analysis.control_plane.model import fit_istiod
 from rightsize.analysis.control_plane.observations import istiod_hours
 from rightsize.errors import NoDataError
@@ -84,6 +85,25 @@ def test_a_law_outside_the_family_shows(mesh, kind):
 
 def test_a_law_inside_the_family_is_not_accused():
     assert not any(diagnose(hours_of(Mesh(seed=s)), DRIVERS, "memory") for s in range(10))
+
+
+def test_where_half_of_the_meshes_follow_another_law_the_interval_holds_or_a_diagnosis_warns():
+    kinds = (Mesh(), Mesh(leak_mib_per_hour=0.8, growth=0.1), Mesh(), Mesh(cap_mib=850.0))
+    safe, trusted = [], []
+    for seed in range(16):
+        mesh = replace(kinds[seed % 4], seed=seed)
+        hours = hours_of(mesh)
+        law = NonNegativeQuantileLaw().fit(hours[DRIVERS], hours["memory"], groups=hours["pod"])
+        warned = bool(diagnose(hours, DRIVERS, "memory"))
+        truth = true_memory(mesh.law, 3000, 3000)
+        # A month later the leak has gone on; a cap stays where it is.
+        truth = min(truth, mesh.cap_mib * MIB) + mesh.leak_mib_per_hour * 1000 * MIB
+        low, _, high = law.predict_interval([[3000.0, 3000.0]])[0]
+        safe.append(low <= truth <= high or warned)
+        trusted.append(not warned)
+    assert np.mean(safe) >= 0.9
+    # Not by warning of everything: the half inside the family is trusted.
+    assert np.mean(trusted[::2]) >= 0.9
 
 
 def test_a_model_with_a_diagnosis_is_not_trusted():
