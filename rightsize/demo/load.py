@@ -81,7 +81,7 @@ def day_samples(mesh: Mesh, day: date) -> DaySamples:
     # Demand beyond the limit shows as periods in which the quota ran out.
     short = np.clip((demand - 0.8 * limits) / np.maximum(demand, 1e-9), 0, 1)
     throttled = np.where(np.isfinite(limits), np.round(short * _CFS_PERIODS), 0).astype(np.int64)
-    memory, killed = _memory(mesh, pods, day, rps, times - starts, random)
+    memory, killed = _memory(mesh, pods, day, rps, times - starts, alive, random)
     return _joined(
         DaySamples(
             pods=pods,
@@ -147,6 +147,7 @@ def _memory(
     day: date,
     rps: Floats,
     age: Floats,
+    alive: npt.NDArray[np.bool_],
     random: np.random.Generator,
 ) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Working sets: configuration, connections, a slow creep with age; one runs into its limit."""
@@ -159,10 +160,11 @@ def _memory(
     level = level * spread * p.usage_scale**0.5
     level = level + random.normal(0, 0.8 * MIB, level.shape)
     killed = np.zeros(level.shape, dtype=bool)
+    is_istiod = np.array([pod.workload.component == "istiod" for pod in pods])
+    connected = alive[~is_istiod].sum(axis=0) / max(int(is_istiod.sum()), 1)
     for row, pod in enumerate(pods):
         if pod.workload.component == "istiod":
-            proxies = len(pods) / 2
-            level[row] = (180 + 0.55 * proxies + 0.4 * services) * MIB * p.usage_scale**0.5
+            level[row] = (180 + 0.55 * connected + 0.4 * services) * MIB * p.usage_scale**0.5
             level[row] += random.gamma(2.0, 6 * MIB, MINUTES)
         elif "oom" in pod.workload.traits:
             # A leak: the limit is reached every `_OOM_HOURS`, then the container starts again.

@@ -36,7 +36,7 @@ def day_tables(mesh: Mesh, day: date) -> dict[str, pd.DataFrame]:
         "hpas": _hpa_rows(mesh),
         "pdbs": _pdb_rows(),
         "control_plane": control_plane_rows(mesh, samples, day),
-        "traffic": _traffic_rows(mesh, day),
+        "traffic": _traffic_rows(mesh, samples, day),
         "proxies": _proxy_rows(mesh, samples, day),
     }
 
@@ -275,7 +275,7 @@ def _pdb_rows() -> pd.DataFrame:
     )
 
 
-def _traffic_rows(mesh: Mesh, day: date) -> pd.DataFrame:
+def _traffic_rows(mesh: Mesh, samples: DaySamples, day: date) -> pd.DataFrame:
     """Requests of each edge by hour: the called workload's rate, split over its callers."""
     middle = np.arange(24, dtype=np.float64) * 60 + 30
     hours = pd.date_range(
@@ -284,8 +284,11 @@ def _traffic_rows(mesh: Mesh, day: date) -> pd.DataFrame:
     workloads = mesh.workloads
     there = {w.index for w in workloads if day >= w.born}
     edges = [(s, t, share) for s, t, share in mesh.edges if s in there and t in there]
+    running = np.zeros((len(workloads), 24))
+    for row, pod in enumerate(samples.pods):
+        running[pod.workload.index] += samples.alive[row].reshape(24, 60).mean(axis=1)
     rates = [
-        rps_of(mesh.parameters, workloads[t], day, middle) * workloads[t].replicas * share
+        rps_of(mesh.parameters, workloads[t], day, middle) * running[t] * share
         for _, t, share in edges
     ]
     requests = np.round(np.array(rates).reshape(-1) * 3600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import numpy as np
@@ -11,7 +12,7 @@ from rightsize.analysis.nodes.allocatable import allocatable
 from rightsize.analysis.recommend import recommend
 from rightsize.catalogue import instance_types
 from rightsize.demo import DemoParameters, demo_snapshot
-from rightsize.demo.load import day_samples
+from rightsize.demo.load import day_samples, rps_of
 from rightsize.demo.shapes import node_shape, node_shapes
 from rightsize.demo.topology import build_mesh, daemon_pods
 from rightsize.errors import UsageError
@@ -179,3 +180,38 @@ def test_a_changed_generator_is_another_demo(monkeypatch, tmp_path):
     (tmp_path / "parameters.py").write_text("")
     monkeypatch.setattr("rightsize.demo.parameters.__file__", str(tmp_path / "parameters.py"))
     assert TINY.fingerprint != before
+
+
+def test_the_autoscaled_workload_has_more_pods_in_busy_hours_and_serves_more(made):
+    mesh = build_mesh(TINY)
+    scaled = next(w for w in mesh.workloads if "hpa" in w.traits)
+    friday = day_samples(mesh, TINY.start)
+    pods = [row for row, pod in enumerate(friday.pods) if pod.workload.index == scaled.index]
+    running = friday.alive[pods].sum(axis=0)
+    assert running.min() == scaled.replicas
+    assert running.max() == 2 * scaled.replicas
+    traffic = made.read("traffic", days=[TINY.start])
+    served = traffic[traffic["destination_workload"] == scaled.name]
+    night = rps_of(TINY, scaled, TINY.start, np.array([30.0]))[0] * scaled.replicas * 3600
+    noon = rps_of(TINY, scaled, TINY.start, np.array([750.0]))[0] * 2 * scaled.replicas * 3600
+    hours = served.groupby(served["time"].dt.hour)["requests"].sum()
+    assert hours[1] == pytest.approx(night, abs=5)
+    assert hours[13] == pytest.approx(noon, abs=5)
+
+
+def test_istiods_memory_grows_with_its_proxies_and_services(tmp_path):
+    def peak(**changes: object) -> float:
+        usage = Snapshot(demo_snapshot(tmp_path, DemoParameters.tiny(**changes))).read("usage")
+        return float(usage[usage["container"] == "discovery"]["memory"].median())
+
+    few = peak()
+    assert peak(services=(480, 600)) - few == pytest.approx(0.4 * 270 * 2**20, rel=0.1)
+    assert peak(pods=60, nodes=8) > few
+
+
+def test_two_first_calls_at_once_make_one_snapshot(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: demo_snapshot(tmp_path, TINY), range(2)))
+    assert found[0] == found[1]
+    assert [path.name for path in tmp_path.iterdir()] == [found[0].name]
+    assert len(Snapshot(found[0]).days) == 2
