@@ -15,6 +15,8 @@ import typer
 from pydantic_core import PydanticUndefined
 
 import rightsize.collectors.errors  # noqa: F401  (its error classes are listed)
+from rightsize.analysis.audit.measured import MEASURED_RULES
+from rightsize.analysis.audit.registry import all_rules
 from rightsize.cli import COMMANDS, app
 from rightsize.config import Settings
 from rightsize.errors import RightsizeError
@@ -30,7 +32,25 @@ def pages() -> dict[str, str]:
         "exit-codes.md": exit_codes_page(),
         "settings.md": settings_page(),
         "cli.md": cli_page(),
+        "audit.md": audit_page(),
     }
+
+
+def audit_page() -> str:
+    """`audit.head.md`, then a table of every rule."""
+    lines = (DOCS / "audit.head.md").read_text().rstrip("\n").splitlines()
+    for group in dict.fromkeys(rule.group for rule in all_rules()):
+        lines += ["", f"### {group.replace('_', ' ').capitalize()}", ""]
+        lines += ["| rule | severity | finds | why |", "|---|---|---|---|"]
+        lines += [
+            f"| `{rule.id}` | {rule.severity} | {rule.title} | {rule.why} ({rule.versions}) |"
+            for rule in all_rules()
+            if rule.group == group
+        ]
+    lines += ["", "### Measured, with `--snapshot`", ""]
+    lines += ["| rule | severity | finds |", "|---|---|---|"]
+    lines += [f"| `{name}` | {severity} | {title} |" for name, severity, title in MEASURED_RULES]
+    return "\n".join(lines) + "\n"
 
 
 def snapshot_page() -> str:

@@ -17,6 +17,8 @@ def generated() -> dict[str, str]:
     return module.pages()
 
 
-@pytest.mark.parametrize("name", ["snapshot.md", "exit-codes.md", "settings.md", "cli.md"])
+@pytest.mark.parametrize(
+    "name", ["snapshot.md", "exit-codes.md", "settings.md", "cli.md", "audit.md"]
+)
 def test_the_page_is_what_the_code_generates(name):
     assert (ROOT / "docs" / name).read_text() == generated()[name], "run: python docs/generate.py"
