@@ -163,7 +163,7 @@ def remarks(answer: NodeAnswer) -> list[str]:
         )
     for plan in last.plans:
         if plan.name == "single-type":
-            said += [f"{e.option}: {e.reason}" for e in plan.excuses[-_EXCUSES_SHOWN:]]
+            said += [f"{e.option}: {e.reason}" for e in plan.excuses[:_EXCUSES_SHOWN]]
     said += [*answer.notes, *last.assumptions]
     if answer.month is not None:
         seen, replayed = answer.month.seen_nodes, answer.month.before.mean

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ from rightsize.results import Rejected
 _SINGLES_PACKED = 6
 """Single types packed in earnest: those of the lowest bounds."""
 _SINGLES_PROMISED = 3
+_SMALLER_MIXES = 2
 _SPREAD_BINDS = 1.02
 
 
@@ -81,7 +82,7 @@ def plan_nodes(
     plans = [_same_type(layout, chosen)] if "same-type" in names else []
     if {"single-type", "mix"} & set(names):
         single = _single_type(layout, chosen, offers.excluded)
-        plans += [single.plan] if "single-type" in names else []
+        plans += [single] if "single-type" in names else []
         plans += [_mix(layout, chosen, offers.excluded, single)] if "mix" in names else []
     return NodePlans(
         pods=int((~pods["daemonset"].astype(bool)).sum()),
@@ -102,14 +103,6 @@ def plan_same_type(
     inventory = read_inventory(nodes, _asked(pods))
     offers = find_offers(catalogue, inventory, chosen)
     return _same_type(lay_out(pods, offers.table, inventory, chosen), chosen)
-
-
-@dataclass(frozen=True, eq=False)
-class _Single:
-    """The cheapest single type: its plan, and its promised fleet's cost for comparison."""
-
-    plan: NodePlan
-    promised_usd: float
 
 
 def _asked(pods: pd.DataFrame) -> frozenset[str]:
@@ -133,10 +126,12 @@ def _same_type(layout: Layout, settings: NodeSettings) -> NodePlan:
     keep = np.flatnonzero(layout.offers["in_use"].to_numpy(dtype=bool))
     if not len(keep):
         return _none("same-type", "no type of the nodes in use is known")
-    return _plan(layout, keep, "same-type", settings, max_types=None)
+    return _plan(layout, keep, "same-type", settings, None, Clock(settings.time_limit))
 
 
-def _single_type(layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...]) -> _Single:
+def _single_type(
+    layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...]
+) -> NodePlan:
     clock = Clock(settings.time_limit)
     priced = _priced(layout)
     excuses = list(excluded)
@@ -171,22 +166,26 @@ def _single_type(layout: Layout, settings: NodeSettings, excluded: tuple[Rejecte
             best = (usd, name, keep, found, promised)
     if best is None:
         reason = "no single type that is allowed and priced can hold every pod"
-        return _Single(_none("single-type", reason, tuple(excuses)), float("inf"))
-    usd, chosen, keep, found, promised = best
-    excuses += [
-        _excuse(layout, other, bound, kept) for bound, other, kept in ranked if other != chosen
-    ]
-    plan = _described(layout, keep, "single-type", found, promised, tuple(excuses))
-    return _Single(plan, usd)
+        return _none("single-type", reason, tuple(excuses))
+    _, chosen, keep, found, promised = best
+    near = [_excuse(layout, other, bound, kept) for bound, other, kept in ranked if other != chosen]
+    return _described(layout, keep, "single-type", found, promised, (*near, *excuses))
 
 
 def _mix(
-    layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...], single: _Single
+    layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...], single: NodePlan
 ) -> NodePlan:
     keep = undominated(layout.problem, layout.open_fits, np.flatnonzero(_priced(layout)))
     if not len(keep):
         return _none("mix", "no type that is allowed has a known price", excluded)
-    plan = _plan(layout, keep, "mix", settings, max_types=settings.max_types)
+    clock = Clock(settings.time_limit)
+    plan = _plan(layout, keep, "mix", settings, settings.max_types, clock.part(0.6))
+    for halvings in range(1, _SMALLER_MIXES + 1):
+        small = _smaller(layout, keep, plan, halvings)
+        if clock.out or not len(small):
+            break
+        other = _plan(layout, small, "mix", settings, settings.max_types, clock.part(0.5))
+        plan = _with_promise_of(plan, other)
     used = set(plan.packed.fleet.by_type) if plan.packed else set()
     names = layout.offers["instance_type"].astype(str).to_numpy()
     kept = set(names[keep])
@@ -199,16 +198,36 @@ def _mix(
         for name in sorted(kept - used)
     ]
     plan = replace(plan, excuses=(*excluded, *dominated, *unused))
+    # One type alone is a mix too, and the scheduler may do better on it.
+    return _with_promise_of(plan, single)
+
+
+def _smaller(layout: Layout, keep: Ints, plan: NodePlan, halvings: int) -> Ints:
+    """Offers of at most a half (a quarter, …) of the size of the largest packed node.
+
+    Large nodes pack best, and cost most to hold in reserve for one that is lost.
+    """
+    if plan.packed is None or plan.packed.fleet.nodes == 0:
+        return keep[:0]
+    names = layout.offers["instance_type"].astype(str).to_numpy()[keep]
+    cpu = layout.offers["vcpu"].to_numpy(dtype=float)[keep]
+    largest = cpu[np.isin(names, list(plan.packed.fleet.by_type))].max()
+    return np.asarray(keep[cpu <= largest / 2**halvings], dtype=np.int64)
+
+
+def _with_promise_of(plan: NodePlan, other: NodePlan) -> NodePlan:
+    """The plan with the other's promised fleet, where that costs less."""
     mine = plan.promised.usd_per_hour if plan.promised else None
-    if single.plan.promised is not None and (mine is None or single.promised_usd < mine - 1e-9):
-        # One type alone is a mix too, and the scheduler does better on it.
-        plan = replace(
-            plan,
-            promised=single.plan.promised,
-            promised_placement=single.plan.promised_placement,
-            use=single.plan.use,
-        )
-    return plan
+    theirs = other.promised.usd_per_hour if other.promised else None
+    if theirs is None or (mine is not None and mine <= theirs + 1e-9):
+        return plan
+    return replace(
+        plan,
+        promised=other.promised,
+        promised_placement=other.promised_placement,
+        use=other.use,
+        reason=None,
+    )
 
 
 def undominated(problem: Problem, fits: Flags, offers: Ints) -> Ints:
@@ -233,9 +252,13 @@ def undominated(problem: Problem, fits: Flags, offers: Ints) -> Ints:
 
 
 def _plan(
-    layout: Layout, keep: Ints, name: PlanName, settings: NodeSettings, max_types: int | None
+    layout: Layout,
+    keep: Ints,
+    name: PlanName,
+    settings: NodeSettings,
+    max_types: int | None,
+    clock: Clock,
 ) -> NodePlan:
-    clock = Clock(settings.time_limit)
     found = _pack(layout, keep, settings, clock.part(0.6).left, max_types)
     if found is None:
         return _none(name, _why_not(layout, keep))

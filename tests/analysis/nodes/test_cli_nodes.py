@@ -52,10 +52,13 @@ def test_a_wrong_setting_is_one_message_and_exit_code_2(small_snapshot: Snapshot
     assert "Traceback" not in done.stderr
 
 
-def test_a_family_that_does_not_exist_is_said(small_snapshot: Snapshot) -> None:
-    done = run("--snapshot", str(small_snapshot.path), "--no-recommended", "--arch", "riscv")
-    assert done.returncode == 2
-    assert "--arch" in done.stderr
+def test_an_architecture_without_types_leaves_the_cheapest_plans_empty_and_says_why(
+    small_snapshot: Snapshot,
+) -> None:
+    common = ("--snapshot", str(small_snapshot.path), "--no-recommended", "--format", "json")
+    (mix,) = json.loads(run(*common, "--arch", "riscv", "--plan", "mix").stdout)["plans"]
+    assert (mix["name"], mix["packed"], mix["promised"]) == ("mix", None, None)
+    assert mix["reason"] == "no type that is allowed has a known price"
 
 
 def test_the_month_can_be_replayed_and_an_hour_is_counted_for_each_node(
