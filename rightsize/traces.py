@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from rightsize.analysis.backtest import trace_workloads
-from rightsize.analysis.backtest.run import answer
+from rightsize.analysis.backtest.run import own_answer
 from rightsize.analysis.policies import SizingPolicy
 from rightsize.errors import InputFileError
 
@@ -102,7 +102,7 @@ def recommend_traces(path: str | os.PathLike[str], policy: SizingPolicy) -> pd.D
     """
     rows = []
     for series in trace_workloads(read_traces(path)):
-        sizes = answer(policy, series.history, None).sizes
+        sizes = own_answer(policy, series.history).sizes
         rows.append({"series_id": series.workload, **asdict(sizes)})
     columns = ["series_id", "cpu_request", "cpu_limit", "memory_request", "memory_limit"]
     table = pd.DataFrame(rows, columns=columns)

@@ -85,6 +85,11 @@ def remarks(result: Backtest) -> list[str]:
         ]
         if kept:
             lines.append(f"{row['policy']}: " + "; ".join(kept))
+        if row["abstentions"] and row["abstention_usd_per_hour"] == row["abstention_usd_per_hour"]:
+            lines.append(
+                f"{row['policy']}: keeping today's sizes where it abstains costs "
+                f"{row['abstention_usd_per_hour']:,.4f} USD/h"
+            )
     if totals["usd_per_hour"].isna().all():
         lines.append("Cost is unknown: give --usd-per-core-hour and --usd-per-gib-hour")
     return lines

@@ -30,8 +30,8 @@ TODAY = "today"
 _SIZES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 _MEASURES = [
     "cpu_slack", "cpu_above", "throttled", "memory_slack", "memory_limit_slack", "memory_above",
-    "memory_hit", "cpu_change", "memory_change", "usd_per_hour", "abstained_cpu",
-    "abstained_memory",
+    "memory_hit", "cpu_change", "memory_change", "usd_per_hour", "abstention_usd_per_hour",
+    "abstained_cpu", "abstained_memory",
 ]  # fmt: skip
 
 
@@ -56,7 +56,8 @@ class Backtest:
         One row for each workload, fold and policy: `namespace`, `workload`, `container`, `policy`,
         `start` and `end` of the scored stretch (UTC), the sizes (cores, bytes), the fields of
         `Score`, `cpu_change` and `memory_change` (relative change of the request since the fold
-        before), `usd_per_hour`, `abstained_cpu` and `abstained_memory`.
+        before), `usd_per_hour`, what of it is due to keeping today's size where the policy
+        abstains (`abstention_usd_per_hour`), `abstained_cpu` and `abstained_memory`.
     split : str
         How history was cut.
     left_out : int
@@ -85,7 +86,8 @@ class Backtest:
         each = self.workloads
         groups = each.groupby("policy", sort=False)
         totals = groups[_MEASURES].mean()
-        totals["usd_per_hour"] = groups["usd_per_hour"].agg(lambda usd: usd.sum(skipna=False))
+        for name in ("usd_per_hour", "abstention_usd_per_hour"):
+            totals[name] = groups[name].agg(lambda usd: usd.sum(skipna=False))
         folds = self.windows.groupby("policy", sort=False)
         totals["workloads"] = groups.size()
         totals["folds"] = folds.size()
@@ -168,13 +170,16 @@ def workloads_of(usage: pd.DataFrame) -> Iterator[Workload]:
         yield Workload(namespace, workload, container, History.of(part), _in_force(part))
 
 
-def answer(policy: SizingPolicy, history: History, in_force: Sizes | None) -> Sizing:
-    """The policy's sizes; where it abstains, the larger of them and what is in force."""
+def own_answer(policy: SizingPolicy, history: History) -> Sizing:
+    """What the policy says of itself, also where it abstains."""
     if isinstance(policy, ArrayPolicy):
-        sizing = policy.size(history)
-    else:
-        fitted = policy.fit(_frame(history))
-        sizing = Sizing(fitted.sizes_, fitted.rules_, fitted.abstained_)
+        return policy.size(history)
+    fitted = policy.fit(_frame(history))
+    return Sizing(fitted.sizes_, fitted.rules_, fitted.abstained_)
+
+
+def kept_answer(sizing: Sizing, in_force: Sizes | None) -> Sizing:
+    """Where the policy abstains, the larger of its sizes and those in force; else its sizes."""
     if in_force is None or not sizing.abstained:
         return sizing
     own, today = sizing.sizes, in_force
@@ -193,13 +198,14 @@ def _rows(
 ) -> Iterator[dict[str, object]]:
     last: dict[str, Sizes] = {}
     for past, future in split.folds(workload.history):
-        answers = {
-            name: answer(policy, past, workload.in_force) for name, policy in policies.items()
-        }
+        own = {name: own_answer(policy, past) for name, policy in policies.items()}
+        answers = {name: kept_answer(sizing, workload.in_force) for name, sizing in own.items()}
         if workload.in_force is not None:
             answers[TODAY] = Sizing(workload.in_force, {})
         for name, sizing in answers.items():
             scored = score(sizing.sizes, future)
+            without = own.get(name, sizing).sizes
+            usd = usd_per_hour(sizing.sizes, scored.pods, rates)
             before = last.get(name)
             last[name] = sizing.sizes
             yield {
@@ -213,7 +219,8 @@ def _rows(
                 **asdict(scored),
                 "cpu_change": _change(before, sizing.sizes, "cpu_request"),
                 "memory_change": _change(before, sizing.sizes, "memory_request"),
-                "usd_per_hour": usd_per_hour(sizing.sizes, scored.pods, rates),
+                "usd_per_hour": usd,
+                "abstention_usd_per_hour": usd - usd_per_hour(without, scored.pods, rates),
                 "abstained_cpu": "cpu" in sizing.abstained,
                 "abstained_memory": "memory" in sizing.abstained,
             }

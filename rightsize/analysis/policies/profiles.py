@@ -31,8 +31,8 @@ PROFILES: Mapping[str, SizingPolicy] = {
     ),
     "balanced": CalibratedPolicy(),
     "lean": CalibratedPolicy(
-        cpu_price=2.5,
-        cpu_risk=0.1,
+        cpu_price=2.8,
+        cpu_risk=0.15,
         busiest_pod_risk=0.3,
         memory_price=15.0,
         memory_request_risk=0.02,
@@ -56,7 +56,7 @@ class Promise:
 PROMISES: Mapping[str, Promise] = {
     "cautious": Promise(cpu_above=0.02, memory_hit=0.05),
     "balanced": Promise(cpu_above=0.05, memory_hit=0.08),
-    "lean": Promise(cpu_above=0.10, memory_hit=0.12),
+    "lean": Promise(cpu_above=0.15, memory_hit=0.12),
 }
 """Tested on bitbrains (14 days fitted, 7 ahead) and synthetic laws; see `docs/policies.md`."""
 
