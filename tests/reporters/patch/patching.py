@@ -48,7 +48,7 @@ def patch_all(
         path.write_bytes(text.encode())
         if path.name != "Chart.yaml":
             paths.append(path)
-    patched = patch_files(paths, changes, **flags)  # type: ignore[arg-type]
+    patched = patch_files(paths, changes, **flags)
     return {
         file.path.relative_to(folder).as_posix()
         if file.path.is_absolute()

@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -287,14 +288,14 @@ def real_files() -> list[Path]:
 )
 @given(seed=st.randoms(use_true_random=False), index=st.integers(0, 10**6))
 def test_real_files_with_comments_and_blank_lines_thrown_in_keep_all_other_lines(
-    tmp_path: Path, seed: object, index: int
+    tmp_path: Path, seed: Random, index: int
 ) -> None:
     files = [f for f in real_files() if f.parent.name in ("istiod", "gateway")]
     file = files[index % len(files)]
     random = seed
     lines = list(
         itertools.chain.from_iterable(
-            [line, *(["", "  # note"][: random.randint(0, 2)] if random.random() < 0.02 else [])]  # type: ignore[attr-defined]
+            [line, *(["", "  # note"][: random.randint(0, 2)] if random.random() < 0.02 else [])]
             for line in file.read_text().splitlines()
         )
     )

@@ -35,7 +35,7 @@ def rendered(
     for number, text in enumerate(texts):
         files.append(folder / f"values-{number}.yaml")
         files[-1].write_text(text)
-    patched = patch_files(files, changes, **flags)  # type: ignore[arg-type]
+    patched = patch_files(files, changes, **flags)
     written = write_patched(patched, folder / "out")
     return verify_chart(CHARTS / chart, files, written, changes, helm=helm)
 
