@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from rightsize.analysis.backtest import (
     HalfSplit,
     Rates,
     Walk,
+    Workload,
     backtest_workloads,
     snapshot_workloads,
     trace_workloads,
@@ -22,19 +24,21 @@ from rightsize.analysis.backtest import (
 from rightsize.analysis.policies import named
 from rightsize.cli.console import error_console, output_console, progress_bar
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.errors import UsageError
+from rightsize.errors import NoDataError, UsageError
 from rightsize.reporters.backtest_rows import (
     backtest_markdown,
     backtest_table,
     backtest_to_dict,
     remarks,
+    stretches_table,
 )
 from rightsize.reporters.charts import save
-from rightsize.reporters.charts.backtest import waste_against_risk
+from rightsize.reporters.charts.backtest import past_stretches, waste_against_risk
 from rightsize.traces import read_traces
 
 app = typer.Typer(rich_markup_mode="markdown")
 
+_MEASURES = {"cpu": ("cpu_slack", "cpu_above"), "memory": ("memory_slack", "memory_hit")}
 _POLICIES = "cautious,balanced,lean,krr,vpa,autopilot,peak"
 
 
@@ -52,6 +56,10 @@ def backtest(
     ] = None,
     traces: Annotated[
         Path | None, typer.Option(help="Trace file instead: CSV, or CSV with gzip.")
+    ] = None,
+    workload: Annotated[
+        str | None,
+        typer.Option(help="Only this one, as NAMESPACE/NAME or series; shows each stretch."),
     ] = None,
     policies: Annotated[
         str,
@@ -87,10 +95,12 @@ def backtest(
     `rightsize backtest --traces usage.csv.gz --half --policies balanced,krr`
 
     `rightsize backtest --format csv > by-workload.csv`
+
+    `rightsize backtest --workload shop/cart --chart cart.png` – one workload, stretch by stretch
     """
     if snapshot is not None and traces is not None:
         raise UsageError("--snapshot and --traces exclude each other")
-    if measure not in ("cpu", "memory"):
+    if measure not in _MEASURES:
         raise UsageError(f"--measure {measure}: is neither cpu nor memory")
     names = [name.strip() for name in policies.split(",") if name.strip()]
     if not names:
@@ -98,46 +108,63 @@ def backtest(
     chosen = {name: named(name) for name in names}
     split = HalfSplit() if half else Walk(train_days, test_days)
     with progress_bar() as bar:
-        if traces is not None:
-            workloads, source = trace_workloads(read_traces(traces)), traces.name
-        else:
-            opened = open_snapshot(snapshot)
-            workloads = snapshot_workloads(opened)
-            simulated = opened.manifest.simulated
-            source = "simulated demo mesh" if simulated else f"cluster {opened.manifest.cluster}"
+        workloads, source = _workloads(snapshot, traces, workload)
+        one = list(workloads) if workload is not None else None
         task = bar.add_task("Back-testing workloads", total=None)
         result = backtest_workloads(
-            workloads,
+            workloads if one is None else one,
             chosen,
             split=split,
             rates=Rates(usd_per_core_hour, usd_per_gib_hour),
             progress=lambda name: bar.update(task, advance=1, description=name),
         )
-    _show(result, output_format)
+    _show(result, output_format, by_stretch=workload is not None)
     error_console().print(f"Source: {source}", markup=False)
     for line in remarks(result):
         error_console().print(line, markup=False)
     if chart is not None:
-        axes = (
-            waste_against_risk(result.totals, source=f"{source}; {split}")
-            if measure == "cpu"
-            else waste_against_risk(
-                result.totals,
-                waste="memory_slack",
-                risk="memory_hit",
-                source=f"{source}; {split}",
-            )
-        )
+        if one is None:
+            waste, risk = _MEASURES[measure]
+            about = f"{source}; {split}"
+            axes = waste_against_risk(result.totals, waste=waste, risk=risk, source=about)
+        else:
+            kept = result.windows[result.windows["container"] == one[0].container]
+            axes = past_stretches(one[0].history, kept, "cpu" if measure == "cpu" else "memory")
         error_console().print(f"Chart: {save(axes, chart)}", markup=False)
 
 
-def _show(result: Backtest, output_format: Format) -> None:
+def _workloads(
+    snapshot: Path | None, traces: Path | None, only: str | None
+) -> tuple[Iterator[Workload], str]:
+    """What to back-test, and a line that says where it comes from."""
+    if traces is not None:
+        found, source = trace_workloads(read_traces(traces)), traces.name
+    else:
+        opened = open_snapshot(snapshot)
+        namespace = None if only is None else only.partition("/")[0]
+        found = snapshot_workloads(opened, namespaces=None if namespace is None else [namespace])
+        simulated = opened.manifest.simulated
+        source = "simulated demo mesh" if simulated else f"cluster {opened.manifest.cluster}"
+    if only is None:
+        return found, source
+    chosen = [one for one in found if only in (one.workload, f"{one.namespace}/{one.workload}")]
+    if not chosen:
+        raise NoDataError(
+            f"{source} has no usage of {only}", hint="write it as NAMESPACE/NAME, or as the series"
+        )
+    return iter(chosen), source
+
+
+def _show(result: Backtest, output_format: Format, *, by_stretch: bool) -> None:
     if output_format is Format.json:
         json.dump(backtest_to_dict(result), sys.stdout, indent=2)
         sys.stdout.write("\n")
     elif output_format is Format.csv:
-        result.workloads.to_csv(sys.stdout, index=False)
+        rows = result.windows if by_stretch else result.workloads
+        rows.to_csv(sys.stdout, index=False)
     elif output_format is Format.markdown:
         sys.stdout.write(backtest_markdown(result))
     else:
         output_console().print(backtest_table(result))
+        if by_stretch:
+            output_console().print(stretches_table(result))

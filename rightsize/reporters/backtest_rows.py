@@ -10,6 +10,8 @@ from rich.table import Table
 
 from rightsize.analysis.backtest import Backtest
 from rightsize.analysis.policies import PROMISES
+from rightsize.analysis.reasons import formatted
+from rightsize.results import Resource
 
 SCHEMA_VERSION = 1
 
@@ -37,6 +39,28 @@ def backtest_table(result: Backtest) -> Table:
         table.add_column(f"{heading}{', ' + unit if unit else ''}", justify="right")
     for row in _rows(result):
         table.add_row(*row)
+    return table
+
+
+def stretches_table(result: Backtest) -> Table:
+    """Every stretch of every workload: what each policy requested, and how it did."""
+    table = Table(title="Stretch by stretch")
+    heads = ("workload", "container", "from", "to", "policy", "CPU request", "above, %")
+    for heading in (*heads, "memory request", "memory limit", "hit, %"):
+        table.add_column(heading)
+    for row in result.windows.to_dict("records"):
+        table.add_row(
+            "/".join(str(row[name]) for name in ("namespace", "workload") if row[name]),
+            str(row["container"]),
+            f"{row['start']:%Y-%m-%d %H:%M}",
+            f"{row['end']:%Y-%m-%d %H:%M}",
+            str(row["policy"]),
+            _quantity("cpu", row["cpu_request"]),
+            _percent(row["cpu_above"]),
+            _quantity("memory", row["memory_request"]),
+            _quantity("memory", row["memory_limit"]),
+            _percent(row["memory_hit"]),
+        )
     return table
 
 
@@ -111,6 +135,14 @@ def _rows(result: Backtest) -> list[list[str]]:
                 cells.append(f"{int(value)} of {int(2 * row['folds'])}")
         rows.append(cells)
     return rows
+
+
+def _quantity(resource: Resource, value: float) -> str:
+    return "–" if pd.isna(value) else formatted(resource, value)
+
+
+def _percent(share: float) -> str:
+    return "–" if pd.isna(share) else f"{share * 100:.1f}"
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rightsize.cli.backtest import app
-from rightsize.errors import UsageError
+from rightsize.errors import NoDataError, UsageError
 
 runner = CliRunner()
 
@@ -66,6 +66,20 @@ def test_the_chart_is_written(trace, tmp_path):
     chart = tmp_path / "waste.png"
     assert run(trace, "--half", "--chart", str(chart)).exit_code == 0
     assert chart.read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_workload_is_shown_stretch_by_stretch(trace, tmp_path):
+    chart = tmp_path / "a.png"
+    days = ["--train-days", "1", "--test-days", "1"]
+    done = run(trace, "--workload", "a", *days, "--chart", str(chart))
+    assert done.exit_code == 0, done.output
+    table = done.stdout.split("Stretch by stretch")[1]
+    assert table.count("krr") == 2
+    assert chart.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_workload_that_is_not_there_is_said(trace):
+    assert isinstance(run(trace, "--workload", "shop/none").exception, NoDataError)
 
 
 def test_a_snapshot_and_a_trace_exclude_each_other(trace):

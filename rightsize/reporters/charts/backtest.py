@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from rightsize.analysis.backtest import frontier
+from rightsize.analysis.policies import History
 from rightsize.errors import NoDataError
 from rightsize.reporters.charts.style import COLOURS, new_axes, note_source
+from rightsize.results import Resource
 
 _OURS = ("cautious", "balanced", "lean")
 
@@ -45,20 +48,75 @@ def waste_against_risk(
     best = best[np.argsort(x[best])]
     axes.step(x[best], y[best], where="post", color=COLOURS["good"], linewidth=1.2, zorder=1)
     for name, left, up in zip(rows["policy"], x, y, strict=True):
-        ours = str(name).startswith(_OURS)
-        colour = COLOURS["recommended" if ours else "peak"]
-        axes.scatter(left, up, color=colour, marker="o" if ours else "s", s=36, zorder=2)
-        axes.annotate(
-            str(name), (left, up), xytext=(6, 4), textcoords="offset points", color=colour,
-            fontsize=8,
-        )  # fmt: skip
+        mark_policy(axes, str(name), left, up, ours=str(name).startswith(_OURS))
     axes.set_xlabel(_LABELS.get(waste, waste))
     axes.set_ylabel(_LABELS.get(risk, risk))
     axes.margins(x=0.15, y=0.12)
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.set_title("Waste against risk out of sample; green: no policy is better in both")
     note_source(axes, source or "circles: profiles; squares: other policies")
     return axes
+
+
+def past_stretches(history: History, windows: pd.DataFrame, resource: Resource = "cpu") -> Axes:
+    """One workload's history, and what each policy would have requested for each stretch of it.
+
+    Parameters
+    ----------
+    history : History
+    windows : DataFrame
+        The workload's rows of `Backtest.windows`.
+    resource : {'cpu', 'memory'}
+
+    Raises
+    ------
+    NoDataError
+        If the resource was never seen.
+    """
+    times, _, values = history.known(resource)
+    if not values.size:
+        raise NoDataError(f"no {resource} usage to draw")
+    factor, unit = (1000.0, "CPU, millicores") if resource == "cpu" else (2**-20, "memory, MiB")
+    hours = pd.Series(values * factor).groupby(times // 3600)
+    spread = pd.DataFrame({"middle": hours.median(), "high": hours.max()})
+    x = mdates.date2num(pd.to_datetime(spread.index.to_numpy() * 3600, unit="s").to_numpy())
+    axes = new_axes(9.0, 4.6)
+    axes.fill_between(x, 0, spread["high"], color=COLOURS["usage"], alpha=0.35, linewidth=0)
+    axes.plot(x, spread["middle"], color=COLOURS["limit"], linewidth=0.6)
+    names = list(dict.fromkeys(windows["policy"]))
+    for colour, name in zip(_CYCLE, names, strict=False):
+        rows = windows[windows["policy"] == name].dropna(subset=[f"{resource}_request"])
+        for row in rows.to_dict("records"):
+            ends = mdates.date2num([row["start"], row["end"]])
+            level = row[f"{resource}_request"] * factor
+            axes.plot(ends, [level, level], color=colour, linewidth=1.8, alpha=0.9)
+        if len(rows):
+            axes.annotate(
+                str(name), (ends[1], level), xytext=(4, 0), textcoords="offset points",
+                color=colour, va="center", fontsize=8, annotation_clip=False,
+            )  # fmt: skip
+    axes.xaxis_date()
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel(unit)
+    first = windows.iloc[0]
+    where = "/".join(str(first[name]) for name in ("namespace", "workload") if first[name])
+    axes.set_title(f"{where}: requests each policy would have set, over what came next")
+    note_source(axes, "area: highest of the hour, line: median, over all pods; UTC")
+    return axes
+
+
+_CYCLE = tuple(COLOURS[c] for c in ("recommended", "peak", "good", "other", "light", "limit",
+                                    "request", "usage"))  # fmt: skip
+
+
+def mark_policy(axes: Axes, name: str, x: float, y: float, *, ours: bool) -> None:
+    """One labelled point: profiles as circles with the label below, others as squares, above."""
+    colour = COLOURS["recommended" if ours else "peak"]
+    axes.scatter(x, y, color=colour, marker="o" if ours else "s", s=36, zorder=2)
+    axes.annotate(
+        name, (x, y), xytext=(-4, -5) if ours else (5, 4), textcoords="offset points",
+        ha="right" if ours else "left", va="top" if ours else "bottom", color=colour, fontsize=8,
+    )  # fmt: skip
 
 
 _LABELS = {
