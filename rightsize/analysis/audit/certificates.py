@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s*(.*?)-----END CERTIFICATE-----", re.DOTALL)
+_NOT_AFTER = re.compile(
+    r"notAfter\s*[=:]\s*[\"']?(\w{3}\s+\d{1,2}\s[\d:]{8}\s\d{4}\sGMT|[\d-]{10}T[\d:]{8}Z)"
+)
 _CONTEXT_0 = 0xA0
 _UTC_TIME = 0x17
 _COMMON_NAME = bytes.fromhex("0603550403")
@@ -27,6 +30,18 @@ def pem_certificates(text: str) -> Iterator[tuple[int, str, datetime]]:
         except (binascii.Error, ValueError, IndexError):
             continue
         yield text.count("\n", 0, block.start()), subject, expires
+
+
+def told_expiries(text: str) -> Iterator[tuple[int, datetime]]:
+    """Line (from 0) and time of each `notAfter` that openssl or cert-manager printed."""
+    for told in _NOT_AFTER.finditer(text):
+        words = " ".join(told[1].split())
+        form = "%Y-%m-%dT%H:%M:%SZ" if "T" in words[:11] else "%b %d %H:%M:%S %Y GMT"
+        try:
+            expires = datetime.strptime(words, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        yield text.count("\n", 0, told.start()), expires
 
 
 def _subject_and_expiry(der: bytes) -> tuple[str, datetime]:

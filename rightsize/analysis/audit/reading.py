@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rightsize.analysis.audit.assignments import add_assignments
-from rightsize.analysis.audit.certificates import pem_certificates
+from rightsize.analysis.audit.certificates import pem_certificates, told_expiries
 from rightsize.analysis.audit.corefile import parse_corefile
 from rightsize.analysis.audit.known import chart_values
 from rightsize.analysis.audit.model import (
     Certificate,
     Chart,
+    Command,
     KubeObject,
     Note,
     Problem,
@@ -119,6 +121,8 @@ def _read(
     sources: Sources, path: Path, text: str, chart: Chart | None, version: Version | None
 ) -> None:
     name, suffix = str(path), path.suffix.lower()
+    for line, expires in told_expiries(text):
+        sources.certificates.append(Certificate(Place(name, line + 1, 1, "notAfter"), "", expires))
     for line, subject, expires in pem_certificates(text):
         sources.certificates.append(Certificate(Place(name, line + 1, 1, "", ""), subject, expires))
     if suffix in (".pem", ".crt", ".key"):
@@ -195,6 +199,7 @@ def _add_runbook(sources: Sources, name: str, book: Runbook, version: Version | 
     sources.prose += [(Place(name, number), line) for number, line in book.prose]
     for command in book.commands:
         add_assignments(sources, command, version)
+        _add_patches(sources, command)
     for block in book.blocks:
         language, text = block.language, block.text
         if language in ("corefile", "coredns", "caddy") or (
@@ -215,6 +220,17 @@ def _add_runbook(sources: Sources, name: str, book: Runbook, version: Version | 
             if root.entries is not None:
                 add_document(sources, root, text="", chart=None, version=version)
     _add_secret_certificates(sources)
+
+
+def _add_patches(sources: Sources, command: Command) -> None:
+    """JSON or YAML among a command's words, such as the patch of `kubectl patch -p`."""
+    for words, lines in zip(command.pipeline, command.lines, strict=True):
+        for word, line in zip(words, lines, strict=True):
+            text = word.partition("=")[2] if word.startswith("--") else word
+            if text.startswith("{") and ":" in text:
+                with contextlib.suppress(TreeError):
+                    name = command.place.file
+                    sources.documents += parse(text, name, line_offset=line - 1)
 
 
 def _settle_version(sources: Sources) -> None:

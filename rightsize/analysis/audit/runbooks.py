@@ -11,13 +11,33 @@ from rightsize.analysis.audit.model import Command
 from rightsize.analysis.audit.tree import Place
 
 SHELL_LANGUAGES = frozenset(
-    {"", "sh", "bash", "shell", "console", "zsh", "terminal", "shell-session"}
+    {
+        "",
+        "text",
+        "plaintext",
+        "fish",
+        "ksh",
+        "powershell",
+        "sh",
+        "bash",
+        "shell",
+        "console",
+        "zsh",
+        "terminal",
+        "shell-session",
+    }
 )
 YAML_LANGUAGES = frozenset({"yaml", "yml", "json"})
 _FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
 _HEREDOC = re.compile(r"<<(?P<dash>-?)\s*(?P<quote>[\"']?)\\?(?P<word>\w+)(?P=quote)")
 _PROGRAMS = ("istioctl", "kubectl", "helm", "aws", "eksctl", "make", "openssl")
 _INLINE = re.compile(r"`([^`\n]+)`")
+_INDENTED = re.compile(rf"^(?:(?: {{4,}}|\t)(?:[$%] )?|\s*[$%] )(?:{'|'.join(_PROGRAMS)})\s")
+"""A code block of Markdown that is indented and not fenced, or a line after a prompt."""
+_ADVISES_AGAINST = re.compile(
+    r"\b(never|not|no|instead of|removed|gone|wrong|avoid|deprecated)\b|n't\b", re.IGNORECASE
+)
+"""A sentence that names a command to warn of it."""
 _PROMPT = re.compile(r"^\s*(?:[$%]|[\w@.:~-]+[$#])\s+")
 _NEW_LINE = "\u2028"
 """Stands for a continued line among the words; shlex takes it for a word."""
@@ -74,16 +94,18 @@ def read_markdown(text: str, file: str) -> Runbook:
         else:
             blocks.append(block)
     for number, line in prose:
-        for match in _INLINE.finditer(line):
-            first = match[1].strip().split(" ", 1)[0]
-            if first in _PROGRAMS:
-                commands += _commands(match[1], file, number)
+        if _INDENTED.match(line):
+            commands += _commands(line.strip(), file, number)
+        elif not _ADVISES_AGAINST.search(line):
+            for match in _INLINE.finditer(line):
+                if match[1].split(" ", 1)[0] in _PROGRAMS:
+                    commands += _commands(match[1], file, number)
     return Runbook(tuple(commands), tuple(blocks), tuple(prose))
 
 
 def _looks_like_data(block: Block) -> bool:
     """A block without a language that holds YAML or a Corefile."""
-    if block.language:
+    if block.language not in ("", "text", "plaintext"):
         return False
     first = next((line for line in block.text.splitlines() if line.strip()), "")
     return bool(re.match(r"^\s*[\w./-]+:(\s*$|\s+\S)", first)) or bool(

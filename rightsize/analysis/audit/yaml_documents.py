@@ -62,6 +62,9 @@ def add_document(
 ) -> None:
     """Put one document where the rules look for it."""
     sources.documents.append(root)
+    addon = root.get("corefile")
+    if addon is not None:
+        _add_corefile(sources, addon)
     if root.items is not None:
         return
     if root.text_of("kind") == "IstioOperator":
@@ -118,14 +121,20 @@ def _add_release(sources: Sources, chart: Node | None, key: str, values: Node | 
 
 
 def _add_config_map(sources: Sources, thing: KubeObject) -> None:
-    core = thing.root.get("data", "Corefile")
-    if core is not None and core.text is not None:
-        offset = core.value_line if core.style else core.value_line - 1
-        sources.corefiles.append(
-            parse_corefile(core.text, core.place.file, line_offset=offset, prefix=core.path)
-        )
+    data = thing.root.get("data")
+    for name, node in ((data.entries if data else None) or {}).items():
+        if name == "Corefile" or name.endswith(".server"):
+            _add_corefile(sources, node)
     if _MESH_NAMES.match(thing.name):
         add_mesh_config(sources, embedded_yaml(sources, thing.root.get("data", "mesh")))
+
+
+def _add_corefile(sources: Sources, node: Node) -> None:
+    if node.text is not None:
+        block = node.style in ("|", ">")
+        offset = node.value_line if block else node.value_line - 1
+        corefile = parse_corefile(node.text, node.place.file, line_offset=offset, prefix=node.path)
+        sources.corefiles.append(corefile)
 
 
 def embedded_yaml(sources: Sources, node: Node | None) -> Node | None:

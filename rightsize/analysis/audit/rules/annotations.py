@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from rightsize.analysis.audit.model import KubeObject, Sources
+from rightsize.analysis.audit.known import nearest
+from rightsize.analysis.audit.model import Sources
 from rightsize.analysis.audit.registry import Hit, at, rule
 from rightsize.analysis.audit.tree import Node
-from rightsize.errors import RightsizeError
 from rightsize.quantity import parse_quantity
 
 _PREFIX = "sidecar.istio.io/"
@@ -21,6 +21,39 @@ _DEFAULTS = {
     "proxyMemoryLimit": "1024Mi",
 }
 """Istio's own global.proxy.resources, 1.18 to 1.30."""
+_KNOWN = frozenset(
+    [
+        "agentLogLevel",
+        "bootstrapOverride",
+        "componentLogLevel",
+        "controlPlaneAuthPolicy",
+        "discoveryAddress",
+        "enableCoreDump",
+        "extraStatTags",
+        "inject",
+        "interceptionMode",
+        "logLevel",
+        "nativeSidecar",
+        "proxyCPU",
+        "proxyCPULimit",
+        "proxyImage",
+        "proxyImageType",
+        "proxyMemory",
+        "proxyMemoryLimit",
+        "rewriteAppHTTPProbers",
+        "statsCompression",
+        "statsEvictionInterval",
+        "statsFlushInterval",
+        "statsHistogramBuckets",
+        "statsInclusionPrefixes",
+        "statsInclusionRegexps",
+        "statsInclusionSuffixes",
+        "status",
+        "userVolume",
+        "userVolumeMount",
+    ]
+)
+"""Names below sidecar.istio.io/ that any release from 1.18 to 1.30 reads."""
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout")
 
 
@@ -33,16 +66,8 @@ _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Cr
     "is bounded by the node; a limit without its request makes the request as large as the limit.",
 )
 def drop_limits(sources: Sources, now: datetime) -> Iterator[Hit]:
-    for thing in sources.objects:
-        template = thing.pod_template
-        annotations = None if template is None else template.get("metadata", "annotations")
-        if annotations is not None:
-            yield from _of_annotations(annotations, thing.title)
-    for values in sources.values_of("istiod", "operator"):
-        for key in ("podAnnotations",):
-            node = values.root.get("sidecarInjectorWebhook", key)
-            if node is not None:
-                yield from _of_annotations(node, "values")
+    for mapping, title in _sized(sources):
+        yield from _of_annotations(mapping, title)
 
 
 @rule(
@@ -84,22 +109,53 @@ def on_workload(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="The injector validates the four annotations and refuses the pod.",
 )
 def bad_quantity(sources: Sources, now: datetime) -> Iterator[Hit]:
-    for thing in sources.objects:
-        for name, node in _annotated(thing):
+    for mapping, _ in _sized(sources):
+        for name in (*_REQUESTS, *_LIMITS):
+            node = mapping.get(_PREFIX + name)
+            if node is None or "{{" in (node.text or "") or "$" in (node.text or ""):
+                continue
             try:
                 parse_quantity(node.text or "")
-            except (RightsizeError, ValueError):
+            except ValueError:
                 fix = f'{_PREFIX}{name}: "{_DEFAULTS[name]}"'
                 yield at(node, f"{_PREFIX}{name} is {node.text!r}", fix)
 
 
-def _annotated(thing: KubeObject) -> Iterator[tuple[str, Node]]:
-    template = thing.pod_template
-    annotations = None if template is None else template.get("metadata", "annotations")
-    for name in (*_REQUESTS, *_LIMITS):
-        node = None if annotations is None else annotations.get(_PREFIX + name)
-        if node is not None:
-            yield name, node
+@rule(
+    "annotation-misspelt",
+    severity="error",
+    title="an annotation of sidecar.istio.io that Istio does not have",
+    why="Istio passes over annotations it does not know.",
+)
+def misspelt(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for document in sources.documents:
+        for mapping in document.walk():
+            for name, node in (mapping.entries or {}).items():
+                short = name.removeprefix(_PREFIX)
+                meant = None if short == name or short in _KNOWN else nearest(short, _KNOWN)
+                if meant is not None:
+                    evidence = f"{name} is none of Istio's; {_PREFIX}{meant} is"
+                    yield at(node, evidence, f"{_PREFIX}{meant}: {node.text}")
+
+
+def _sized(sources: Sources) -> Iterator[tuple[Node, str]]:
+    """Every mapping with a sizing annotation: pod templates, chart values, patches."""
+    titles = {}
+    own = set()
+    for thing in sources.objects:
+        template = thing.pod_template
+        annotations = None if template is None else template.get("metadata", "annotations")
+        if annotations is not None:
+            titles[id(annotations)] = thing.title
+        of_workload = thing.root.get("metadata", "annotations")
+        if thing.kind in _WORKLOADS and of_workload is not None:
+            own.add(id(of_workload))
+    for document in sources.documents:
+        for mapping in document.walk():
+            names = mapping.entries or {}
+            sized = any(_PREFIX + name in names for name in (*_REQUESTS, *_LIMITS))
+            if sized and id(mapping) not in own:
+                yield mapping, titles.get(id(mapping), mapping.place.path or "a patch")
 
 
 def _of_annotations(annotations: Node, title: str) -> Iterator[Hit]:

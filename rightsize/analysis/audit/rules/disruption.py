@@ -26,15 +26,10 @@ def lone_replica(sources: Sources, now: datetime) -> Iterator[Hit]:
             yield from _gateway_values(values)
     for operator in sources.operators:
         yield from _operator(operator)
-    for budget in sources.of_kind("PodDisruptionBudget"):
-        for workload in sources.of_kind(*SCALED):
-            matched = selected(budget.root.get("spec", "selector"), workload)
-            if matched and same_namespace(budget, workload):
-                least = least_replicas(sources, workload)
-                node = _blocking(budget.root.get("spec"), least)
-                if node is not None and least == 1:
-                    evidence = f"{budget.title} guards {workload.title}, which may run one pod"
-                    yield at(node, evidence, "maxUnavailable: 1  # or at least two replicas")
+    for node, least, budget, workload in _workloads_of(sources):
+        if least == 1:
+            evidence = f"{budget.title} guards {workload.title}, which may run one pod"
+            yield at(node, evidence, "maxUnavailable: 1  # or at least two replicas")
 
 
 @rule(
@@ -78,6 +73,10 @@ def blocks_all(sources: Sources, now: datetime) -> Iterator[Hit]:
             node = spec.get(name)
             if node is not None and node.text in never:
                 yield at(node, f"{title}: {name} is {node.text}", "maxUnavailable: 1")
+    for node, least, budget, workload in _workloads_of(sources):
+        if least > 1 and node.text != "100%":
+            evidence = f"{budget.title} wants all {least:.0f} pods of {workload.title}"
+            yield at(node, evidence, "maxUnavailable: 1")
 
 
 @rule(
@@ -108,6 +107,18 @@ def gateway_no_pdb(sources: Sources, now: datetime) -> Iterator[Hit]:
             yield at(node, f"{node.place.path} is empty", fix)
         elif node is None and values.root.place.subject != "command":
             yield absent(values.root, "podDisruptionBudget of the gateway", fix)
+
+
+def _workloads_of(sources: Sources) -> Iterator[tuple[Node, float, KubeObject, KubeObject]]:
+    """Budgets that keep every pod of a workload: field, pods, budget, workload."""
+    for budget in sources.of_kind("PodDisruptionBudget"):
+        for workload in sources.of_kind(*SCALED):
+            matched = selected(budget.root.get("spec", "selector"), workload)
+            if matched and same_namespace(budget, workload):
+                least = least_replicas(sources, workload)
+                node = _blocking(budget.root.get("spec"), least)
+                if node is not None and least is not None:
+                    yield node, least, budget, workload
 
 
 def _istiod(values: Values, sources: Sources) -> Iterator[Hit]:

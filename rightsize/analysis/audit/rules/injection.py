@@ -11,6 +11,9 @@ from rightsize.analysis.audit.registry import Hit, at, rule
 
 _SYSTEM = frozenset({"kube-system", "kube-node-lease", "kube-public", "istio-system"})
 _ALL = re.compile(r"\blabel\s+(ns|namespaces?)\s+(.*\s)?--all\b")
+_LIST = re.compile(r"\bget\s+(ns|namespaces?)\b")
+_LABEL_EACH = re.compile(r"\bkubectl\s(.*\s)?label\s.*(\$|\{\}|xargs)|xargs\s.*\blabel\b")
+_LOOP_LINES = 5
 _LABEL = re.compile(r"\b(istio-injection=enabled|istio\.io/rev=\S+)")
 _WHY = (
     "Each pod gets a proxy that requests 100m of CPU and 128Mi by default, jobs and system pods "
@@ -34,6 +37,17 @@ def everywhere(sources: Sources, now: datetime) -> Iterator[Hit]:
         if _ALL.search(command.text) and _LABEL.search(command.text):
             fix = "kubectl label namespace NAMESPACE istio-injection=enabled"
             yield at(command.place_of("--all"), command.text, fix)
+    listed: tuple[str, int] | None = None
+    for command in sources.commands:
+        here = command.place
+        if _LIST.search(command.text):
+            listed = (here.file, here.line)
+        near = (
+            listed is not None and listed[0] == here.file and here.line - listed[1] <= _LOOP_LINES
+        )
+        if near and _LABEL_EACH.search(command.text) and _LABEL.search(command.text):
+            fix = "kubectl label namespace NAMESPACE istio-injection=enabled"
+            yield at(command.place_of("istio"), f"in a loop: {command.text}", fix)
 
 
 @rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -35,6 +36,12 @@ def permissive(sources: Sources, now: datetime) -> Iterator[Hit]:
         for node in nodes:
             if node is not None and node.text in ("PERMISSIVE", "DISABLE"):
                 yield at(node, f"{thing.title}: mode {node.text}", "mode: STRICT")
+    for command in sources.commands:
+        names = re.search(r"\bpeerauthentications?\b|\bpa\b", command.text, re.IGNORECASE)
+        mode = re.search(r"\b(PERMISSIVE|DISABLE)\b", command.text)
+        if names and mode and any(w[:1] == ("patch",) for w in command.stages("kubectl")):
+            fix = command.text.replace(mode[1], "STRICT")
+            yield at(command.place_of(mode[1]), command.text, fix)
     for mesh in sources.mesh_configs:
         auto = mesh.get("enableAutoMtls")
         if auto is not None and auto.truth is False:

@@ -31,6 +31,10 @@ def access_log_full(sources: Sources, now: datetime) -> Iterator[Hit]:
         if node is not None and node.text:
             fix = f'accessLogFile: ""\n---\n{_FILTERED}'
             yield at(node, f"accessLogFile is {node.text}: every request of the mesh", fix)
+        providers = mesh.get("defaultProviders", "accessLogging")
+        if providers is not None and providers.items:
+            evidence = "defaultProviders.accessLogging: every request of the mesh"
+            yield at(providers, evidence, f"accessLogging: []\n---\n{_FILTERED}")
     for thing in sources.of_kind("Telemetry"):
         for entry in thing.root.children("spec", "accessLogging"):
             disabled = entry.get("disabled")
