@@ -96,16 +96,6 @@ def destination_rule(rule: ServiceRule, istio_version: str | None = None) -> Doc
     }
 
 
-def default_deny(namespace: str, istio_version: str | None = None) -> Document:
-    """The AuthorizationPolicy that allows nothing: an empty spec denies whatever no other allows."""
-    return {
-        "apiVersion": api_version("security", istio_version),
-        "kind": "AuthorizationPolicy",
-        "metadata": {"name": "default-deny", "namespace": namespace},
-        "spec": {},
-    }
-
-
 def discovery_values(scope: DiscoveryScope) -> Document:
     """Values of the istiod chart with the discovery selectors."""
     return scope.mesh_config

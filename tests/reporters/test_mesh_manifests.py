@@ -6,9 +6,9 @@ import pytest
 from cloudcoil.models.istio.networking import v1 as networking
 from cloudcoil.models.istio.networking import v1beta1 as older_networking
 from cloudcoil.models.istio.security import v1 as security
-from cloudcoil.models.istio.security import v1beta1 as older_security
 from ruamel.yaml import YAML
 
+from rightsize.analysis.audit.rules import mutual_tls
 from rightsize.analysis.scope.destination_rules import (
     ConnectionPool,
     OutlierDetection,
@@ -17,7 +17,6 @@ from rightsize.analysis.scope.destination_rules import (
 from rightsize.analysis.scope.discovery import DiscoveryScope
 from rightsize.analysis.scope.egress import Confidence, EgressScope, RareCall
 from rightsize.reporters.mesh_manifests import (
-    default_deny,
     destination_rule,
     discovery_values,
     sidecar,
@@ -64,9 +63,9 @@ def test_a_destination_rule(pool, outliers):
     accepted(older_networking.DestinationRule, destination_rule(rule(pool, outliers)))
 
 
-def test_a_policy_that_denies_what_no_other_allows():
-    accepted(security.AuthorizationPolicy, default_deny("shop", "1.24.0"))
-    accepted(older_security.AuthorizationPolicy, default_deny("shop", "1.21.6"))
+def test_the_policies_that_the_audit_writes():
+    accepted(security.AuthorizationPolicy, YAML(typ="safe").load(mutual_tls._DENY))
+    accepted(security.PeerAuthentication, YAML(typ="safe").load(mutual_tls._STRICT))
 
 
 def test_the_check_itself_refuses_what_istio_does_not_know():

@@ -210,26 +210,26 @@ def _fit(
     pods = steady["pod"].to_numpy()
     law = NonNegativeQuantileLaw(coverage=coverage, priors=tuple(priors[d] for d in drivers))
     law.fit(X, y, groups=pods)
-    coefficients = tuple(
-        Coefficient(
-            d,
-            Interval(float(min(low, value)), float(value), float(max(high, value))),
-            bool(known),
-        )
-        for d, (low, high), value, known in zip(
-            drivers, law.coef_range_, law.coef_, law.identified_, strict=True
-        )
-    )
     return FittedLaw(
         resource=resource,
         drivers=tuple(drivers),
         estimator=law,
         level=law.intercept_,
-        coefficients=coefficients,
+        coefficients=_coefficients(drivers, law),
         cv_error=_forward_error(X, y),
         rows=len(steady),
         diagnoses=diagnose(steady, drivers, resource),
     )
+
+
+def _coefficients(drivers: Sequence[str], law: NonNegativeQuantileLaw) -> tuple[Coefficient, ...]:
+    found = []
+    for number, driver in enumerate(drivers):
+        low, high = (float(end) for end in law.coef_range_[number])
+        value = float(law.coef_[number])
+        interval = Interval(min(low, value), value, max(high, value))
+        found.append(Coefficient(driver, interval, bool(law.identified_[number])))
+    return tuple(found)
 
 
 def _forward_error(X: Floats, y: Floats) -> float:

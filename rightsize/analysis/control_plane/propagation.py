@@ -7,9 +7,7 @@ for a push slot), push (making the configuration), send (writing it to the proxy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,15 +17,12 @@ from rightsize.analysis.control_plane.histograms import (
     bucket_quantile,
     buckets_of,
 )
-from rightsize.analysis.control_plane.pilot_settings import (
-    DEBOUNCE_AFTER,
-    DEBOUNCE_MAX,
-    PUSH_THROTTLE,
-    PilotSetting,
-    push_throttle,
+from rightsize.analysis.control_plane.slow_propagation import (
+    IstiodCpu,
+    SlowPropagation,
+    Stage,
+    explain,
 )
-
-Stage = Literal["debounce", "queue", "push", "network"]
 
 SLOW_SECONDS = 10.0
 """p99 of convergence above which propagation is a finding and nothing of istiod is cut."""
@@ -38,8 +33,6 @@ _STAGES: tuple[tuple[Stage, str], ...] = (
     ("push", "pilot_xds_push_time"),
     ("network", "pilot_xds_send_time"),
 )
-_THROTTLED = 0.05
-_BUSY = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +51,6 @@ class StageDelay:
     stage: Stage
     delay: Delay
     share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Something to change, with the setting behind it where there is one."""
-
-    what: str
-    expected: str
-    setting: PilotSetting | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SlowPropagation:
-    """The finding: configuration reaches the slowest proxies late."""
-
-    cause: str
-    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True)
@@ -108,16 +84,6 @@ class Propagation:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class IstiodCpu:
-    """What is known of istiod's CPU; None where it is not."""
-
-    throttled_share: float | None = None
-    used_of_request: float | None = None
-    """p95 of use over request."""
-    limit: float | None = None
-
-
 def propagation(
     control_plane: pd.DataFrame,
     *,
@@ -146,7 +112,7 @@ def propagation(
         worst_day_p99=worst,
         stages=stages,
         daily=daily,
-        finding=_explain(stages, cpu or IstiodCpu(), istio_version) if slow else None,
+        finding=_finding(stages, cpu, istio_version) if slow else None,
         unknown=(*(() if len(hours) else (CONVERGENCE,)), *names),
     )
 
@@ -209,73 +175,13 @@ def _mean(buckets: pd.DataFrame) -> float:
     return float((middle * inside).sum() / counts[-1]) if counts[-1] else 0.0
 
 
-def _explain(
-    stages: Sequence[StageDelay], cpu: IstiodCpu, istio_version: str | None
+def _finding(
+    stages: tuple[StageDelay, ...], cpu: IstiodCpu | None, istio_version: str | None
 ) -> SlowPropagation:
-    """Name the longest part as the cause, and what shortens that part."""
-    starved = (cpu.throttled_share or 0.0) > _THROTTLED or (cpu.used_of_request or 0.0) > _BUSY
-    more_cpu = Change(
-        "give istiod more CPU: raise its request, and raise or drop its limit",
-        "pushes are computed faster; the part spent on push shrinks in proportion to the cores",
-    )
-    scope = Change(
-        "scope the configuration (rightsize scope): discoverySelectors and Sidecar egress hosts",
-        "each push is smaller and reaches fewer proxies: push and queue shrink with it",
-    )
-    shard = Change(
-        "spread the load: more istiod replicas, or shards that watch less (rightsize shards)",
-        "each istiod pushes to fewer proxies: the queue shrinks in proportion",
-    )
-    if not stages:
-        return SlowPropagation(
-            "not known: no histogram of its parts in the snapshot", (more_cpu, scope)
-        )
-    longest = max(stages, key=lambda s: s.share)
-    share = f"{longest.share:.0%} of the known time"
-    if longest.stage == "debounce":
-        return SlowPropagation(
-            f"{share} is debounce: changes come so often that istiod keeps waiting for quiet",
-            (
-                Change(
-                    "find what changes so often (pilot_k8s_cfg_events, pilot_inbound_updates) and "
-                    "scope it out of discovery",
-                    "fewer changes: debounce ends after the quiet time",
-                ),
-                Change(
-                    "lower PILOT_DEBOUNCE_MAX in steps, CPU permitting",
-                    "no change waits longer than this; more pushes, more CPU",
-                    DEBOUNCE_MAX,
-                ),
-            ),
-        )
-    if longest.stage == "queue":
-        throttle = push_throttle(istio_version, cpu.limit)
-        now = "" if throttle is None else f" (now {throttle:g} unless it is set)"
-        change = Change(
-            f"raise PILOT_PUSH_THROTTLE{now}, only while istiod's CPU has room",
-            "more pushes at once: the queue shrinks in proportion, memory grows with it",
-            PUSH_THROTTLE,
-        )
-        cause = f"{share} is the push queue: proxies wait for a push slot"
-        if starved:
-            return SlowPropagation(f"{cause}, and istiod is short of CPU", (more_cpu, shard, scope))
-        return SlowPropagation(cause, (change, shard, scope))
-    if longest.stage == "push":
-        why = "istiod is short of CPU" if starved else "the configuration is large"
-        changes = (more_cpu, scope, shard) if starved else (scope, more_cpu)
-        merge = Change(
-            "raise PILOT_DEBOUNCE_AFTER while changes come in bursts",
-            "fewer full pushes",
-            DEBOUNCE_AFTER,
-        )
-        return SlowPropagation(f"{share} is making the pushes: {why}", (*changes, merge))
-    return SlowPropagation(
-        f"{share} is sending to proxies: slow or overloaded proxies, or the network between",
-        (
-            Change(
-                "look at the proxies that lag (istioctl proxy-status) and at their CPU limit",
-                "a throttled Envoy acknowledges late; with CPU it keeps up",
-            ),
-            scope,
-        ),
+    longest = max(stages, key=lambda s: s.share, default=None)
+    return explain(
+        None if longest is None else longest.stage,
+        0.0 if longest is None else longest.share,
+        cpu or IstiodCpu(),
+        istio_version,
     )

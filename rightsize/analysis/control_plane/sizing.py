@@ -13,7 +13,7 @@ import pandas as pd
 
 from rightsize.analysis.control_plane.model import IstiodModel, fit_istiod
 from rightsize.analysis.control_plane.observations import istiod_hours
-from rightsize.analysis.control_plane.propagation import IstiodCpu, Propagation, propagation
+from rightsize.analysis.control_plane.propagation import Propagation, propagation
 from rightsize.analysis.control_plane.replicas import (
     FLOOR_CPU,
     FLOOR_MEMORY,
@@ -26,6 +26,7 @@ from rightsize.analysis.control_plane.replicas import (
     rejected,
     replica_plans,
 )
+from rightsize.analysis.control_plane.slow_propagation import IstiodCpu
 from rightsize.analysis.guards import Situation, guarded
 from rightsize.analysis.unit_price import unit_price
 from rightsize.config import PolicySettings
@@ -114,17 +115,8 @@ def recommend_istiod(
     delays = propagation(
         control_plane, cpu=_cpu_of(usage, containers, hours, sizes), istio_version=istio_version
     )
-    warnings: list[str] = []
-    try:
-        model = fit_istiod(hours)
-        warnings += [*model.memory.notes, *model.cpu.notes]
-    except NoDataError as error:
-        model = None
-        warnings.append(f"{error.what}: sizes rest on the peaks seen, replicas stay")
-    replicas_now = float(
-        known[known["time"] > known["time"].max() - pd.Timedelta(1, "D")]
-        .groupby("time")["pod"].nunique().mean()
-    )  # fmt: skip
+    model, warnings = _model(hours)
+    replicas_now = _replicas(known)
     plans = replica_plans(known, model, replicas_now, rules.limit_margin)
     best = cheapest(plans, unit_price(region).price)
     thin = _thin(known, rules)
@@ -142,9 +134,23 @@ def recommend_istiod(
         model=model,
         propagation=delays,
         reasons=_reasons(best, model, delays, thin),
-        warnings=tuple(warnings),
+        warnings=warnings,
         rejected=rejected(plans, best),
     )
+
+
+def _model(hours: pd.DataFrame) -> tuple[IstiodModel | None, tuple[str, ...]]:
+    try:
+        model = fit_istiod(hours)
+    except NoDataError as error:
+        return None, (f"{error.what}: sizes rest on the peaks seen, replicas stay",)
+    return model, (*model.memory.notes, *model.cpu.notes)
+
+
+def _replicas(known: pd.DataFrame) -> float:
+    """Mean number of pods over the last day."""
+    last_day = known[known["time"] > known["time"].max() - pd.Timedelta(1, "D")]
+    return float(last_day.groupby("time")["pod"].nunique().mean())
 
 
 def _advise(

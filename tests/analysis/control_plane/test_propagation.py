@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from rightsize.analysis.control_plane.histograms import bucket_quantile
 from rightsize.analysis.control_plane.pilot_settings import push_throttle
-from rightsize.analysis.control_plane.propagation import IstiodCpu, propagation
+from rightsize.analysis.control_plane.propagation import propagation
+from rightsize.analysis.control_plane.slow_propagation import IstiodCpu
 from rightsize.snapshot.schema import frame
 from tests.analysis.control_plane.synthetic_istiod import histogram
 
