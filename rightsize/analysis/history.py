@@ -142,12 +142,7 @@ def _split(
     groups = last.groupby(_KEY, sort=True, dropna=False)
     pods = last.drop_duplicates(["namespace", "pod", "container"], keep="last").copy()
     pods["group"] = groups.ngroup().loc[pods.index]
-    usage = usage.merge(
-        pods[["namespace", "pod", "container", "group", "cpu_limit"]],
-        on=["namespace", "pod", "container"],
-        how="inner",
-    )
-    usage = usage.sort_values(["group", "time"], kind="stable")
+    usage = _grouped(usage, pods)
     periods = usage["periods"].to_numpy(dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
         usage["throttled"] = np.where(
@@ -159,6 +154,32 @@ def _split(
     for number, (key, rows) in enumerate(groups):
         part = table.iloc[edges[number] : edges[number + 1]].reset_index(drop=True)
         yield _history(cast(_Key, key), rows, part, days)
+
+
+def _grouped(usage: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
+    """Give each window its `group` and its pod's `cpu_limit`; sorted by group, then time.
+
+    Joined on the dictionary codes: millions of windows name a few hundred pods.
+    """
+    names = ["namespace", "pod", "container"]
+    codes = np.zeros(len(usage), dtype=np.int64)
+    wanted = np.zeros(len(pods), dtype=np.int64)
+    for name in names:
+        column = usage[name].astype("category").cat
+        categories = column.categories
+        known = categories.get_indexer(pd.Index(pods[name]))
+        codes = codes * (len(categories) + 1) + column.codes.to_numpy()
+        wanted = np.where((wanted < 0) | (known < 0), -1, wanted * (len(categories) + 1) + known)
+    order = np.argsort(wanted, kind="stable")
+    place = np.searchsorted(wanted[order], codes)
+    row = order[np.minimum(place, len(order) - 1)]
+    found = wanted[row] == codes
+    group = pods["group"].to_numpy()[row]
+    sorting = np.lexsort((usage["time"].to_numpy(), group))
+    sorting = sorting[found[sorting]]
+    return usage.take(sorting).assign(
+        group=group[sorting], cpu_limit=pods["cpu_limit"].to_numpy()[row][sorting]
+    )
 
 
 def _history(

@@ -17,7 +17,10 @@ from rightsize.analysis.cost.plan import PlanCost, Terms, price_plan
 from rightsize.analysis.cost.realised import MonthFacts, Realised, realised_saving
 from rightsize.analysis.cost.saving import Saving, saving
 from rightsize.analysis.nodes.answer import NodeAnswer, answer
-from rightsize.analysis.nodes.plan import NodePlan
+from rightsize.analysis.nodes.demand import scheduled_pods
+from rightsize.analysis.nodes.plan import NodePlan, NodePlans
+from rightsize.analysis.nodes.plans import plan_nodes
+from rightsize.analysis.nodes.prices import priced_catalogue
 from rightsize.analysis.recommend import recommend
 from rightsize.analysis.review.facts import month_facts
 from rightsize.analysis.review.incidents import incidents
@@ -31,6 +34,8 @@ from rightsize.results import Advice, Recommendation
 from rightsize.snapshot import Snapshot
 
 _KEYS = ["namespace", "workload", "container"]
+_SECONDS_A_PLAN = 4.0
+"""A report is read, not bought from: a plan's last tenth of a percent is not worth a minute."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Review:
     money: MoneyAnswer
     """Bill, allocation and plans of the month's days, at prices of its end."""
     plans: NodeAnswer | None
-    end_plans: NodeAnswer | None
+    end_plans: NodePlans | None
     """Plans with every request at its end state."""
     steps: tuple[Step, ...]
     available: Saving | None
@@ -147,28 +152,36 @@ def at_end_state(advice: Advice) -> Advice:
 
 def _plans(
     snapshot: Snapshot, settings: Settings, advice: Advice
-) -> tuple[NodeAnswer | None, NodeAnswer | None]:
+) -> tuple[NodeAnswer | None, NodePlans | None]:
+    """Plans for today's and this step's requests, and for those of the end state."""
+    rules = settings.nodes.model_copy(
+        update={"time_limit": min(settings.nodes.time_limit, _SECONDS_A_PLAN)}
+    )
     try:
-        return (
-            answer(snapshot, settings.nodes, advice=advice),
-            answer(snapshot, settings.nodes, advice=at_end_state(advice)),
-        )
+        found = answer(snapshot, rules, advice=advice)
     except NoDataError:
         return None, None
+    end = scheduled_pods(
+        snapshot.read("pods"),
+        snapshot.read("containers"),
+        at=rules.demand,
+        advice=at_end_state(advice),
+    )
+    catalogue, _ = priced_catalogue(found.region, snapshot.read("prices"))
+    nodes = snapshot.read("nodes", days=snapshot.days[-1:])
+    return found, plan_nodes(end, catalogue, rules, nodes)
 
 
-def _steps(
-    plans: NodeAnswer | None, end_plans: NodeAnswer | None, terms: Terms
-) -> tuple[Step, ...]:
+def _steps(plans: NodeAnswer | None, end_plans: NodePlans | None, terms: Terms) -> tuple[Step, ...]:
     """Today's fleet, then what stays needed after each change, all of today's type but the last."""
-    if plans is None or plans.after is None or end_plans is None or end_plans.after is None:
+    if plans is None or plans.after is None or end_plans is None:
         return ()
     today = PlannedFleet("today", lots_of(plans.today))
     named: list[tuple[str, NodePlan]] = [
         ("today's requests, packed", plans.before.named("same-type")),
         ("this step's requests", plans.after.named("same-type")),
-        ("end-state requests", end_plans.after.named("same-type")),
-        ("cheapest mix", end_plans.after.named("mix")),
+        ("end-state requests", end_plans.named("same-type")),
+        ("cheapest mix", end_plans.named("mix")),
     ]
     fleets = [("today", today), *((label, planned(plan)) for label, plan in named)]
     costs = [(label, price_plan(fleet, terms)) for label, fleet in fleets if fleet is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rightsize.analysis.cost.saving import saving
 from rightsize.analysis.review import Review
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.reporters.report.model import Action, Figure
@@ -96,7 +97,7 @@ def _safety(review: Review) -> list[Action]:
     names = ", ".join(row.key for row in raised[:4]) + (" and others" if len(raised) > 4 else "")
     return [
         Action(
-            f"Raise {len(raised)} throttled or OOM-killed workloads",
+            f"Raise {_count(len(raised), 'throttled or OOM-killed workload')}",
             None,
             "one pull request",
             "high while left as it is",
@@ -121,12 +122,27 @@ def _apply(review: Review) -> list[Action]:
     return [
         Action(
             f"Set the mesh default to {shown}",
-            _available(review),
+            _from_requests(review),
             "one pull request and a rollout",
             "low: one step, exceptions pinned",
             "rightsize recommend -f values.yaml; the money comes with the nodes that go away",
         )
     ]
+
+
+def _from_requests(review: Review) -> Interval | None:
+    """What the requests alone bring: the fleet for today's requests less the one for this step's."""
+    steps = {step.label: step for step in review.steps}
+    before, after = steps.get("today's requests, packed"), steps.get("this step's requests")
+    if before is None or after is None:
+        return None
+    found = saving(before.cost, after.cost, review.money.terms)
+    usd = found.realisable or found.on_demand_equivalent
+    return None if usd is None else Interval(max(usd.low, 0), max(usd.mid, 0), max(usd.high, 0))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _nodes(review: Review) -> list[Action]:
@@ -139,7 +155,7 @@ def _nodes(review: Review) -> list[Action]:
     usd = None if costs[0] is None or costs[1] is None else costs[0].mid - costs[1].mid
     return [
         Action(
-            f"Let the autoscaler consolidate {fewer} nodes",
+            f"Let the autoscaler take {_count(fewer, 'node')} away",
             None if usd is None else Interval(0.0, max(usd, 0.0), max(usd, 0.0)),
             "autoscaler settings",
             "medium: pods move",
@@ -155,7 +171,7 @@ def _scale_points(review: Review) -> list[Action]:
     names = ", ".join(f"{p.namespace}/{p.hpa} to {p.kept_target_utilization} %" for p in points[:3])
     return [
         Action(
-            f"Move the target of {len(points)} autoscalers along",
+            f"Move the target of {_count(len(points), 'autoscaler')} along",
             None,
             "one pull request",
             "low",

@@ -14,10 +14,14 @@ from rightsize.reporters.report.model import (
     Report,
     ReportChart,
     ReportTable,
+    middle,
     shown,
+    spread,
     written,
     written_range,
 )
+
+_LONG = 60
 
 
 def html_page(report: Report) -> str:
@@ -34,7 +38,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"image": image_uri, "written_range": written_range}
+    environment.filters |= {
+        "image": image_uri,
+        "written_range": written_range,
+        "middle": middle,
+        "spread": spread,
+    }
     environment.globals["body"] = _body
     environment.globals["foot"] = _foot
     return environment
@@ -57,13 +66,20 @@ def _body(table: ReportTable) -> list[list[tuple[str, str, str]]]:
         [
             (
                 written(values[row], column.kind),
-                "text" if column.kind == "text" else "number",
+                _class(column.kind, values),
                 "" if column.kind == "text" else _sort_key(values[row]),
             )
             for column, values in columns
         ]
         for row in range(len(table.frame))
     ]
+
+
+def _class(kind: str, values: list[object]) -> str:
+    """Long texts get a wider column, or their rows grow taller than a screen."""
+    if kind != "text":
+        return "number"
+    return "text long" if any(len(str(value)) > _LONG for value in values) else "text"
 
 
 def _sort_key(value: float) -> str:

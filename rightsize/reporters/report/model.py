@@ -168,11 +168,19 @@ def written(value: object, kind: Kind) -> str:
     return f"{number:,.0f}" if number.is_integer() else f"{number:,.2f}"
 
 
+def middle(value: Interval | float | None, kind: Kind) -> str:
+    """A figure without its range."""
+    return written(value.mid if isinstance(value, Interval) else value, kind)
+
+
+def spread(value: Interval | float | None, kind: Kind) -> str:
+    """A figure's range alone, empty where it has none: `$80.00 to $150.00`."""
+    if not isinstance(value, Interval) or value.low == value.high:
+        return ""
+    return f"{written(value.low, kind)} to {written(value.high, kind)}"
+
+
 def written_range(value: Interval | float | None, kind: Kind) -> str:
     """A figure with its range: `$120.00 ($80.00 to $150.00)`."""
-    if not isinstance(value, Interval):
-        return written(value, kind)
-    if value.low == value.high:
-        return written(value.mid, kind)
-    low, high = written(value.low, kind), written(value.high, kind)
-    return f"{written(value.mid, kind)} ({low} to {high})"
+    ends = spread(value, kind)
+    return f"{middle(value, kind)} ({ends})" if ends else middle(value, kind)
