@@ -8,10 +8,13 @@ count has one an hour.
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TextIO
 
 import numpy as np
@@ -42,7 +45,7 @@ def write_openmetrics(
 ) -> list[Path]:
     """Write the mesh's samples, a file for each block, and return the files.
 
-    Memory holds one day and the lines of one block.
+    Memory holds one day's samples; the lines of unfinished blocks wait on disk, in `out_dir`.
 
     Parameters
     ----------
@@ -54,34 +57,40 @@ def write_openmetrics(
     out_dir.mkdir(parents=True, exist_ok=True)
     mesh = build_mesh(parameters)
     block = block_hours * 3600
-    lines: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     counters: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
     files = []
-    for day in parameters.days:
-        for series in _day_series(mesh, day, counters):
-            for number, part in series.by_block(block):
-                lines[number][series.name] += part.lines()
-        done = [
-            n for n in lines if (n + 1) * block <= midnight(day + timedelta(days=1)).timestamp()
-        ]
-        files += [_write(out_dir, n * block, lines.pop(n)) for n in sorted(done)]
-    files += [_write(out_dir, n * block, lines[n]) for n in sorted(lines)]
+    with ExitStack() as stack:
+        spool = Path(stack.enter_context(TemporaryDirectory(prefix=".spool-", dir=out_dir)))
+        waiting: dict[int, dict[str, TextIO]] = defaultdict(dict)
+        for day in parameters.days:
+            for series in _day_series(mesh, day, counters):
+                for number, part in series.by_block(block):
+                    families = waiting[number]
+                    if series.name not in families:
+                        file = (spool / f"{number}-{series.name}").open("w+")
+                        families[series.name] = stack.enter_context(file)
+                    families[series.name].writelines(part.lines())
+            over = midnight(day + timedelta(days=1)).timestamp()
+            # A sample on the border is the next block's first, so this one is whole.
+            for number in sorted(n for n in waiting if (n + 1) * block <= over):
+                files.append(_write(out_dir, number * block, waiting.pop(number)))
+        files += [_write(out_dir, n * block, waiting[n]) for n in sorted(waiting)]
     return files
 
 
-def _write(out_dir: Path, start: int, by_metric: Mapping[str, list[str]]) -> Path:
+def _write(out_dir: Path, start: int, families: Mapping[str, TextIO]) -> Path:
+    """Put the spooled families of a block one after the other, as OpenMetrics wants them."""
     path = out_dir / f"{datetime.fromtimestamp(start, UTC):%Y%m%dT%H}.om"
     with path.open("w") as out:
-        for name, samples in by_metric.items():
-            _family(out, name, samples)
+        for name, spooled in families.items():
+            # Of no type, so that names stay as they are.
+            out.write(f"# TYPE {name} unknown\n")
+            spooled.seek(0)
+            shutil.copyfileobj(spooled, out, 1 << 20)
+            spooled.close()
+            Path(spooled.name).unlink()
         out.write("# EOF\n")
     return path
-
-
-def _family(out: TextIO, name: str, samples: Iterable[str]) -> None:
-    # Of no type, so that names stay as they are.
-    out.write(f"# TYPE {name} unknown\n")
-    out.writelines(samples)
 
 
 def _day_series(
