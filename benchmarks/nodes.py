@@ -127,7 +127,7 @@ def measure(pods: int, seed: int, time_limit: float) -> list[Line]:
         if not packing.whole or (packing.used(problem) > problem.capacity[packing.offers]).any():
             raise RuntimeError(f"{method}: not a valid packing")
         cost = packing.cost(problem)
-        lines.append(Line(method, cost, cost / bound - 1, len(packing.offers), seconds))
+        lines.append(Line(method, cost, max(cost / bound - 1, 0.0), len(packing.offers), seconds))
     return lines
 
 

@@ -13,7 +13,15 @@ from rightsize.snapshot import Snapshot
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from rightsize.cli import run; run()", "nodes", *arguments],
+        [
+            sys.executable,
+            "-c",
+            "from rightsize.cli import run; run()",
+            "nodes",
+            *arguments,
+            "--time-limit",
+            "0.5",
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -385,7 +385,7 @@ def test_the_same_pods_give_the_same_plan_twice(make_pods: Make, make_nodes: Mak
     spread=st.sampled_from(["none", "host", "zone"]),
 )
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_whatever_the_pods_every_plan_places_each_once_and_costs_no_less_than_its_bound(
     make_pods: Make, make_nodes: Make, sizes: list[tuple[int, float, int]], spread: str
