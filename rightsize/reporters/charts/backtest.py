@@ -83,6 +83,7 @@ def past_stretches(history: History, windows: pd.DataFrame, resource: Resource =
     axes.fill_between(x, 0, spread["high"], color=COLOURS["usage"], alpha=0.35, linewidth=0)
     axes.plot(x, spread["middle"], color=COLOURS["limit"], linewidth=0.6)
     names = list(dict.fromkeys(windows["policy"]))
+    last: list[tuple[float, str, str]] = []
     for colour, name in zip(_CYCLE, names, strict=False):
         rows = windows[windows["policy"] == name].dropna(subset=[f"{resource}_request"])
         for row in rows.to_dict("records"):
@@ -90,19 +91,29 @@ def past_stretches(history: History, windows: pd.DataFrame, resource: Resource =
             level = row[f"{resource}_request"] * factor
             axes.plot(ends, [level, level], color=colour, linewidth=1.8, alpha=0.9)
         if len(rows):
-            axes.annotate(
-                str(name), (ends[1], level), xytext=(4, 0), textcoords="offset points",
-                color=colour, va="center", fontsize=8, annotation_clip=False,
-            )  # fmt: skip
+            last.append((float(level), str(name), colour))
     axes.xaxis_date()
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.set_ylim(bottom=0)
+    _label_apart(axes, last)
     axes.set_ylabel(unit)
     first = windows.iloc[0]
     where = "/".join(str(first[name]) for name in ("namespace", "workload") if first[name])
     axes.set_title(f"{where}: requests each policy would have set, over what came next")
     note_source(axes, "area: highest of the hour, line: median, over all pods; UTC")
     return axes
+
+
+def _label_apart(axes: Axes, levels: list[tuple[float, str, str]]) -> None:
+    """Names at the right edge, each at its level or just above the one below."""
+    gap, free = 0.045, 0.0
+    top = axes.get_ylim()[1]
+    for level, name, colour in sorted(levels):
+        free = max(level / top, free)
+        axes.text(
+            1.005, free, name, transform=axes.transAxes, color=colour, va="center", fontsize=8
+        )
+        free += gap
 
 
 _CYCLE = tuple(COLOURS[c] for c in ("recommended", "peak", "good", "other", "light", "limit",
