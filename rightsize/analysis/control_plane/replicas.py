@@ -131,6 +131,7 @@ def hourly_worth(plan: ReplicaPlan, price: UnitPrice) -> float:
 
 
 def rejected(plans: list[ReplicaPlan], best: ReplicaPlan) -> tuple[Rejected, ...]:
+    """Numbers of replicas turned down: one, and the neighbours of the chosen one."""
     others = [p for p in plans if abs(p.replicas - best.replicas) == 1]
     lone = Rejected("1 replica", "its loss leaves no control plane, and its budget blocks drains")
     return (
@@ -176,6 +177,7 @@ def disruption_budget(replicas: int, istio_version: str | None) -> DisruptionBud
 
 
 def peaks_text(model: IstiodModel) -> str:
+    """What starts and bursts rest on, as a clause."""
     peaks = model.peaks
     if peaks.memory_start is None:
         start = f"no start was seen, {ASSUMED_MEMORY_START:g} times the law is assumed for it"

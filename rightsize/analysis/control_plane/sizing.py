@@ -6,17 +6,19 @@ which the lost one's proxies reconnect and get everything anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from rightsize.analysis.control_plane.istiod_guards import (
+    evidence_of_hours,
+    guard_istiod,
+    out_of_memory,
+)
 from rightsize.analysis.control_plane.model import IstiodModel, fit_istiod
 from rightsize.analysis.control_plane.observations import istiod_hours
 from rightsize.analysis.control_plane.propagation import Propagation, propagation
 from rightsize.analysis.control_plane.replicas import (
-    FLOOR_CPU,
-    FLOOR_MEMORY,
     DisruptionBudget,
     ReplicaPlan,
     cheapest,
@@ -27,12 +29,11 @@ from rightsize.analysis.control_plane.replicas import (
     replica_plans,
 )
 from rightsize.analysis.control_plane.slow_propagation import IstiodCpu
-from rightsize.analysis.guards import Situation, guarded
 from rightsize.analysis.unit_price import unit_price
 from rightsize.config import PolicySettings
 from rightsize.errors import NoDataError
 from rightsize.quantity import format_cpu, format_memory
-from rightsize.results import Interval, Rejected, ResourceAdvice, Sizes, Usage
+from rightsize.results import Interval, Rejected, ResourceAdvice, Sizes
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,22 @@ def recommend_istiod(
             hint="collect with a Prometheus that scrapes istiod or the cluster's kubelets",
         )
     sizes = in_force(containers)
-    delays = propagation(
-        control_plane, cpu=_cpu_of(usage, containers, hours, sizes), istio_version=istio_version
-    )
+    cpu = _cpu_of(usage, containers, hours, sizes)
+    delays = propagation(control_plane, cpu=cpu, istio_version=istio_version)
     model, warnings = _model(hours)
     replicas_now = _replicas(known)
     plans = replica_plans(known, model, replicas_now, rules.limit_margin)
     best = cheapest(plans, unit_price(region).price)
     thin = _thin(known, rules)
-    advised = _advise(best, sizes, known, delays.hold, thin, rules)
+    advised = guard_istiod(
+        best,
+        sizes,
+        evidence_of_hours(known, containers, cpu.throttled_share),
+        out_of_memory(containers),
+        hold=delays.hold,
+        thin=thin,
+        rules=rules,
+    )
     return IstiodAdvice(
         cpu=advised[0],
         memory=advised[1],
@@ -151,48 +159,6 @@ def _replicas(known: pd.DataFrame) -> float:
     """Mean number of pods over the last day."""
     last_day = known[known["time"] > known["time"].max() - pd.Timedelta(1, "D")]
     return float(last_day.groupby("time")["pod"].nunique().mean())
-
-
-def _advise(
-    best: ReplicaPlan,
-    sizes: Sizes,
-    known: pd.DataFrame,
-    hold: str | None,
-    thin: str | None,
-    rules: PolicySettings,
-) -> tuple[ResourceAdvice, ResourceAdvice]:
-    cpu = Situation(
-        "cpu", sizes.cpu_request, sizes.cpu_limit, best.cpu_request,
-        max(best.cpu_peak, best.cpu_request), _usage(known["cpu"], known["cpu_burst"]),
-        FLOOR_CPU, rule="istiod law", hold=hold, thin=thin,
-    )  # fmt: skip
-    memory = Situation(
-        "memory", sizes.memory_request, sizes.memory_limit, best.memory.high,
-        best.memory.high * (1 + rules.limit_margin), _usage(known["memory"], known["memory"]),
-        FLOOR_MEMORY, rule="istiod law", hold=hold, thin=thin,
-    )  # fmt: skip
-    advised = guarded(cpu, rules), guarded(memory, rules)
-    return _covering(advised[0], best.cpu_peak), _covering(advised[1], best.memory.high)
-
-
-def _covering(advice: ResourceAdvice, peak: float) -> ResourceAdvice:
-    """A limit in force must leave room for the peak after a loss."""
-    if advice.recommended_limit is None or advice.recommended_limit >= peak:
-        return advice
-    return replace(
-        advice,
-        recommended_limit=peak,
-        target_limit=max(peak, advice.target_limit or 0.0),
-    )
-
-
-def _usage(values: pd.Series, peaks: pd.Series) -> Usage:
-    known = values.dropna().to_numpy(dtype=float)
-    if not known.size:
-        return Usage()
-    p50, p95, p99 = (float(q) for q in np.percentile(known, [50, 95, 99]))
-    top = peaks.max()
-    return Usage(p50, p95, p99, float(known.max() if pd.isna(top) else max(top, known.max())))
 
 
 def in_force(containers: pd.DataFrame) -> Sizes:

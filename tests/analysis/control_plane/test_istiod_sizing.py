@@ -88,6 +88,21 @@ def test_a_limit_in_force_is_raised_over_what_a_loss_needs(healthy):
     assert found.recommended.cpu_limit is None
 
 
+def test_an_oom_kill_raises_memory_beyond_the_limit_that_was_in_force():
+    table = pd.concat(
+        [
+            control_plane_of(hours_of(Mesh())),
+            histogram("pilot_proxy_convergence_time", FAST, hours=336),
+        ]
+    )
+    limit = 6 * 2**30
+    containers = containers_of(memory_request=limit, memory_limit=limit).assign(oom_kills=1.0)
+    found = recommend_istiod(table, usage=frame("usage"), containers=containers)
+    assert found.memory.rule == "event"
+    assert found.recommended.memory_request >= limit
+    assert found.recommended.memory_limit >= 1.2 * limit
+
+
 def test_the_memory_of_a_start_is_covered():
     hours = hours_of(Mesh())
     hours["age_hours"] = hours.groupby("pod").cumcount() % 100.0 + 0.5
