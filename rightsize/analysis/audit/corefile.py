@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rightsize.analysis.audit.model import Corefile, CorefileLine
-from rightsize.analysis.audit.tree import Place, Step, path_text
+from rightsize.analysis.audit.tree import Node, Place, Step, path_text
 
 
 def parse_corefile(
@@ -37,3 +39,34 @@ def parse_corefile(
                     plugin = None
     path = path_text(prefix)
     return Corefile(Place(file, 1 + line_offset, 1, path, "Corefile"), tuple(lines))
+
+
+def corefiles_of_chart(values: Node) -> list[Corefile]:
+    """The server blocks that values of the coredns chart make: `servers[].plugins[]`."""
+    found = []
+    for server in values.children("servers"):
+        lines: list[CorefileLine] = []
+        named = [zone.text_of("zone") or "." for zone in server.children("zones")]
+        zones = tuple(named) or (".",)
+        for plugin in server.children("plugins"):
+            name = plugin.text_of("name")
+            if name is None:
+                continue
+            words = (name, *(plugin.text_of("parameters") or "").split())
+            lines.append(CorefileLine(_first_place(plugin, "parameters"), words, zones, None))
+            block = plugin.get("configBlock")
+            if block is None:
+                continue
+            for number, text in enumerate((block.text or "").splitlines()):
+                if text.split():
+                    line = block.value_line + number + (1 if block.style in ("|", ">") else 0)
+                    place = replace(block.place, line=line)
+                    lines.append(CorefileLine(place, tuple(text.split()), zones, name))
+        if lines:
+            found.append(Corefile(server.place, tuple(lines)))
+    return found
+
+
+def _first_place(plugin: Node, key: str) -> Place:
+    told = plugin.get(key) or plugin.get("name") or plugin
+    return told.place

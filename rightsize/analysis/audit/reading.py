@@ -34,6 +34,7 @@ from rightsize.analysis.audit.yaml_documents import (
     add_document,
     chart_by_keys,
     chart_by_name,
+    is_shipped,
     parse_version,
     version_by_name,
 )
@@ -161,7 +162,8 @@ def _read_yaml(
             told = chart_by_keys(root) or _named_chart(path, root)
             told = None if told == "cni" and root.get("istiod") is not None else told
         before = len(sources.values) + len(sources.objects) + len(sources.operators)
-        add_document(sources, root, text=text, chart=told, version=version)
+        shipped = is_shipped(path, text)
+        add_document(sources, root, chart=told, version=version, shipped=shipped)
         after = len(sources.values) + len(sources.objects) + len(sources.operators)
         if before == after and root.entries:
             text_of_note = "nothing tells what this document is: no kind, no chart's own keys"
@@ -218,7 +220,7 @@ def _add_runbook(sources: Sources, name: str, book: Runbook, version: Version | 
             continue
         for root in documents:
             if root.entries is not None:
-                add_document(sources, root, text="", chart=None, version=version)
+                add_document(sources, root, chart=None, version=version)
     _add_secret_certificates(sources)
 
 
@@ -237,7 +239,7 @@ def _settle_version(sources: Sources) -> None:
     """Take the release that the files name, if they name exactly one."""
     if sources.version is not None:
         return
-    found: set[Version] = {v.version for v in sources.values if v.version and not v.shipped}
+    found: set[Version] = {v.version for v in sources.values if v.version and v.wrapper is None}
     found |= {
         told
         for thing in sources.operators

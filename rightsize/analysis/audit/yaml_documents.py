@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rightsize.analysis.audit.corefile import parse_corefile
+from rightsize.analysis.audit.corefile import corefiles_of_chart, parse_corefile
 from rightsize.analysis.audit.model import Chart, KubeObject, Problem, Sources, Values, Version
 from rightsize.analysis.audit.tree import Node, TreeError, parse
 
@@ -58,7 +58,12 @@ def parse_version(text: str | None) -> Version | None:
 
 
 def add_document(
-    sources: Sources, root: Node, *, text: str, chart: Chart | None, version: Version | None
+    sources: Sources,
+    root: Node,
+    *,
+    chart: Chart | None,
+    version: Version | None,
+    shipped: bool = False,
 ) -> None:
     """Put one document where the rules look for it."""
     sources.documents.append(root)
@@ -67,12 +72,14 @@ def add_document(
         _add_corefile(sources, addon)
     if root.items is not None:
         return
+    if root.get("servers") is not None:
+        sources.corefiles += corefiles_of_chart(root)
     if root.text_of("kind") == "IstioOperator":
         _add_operator(sources, root, version)
     elif root.get("kind") is not None and root.get("apiVersion") is not None:
         _add_object(sources, root, version)
     elif root.entries is not None:
-        add_values(sources, root, text=text, chart=chart, version=version)
+        add_values(sources, root, chart=chart, version=version, shipped=shipped)
 
 
 def _add_operator(sources: Sources, root: Node, version: Version | None) -> None:
@@ -89,7 +96,7 @@ def _add_object(sources: Sources, root: Node, version: Version | None) -> None:
     if thing.kind == "List" or (thing.kind.endswith("List") and root.get("items")):
         for item in root.children("items"):
             if item.entries is not None:
-                add_document(sources, item, text="", chart=None, version=version)
+                add_document(sources, item, chart=None, version=version)
         return
     sources.objects.append(thing)
     if thing.kind == "ConfigMap":
@@ -98,7 +105,7 @@ def _add_object(sources: Sources, root: Node, version: Version | None) -> None:
         for entry in thing.root.children("patches"):
             patch = embedded_yaml(sources, entry.get("patch"))
             if patch is not None:
-                add_document(sources, patch, text="", chart=None, version=version)
+                add_document(sources, patch, chart=None, version=version)
     elif thing.kind == "HelmRelease":
         chart = thing.root.get("spec", "chart", "spec")
         _add_release(sources, chart, "chart", thing.root.get("spec", "values"))
@@ -117,7 +124,7 @@ def _add_release(sources: Sources, chart: Node | None, key: str, values: Node | 
     if chart is None or name is None or values is None or values.entries is None:
         return
     told = chart.text_of("version") or chart.text_of("targetRevision")
-    add_values(sources, values, text="", chart=name, version=parse_version(told))
+    add_values(sources, values, chart=name, version=parse_version(told))
 
 
 def _add_config_map(sources: Sources, thing: KubeObject) -> None:
@@ -157,7 +164,12 @@ def add_mesh_config(sources: Sources, node: Node | None) -> None:
 
 
 def add_values(
-    sources: Sources, root: Node, *, text: str, chart: Chart | None, version: Version | None
+    sources: Sources,
+    root: Node,
+    *,
+    chart: Chart | None,
+    version: Version | None,
+    shipped: bool = False,
 ) -> None:
     """Add the values of one chart, or of each subchart of an umbrella."""
     found = chart or chart_by_keys(root)
@@ -175,9 +187,9 @@ def add_values(
         return
     layers = (wrapper, wrapper.get("cni") or wrapper)
     copied = any(len(layer.names()) >= _SHIPPED_KEYS for layer in layers)
-    shipped = len(root.names()) == 1 and (_SHIPPED_COMMENT in text or copied)
+    shipped = len(root.names()) == 1 and (shipped or copied)
     least = (1, 21) if wrapper.path[-1] == "defaults" else (1, 24)
-    inner_version = version or version_in(wrapper) or (least if shipped else None)
+    inner_version = version or version_in(wrapper) or least
     add_scope(sources, Values(found, wrapper, inner_version, wrapper=wrapper, shipped=shipped))
     if len(root.names()) > 1:
         add_scope(sources, Values(found, root, version or version_in(root)))
@@ -206,11 +218,37 @@ def chart_by_keys(root: Node) -> Chart | None:
     return "istiod" if "meshConfig" in keys or global_keys & _GLOBAL_KEYS else None
 
 
+def is_shipped(path: Path, text: str) -> bool:
+    """Whether a file is a chart's own values.yaml, by its comment or by the Chart.yaml beside."""
+    beside = path.name == "values.yaml" and (path.parent / "Chart.yaml").is_file()
+    return _SHIPPED_COMMENT in text or beside
+
+
 def version_by_name(path: Path) -> Version | None:
-    """The release that a folder around a file is named after, such as `1.24.6` or `istio-1.24`."""
+    """The release of the Chart.yaml beside, or of a folder named `1.24.6` or `istio-1.24`."""
+    told = _chart_version(path.parent / "Chart.yaml")
+    if told is not None:
+        return told
     for parent in list(path.parents)[:3]:
-        if re.fullmatch(r"(istio[-_])?v?1[.]\d{1,2}([.]\d+)?", parent.name):
+        if re.fullmatch(r"(istio[-_]v?1[.]\d{1,2}|v?1[.]\d{2})([.]\d+)?", parent.name):
             return parse_version(parent.name)
+    return None
+
+
+def _chart_version(path: Path) -> Version | None:
+    """The release of one of Istio's charts, or of the one that an umbrella chart depends on."""
+    try:
+        documents = parse(path.read_text(), str(path)) if path.is_file() else []
+    except (TreeError, OSError, UnicodeDecodeError):
+        return None
+    for root in documents:
+        for chart in (root, *root.children("dependencies")):
+            if chart.text_of("name") in CHART_NAMES:
+                told = chart.text_of("appVersion") or chart.text_of("version")
+                found = parse_version(told)
+                # The source tree's own charts say 1.0.0 for every release.
+                if found is not None and found > (1, 0):
+                    return found
     return None
 
 

@@ -105,3 +105,15 @@ def test_a_lone_replica_is_judged_by_its_autoscaler_where_there_is_one(tmp_path)
     alone = audited(tmp_path, lone + budget, complete=False)
     assert [f.rule for f in alone.findings] == ["lone-replica-behind-pdb"]
     assert not audited(tmp_path, lone + budget + HPA, complete=False).findings
+
+
+def test_the_corrected_annotations_keep_the_mesh_default_of_the_files(tmp_path):
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n"
+        "    sidecar.istio.io/proxyCPU: 10m\n---\n"
+        "global: {proxy: {resources: {limits: {cpu: 700m}}}}\n"
+    )
+    (finding,) = audited(tmp_path, text, complete=False).findings
+    assert 'sidecar.istio.io/proxyCPU: "10m"' in finding.fix
+    assert 'sidecar.istio.io/proxyCPULimit: "700m"' in finding.fix
+    assert 'sidecar.istio.io/proxyMemoryLimit: "1024Mi"' in finding.fix

@@ -157,3 +157,24 @@ def test_a_ca_near_its_expiry_is_found_in_the_secret(tmp_path, days, severity):
 def test_garbage_that_looks_like_a_certificate_is_passed_over(tmp_path):
     text = "-----BEGIN CERTIFICATE-----\nMIIBAAAA\n-----END CERTIFICATE-----\n"
     assert list(pem_certificates(text)) == []
+
+
+CHARTS = {
+    "own": ("name: istiod\nappVersion: 1.22.8\n", True),
+    "umbrella": (
+        "name: mesh\nversion: 1.99.0\ndependencies:\n- {name: istiod, version: 1.22.8}\n",
+        True,
+    ),
+    "newer": ("name: mesh\ndependencies:\n- {name: istiod, version: ~1.24.0}\n", False),
+    "source tree": ("name: istiod\nversion: 1.0.0\n", False),
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_the_release_is_taken_from_the_chart_beside(tmp_path, name):
+    text, ignored = CHARTS[name]
+    (tmp_path / "Chart.yaml").write_text(text)
+    path = tmp_path / "values.yaml"
+    path.write_text("autoscaleMin: 2\nresources: {requests: {memory: 2Gi}}\n")
+    rules = {finding.rule for finding in audited(path).findings}
+    assert rules == ({"top-level-resources-ignored"} if ignored else set())

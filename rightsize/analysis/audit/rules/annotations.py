@@ -21,6 +21,12 @@ _DEFAULTS = {
     "proxyMemoryLimit": "1024Mi",
 }
 """Istio's own global.proxy.resources, 1.18 to 1.30."""
+_VALUES = {
+    "proxyCPU": ("requests", "cpu"),
+    "proxyMemory": ("requests", "memory"),
+    "proxyCPULimit": ("limits", "cpu"),
+    "proxyMemoryLimit": ("limits", "memory"),
+}
 _KNOWN = frozenset(
     [
         "agentLogLevel",
@@ -67,7 +73,7 @@ _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Cr
 )
 def drop_limits(sources: Sources, now: datetime) -> Iterator[Hit]:
     for mapping, title in _sized(sources):
-        yield from _of_annotations(mapping, title)
+        yield from _of_annotations(mapping, title, _mesh_default(sources))
 
 
 @rule(
@@ -158,7 +164,17 @@ def _sized(sources: Sources) -> Iterator[tuple[Node, str]]:
                 yield mapping, titles.get(id(mapping), mapping.place.path or "a patch")
 
 
-def _of_annotations(annotations: Node, title: str) -> Iterator[Hit]:
+def _mesh_default(sources: Sources) -> dict[str, str]:
+    """What the annotations replace: `global.proxy.resources` of these files, else Istio's own."""
+    sizes = dict(_DEFAULTS)
+    for values in sources.values_of("istiod", "operator"):
+        for name, (kind, resource) in _VALUES.items():
+            text = values.root.text_of("global", "proxy", "resources", kind, resource)
+            sizes[name] = text or sizes[name]
+    return sizes
+
+
+def _of_annotations(annotations: Node, title: str, mesh: dict[str, str]) -> Iterator[Hit]:
     names = (*_REQUESTS, *_LIMITS)
     there = {n: node for n in names if (node := annotations.get(_PREFIX + n)) is not None}
     missing = [name for name in names if name not in there]
@@ -167,8 +183,7 @@ def _of_annotations(annotations: Node, title: str) -> Iterator[Hit]:
     first = min(there.values(), key=lambda node: node.place.line)
     no_limit = any(name in missing for name in _LIMITS)
     fix = "\n".join(
-        f'{_PREFIX}{name}: "{there[name].text if name in there else _DEFAULTS[name]}"'
-        for name in names
+        f'{_PREFIX}{name}: "{there[name].text if name in there else mesh[name]}"' for name in names
     )
     yield at(
         first,

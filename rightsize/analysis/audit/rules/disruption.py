@@ -123,7 +123,7 @@ def _workloads_of(sources: Sources) -> Iterator[tuple[Node, float, KubeObject, K
 
 def _istiod(values: Values, sources: Sources) -> Iterator[Hit]:
     version = sources.release(values)
-    exact = None if values.shipped and sources.version is None and _only_shape(values) else version
+    exact = None if values.wrapper and sources.version is None and _only_shape(values) else version
     if exact is not None and exact >= (1, 28):
         return  # the chart writes the budget only where more than one replica is sure
     enabled = values.root.get("global", "defaultPodDisruptionBudget", "enabled")
@@ -145,7 +145,7 @@ def _istiod(values: Values, sources: Sources) -> Iterator[Hit]:
 
 
 def _only_shape(values: Values) -> bool:
-    """Whether the release of a shipped file is told by nothing but the key around it."""
+    """Whether the release is told by nothing but the key around the values."""
     return values.version in ((1, 21), (1, 24))
 
 

@@ -15,6 +15,7 @@ _AWS = "service.beta.kubernetes.io/aws-load-balancer-"
 _TYPE, _ATTRIBUTES = _AWS + "type", _AWS + "attributes"
 _LEGACY = _AWS + "cross-zone-load-balancing-enabled"
 _CROSS_ZONE = re.compile(r"load_balancing\.cross_zone\.enabled\s*=\s*(\w+)")
+_SERVICE_TYPE = "networking.istio.io/service-type"
 _GATEWAY_SERVICE = re.compile(r"istio.*gateway")
 _FIX = (
     f"{_TYPE}: external\n"
@@ -125,6 +126,13 @@ def _load_balancers(sources: Sources) -> Iterator[tuple[Node, Node | None, bool]
             off = item.get("enabled")
             if kind in (None, "LoadBalancer") and (off is None or off.truth is not False):
                 yield item, item.get("k8s", "serviceAnnotations"), False
+    for thing in sources.of_kind("Gateway"):
+        in_mesh = thing.root.text_of("spec", "gatewayClassName") == "istio"
+        if in_mesh and thing.group == "gateway.networking.k8s.io":
+            annotations = thing.root.get("spec", "infrastructure", "annotations")
+            kind = thing.root.text_of("metadata", "annotations", _SERVICE_TYPE)
+            if kind in (None, "LoadBalancer"):
+                yield thing.root, annotations, False
     for thing in sources.of_kind("Service"):
         label = thing.root.text_of("spec", "selector", "istio") or ""
         of_gateway = label.endswith("gateway") or _GATEWAY_SERVICE.search(thing.name)
