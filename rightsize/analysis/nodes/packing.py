@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rightsize.analysis.nodes.bound import lower_bound
+from rightsize.analysis.nodes.bound import fluid_fleet, lower_bound
 from rightsize.analysis.nodes.exact import solve_exactly
 from rightsize.analysis.nodes.greedy import dot_product, first_fit_decreasing
 from rightsize.analysis.nodes.improve import Clock, improve, with_more_nodes
@@ -65,13 +65,29 @@ def pack(
         candidates = [packing]
     else:
         candidates = []
-    tried: list[Packing | None] = [dot_product(problem), *_first_fits(problem)]
-    candidates += [p for p in (with_more_nodes(problem, t) for t in tried if t) if p is not None]
+    tried = [dot_product(problem), *_of_few_types(problem), *_first_fits(problem)]
+    candidates += [p for p in (with_more_nodes(problem, t) for t in tried) if p is not None]
     candidates = [candidate for candidate in candidates if candidate.whole]
     if not candidates:
         return None
     best = min(candidates, key=lambda packing: packing.cost(problem))
     return _packed(problem, improve(problem, best, bound, clock, seed), bound)
+
+
+def _of_few_types(problem: Problem) -> list[Packing]:
+    """The greedy on the types of the liquid fleet alone, where types are limited.
+
+    Left to itself the greedy may spend the types it is allowed before it meets the pods that fit
+    none of them; the liquid fleet has a place for each.
+    """
+    if problem.max_types is None:
+        return []
+    fleet, _ = fluid_fleet(problem, 0.0, time_limit=1.0)
+    if fleet is None or not fleet.any():
+        return []
+    keep = np.flatnonzero(np.isin(problem.kind, problem.kind[fleet > 0]))
+    found = dot_product(replace(problem.with_offers(keep), max_types=None))
+    return [Packing(keep[found.offers], found.where)]
 
 
 def _first_fits(problem: Problem) -> list[Packing]:

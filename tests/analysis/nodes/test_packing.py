@@ -1,6 +1,7 @@
 """Packings are whole, within capacity, near their proven bound, and optimal where that is known."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,21 @@ def test_no_more_types_are_bought_than_allowed(make_problem: Callable[..., Any])
     assert joint is not None
     assert (apart.cost, joint.cost) == (pytest.approx(6.0), pytest.approx(7.5))
     assert len(set(joint.packing.offers.tolist())) == 1
+
+
+def test_the_types_allowed_are_not_spent_before_every_pod_has_one_it_fits(
+    make_problem: Callable[..., Any],
+) -> None:
+    """Two zones, one type: the small type is cheaper for most pods and too small for one."""
+    nodes = [(10, 10, 20, 1.0), (40, 40, 20, 4.4), (10, 10, 20, 1.0), (40, 40, 20, 4.4)]
+    pods = [(1 + k % 3, 1, 3) for k in range(16)] + [(30, 1, 1)]
+    problem = make_problem(pods, nodes, kind=np.array([0, 1, 0, 1]), max_types=1)
+    east = np.array([True, True, False, False])
+    fits = problem.fits & np.where((np.arange(17) % 2 == 0)[:, None], east, ~east)
+    found = pack(replace(problem, fits=fits), time_limit=2)
+    assert found is not None
+    assert found.packing.whole
+    assert set(found.packing.offers.tolist()) == {1, 3}
 
 
 def test_every_zone_gets_its_floor(make_problem: Callable[..., Any]) -> None:
