@@ -106,7 +106,9 @@ def scope_files(study: ScopeStudy, *, istio_version: str | None) -> Mapping[str,
     }  # fmt: skip
     for scope in study.egress:
         name = f"3-sidecars/{scope.namespace}.yaml"
-        files[name] = to_yaml([sidecar(scope, istio_version)], comment=sidecar_comment(scope))
+        notes = [f"Note: {note}." for note in study.notes]
+        comment = "\n".join([sidecar_comment(scope), *notes])
+        files[name] = to_yaml([sidecar(scope, istio_version)], comment=comment)
     for rule in study.rules.rules:
         name = f"4-destination-rules/{rule.namespace}-{rule.name}.yaml"
         files[name] = to_yaml(

@@ -58,6 +58,7 @@ def test_scope_as_json_keeps_what_is_asked_for(scoped):
     assert answer["schema_version"] == 1
     assert all("monitoring/*" in e["hosts"] for e in answer["egress"])
     assert "kube-system" in answer["discovery"]["selected"]
+    assert any("31 VirtualServices" in note for note in answer["notes"])
     usd = answer["saving"]["usd_per_month"]
     assert usd["low"] <= usd["mid"] <= usd["high"]
     assert answer["saving"]["nodes"]["high"] >= 0
