@@ -31,9 +31,10 @@ from rightsize.collectors.errors import (
 from rightsize.collectors.prometheus.connection import Connection
 
 # Texts of Prometheus, Thanos, Mimir, Cortex, VictoriaMetrics and Amazon Managed Prometheus when a
-# query asks for more than they allow.
+# query asks for more than they allow. Whole words: some repeat the query, and
+# kube_pod_container_resource_limits is no limit.
 _LIMIT = re.compile(
-    r"too many|too large|too long|exceed|limit|maximum|cannot select more|out of memory"
+    r"too many|too large|too long|exceed|\blimits?\b|\bmaximum\b|cannot select more|out of memory"
     r"|larger than|matches? more than",
     re.IGNORECASE,
 )

@@ -153,7 +153,11 @@ LASTING = {
     "unknown function": (
         33,
         "unknown function",
-        Fault(400, b'{"status":"error","errorType":"bad_data","error":"unknown function"}'),
+        Fault(
+            400,
+            b'{"status":"error","errorType":"bad_data","error":"unknown function in '
+            b'last_over_time(kube_pod_container_resource_limits[5m])"}',
+        ),
     ),
 }  # fmt: skip
 
