@@ -49,8 +49,8 @@ class CalibratedPolicy(ArrayPolicy):
     Parameters
     ----------
     cpu_price : float
-        Price of having every window above the CPU request, in whole wasted requests: 3.2 says
-        that 1 % of the windows above it is as bad as 3.2 % of the request unused.
+        Price of having every window above the CPU request, in whole wasted requests: 4.2 says
+        that 1 % of the windows above it is as bad as 4.2 % of the request unused.
     cpu_risk : float
         Highest share of windows above the CPU request, pods pooled, in the weighted history.
     busiest_pod_risk : float
@@ -77,8 +77,8 @@ class CalibratedPolicy(ArrayPolicy):
 
     def __init__(
         self,
-        cpu_price: float = 3.2,
-        cpu_risk: float = 0.05,
+        cpu_price: float = 4.2,
+        cpu_risk: float = 0.06,
         busiest_pod_risk: float = 0.15,
         memory_price: float = 40.0,
         memory_request_risk: float = 0.01,
