@@ -6,11 +6,12 @@ where the text stands.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 
@@ -147,7 +148,10 @@ def parse(
         If it is no YAML.
     """
     try:
-        composed = list(YAML(typ="rt", pure=True).compose_all(text))
+        with warnings.catch_warnings():
+            # YAML 1.2 lets an anchor be used again; ruamel warns of it.
+            warnings.simplefilter("ignore", ReusedAnchorWarning)
+            composed = list(YAML(typ="rt", pure=True).compose_all(text))
         return [
             _Builder(file, line_offset).node(root, prefix, root.start_mark.line)
             for root in composed

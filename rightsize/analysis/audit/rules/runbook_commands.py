@@ -53,13 +53,13 @@ _GONE = (
         re.compile(
             r"\bistioctl\s+(x|experimental)\s+(add-to-mesh|remove-from-mesh|kube-uninject)\b"
         ),
-        (1, 20),
+        (1, 19),
         "It was removed after 1.18.",
         "kubectl label namespace NAMESPACE istio-injection=enabled  # then restart the pods",
     ),
     _Gone(
         re.compile(r"\bistioctl\s+(x|experimental)\s+revision\b"),
-        (1, 22),
+        (1, 21),
         "x revision was removed after 1.20.",
         "istioctl tag list",
     ),
