@@ -23,6 +23,7 @@ _BATCH_ROWS = 8_000_000
 _KEY = ["component", "namespace", "workload", "container"]
 _Key = tuple[Component, str, str, str]
 _SIZES = ["cpu_request", "cpu_limit", "memory_request", "memory_limit"]
+_USAGE = ["time", "pod", "cpu", "memory", "periods", "throttled_periods"]
 _ANNOTATIONS = "sidecar.istio.io/proxy"
 
 
@@ -148,16 +149,15 @@ def _split(
         usage["throttled"] = np.where(
             periods > 0, usage["throttled_periods"].to_numpy(dtype=float) / periods, np.nan
         )
-    columns = ["time", "pod", "cpu", "memory", "throttled", "periods", "throttled_periods"]
-    table = usage[[*columns, "cpu_limit"]].rename(columns={"cpu_limit": "pod_cpu_limit"})
     edges = np.searchsorted(usage["group"].to_numpy(), np.arange(groups.ngroups + 1))
     for number, (key, rows) in enumerate(groups):
-        part = table.iloc[edges[number] : edges[number + 1]].reset_index(drop=True)
+        part = usage.iloc[edges[number] : edges[number + 1]].drop(columns="group")
+        part = part.sort_values("time", kind="stable", ignore_index=True)
         yield _history(cast(_Key, key), rows, part, days)
 
 
 def _grouped(usage: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
-    """Give each window its `group` and its pod's `cpu_limit`; sorted by group, then time.
+    """Give each window its `group` and its pod's `pod_cpu_limit`; groups stand together.
 
     Joined on the dictionary codes: millions of windows name a few hundred pods.
     """
@@ -170,15 +170,25 @@ def _grouped(usage: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
         known = categories.get_indexer(pd.Index(pods[name]))
         codes = codes * (len(categories) + 1) + column.codes.to_numpy()
         wanted = np.where((wanted < 0) | (known < 0), -1, wanted * (len(categories) + 1) + known)
+    # A pod's windows of one day stand together: look each such run up once.
+    heads = np.flatnonzero(np.diff(codes, prepend=-1))
     order = np.argsort(wanted, kind="stable")
-    place = np.searchsorted(wanted[order], codes)
-    row = order[np.minimum(place, len(order) - 1)]
-    found = wanted[row] == codes
-    group = pods["group"].to_numpy()[row]
-    sorting = np.lexsort((usage["time"].to_numpy(), group))
-    sorting = sorting[found[sorting]]
-    return usage.take(sorting).assign(
-        group=group[sorting], cpu_limit=pods["cpu_limit"].to_numpy()[row][sorting]
+    place = np.minimum(np.searchsorted(wanted[order], codes[heads]), len(order) - 1)
+    row = order[place]
+    found = wanted[row] == codes[heads]
+    lengths = np.diff(np.append(heads, len(codes)))
+    row, heads, lengths = row[found], heads[found], lengths[found]
+    runs = np.argsort(pods["group"].to_numpy()[row], kind="stable")
+    row, heads, lengths = row[runs], heads[runs], lengths[runs]
+    offsets = np.repeat(heads - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+    sorting = offsets + np.arange(len(offsets))
+    return (
+        usage[_USAGE]
+        .take(sorting)
+        .assign(
+            group=np.repeat(pods["group"].to_numpy()[row], lengths),
+            pod_cpu_limit=np.repeat(pods["cpu_limit"].to_numpy(dtype=float)[row], lengths),
+        )
     )
 
 
