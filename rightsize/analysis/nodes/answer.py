@@ -137,7 +137,9 @@ def fleet_in_use(nodes: pd.DataFrame, catalogue: pd.DataFrame) -> Fleet:
     """The nodes seen at the end of the table's last day, priced where a price is known."""
     if nodes.empty:
         return Fleet(())
-    last = nodes[nodes["last_seen"] >= nodes["last_seen"].max()]
+    # A missed scrape or two does not take a node away.
+    still = nodes["last_seen"].max() - 3 * pd.Timedelta(seconds=WINDOW_SECONDS)
+    last = nodes[nodes["last_seen"] >= still]
     price = catalogue.set_index("instance_type")
     groups = []
     table = pd.DataFrame(
