@@ -13,10 +13,10 @@ import typer
 
 from rightsize.analysis.audit.audit import AuditResult
 from rightsize.analysis.audit.audit import audit as run_audit
+from rightsize.analysis.audit.charts import CHART_NAMES, parse_version
 from rightsize.analysis.audit.measured import measured_findings
 from rightsize.analysis.audit.model import Chart, Finding, Problem, Severity, Version
 from rightsize.analysis.audit.reading import read_files
-from rightsize.analysis.audit.yaml_documents import CHART_NAMES, parse_version
 from rightsize.cli.console import error_console, output_console
 from rightsize.errors import FindingsError, InputFileError, UsageError
 from rightsize.reporters.audit_rows import audit_markdown, audit_table, audit_to_dict

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rightsize.analysis.audit.charts import CHART_NAMES, parse_version
 from rightsize.analysis.audit.model import Chart, Command, KubeObject, Sources, Values, Version
 from rightsize.analysis.audit.tree import Node, Place, from_assignments
-from rightsize.analysis.audit.yaml_documents import (
-    CHART_NAMES,
-    add_mesh_config,
-    add_scope,
-    parse_version,
-)
+from rightsize.analysis.audit.yaml_documents import add_mesh_config, add_scope
 
 _SET_FLAGS = ("--set", "--set-string", "--set-json", "-s")
 

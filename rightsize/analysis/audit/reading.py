@@ -11,8 +11,15 @@ from pathlib import Path
 
 from rightsize.analysis.audit.assignments import add_assignments
 from rightsize.analysis.audit.certificates import pem_certificates, told_expiries
+from rightsize.analysis.audit.charts import (
+    chart_by_keys,
+    chart_by_name,
+    is_shipped,
+    knows_most,
+    parse_version,
+    version_by_name,
+)
 from rightsize.analysis.audit.corefile import parse_corefile
-from rightsize.analysis.audit.known import chart_values
 from rightsize.analysis.audit.model import (
     Certificate,
     Chart,
@@ -30,14 +37,7 @@ from rightsize.analysis.audit.runbooks import (
     read_shell,
 )
 from rightsize.analysis.audit.tree import Node, Place, TreeError, parse
-from rightsize.analysis.audit.yaml_documents import (
-    add_document,
-    chart_by_keys,
-    chart_by_name,
-    is_shipped,
-    parse_version,
-    version_by_name,
-)
+from rightsize.analysis.audit.yaml_documents import add_document
 
 MAX_BYTES = 8 * 2**20
 YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -172,12 +172,12 @@ def _read_yaml(
 
 
 def _named_chart(path: Path, root: Node) -> Chart | None:
-    """The chart that the file's name tells, if it knows most of the top-level keys."""
+    """The chart that the file's name tells, if it knows nearly all the top-level keys."""
     chart = chart_by_name(path)
-    names = set(root.names())
-    known = chart_values(chart) if chart is not None else {}
-    ours = [n for n in names if n in known or n in ("ztunnel", "pilot", "defaults")]
-    return chart if names and len(ours) * 2 >= len(names) else None
+    if chart is None or not root.names():
+        return None
+    nested = any(root.get(key) is not None for key in ("ztunnel", "pilot", "defaults"))
+    return chart if nested or knows_most(root, chart) else None
 
 
 def _add_secret_certificates(sources: Sources) -> None:
