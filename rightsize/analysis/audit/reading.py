@@ -142,7 +142,7 @@ def _read_yaml(
     sources: Sources, path: Path, text: str, chart: Chart | None, version: Version | None
 ) -> None:
     name = str(path)
-    if path.name == "Chart.yaml":
+    if path.name == "Chart.yaml" or path.name.endswith(".schema.json"):
         return
     try:
         documents = parse(text, name)
@@ -236,10 +236,14 @@ def _add_patches(sources: Sources, command: Command) -> None:
 
 
 def _settle_version(sources: Sources) -> None:
-    """Take the release that the files name, if they name exactly one."""
+    """Take the release that the files name for istiod, if they name exactly one."""
     if sources.version is not None:
         return
-    found: set[Version] = {v.version for v in sources.values if v.version and v.wrapper is None}
+    found: set[Version] = {
+        v.version
+        for v in sources.values_of("istiod", "operator")
+        if v.version and v.wrapper is None
+    }
     found |= {
         told
         for thing in sources.operators
@@ -254,7 +258,7 @@ def _image_versions(thing: KubeObject) -> Iterator[Version]:
     template = thing.pod_template
     for container in [] if template is None else template.children("spec", "containers"):
         image = container.text_of("image") or ""
-        if re.search(r"/(pilot|proxyv2|install-cni|ztunnel):", image):
+        if re.search(r"/pilot:", image):
             told = parse_version(image.rpartition(":")[2])
             if told is not None:
                 yield told

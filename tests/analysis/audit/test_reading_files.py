@@ -178,3 +178,18 @@ def test_the_release_is_taken_from_the_chart_beside(tmp_path, name):
     path.write_text("autoscaleMin: 2\nresources: {requests: {memory: 2Gi}}\n")
     rules = {finding.rule for finding in audited(path).findings}
     assert rules == ({"top-level-resources-ignored"} if ignored else set())
+
+
+def test_the_release_of_ztunnel_is_not_taken_for_istiods(tmp_path):
+    (tmp_path / "ztunnel.yaml").write_text("xdsAddress: a\ntag: 1.18.7\n")
+    (tmp_path / "istiod.yaml").write_text(
+        "pilot:\n  autoscaleMin: 2\n  env: {ENABLE_NATIVE_SIDECARS: 'true'}\n"
+    )
+    assert not audited(tmp_path).findings
+
+
+def test_the_release_of_istiods_values_holds_for_the_other_files(tmp_path):
+    (tmp_path / "istiod.yaml").write_text("pilot: {autoscaleMin: 2}\nglobal: {tag: 1.18.7}\n")
+    script = tmp_path / "tune.sh"
+    script.write_text("kubectl set env deploy/istiod ENABLE_NATIVE_SIDECARS=true\n")
+    assert [f.rule for f in audited(tmp_path).findings] == ["env-not-in-release"]
