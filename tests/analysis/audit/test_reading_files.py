@@ -181,7 +181,7 @@ def test_the_release_is_taken_from_the_chart_beside(tmp_path, name):
 
 
 def test_the_release_of_ztunnel_is_not_taken_for_istiods(tmp_path):
-    (tmp_path / "ztunnel.yaml").write_text("xdsAddress: a\ntag: 1.18.7\n")
+    (tmp_path / "ztunnel.yaml").write_text("redirectMode: iptables\ntag: 1.18.7\n")
     (tmp_path / "istiod.yaml").write_text(
         "pilot:\n  autoscaleMin: 2\n  env: {ENABLE_NATIVE_SIDECARS: 'true'}\n"
     )
