@@ -257,7 +257,9 @@ class SnapshotWriter:
                 target = table_file(self.path, name, day)
                 target.parent.mkdir(exist_ok=True)
                 partial = target.with_name(f".{target.name}.tmp")
-                pq.write_table(arrow, partial, compression="zstd", use_dictionary=True)
+                pq.write_table(
+                    arrow, partial, compression="zstd", use_dictionary=True, row_group_size=65536
+                )
                 os.replace(partial, target)
             days = dict(self.manifest.days) | {day: replace(record, rows=rows)}
             self.write_manifest(replace(self.manifest, days=days))

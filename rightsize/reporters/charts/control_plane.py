@@ -57,7 +57,9 @@ def growth_with_thresholds(
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.set_ylim(bottom=0)
     axes.set_ylabel(quantity)
-    axes.set_title(f"{quantity.capitalize()} to come, and the band that holds nine in ten", loc="left")
+    axes.set_title(
+        f"{quantity.capitalize()} to come, and the band that holds nine in ten", loc="left"
+    )
     name = "simulated demo mesh" if simulated else f"cluster {cluster}"
     note_source(axes, f"{name}, fitted on {growth.days} days up to {growth.last_day} UTC")
     return axes

@@ -191,7 +191,9 @@ def packed_nodes(before: pd.DataFrame, after: pd.DataFrame, source: str) -> Axes
     axes.set_xticks([t for t, _ in ticks], [name for _, name in ticks])
     axes.set_ylim(0, 1.12)
     axes.set_ylabel("share of allocatable requested")
-    axes.set_title("Requests on each node: left bar CPU, right bar memory; red: the mesh", loc="left")
+    axes.set_title(
+        "Requests on each node: left bar CPU, right bar memory; red: the mesh", loc="left"
+    )
     note_source(axes, source)
     return axes
 
