@@ -105,6 +105,16 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Autoscaling:
+    """Bounds and target of the HPA that a component's own chart makes."""
+
+    min_replicas: int
+    max_replicas: int
+    target_cpu: int
+    """Target CPU utilisation, in percent of the request."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recommendation:
     """What one container of one workload should request. `workload` None is the mesh default."""
 
@@ -125,6 +135,8 @@ class Recommendation:
     """What this workload alone should have; differs where the mesh default covers it."""
     notes: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    autoscaling: Autoscaling | None = None
+    """Written together with the sizes, which were found for it; istiod only."""
 
     @property
     def key(self) -> str:

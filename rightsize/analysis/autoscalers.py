@@ -56,6 +56,9 @@ def scale_points(
     requests = _pod_requests(snapshot, last)
     points = []
     for row in recommendations:
+        if row.autoscaling is not None:
+            # Its target is written together with its sizes.
+            continue
         mine = whole_pod[
             (whole_pod["namespace"] == row.namespace) & (whole_pod["workload"] == row.workload)
         ]

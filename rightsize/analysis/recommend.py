@@ -20,6 +20,7 @@ from rightsize.analysis.guards import (
     thin_evidence,
 )
 from rightsize.analysis.history import ContainerHistory, container_histories
+from rightsize.analysis.istiod import with_istiod_model
 from rightsize.analysis.mesh_default import MeshDefault, Sidecars, with_mesh_default
 from rightsize.analysis.policies import SizingPolicy, profile
 from rightsize.analysis.reasons import reason_of
@@ -82,6 +83,8 @@ def recommend(
         drafts.append(draft)
         if progress is not None:
             progress(draft.key)
+    if policy is None:
+        drafts = with_istiod_model(drafts, snapshot, rules, days)
     default = with_mesh_default(drafts, sidecars, snapshot.manifest.region, rules)
     name = rules.profile if policy is None else type(policy).__name__
     return _advice(snapshot, default, scalers, rules, chosen, name, days)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -83,6 +84,7 @@ def _row(row: Recommendation) -> dict[str, Any]:
         "envoy_threads": envoy_threads(row.cpu.recommended_limit)
         if row.component in ("sidecar", "gateway", "waypoint")
         else None,
+        "autoscaling": None if row.autoscaling is None else asdict(row.autoscaling),
         "throttled_share": None if evidence is None else _tidy(evidence.throttled_share),
         "oom_kills": 0 if evidence is None else evidence.oom_kills,
         "restarts": 0 if evidence is None else evidence.restarts,
