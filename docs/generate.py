@@ -63,6 +63,7 @@ def snapshot_page() -> str:
         "",
         "```python",
         "import pandas as pd",
+        "",
         'usage = pd.read_parquet("snapshots/prod/usage")',
         "```",
         "",
