@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from rightsize.analysis.control_plane.sizing import IstiodAdvice, recommend_istiod
-from rightsize.analysis.control_plane.source import read_istiod
+from rightsize.analysis.control_plane.sizing import IstiodAdvice
+from rightsize.analysis.control_plane.source import read_istiod, size_istiod
 from rightsize.config import PolicySettings
 from rightsize.errors import NoDataError
-from rightsize.results import Autoscaling, Recommendation, Sizes
+from rightsize.results import Autoscaling, Recommendation
 from rightsize.snapshot import Snapshot
 
 _IN_ONE_LINE = 2
@@ -31,18 +31,8 @@ def with_istiod_model(
     if len(rows) != 1:
         return list(drafts)
     part = snapshot if days is None else snapshot.only(days)
-    tables = read_istiod(part)
     try:
-        advice = recommend_istiod(
-            tables.control_plane,
-            usage=tables.usage,
-            containers=tables.containers,
-            pods=tables.pods,
-            hpas=tables.hpas,
-            region=snapshot.manifest.region,
-            istio_version=snapshot.manifest.istio_version,
-            settings=settings,
-        )
+        advice = size_istiod(read_istiod(part), part.manifest, settings)
     except NoDataError:
         return list(drafts)
     if advice.model is None:
@@ -61,12 +51,7 @@ def _modelled(row: Recommendation, advice: IstiodAdvice) -> Recommendation:
         reason="; ".join(advice.reasons[:_IN_ONE_LINE]),
         notes=(*row.notes, *advice.reasons[_IN_ONE_LINE:], *advice.warnings),
         rejected=advice.rejected,
-        needs=Sizes(
-            advice.cpu.recommended_request,
-            advice.cpu.recommended_limit,
-            advice.memory.recommended_request,
-            advice.memory.recommended_limit,
-        ),
+        needs=advice.recommended,
         autoscaling=Autoscaling(
             advice.autoscale_min, advice.autoscale_max, advice.target_utilization
         ),

@@ -13,7 +13,7 @@ from rightsize.analysis.control_plane.observations import istiod_hours
 from rightsize.analysis.control_plane.sizing import IstiodAdvice, in_force, recommend_istiod
 from rightsize.analysis.control_plane.thresholds import Outlook, istiod_node, outlook
 from rightsize.config import PolicySettings
-from rightsize.snapshot import Snapshot
+from rightsize.snapshot import Manifest, Snapshot
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,28 @@ def usage_of(
     return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
 
 
+def size_istiod(
+    tables: IstiodTables, manifest: Manifest, settings: PolicySettings | None = None
+) -> IstiodAdvice:
+    """Size istiod from its part of a snapshot.
+
+    Raises
+    ------
+    NoDataError
+        Where the tables hold nothing of istiod.
+    """
+    return recommend_istiod(
+        tables.control_plane,
+        usage=tables.usage,
+        containers=tables.containers,
+        pods=tables.pods,
+        hpas=tables.hpas,
+        region=manifest.region,
+        istio_version=manifest.istio_version,
+        settings=settings,
+    )
+
+
 def study_istiod(
     snapshot: Snapshot, settings: PolicySettings | None = None
 ) -> tuple[IstiodAdvice, Outlook]:
@@ -76,16 +98,7 @@ def study_istiod(
         Where the snapshot holds nothing of istiod.
     """
     tables = read_istiod(snapshot)
-    advice = recommend_istiod(
-        tables.control_plane,
-        usage=tables.usage,
-        containers=tables.containers,
-        pods=tables.pods,
-        hpas=tables.hpas,
-        region=snapshot.manifest.region,
-        istio_version=snapshot.manifest.istio_version,
-        settings=settings,
-    )
+    advice = size_istiod(tables, snapshot.manifest, settings)
     ahead = outlook(
         tables.hours,
         advice.model,
