@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from rightsize.reporters.charts.style import COLOURS, new_axes, note_source
 from rightsize.results import Advice, Resource
@@ -38,7 +39,7 @@ def request_against_usage(
     series = {
         "peak": ([s.usage.peak for s, _ in pairs], "v", COLOURS["peak"], 10, 0.55),
         "p95": ([s.usage.p95 for s, _ in pairs], "o", COLOURS["usage"], 14, 0.35),
-        "request now": ([s.request for s, _ in pairs], "_", COLOURS["request"], 60, 0.0),
+        "request now": ([s.request for s, _ in pairs], "_", COLOURS["request"], 60, 0.06),
         "this step": (
             [s.recommended_request for s, _ in pairs],
             "_",
@@ -59,6 +60,7 @@ def request_against_usage(
             ha="center", fontsize=8, fontweight="bold",
         )  # fmt: skip
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xticks([])
     axes.set_xlabel(f"{len(pairs)} workloads, sorted by p95")
     axes.set_ylabel(f"{resource if resource == 'memory' else 'CPU'}, {unit} (log scale)")
