@@ -47,6 +47,25 @@ class PolicySettings(_Section):
         description="`raise`: limits only go up, since cutting one frees no node and adds risk; "
         "`fit`: limits follow the policy",
     )
+    min_cpu: float = Field(
+        0.0, ge=0, description="smallest CPU request admitted (a LimitRange's min), in cores"
+    )
+    min_memory: float = Field(
+        0.0, ge=0, description="smallest memory request admitted (a LimitRange's min), in bytes"
+    )
+    max_cpu: float | None = Field(
+        None, gt=0, description="largest CPU limit admitted (a LimitRange's max), in cores"
+    )
+    max_memory: float | None = Field(
+        None, gt=0, description="largest memory limit admitted (a LimitRange's max), in bytes"
+    )
+    max_limit_request_ratio: float | None = Field(
+        None, ge=1, description="largest limit / request admitted (a LimitRange's ratio)"
+    )
+    quotas: Mapping[str, Mapping[str, str]] = Field(
+        default_factory=dict,
+        description='ResourceQuotas by namespace: `[policy.quotas.shop]`, `"requests.cpu" = "10"`',
+    )
     max_overrides: int | None = Field(
         None, ge=0, description="most workloads that may get annotations of their own"
     )

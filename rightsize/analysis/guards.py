@@ -56,6 +56,10 @@ def guarded(case: Situation, settings: PolicySettings) -> ResourceAdvice:
     target, rule = _target(case, rule)
     step, rule = _step(case, target, rule, settings)
     limit, target_limit = _limits(case, step, target, settings)
+    least, most, ratio = _bounds(case.resource, settings)
+    if case.thin is None:
+        step, limit, rule = _admitted(step, limit, rule, least, most, ratio)
+        target, target_limit, _ = _admitted(target, target_limit, rule, least, most, ratio)
     return ResourceAdvice(
         request=case.request,
         limit=case.limit,
@@ -118,6 +122,36 @@ def _limits(
         end = max(round_up(case.wanted_limit), seen, proven)
         step_limit = max(end, round_up(now * (1 - settings.max_cut)) if end < now else end)
     return max(step_limit, step or 0.0), max(end, target or 0.0)
+
+
+def _bounds(
+    resource: Resource, settings: PolicySettings
+) -> tuple[float, float | None, float | None]:
+    ratio = settings.max_limit_request_ratio
+    if resource == "cpu":
+        return settings.min_cpu, settings.max_cpu, ratio
+    return settings.min_memory, settings.max_memory, ratio
+
+
+def _admitted(
+    request: float | None,
+    limit: float | None,
+    rule: str,
+    least: float,
+    most: float | None,
+    ratio: float | None,
+) -> tuple[float | None, float | None, str]:
+    """Sizes that a LimitRange admits (kubernetes.io, "Limit Ranges"): min, max and ratio."""
+    bounded, top = request, limit
+    if most is not None and top is not None:
+        top = min(top, most)
+    if bounded is not None:
+        bounded = max(bounded, least)
+        if ratio is not None and top is not None:
+            bounded = max(bounded, top / ratio)
+        if top is not None:
+            bounded = min(bounded, top)
+    return bounded, top, rule if (bounded, top) == (request, limit) else "bound"
 
 
 def thin_evidence(evidence: Evidence | None, running: bool, settings: PolicySettings) -> str | None:

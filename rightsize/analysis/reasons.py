@@ -26,6 +26,9 @@ def _part(case: Situation, advice: ResourceAdvice) -> str:
     target = formatted(case.resource, advice.target_request)
     if advice.rule == "hold":
         return f"{name} kept: {case.hold}"
+    if advice.rule == "bound":
+        step = formatted(case.resource, advice.recommended_request)
+        return f"{name} {step}: the bounds given (LimitRange) admit no other size"
     if advice.rule == "keep-thin":
         return f"{name} kept: no usage was measured"
     if advice.rule == "keep-close":

@@ -22,9 +22,16 @@ from rightsize.analysis.guards import (
 from rightsize.analysis.history import ContainerHistory, container_histories
 from rightsize.analysis.istiod import with_istiod_model
 from rightsize.analysis.mesh_default import MeshDefault, Sidecars, with_mesh_default
+from rightsize.analysis.pod_rules import (
+    budget_warnings,
+    newest_pods,
+    quota_warnings,
+    with_qos_notes,
+)
 from rightsize.analysis.policies import SizingPolicy, profile
 from rightsize.analysis.reasons import reason_of
 from rightsize.config import PolicySettings, Settings
+from rightsize.errors import UsageError
 from rightsize.results import (
     Advice,
     Component,
@@ -228,7 +235,10 @@ def _advice(
 ) -> Advice:
     manifest = snapshot.manifest
     records = [manifest.days[day] for day in (days or snapshot.days)]
-    points = scale_points(scalers, snapshot, default.recommendations, days)
+    pods = newest_pods(snapshot, days)
+    rows = with_qos_notes(default.recommendations, pods)
+    points = scale_points(scalers, snapshot, rows, days)
+    pdbs = snapshot.read("pdbs", days=[(days or snapshot.days)[-1]])
     return Advice(
         cluster=manifest.cluster,
         simulated=manifest.simulated,
@@ -236,11 +246,25 @@ def _advice(
         end=max(record.end for record in records),
         policy=name,
         parameters={**policy.get_params(), "max_cut": rules.max_cut, "limits": rules.limits},
-        recommendations=tuple(_with_scale_notes(default.recommendations, points)),
+        recommendations=tuple(_with_scale_notes(rows, points)),
         scale_points=points,
         overrides=default.curve,
-        warnings=default.warnings + tuple(f"{m.what}: {m.costs}" for m in manifest.missing),
+        warnings=(
+            *default.warnings,
+            *_quota_warnings(rows, pods, rules),
+            *budget_warnings(rows, pdbs),
+            *(f"{m.what}: {m.costs}" for m in manifest.missing),
+        ),
     )
+
+
+def _quota_warnings(
+    rows: tuple[Recommendation, ...], pods: pd.DataFrame, rules: PolicySettings
+) -> tuple[str, ...]:
+    try:
+        return tuple(quota_warnings(rows, pods, rules.quotas))
+    except ValueError as error:
+        raise UsageError(f"setting policy.quotas: {error}") from error
 
 
 def _with_scale_notes(
