@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.base import clone
 
 from rightsize.analysis.history import ContainerHistory
-from rightsize.analysis.policies import PROFILES, profile
+from rightsize.analysis.policies import PROFILES, named
 from rightsize.analysis.policies.base import finite
+from rightsize.analysis.policies.profiles import BASELINES
 from rightsize.analysis.reasons import formatted
 from rightsize.config import PolicySettings
 from rightsize.results import Recommendation, Rejected, Resource
@@ -18,7 +19,8 @@ from rightsize.results import Recommendation, Rejected, Resource
 def alternatives(
     history: ContainerHistory, row: Recommendation, settings: PolicySettings
 ) -> tuple[Rejected, ...]:
-    """What today's sizes and the other profiles would have meant on the same history."""
+    """What today's sizes, the other profiles and the known recommenders would have meant on the
+    same history."""
     if history.usage.empty:
         return ()
     return (*_today(history, row), *_profiles(history, settings))
@@ -41,10 +43,10 @@ def _today(history: ContainerHistory, row: Recommendation) -> Iterator[Rejected]
 
 def _profiles(history: ContainerHistory, settings: PolicySettings) -> Iterator[Rejected]:
     cpu, memory = finite(history.usage["cpu"]), finite(history.usage["memory"])
-    for name in PROFILES:
+    for name in (*PROFILES, *BASELINES):
         if name == settings.profile:
             continue
-        sizes = clone(profile(name, {})).fit(history.usage).sizes_
+        sizes = clone(named(name)).fit(history.usage).sizes_
         parts = []
         if sizes.cpu_request is not None and cpu.size:
             above = float((cpu > sizes.cpu_request).mean())
@@ -54,4 +56,5 @@ def _profiles(history: ContainerHistory, settings: PolicySettings) -> Iterator[R
             above = float((memory > sizes.memory_request).mean())
             wanted = formatted("memory", sizes.memory_request)
             parts.append(f"memory {wanted}, exceeded in {above:.1%} of the windows seen")
-        yield Rejected(f"profile {name}", "; ".join(parts) + f" (chosen: {settings.profile})")
+        kind = "profile" if name in PROFILES else "baseline"
+        yield Rejected(f"{kind} {name}", "; ".join(parts) + f" (chosen: {settings.profile})")

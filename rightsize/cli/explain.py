@@ -8,14 +8,20 @@ from typing import Annotated
 import typer
 
 from rightsize.analysis.alternatives import alternatives
+from rightsize.analysis.backtest import Workload, backtest_workloads
 from rightsize.analysis.history import ContainerHistory, container_histories
+from rightsize.analysis.policies import named
+from rightsize.analysis.policies.arrays import History
+from rightsize.analysis.policies.profiles import BASELINES
 from rightsize.analysis.reasons import formatted
 from rightsize.analysis.recommend import recommend
 from rightsize.cli.console import error_console, output_console
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.config import load_settings
+from rightsize.config import Settings, load_settings
 from rightsize.errors import NoDataError, UsageError
+from rightsize.reporters.backtest_rows import stretches_table
 from rightsize.reporters.charts import save
+from rightsize.reporters.charts.backtest import past_stretches
 from rightsize.reporters.charts.history import usage_history
 from rightsize.results import Advice, Recommendation, Resource
 from rightsize.snapshot import Snapshot
@@ -58,6 +64,7 @@ def explain(
             path = out / f"{namespace}-{name}-{row.container}-{resource}.png"
             save(usage_history(history.usage, row, resource), path)
             error_console().print(f"Chart: {path}", markup=False)
+        _past(history, settings, out / f"{namespace}-{name}-{row.container}-past.png")
 
 
 def _history(source: Snapshot, row: Recommendation) -> ContainerHistory:
@@ -67,6 +74,25 @@ def _history(source: Snapshot, row: Recommendation) -> ContainerHistory:
         for history in container_histories(source, namespaces=[str(row.namespace)])
         if (history.namespace, history.workload, history.container) == wanted
     )
+
+
+def _past(history: ContainerHistory, settings: Settings, path: Path) -> None:
+    """How the profile and the known recommenders would have done in each past stretch."""
+    workload = Workload(
+        history.namespace,
+        history.workload,
+        history.container,
+        History.of(history.usage),
+        history.in_force,
+    )
+    names = (settings.policy.profile, *BASELINES)
+    result = backtest_workloads([workload], {name: named(name) for name in names})
+    if result.windows.empty:
+        output_console().print("  past: too short a history to walk forward through")
+        return
+    output_console().print(stretches_table(result))
+    save(past_stretches(workload.history, result.windows), path)
+    error_console().print(f"Chart: {path}", markup=False)
 
 
 def _near(advice: Advice, namespace: str) -> str:

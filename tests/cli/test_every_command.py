@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from rightsize.cli import COMMANDS
-
-
-def rightsize(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from rightsize.cli import run; run()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+from tests.cli.run import rightsize
 
 
 @pytest.mark.parametrize("command", COMMANDS)
