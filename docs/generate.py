@@ -17,10 +17,14 @@ from pydantic_core import PydanticUndefined
 import rightsize.collectors.errors  # noqa: F401  (its error classes are listed)
 from rightsize.analysis.audit.measured import MEASURED_RULES
 from rightsize.analysis.audit.registry import all_rules
+from rightsize.analysis.recommend import recommend
 from rightsize.cli import COMMANDS, app
 from rightsize.config import Settings
+from rightsize.demo import demo_snapshot
 from rightsize.errors import RightsizeError
-from rightsize.snapshot import SCHEMA_VERSION, TABLES
+from rightsize.reporters.charts import save
+from rightsize.reporters.charts.usage import request_against_usage
+from rightsize.snapshot import SCHEMA_VERSION, TABLES, Snapshot
 
 DOCS = Path(__file__).parent
 
@@ -159,7 +163,14 @@ def _dedented(text: str) -> str:
     return re.sub(r"[ \t]+\n", "\n", re.sub(r"\n[ \t]+", "\n", text.strip()))
 
 
+def draw_pictures(folder: Path) -> None:
+    """The README's picture, as `rightsize demo` draws it."""
+    advice = recommend(Snapshot(demo_snapshot()))
+    save(request_against_usage(advice), folder / "request-against-usage.png")
+
+
 def main() -> None:
+    draw_pictures(DOCS / "pictures")
     changed = [name for name, text in pages().items() if _write(DOCS / name, text)]
     sys.stderr.write(f"rewritten: {', '.join(changed) or 'nothing'}\n")
 
