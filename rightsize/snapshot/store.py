@@ -28,7 +28,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rightsize.errors import OutputError, SnapshotError
-from rightsize.snapshot.schema import SCHEMA_VERSION, TABLES, to_arrow
+from rightsize.snapshot.columns import to_arrow
+from rightsize.snapshot.schema import SCHEMA_VERSION, TABLES
 
 _MANIFEST = "manifest.json"
 

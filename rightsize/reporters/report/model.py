@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -146,17 +146,17 @@ def shown(values: pd.Series, kind: Kind) -> pd.Series:
     return values if kind == "text" else values.astype(float).round(_DECIMALS[kind])
 
 
-def written(value: object, kind: Kind) -> str:
+def written(value: Any, kind: Kind) -> str:
     """One value as a person reads it; `unknown` where there is none.
 
     >>> written(1234.5, "usd"), written(0.125, "percent"), written(0.05, "cpu")
     ('$1,234.50', '12.5 %', '50m')
     """
-    if value is None or (not isinstance(value, str) and pd.isna(value)):  # type: ignore[call-overload]
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
         return "unknown"
     if kind == "text" or isinstance(value, str):
         return str(value)
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     if kind == "usd":
         return f"-${-number:,.2f}" if round(number, 2) < 0 else f"${abs(number):,.2f}"
     if kind == "percent":

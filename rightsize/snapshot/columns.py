@@ -1,0 +1,74 @@
+"""What a table of a snapshot is made of: typed columns with unit and meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+TIME = pa.timestamp("ms", tz="UTC")
+FLOAT = pa.float64()
+SHORT = pa.float32()
+FLAG = pa.bool_()
+JSON = pa.string()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its Arrow type, its unit, and what it says."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One kind of fact, stored as `<name>/<day>.parquet`; `key` names a row."""
+
+    name: str
+    text: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([(column.name, column.type) for column in self.columns])
+
+    def empty(self) -> pd.DataFrame:
+        return pd.DataFrame(self.schema.empty_table().to_pandas())
+
+
+def make_table(
+    name: str,
+    grain: str,
+    text: str,
+    key: Sequence[str],
+    columns: Sequence[tuple[str, pa.DataType, str, str]],
+) -> Table:
+    return Table(name, text, grain, tuple(key), tuple(Column(*column) for column in columns))
+
+
+def to_arrow(spec: Table, rows: pd.DataFrame) -> pa.Table:
+    """Convert to the table's Arrow schema, filling absent columns with nulls."""
+    arrays = []
+    for column in spec.columns:
+        if column.name not in rows.columns:
+            arrays.append(pa.nulls(len(rows), column.type))
+            continue
+        values = rows[column.name]
+        if pa.types.is_dictionary(column.type):
+            values = values.astype("category")
+        array = pa.Array.from_pandas(values)
+        if pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(array.type):
+            array = array.cast(pa.string()).dictionary_encode()
+        arrays.append(array.cast(column.type))
+    return pa.Table.from_arrays(
+        [a.combine_chunks() if isinstance(a, pa.ChunkedArray) else a for a in arrays],
+        schema=spec.schema,
+    )
