@@ -167,7 +167,8 @@ def _default_row(
     evidence = _pooled_evidence(covered, pooled)
     cpu = _highest("cpu", [row.cpu for row in covered], in_force, evidence)
     memory = _highest("memory", [row.memory for row in covered], in_force, evidence)
-    extra = f", {exceptions} get annotations of their own" if exceptions else ""
+    get = "one gets" if exceptions == 1 else f"{exceptions} get"
+    extra = f", {get} annotations of their own" if exceptions else ""
     return Recommendation(
         component="sidecar",
         namespace=None,

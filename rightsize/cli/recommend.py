@@ -176,7 +176,8 @@ def show(advice: Advice, output_format: Format, *, everything: bool = False) -> 
     elif output_format is Format.markdown:
         sys.stdout.write(advice_markdown(advice, everything=everything))
     else:
-        output_console().print(advice_table(advice, everything=everything))
+        console = output_console()
+        console.print(advice_table(advice, everything=everything, width=console.width))
         for line in summary_lines(advice):
             error_console().print(line, markup=False)
 

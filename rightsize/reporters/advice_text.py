@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import starmap
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from rightsize.analysis.reasons import formatted
 from rightsize.results import Advice, Recommendation, Resource, ResourceAdvice
 
+_WIDE = 150
+"""Columns that the whole table needs to stay readable."""
 _ORDER = {"sidecar": 0, "istiod": 1, "gateway": 2, "waypoint": 3, "ztunnel": 4, "istio-cni": 5}
 
 
@@ -26,8 +31,17 @@ def rows_for_people(advice: Advice, *, everything: bool = False) -> list[Recomme
     return sorted(shown, key=lambda row: (row.workload is not None, _ORDER[row.component], row.key))
 
 
-def advice_table(advice: Advice, *, everything: bool = False) -> Table:
-    """The recommendation table: now, used, this step, the end, and why."""
+def advice_table(advice: Advice, *, everything: bool = False, width: int = 200) -> RenderableType:
+    """The recommendation table: now, used, this step, the end, and why.
+
+    Below `_WIDE` columns the reasons stand under the table, and days, pods and the end state with
+    them, so that names and figures stay whole.
+    """
+    rows = rows_for_people(advice, everything=everything)
+    return _wide(advice, rows) if width >= _WIDE else _narrow(advice, rows)
+
+
+def _wide(advice: Advice, rows: Iterable[Recommendation]) -> RenderableType:
     table = Table(title=_title(advice), title_justify="left", expand=False)
     for header in ("workload", "component"):
         table.add_column(header, overflow="fold")
@@ -38,19 +52,44 @@ def advice_table(advice: Advice, *, everything: bool = False) -> Table:
     table.add_column("days", justify="right")
     table.add_column("pods", justify="right")
     table.add_column("why", overflow="fold", min_width=24)
-    for row in rows_for_people(advice, everything=everything):
-        evidence = row.evidence
+    for row in rows:
         table.add_row(
             row.key,
             row.component,
             *_cells("cpu", row.cpu),
             *_cells("memory", row.memory),
-            "-" if evidence is None else f"{evidence.days:.0f}",
-            "-" if evidence is None else str(evidence.pods),
+            *_seen(row),
             row.reason,
             style=None if row.changes else "dim",
         )
     return table
+
+
+def _narrow(advice: Advice, rows: Iterable[Recommendation]) -> RenderableType:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("workload", overflow="fold")
+    for header in ("CPU now", "p95", "step", "mem now", "peak", "step"):
+        table.add_column(header, justify="right", no_wrap=True)
+    reasons: list[RenderableType] = []
+    for row in rows:
+        cpu, memory = _cells("cpu", row.cpu), _cells("memory", row.memory)
+        style = None if row.changes else "dim"
+        figures = (cpu[0], cpu[1], cpu[3], memory[0], memory[2], memory[3])
+        table.add_row(row.key, *figures, style=style)
+        days, pods = _seen(row)
+        name = row.key if row.component == "sidecar" else f"{row.key} ({row.component})"
+        said = Text(f"{name}: ", style="bold")
+        # The other rows' reasons name the end state themselves.
+        end = "" if row.workload else f"; in the end {cpu[4]} and {memory[4]}"
+        said.append(f"{days} days, {pods} pods; {row.reason}{end}", style="dim")
+        reasons.append(said)
+    return Group(Text(_title(advice), style="italic"), table, *reasons)
+
+
+def _seen(row: Recommendation) -> tuple[str, str]:
+    """Days and pods behind a row."""
+    evidence = row.evidence
+    return ("-", "-") if evidence is None else (f"{evidence.days:.0f}", str(evidence.pods))
 
 
 def advice_markdown(advice: Advice, *, everything: bool = False) -> str:
