@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rightsize.errors import OutputError, SnapshotError
-from rightsize.snapshot.columns import to_arrow
+from rightsize.snapshot.columns import Table, to_arrow
 from rightsize.snapshot.schema import SCHEMA_VERSION, TABLES
 
 _MANIFEST = "manifest.json"
@@ -240,8 +240,15 @@ class SnapshotWriter:
         if self._lock is not None:
             self._lock.close()
 
-    def write_day(self, day: date, tables: Mapping[str, pd.DataFrame], record: DayRecord) -> None:
+    def write_day(
+        self,
+        day: date,
+        tables: Mapping[str, pd.DataFrame | Iterable[pd.DataFrame]],
+        record: DayRecord,
+    ) -> None:
         """Write one day: rows are sorted by the table's key, so equal data gives equal bytes.
+
+        A table too large to be in memory at once comes in parts, already in the order of its key.
 
         Raises
         ------
@@ -251,16 +258,10 @@ class SnapshotWriter:
         rows = {}
         try:
             for name, table in tables.items():
-                spec = TABLES[name]
-                order = [column for column in _sort_order(spec.key) if column in table.columns]
-                arrow = to_arrow(spec, table.sort_values(order, kind="stable"))
-                rows[name] = arrow.num_rows
                 target = table_file(self.path, name, day)
                 target.parent.mkdir(exist_ok=True)
                 partial = target.with_name(f".{target.name}.tmp")
-                pq.write_table(
-                    arrow, partial, compression="zstd", use_dictionary=True, row_group_size=65536
-                )
+                rows[name] = _write(TABLES[name], table, partial)
                 os.replace(partial, target)
             days = dict(self.manifest.days) | {day: replace(record, rows=rows)}
             self.write_manifest(replace(self.manifest, days=days))
@@ -276,6 +277,28 @@ class SnapshotWriter:
             os.fsync(out.fileno())
         os.replace(partial, self.path / _MANIFEST)
         self.manifest = manifest
+
+
+def _write(spec: Table, table: pd.DataFrame | Iterable[pd.DataFrame], path: Path) -> int:
+    """Write one Parquet file and return its rows."""
+    if isinstance(table, pd.DataFrame):
+        order = [column for column in _sort_order(spec.key) if column in table.columns]
+        table = [table.sort_values(order, kind="stable")]
+    texts = [c.name for c in spec.columns if pa.types.is_dictionary(c.type)]
+    floats = [c.name for c in spec.columns if pa.types.is_floating(c.type)]
+    rows = 0
+    with pq.ParquetWriter(
+        path,
+        spec.schema,
+        compression="zstd",
+        # Measured values hardly repeat; their bytes of equal weight do.
+        use_dictionary=texts,
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+    ) as out:
+        for part in table:
+            out.write_table(to_arrow(spec, part), row_group_size=65536)
+            rows += len(part)
+    return rows
 
 
 def table_file(snapshot: Path, table: str, day: date) -> Path:

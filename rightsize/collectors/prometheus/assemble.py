@@ -31,7 +31,8 @@ from rightsize.collectors.prometheus.query import Shape
 from rightsize.collectors.prometheus.restarts import count_day
 from rightsize.collectors.prometheus.source import Source
 from rightsize.collectors.prometheus.traffic import traffic_frame
-from rightsize.collectors.prometheus.windows import Starts, highest, increases, usage_frame
+from rightsize.collectors.prometheus.usage import DayUsage, day_usage
+from rightsize.collectors.prometheus.windows import Starts, highest, increases
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Assembled:
     """One day: its tables, and what they tell of the mesh."""
 
     tables: Mapping[str, pd.DataFrame]
+    usage: DayUsage
+    """The largest table, which becomes rows only as it is written."""
     pods: int
     regions: tuple[str, ...]
     istio_version: str | None
@@ -75,7 +78,6 @@ def assemble(
     mesh = {key for key, container in containers.items() if container.component is not None}
     nodes = nodes_frame(answers, day, objects)
     tables = {
-        "usage": _only(usage, mesh),
         "pods": pods_frame(pods, objects),
         "containers": containers_frame(containers, counts),
         "nodes": nodes,
@@ -93,12 +95,14 @@ def assemble(
         "infinite_samples": float(sum(answer.faults for answer in answers.values())),
     }
     version = istio_version(answers["containers"])
-    return Assembled(tables, len(pods), regions, version, inferred, stats)
+    # An application may well call a container `discovery`.
+    usage = usage.only(mesh)
+    return Assembled(tables, usage, len(pods), regions, version, inferred, stats)
 
 
 def _usage(
     answers: Mapping[str, Answer], day: Day, started: Mapping[tuple[str, str], float]
-) -> tuple[pd.DataFrame, int]:
+) -> tuple[DayUsage, int]:
     grid = day.grid(Shape.WINDOWS)
     starts = answers["container_starts"]
     runs = {
@@ -111,17 +115,5 @@ def _usage(
     cpu, periods, throttled = (
         increases(answers[name], grid, known) for name in ("cpu", "periods", "throttled")
     )
-    frame = usage_frame(grid, cpu, highest(answers["memory"]), periods, throttled)
-    return frame, cpu.resets
-
-
-def _only(usage: pd.DataFrame, mesh: Collection[tuple[str, str, str]]) -> pd.DataFrame:
-    """Rows of mesh containers: an application may well call a container `discovery`."""
-    keys = usage[["namespace", "pod", "container"]]
-    others = {tuple(map(str, key)) for key in keys.drop_duplicates().itertuples(index=False)} - set(
-        mesh
-    )
-    if not others:
-        return usage
-    index = pd.MultiIndex.from_frame(keys.astype(str))
-    return usage[~index.isin(list(others))]
+    usage = day_usage(grid, cpu, highest(answers["memory"]), periods, throttled)
+    return usage, cpu.resets

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -37,6 +38,7 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
 _CONNECT_SECONDS = 10.0
 _CHUNK = 1 << 20
+_Read = TypeVar("_Read")
 
 
 @dataclass
@@ -46,14 +48,12 @@ class Traffic:
     requests: int = 0
     repeated: int = 0
     received_bytes: int = 0
-    seconds: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def add(self, size: int, seconds: float) -> None:
+    def add(self, *, requests: int = 0, size: int = 0) -> None:
         with self._lock:
-            self.requests += 1
+            self.requests += requests
             self.received_bytes += size
-            self.seconds += seconds
 
 
 class Gate:
@@ -138,36 +138,47 @@ class Server(PrometheusConnect):
         MetricsServerError
             One of its kinds, after the repeats that make sense.
         """
-        return self._asked(self._verb, path, form)
+        return self._asked(self._verb, path, form, b"".join)
+
+    def read(
+        self, path: str, form: Mapping[str, str], reader: Callable[[Iterator[bytes]], _Read]
+    ) -> _Read:
+        """The same for long answers: `reader` gets the body as it arrives, from its start each time
+        the query is repeated, and its result is returned."""
+        return self._asked(self._verb, path, form, reader)
 
     def get(self, path: str, form: Mapping[str, str]) -> bytes:
         """The same for paths that take no POST: metadata and status."""
-        return self._asked("GET", path, form)
+        return self._asked("GET", path, form, b"".join)
 
     def stop(self) -> None:
         """Begin no further request: what runs ends by itself, what waits gives up."""
         self._stopped.set()
 
-    def _asked(self, verb: str, path: str, form: Mapping[str, str]) -> bytes:
+    def _asked(
+        self,
+        verb: str,
+        path: str,
+        form: Mapping[str, str],
+        reader: Callable[[Iterator[bytes]], _Read],
+    ) -> _Read:
         with self.gate:
             for attempt in range(_ATTEMPTS):
                 if self._stopped.is_set():
                     raise UnreachableError(f"{self.connection.name}: no longer asked")
                 started = time.monotonic()
+                self.traffic.add(requests=1)
                 try:
-                    body = self._once(verb, path, form, started + self.connection.timeout)
+                    result = self._once(verb, path, form, started + self.connection.timeout, reader)
                 except MetricsServerError as error:
                     self._react(error, attempt)
                     continue
-                taken = time.monotonic() - started
-                self.traffic.add(len(body), taken)
-                if taken > self.connection.timeout / 4:
+                if time.monotonic() - started > self.connection.timeout / 4:
                     self.gate.narrow()
-                return body
+                return result
         raise AssertionError("the last attempt returns or raises")
 
     def _react(self, error: MetricsServerError, attempt: int) -> None:
-        self.traffic.add(0, 0.0)
         if error.passing or error.too_much:
             self.gate.narrow()
         if not error.passing or attempt == _ATTEMPTS - 1:
@@ -178,7 +189,14 @@ class Server(PrometheusConnect):
             wanted = _FIRST_PAUSE * 2**attempt * random.uniform(0.75, 1.25)
         self._pause(min(wanted, _LONGEST_PAUSE))
 
-    def _once(self, verb: str, path: str, form: Mapping[str, str], deadline: float) -> bytes:
+    def _once(
+        self,
+        verb: str,
+        path: str,
+        form: Mapping[str, str],
+        deadline: float,
+        reader: Callable[[Iterator[bytes]], _Read],
+    ) -> _Read:
         place = self.connection
         try:
             answer = self._http.request(
@@ -200,20 +218,20 @@ class Server(PrometheusConnect):
             if answer.status_code == 405 and verb == "POST":
                 # Some read-only proxies let nothing but GET through.
                 self._verb = "GET"
-                return self._once("GET", path, form, deadline)
-            body = self._body(answer, deadline)
+                return self._once("GET", path, form, deadline, reader)
+            if answer.status_code == 200:
+                return reader(self._body(answer, deadline))
+            body = b"".join(self._body(answer, deadline))
         if 300 <= answer.status_code < 400:
             raise _redirected(answer, place)
-        if answer.status_code != 200:
-            raise failed_answer(answer.status_code, answer.headers, body, place)
-        return body
+        raise failed_answer(answer.status_code, answer.headers, body, place)
 
-    def _body(self, answer: requests.Response, deadline: float) -> bytes:
-        chunks = []
+    def _body(self, answer: requests.Response, deadline: float) -> Iterator[bytes]:
         try:
             # The library's time-out is one for each read, which a slow drip never exceeds.
             for chunk in _chunks(answer):
-                chunks.append(chunk)
+                self.traffic.add(size=len(chunk))
+                yield chunk
                 if time.monotonic() > deadline:
                     raise SlowServerError(
                         f"{self.connection.name}: the answer was not whole after "
@@ -222,7 +240,6 @@ class Server(PrometheusConnect):
                     )
         except (TransportError, OSError) as error:
             raise _broken_body(error, self.connection) from None
-        return b"".join(chunks)
 
 
 def _chunks(answer: requests.Response) -> Iterator[bytes]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from rightsize.collectors.objects import Objects, read_objects
 from rightsize.collectors.prometheus.assemble import Assembled, assemble
@@ -85,7 +86,7 @@ def collect(
         If the folder cannot be written, or is somebody else's.
     """
     known = read_objects(objects)
-    with open_source(settings) as source:
+    with _arrow_frees_memory(), open_source(settings) as source:
         now = int(source.now())
         wanted = _days(now, days, start, end)
         found = cluster_name(source, wanted[-1].end)
@@ -197,12 +198,13 @@ def _record(day: Day, assembled: Assembled) -> DayRecord:
     )
 
 
-def _tables(assembled: Assembled) -> dict[str, pd.DataFrame]:
+def _tables(assembled: Assembled) -> dict[str, pd.DataFrame | Iterable[pd.DataFrame]]:
     # A column without any value says nothing; the writer fills it with nulls of its type.
-    return {
+    small = {
         name: rows.dropna(axis="columns", how="all") if len(rows) else TABLES[name].empty()
         for name, rows in assembled.tables.items()
     }
+    return {**small, "usage": assembled.usage.frames()}
 
 
 def _facts(source: Source, settings: PrometheusSettings, objects: Objects) -> dict[str, str]:
@@ -216,6 +218,17 @@ def _facts(source: Source, settings: PrometheusSettings, objects: Objects) -> di
     if objects.read_from:
         facts["objects"] = ", ".join(objects.read_from)
     return facts
+
+
+@contextlib.contextmanager
+def _arrow_frees_memory() -> Iterator[None]:
+    """Let Arrow take memory where everybody does: its own pool keeps what a day's files took."""
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from rightsize.collectors.prometheus.labels import (
 )
 from rightsize.collectors.prometheus.parse import Answer, Labels
 from rightsize.collectors.prometheus.restarts import DayCounts
+from rightsize.collectors.prometheus.usage import DayUsage
 from rightsize.collectors.prometheus.workloads import owners
 from rightsize.results import Component
 from rightsize.snapshot.schema import WINDOW_SECONDS
@@ -56,7 +57,7 @@ class Container:
     component: Component | None = None
 
 
-def pods_of(answers: Answers, day: Day, usage: pd.DataFrame) -> dict[PodKey, Pod]:
+def pods_of(answers: Answers, day: Day, usage: DayUsage) -> dict[PodKey, Pod]:
     """Every pod that `kube_pod_info` or its own usage shows, with its workload.
 
     A pod that was made anew under its old name counts as the newest one.
@@ -103,7 +104,7 @@ def start_times(answer: Answer) -> dict[PodKey, float]:
 def containers_of(
     answers: Answers,
     pods: Mapping[PodKey, Pod],
-    usage: pd.DataFrame,
+    usage: DayUsage,
     objects: Objects,
     gateways: Collection[str],
 ) -> dict[ContainerKey, Container]:
@@ -122,16 +123,10 @@ def containers_of(
                 if _current(labels, pods) and not np.isnan(value):
                     container = containers.setdefault(container_key(labels), Container(init))
                     container.sizes[f"{labels.get('resource')}_{kind}"] = float(value)
-    for namespace, pod, name in used_containers(usage):
-        containers.setdefault((namespace, pod, name), Container(init=False))
+    for key in usage.used():
+        containers.setdefault(key, Container(init=False))
     _tell_components(containers, pods, objects, gateways)
     return containers
-
-
-def used_containers(usage: pd.DataFrame) -> list[ContainerKey]:
-    """Containers of table `usage`."""
-    keys = usage[["namespace", "pod", "container"]].drop_duplicates()
-    return [(str(n), str(p), str(c)) for n, p, c in keys.itertuples(index=False)]
 
 
 def pods_frame(pods: Mapping[PodKey, Pod], objects: Objects) -> pd.DataFrame:
@@ -186,12 +181,10 @@ def containers_frame(
     return pd.DataFrame(rows)
 
 
-def _add_unseen(pods: dict[PodKey, Pod], usage: pd.DataFrame) -> None:
+def _add_unseen(pods: dict[PodKey, Pod], usage: DayUsage) -> None:
     """Add pods that only their usage shows, as where kube-state-metrics is missing."""
-    spans = usage.groupby(["namespace", "pod"], observed=True)["time"].agg(["min", "max"])
-    for (namespace, name), span in zip(spans.index, spans.itertuples(index=False), strict=True):
-        first, last = (moment.timestamp() for moment in span)
-        pods.setdefault((str(namespace), str(name)), Pod(first, last))
+    for key, (first, last) in usage.spans().items():
+        pods.setdefault(key, Pod(first, last))
 
 
 def _add_states(pods: dict[PodKey, Pod], answers: Answers) -> None:

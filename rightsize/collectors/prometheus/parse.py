@@ -2,14 +2,14 @@
 
 A range answer is `{"metric":{...},"values":[[t,"v"],...]}` for each series. Quotes inside JSON
 strings are escaped, so the bytes `,"values":[[` occur nowhere else, and everything up to the next
-`]]` is numbers: these stretches become arrays without a Python object for each point. An answer
-of any other form goes the plain way.
+`"]]}` is numbers: these stretches become arrays without a Python object for each point, and are
+dropped while the rest is on its way. An answer of any other form goes the plain way.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,10 @@ from rightsize.collectors.errors import MalformedAnswerError, PartialAnswerError
 Labels = Mapping[str, str]
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
+_RESULT = b'"result":['
+_METRIC = b'{"metric":'
 _VALUES = b',"values":[['
+_LAST = b'"]]}'
 _PUNCTUATION = b'[]"'
 
 
@@ -92,16 +95,27 @@ def merged(answers: Sequence[Answer], offsets: Sequence[int], grid: Grid) -> Ans
     return Answer(labels, values, sum(a.faults for a in answers), notes)
 
 
-def parse_range(body: bytes, grid: Grid, *, server: str) -> Answer:
-    """Read the answer of `/api/v1/query_range`.
+def read_range(chunks: Iterable[bytes], grid: Grid, *, server: str) -> Answer:
+    """Read the answer of `/api/v1/query_range` as it arrives.
 
     Raises
     ------
     MalformedAnswerError
         If it is no such answer.
     """
-    fast = _fast_range(body, grid)
-    return fast if fast is not None else _plain(body, grid, server)
+    reading = _RangeReading(grid)
+    arriving = iter(chunks)
+    for chunk in arriving:
+        if not reading.take(chunk):
+            break
+    answer = reading.answer()
+    if answer is not None:
+        return answer
+    body = reading.pending + b"".join(arriving)
+    if reading.begun:
+        # Its beginning was of the usual form and is gone: no server changes its ways in between.
+        raise malformed(body, server)
+    return _plain(body, grid, server)
 
 
 def parse_instant(body: bytes, *, server: str) -> Answer:
@@ -175,48 +189,75 @@ def _plain(body: bytes, grid: Grid, server: str) -> Answer:
             labels.append(_shared(series["metric"]))
             points = series["values"] if "values" in series else [series["value"]]
             pairs = np.array([(float(t), float(v)) for t, v in points])
-            _place(values[row], pairs, grid, single="value" in series)
+            if not _place(values[row], pairs, grid, single="value" in series):
+                raise ValueError("a point off the grid")
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise malformed(body, server) from error
     return _finite(labels, values, notes)
 
 
-def _fast_range(body: bytes, grid: Grid) -> Answer | None:
-    """Read an answer of the usual form; None means that it has another."""
-    opening = body.find(b'"result":[')
-    if opening < 0 or b'"matrix"' not in body[:opening]:
-        return None
-    position = opening + len(b'"result":[')
-    labels: list[Labels] = []
-    rows: list[FloatArray] = []
-    parser = simdjson.Parser()
-    while body.startswith(b'{"metric":', position):
-        middle = body.find(_VALUES, position)
-        end = body.find(b"]]", middle)
-        if middle < 0 or end < 0 or not body.startswith(b"]]}", end):
+class _RangeReading:
+    """Series of the usual form, taken from the front of what has arrived so far."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.labels: list[Labels] = []
+        self.pending = b""
+        self.begun = False
+        self._grid = grid
+        self._rows: list[FloatArray] = []
+        self._parser = simdjson.Parser()
+        self._opening = b""
+
+    def take(self, chunk: bytes) -> bool:
+        """Add a piece; False if the answer has another form than the usual one."""
+        self.pending += chunk
+        if not self._opening:
+            end = self.pending.find(_RESULT)
+            if end < 0:
+                return True
+            if b'"matrix"' not in self.pending[:end]:
+                return False
+            self._opening = self.pending[: end + len(_RESULT)]
+        try:
+            return self._take_series()
+        except ValueError:
+            return False
+
+    def answer(self) -> Answer | None:
+        """What was read, when everything has come; None if it is not whole or of another form."""
+        left = self.pending if self.begun else self.pending[len(self._opening) :]
+        if not self._opening or not left.startswith(b"]"):
             return None
         try:
-            labels.append(_shared(orjson.loads(body[position + len(b'{"metric":') : middle])))
+            # What is left is the envelope alone: small, and the place of the warnings.
+            rest = orjson.loads(self._opening + left)
         except orjson.JSONDecodeError:
             return None
-        row = np.full(grid.count, np.nan)
-        if not _place(row, _numbers(body[middle + len(_VALUES) : end], parser), grid):
+        if rest.get("status") != "success":
             return None
-        rows.append(row)
-        position = end + len(b"]]}")
-        if body.startswith(b",", position):
-            position += 1
-    if not body.startswith(b"]", position) or not body.rstrip().endswith(b"}"):
-        return None
-    try:
-        # What is left is the envelope alone: small, and the place of the warnings.
-        rest = orjson.loads(body[:opening] + b'"result":[' + body[position:])
-    except orjson.JSONDecodeError:
-        return None
-    if rest.get("status") != "success":
-        return None
-    values = np.array(rows) if rows else np.empty((0, grid.count))
-    return _finite(labels, values, _notes(rest))
+        values = np.array(self._rows) if self._rows else np.empty((0, self._grid.count))
+        return _finite(self.labels, values, _notes(rest))
+
+    def _take_series(self) -> bool:
+        """Turn every whole series into a row, and keep what is left."""
+        body, position = self.pending, 0 if self.begun else len(self._opening)
+        while True:
+            start = position + (bool(self.labels) and body.startswith(b",", position))
+            middle = body.find(_VALUES, start)
+            end = body.find(_LAST, middle)
+            if middle < 0 or end < 0 or not body.startswith(_METRIC, start):
+                break
+            labels = _shared(orjson.loads(body[start + len(_METRIC) : middle]))
+            row = np.full(self._grid.count, np.nan)
+            numbers = _numbers(body[middle + len(_VALUES) : end], self._parser)
+            if not _place(row, numbers, self._grid):
+                return False
+            self.labels.append(labels)
+            self._rows.append(row)
+            position = end + len(_LAST)
+        if self.labels:
+            self.pending, self.begun = body[position:], True
+        return True
 
 
 def _shared(labels: dict[str, str]) -> Labels:

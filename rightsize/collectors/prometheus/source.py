@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from rightsize.collectors.prometheus.parse import (
     envelope,
     merged,
     parse_instant,
-    parse_range,
+    read_range,
     refuse_partial,
 )
 from rightsize.collectors.prometheus.product import Product, identify
@@ -169,8 +170,12 @@ class Source:
             "end": str(grid.end),
             "step": str(grid.step),
         }
-        body = server.call("/api/v1/query_range", form | self._extras(endpoint))
-        return self._checked(parse_range(body, grid, server=server.connection.name), endpoint)
+        answer = server.read(
+            "/api/v1/query_range",
+            form | self._extras(endpoint),
+            partial(read_range, grid=grid, server=server.connection.name),
+        )
+        return self._checked(answer, endpoint)
 
     def _get_instant(self, endpoint: Endpoint, form: Mapping[str, str]) -> Answer:
         server = endpoint.server

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import pandas as pd
 
 from rightsize.collectors.prometheus.labels import (
     ContainerKey,
@@ -114,43 +113,6 @@ def increases(answer: Answer, grid: Grid, starts: Starts) -> Windows:
             sampled[row] |= here
     values[~sampled] = np.nan
     return Windows(list(by_container), values, sampled, resets)
-
-
-def usage_frame(
-    grid: Grid, cpu: Windows, memory: Windows, periods: Windows, throttled: Windows
-) -> pd.DataFrame:
-    """Return the rows of table `usage`: one for each container and window with a sample."""
-    keys = sorted({*cpu.keys, *memory.keys})
-    count = max(grid.count - 1, 0)
-    shape = (len(keys), count)
-    there = np.zeros(shape, dtype=bool)
-    columns = {}
-    for name, signal, unit in (
-        ("cpu", cpu, WINDOW_SECONDS),
-        ("memory", memory, 1),
-        ("periods", periods, 1),
-        ("throttled_periods", throttled, 1),
-    ):
-        spread = np.full(shape, np.nan)
-        place = {key: row for row, key in enumerate(signal.keys)}
-        rows = [(i, place[key]) for i, key in enumerate(keys) if key in place]
-        if rows:
-            to, of = (list(part) for part in zip(*rows, strict=True))
-            spread[to] = signal.values[of] / unit
-            if name in ("cpu", "memory"):
-                there[to] |= signal.sampled[of]
-        columns[name] = spread
-    series, window = np.nonzero(there)
-    ends = (grid.start + grid.step * (window + 1)).astype("datetime64[s]").astype("datetime64[ms]")
-    frame = pd.DataFrame({"time": pd.DatetimeIndex(ends, tz="UTC")})
-    for position, name in enumerate(("namespace", "pod", "container")):
-        names = sorted({key[position] for key in keys})
-        code = {text: i for i, text in enumerate(names)}
-        codes = np.array([code[key[position]] for key in keys], dtype=np.int32)
-        frame[name] = pd.Categorical.from_codes(codes[series], pd.Index(names))
-    for name, spread in columns.items():
-        frame[name] = spread[there]
-    return frame
 
 
 def _runs(answer: Answer) -> dict[_RunKey, FloatArray]:

@@ -353,14 +353,14 @@ def test_a_full_disk_keeps_the_days_before(
 ) -> None:
     import rightsize.snapshot.store as store
 
-    real = store.pq.write_table
+    real = store.pq.ParquetWriter
 
-    def full(table: object, where: Path, **more: object) -> None:
+    def full(where: Path, *more: object, **options: object) -> object:
         if "2026-09-15" in where.name:
             raise OSError(28, "No space left on device")
-        real(table, where, **more)
+        return real(where, *more, **options)
 
-    monkeypatch.setattr(store.pq, "write_table", full)
+    monkeypatch.setattr(store.pq, "ParquetWriter", full)
     code, said = collect(server)
     assert code == 7
     assert "No space left" in said

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rightsize.collectors.errors import MalformedAnswerError
 from rightsize.collectors.prometheus import parse
-from rightsize.collectors.prometheus.parse import Grid, merged, parse_instant, parse_range
+from rightsize.collectors.prometheus.parse import Grid, merged, parse_instant, read_range
 
 GRID = Grid(1_795_392_000, 300, 12)
 
@@ -46,12 +46,18 @@ def _body(series: list[tuple[dict[str, str], dict[str, str], dict[int, float]]])
     ).encode()
 
 
-@given(st.lists(_series, max_size=4))
-def test_the_fast_way_reads_what_the_plain_way_reads(
-    series: list[tuple[dict[str, str], dict[str, str], dict[int, float]]],
+def _pieces(body: bytes, size: int) -> list[bytes]:
+    return [body[first : first + size] for first in range(0, len(body), size)]
+
+
+@given(st.lists(_series, max_size=4), st.integers(1, 600))
+def test_the_fast_way_reads_what_the_plain_way_reads_in_pieces_of_any_size(
+    series: list[tuple[dict[str, str], dict[str, str], dict[int, float]]], size: int
 ) -> None:
     body = _body(series)
-    fast = parse._fast_range(body, GRID)
+    reading = parse._RangeReading(GRID)
+    assert all(reading.take(piece) for piece in _pieces(body, size))
+    fast = reading.answer()
     assert fast is not None
     plain = parse._plain(body, GRID, "server")
     assert list(fast.labels) == list(plain.labels)
@@ -59,13 +65,14 @@ def test_the_fast_way_reads_what_the_plain_way_reads(
     assert fast.faults == plain.faults
 
 
-@given(st.lists(_series, min_size=1, max_size=3), st.integers(1, 400))
+@given(st.lists(_series, min_size=1, max_size=3), st.integers(1, 400), st.integers(1, 600))
 def test_a_cut_answer_is_never_taken_for_a_whole_one(
-    series: list[tuple[dict[str, str], dict[str, str], dict[int, float]]], missing: int
+    series: list[tuple[dict[str, str], dict[str, str], dict[int, float]]], missing: int, size: int
 ) -> None:
     body = _body(series)
+    cut = body[: max(0, len(body) - missing)]
     with pytest.raises(MalformedAnswerError):
-        parse_range(body[: max(0, len(body) - missing)], GRID, server="server")
+        read_range(_pieces(cut, size), GRID, server="server")
 
 
 def test_spaces_and_another_order_are_read_the_plain_way() -> None:
@@ -78,10 +85,27 @@ def test_spaces_and_another_order_are_read_the_plain_way() -> None:
             "status": "success",
         }
     ).encode()
-    answer = parse_range(body, GRID, server="server")
+    answer = read_range(_pieces(body, 40), GRID, server="server")
     assert answer.labels == [{"a": "b"}]
     assert answer.values[0, 0] == 1.5
     assert np.isnan(answer.values[0, 1:]).all()
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        pytest.param(f'[{GRID.start},"abc"]', id="no number"),
+        pytest.param(f'[{GRID.start},"1"],[{GRID.start}]', id="no pairs"),
+        pytest.param(f'[{GRID.start - 300},"1"]', id="before its time"),
+    ],
+)
+def test_a_point_that_is_none_makes_the_answer_malformed(points: str) -> None:
+    body = (
+        '{"status":"success","data":{"resultType":"matrix","result":'
+        f'[{{"metric":{{}},"values":[{points}]}}]}}}}'
+    ).encode()
+    with pytest.raises(MalformedAnswerError):
+        read_range([body], GRID, server="server")
 
 
 def test_pieces_in_time_and_of_series_come_together() -> None:
