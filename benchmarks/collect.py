@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3, help="runs of each way; the best counts")
     parser.add_argument("--disk", type=Path, help="folder with room for text and database")
+    parser.add_argument("--database", type=Path, help="keep the database here, use it next time")
     parser.add_argument("--out", type=Path, help="write the rows as JSON")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
@@ -84,7 +85,9 @@ def main() -> None:
 
 def _run(arguments: argparse.Namespace, folder: Path) -> None:
     started = time.monotonic()
-    data = _fill(folder, arguments.pods, arguments.days)
+    data = (arguments.database or folder) / "data"
+    if not data.exists():
+        _fill(data.parent, arguments.pods, arguments.days)
     size = sum(path.stat().st_size for path in data.rglob("*") if path.is_file()) / 1e6
     print(
         f"{arguments.pods} pods, {arguments.days} days: filled in "
@@ -280,7 +283,7 @@ def _pods(count: int) -> Iterator[tuple[str, str, str]]:
         yield f"team{workload // 10}", name, f"{name}{POD_LABELS}{suffix}"
 
 
-def _fill(folder: Path, pods: int, days: int) -> Path:
+def _fill(folder: Path, pods: int, days: int) -> None:
     """Write, import and delete one text after the other, cut where Prometheus cuts blocks."""
     from tests.servers.prometheus import backfill
 
@@ -288,6 +291,7 @@ def _fill(folder: Path, pods: int, days: int) -> Path:
     base = rng.lognormal(np.log(0.01), 0.8, pods)
     counters = rng.uniform(0, 1000, pods)
     start = END - days * DAY - 3600
+    folder.mkdir(parents=True, exist_ok=True)
     edges = [start, *range((start // BLOCK + 1) * BLOCK, END, BLOCK), END]
     for first, last in itertools.pairwise(edges):
         times = np.arange(first, last + (60 if last == END else 0), 60)
@@ -296,7 +300,6 @@ def _fill(folder: Path, pods: int, days: int) -> Path:
             counters = _write(out, times, pods, base, counters, rng)
         backfill(folder, [text])
         text.unlink()
-    return folder / "data"
 
 
 def _write(out, times, pods, base, counters, rng) -> np.ndarray:  # type: ignore[no-untyped-def]

@@ -26,7 +26,7 @@ _RESULT = b'"result":['
 _METRIC = b'{"metric":'
 _VALUES = b',"values":[['
 _LAST = b'"]]}'
-_PUNCTUATION = b'[]"'
+_BLANKED = bytes.maketrans(b'[]"', b"   ")
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ def _shared(labels: dict[str, str]) -> Labels:
 
 def _numbers(segment: bytes, parser: Any) -> FloatArray:
     """Turn `t,"v"],[t,"v"` into an array of pairs, shape (points, 2)."""
-    flat = segment.translate(None, _PUNCTUATION)
+    flat = segment.translate(_BLANKED)
     try:
         # of_type 'd' copies; the buffer lives as long as the parser's document.
         numbers = np.array(parser.parse(b"[" + flat + b"]").as_buffer(of_type="d")).view(np.float64)
