@@ -13,13 +13,12 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from rightsize.results import Component, Sizes
 from rightsize.snapshot import Snapshot
 
 WINDOWS_PER_DAY = 288
-_BATCH_ROWS = 8_000_000
+_BATCH_ROWS = 1_500_000
 _KEY = ["component", "namespace", "workload", "container"]
 _Key = tuple[Component, str, str, str]
 _SIZES = ["cpu_request", "cpu_limit", "memory_request", "memory_limit"]
@@ -70,7 +69,7 @@ def container_histories(
 ) -> Iterator[ContainerHistory]:
     """Yield the history of every mesh container, grouped by workload, in order of the key.
 
-    Memory is bounded: namespaces are read in batches of about 8 million windows.
+    Memory is bounded: namespaces are read in batches of about 1.5 million windows.
 
     Parameters
     ----------
@@ -125,11 +124,7 @@ def _batches(inventory: pd.DataFrame) -> Iterator[list[str]]:
 
 
 def _usage(snapshot: Snapshot, days: list[date], namespaces: list[str]) -> pd.DataFrame:
-    wanted = pa.array(namespaces)
-    parts = []
-    for _, part in snapshot.by_day("usage", days=days):
-        keep = pc.is_in(part.column("namespace").cast(pa.string()), value_set=wanted)
-        parts.append(part.filter(keep))
+    parts = [part for _, part in snapshot.by_day("usage", days=days, namespaces=namespaces)]
     if not parts:
         return snapshot.read("usage", days=[])
     return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())

@@ -25,6 +25,7 @@ from typing import IO, Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rightsize.errors import OutputError, SnapshotError
@@ -165,11 +166,15 @@ class Snapshot:
         *,
         days: Iterable[date] | None = None,
         columns: Sequence[str] | None = None,
+        namespaces: Sequence[str] | None = None,
     ) -> Iterator[tuple[date, pa.Table]]:
-        """Yield each day's Arrow table, so that memory stays flat in days."""
+        """Yield each day's Arrow table, so that memory stays flat in days.
+
+        Of a table sorted by namespace, parts without a row of `namespaces` are not even read.
+        """
         spec = TABLES[table]
         for day in self.days if days is None else sorted(days):
-            part = self._read_file(table, day, columns)
+            part = self._read_file(table, day, columns, namespaces)
             if spec.grain == "day":
                 stamp = pa.scalar(datetime(day.year, day.month, day.day), pa.timestamp("ms"))
                 part = part.append_column(
@@ -177,13 +182,24 @@ class Snapshot:
                 )
             yield day, part
 
-    def _read_file(self, table: str, day: date, columns: Sequence[str] | None) -> pa.Table:
+    def _read_file(
+        self,
+        table: str,
+        day: date,
+        columns: Sequence[str] | None,
+        namespaces: Sequence[str] | None,
+    ) -> pa.Table:
         path = table_file(self.path, table, day)
         if not path.exists() and self.manifest.days[day].rows.get(table, 0) == 0:
             spec = TABLES[table].schema.empty_table()
             return spec if columns is None else spec.select(list(columns))
         try:
-            return pq.ParquetFile(path).read(columns=None if columns is None else list(columns))
+            return pq.read_table(
+                path,
+                columns=None if columns is None else list(columns),
+                filters=None if namespaces is None else pc.field("namespace").isin(namespaces),
+                partitioning=None,
+            )
         except (OSError, pa.ArrowException) as error:
             raise SnapshotError(
                 f"{path}: cannot be read ({error})",
