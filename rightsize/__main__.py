@@ -1,0 +1,5 @@
+"""`python -m rightsize`."""
+
+from rightsize.cli import run
+
+run()
