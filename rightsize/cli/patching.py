@@ -12,8 +12,10 @@ from rich.syntax import Syntax
 
 from rightsize.cli.console import error_console, output_console
 from rightsize.reporters.changes import size_changes
+from rightsize.reporters.drift import reconciled
 from rightsize.reporters.patch import (
     PatchedFile,
+    effective_sizes,
     patch_files,
     unified_diff,
     verify_patched,
@@ -39,7 +41,8 @@ def patch_and_show(
     advice: Advice, files: Sequence[Path], options: PatchOptions, *, diff_on_stdout: bool
 ) -> None:
     """Patch `files`, write them, and print the diff (to stderr when stdout carries data)."""
-    changes = size_changes(advice)
+    today = effective_sizes(files, chart=options.chart, istio_version=options.istio_version)
+    changes, differing = reconciled(size_changes(advice), today)
     patched = patch_files(
         files,
         changes,
@@ -56,6 +59,8 @@ def patch_and_show(
     else:
         (sys.stdout if diff_on_stdout else sys.stderr).write(diff)
     messages = error_console()
+    for text in differing:
+        messages.print(text, markup=False)
     for file in given:
         for text in (*file.added, *file.notes):
             messages.print(f"{file.path}: {text}", markup=False)

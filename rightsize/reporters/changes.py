@@ -27,6 +27,7 @@ def size_changes(advice: Advice) -> list[SizeChange]:
                 workload=row.workload,
                 kind=row.kind,
                 sizes=row.recommended,
+                running=row.current,
                 autoscale_min=None if row.autoscaling is None else row.autoscaling.min_replicas,
                 autoscale_max=None if row.autoscaling is None else row.autoscaling.max_replicas,
                 target_cpu=None if row.autoscaling is None else row.autoscaling.target_cpu,

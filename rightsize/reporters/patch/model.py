@@ -25,6 +25,8 @@ class SizeChange:
     autoscale_max: int | None = None
     target_cpu: int | None = None
     """Target CPU utilisation of the HPA, in percent. Only istiod and gateways have bounds."""
+    running: Sizes | None = None
+    """What the pods run with today, where that is known."""
 
     @property
     def key(self) -> str:
