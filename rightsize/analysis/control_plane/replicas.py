@@ -122,6 +122,12 @@ def cheapest(plans: list[ReplicaPlan], price: UnitPrice) -> ReplicaPlan:
     return min(plans, key=lambda plan: hourly_worth(plan, price))
 
 
+def at_least(plans: list[ReplicaPlan], replicas: float) -> list[ReplicaPlan]:
+    """Plans with as many pods as now or more; the largest one where none has."""
+    enough = [plan for plan in plans if plan.replicas >= round(replicas)]
+    return enough or [max(plans, key=lambda plan: plan.replicas)]
+
+
 def hourly_worth(plan: ReplicaPlan, price: UnitPrice) -> float:
     """Requests of all replicas at unit prices: ranks plans, and is no sum on a bill."""
     return plan.replicas * (

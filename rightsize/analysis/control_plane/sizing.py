@@ -21,6 +21,7 @@ from rightsize.analysis.control_plane.propagation import Propagation, propagatio
 from rightsize.analysis.control_plane.replicas import (
     DisruptionBudget,
     ReplicaPlan,
+    at_least,
     cheapest,
     disruption_budget,
     most_replicas,
@@ -117,9 +118,12 @@ def recommend_istiod(
     delays = propagation(control_plane, cpu=cpu, istio_version=istio_version)
     model, warnings = _model(hours)
     replicas_now = _replicas(known)
-    plans = replica_plans(known, model, replicas_now, rules.limit_margin)
-    best = cheapest(plans, unit_price(region).price)
     thin = _thin(known, rules)
+    plans = replica_plans(known, model, replicas_now, rules.limit_margin)
+    if delays.hold is not None or thin is not None:
+        # Fewer pods are a cut, too.
+        plans = at_least(plans, replicas_now)
+    best = cheapest(plans, unit_price(region).price)
     advised = guard_istiod(
         best,
         sizes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,6 +75,13 @@ def test_nothing_is_cut_without_proof_of_fast_propagation(convergence, why):
     found = advise(hours_of(Mesh()), convergence=convergence)
     assert found.recommended == found.current
     assert any(why in reason for reason in found.reasons)
+
+
+def test_no_pod_is_taken_away_while_propagation_is_slow():
+    five = Mesh(proxies=100.0, pods=tuple(f"istiod-{letter}" for letter in "abcde"))
+    assert advise(hours_of(five)).autoscale_min < 5
+    assert advise(hours_of(five), convergence=SLOW).autoscale_min >= 5
+    assert advise(hours_of(replace(five, hours=72)), days=3).autoscale_min >= 5
 
 
 def test_a_short_history_cuts_nothing():
