@@ -48,12 +48,20 @@ def packed_shares(
         return before, before.iloc[:0]
     everywhere = now[now["workload_kind"].astype(str) == "DaemonSet"]
     daemons = everywhere.groupby("node")[_COLUMNS].sum().mean()
-    changed = _by_pod(with_advice(containers, pods, advice))
-    # A plan holds the busiest hour; pods of other days take their workload's size of that day.
+    # A plan holds the pods of the busiest hour, which need not have lived to the last day.
+    changed = _by_pod(
+        _newest(with_advice(snapshot.read("containers"), snapshot.read("pods"), advice))
+    )
     placed = placement.astype(dict.fromkeys(_PODS, object)).merge(changed, on=_PODS, how="left")
     per_node = placed.groupby("node")[_COLUMNS].sum().add(daemons.fillna(0.0))
     typical = offers.median()
     return before, _shares(per_node, pd.DataFrame([typical] * len(per_node), index=per_node.index))
+
+
+def _newest(containers: pd.DataFrame) -> pd.DataFrame:
+    """Each container of each pod on the last day it was seen."""
+    ordered = containers.sort_values("day", kind="stable")
+    return ordered.drop_duplicates([*_PODS, "container"], keep="last")
 
 
 def _by_pod(containers: pd.DataFrame) -> pd.DataFrame:

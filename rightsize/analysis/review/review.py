@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from rightsize.analysis.backtest import Backtest
 from rightsize.analysis.control_plane.source import study_istiod
 from rightsize.analysis.control_plane.thresholds import Outlook
 from rightsize.analysis.cost.answer import MoneyAnswer, lots_of, planned, price_answer, terms_for
@@ -16,7 +17,7 @@ from rightsize.analysis.cost.fleet import PlannedFleet
 from rightsize.analysis.cost.plan import PlanCost, Terms, price_plan
 from rightsize.analysis.cost.realised import MonthFacts, Realised, realised_saving
 from rightsize.analysis.cost.saving import Saving, saving
-from rightsize.analysis.nodes.answer import NodeAnswer, answer
+from rightsize.analysis.nodes.answer import MonthAnswer, NodeAnswer, answer
 from rightsize.analysis.nodes.demand import scheduled_pods
 from rightsize.analysis.nodes.plan import NodePlan, NodePlans
 from rightsize.analysis.nodes.plans import plan_nodes
@@ -24,7 +25,9 @@ from rightsize.analysis.nodes.prices import priced_catalogue
 from rightsize.analysis.recommend import recommend
 from rightsize.analysis.review.facts import month_facts
 from rightsize.analysis.review.incidents import incidents
+from rightsize.analysis.review.machines import node_groups, replayed_month
 from rightsize.analysis.review.month import Month, month_of
+from rightsize.analysis.review.out_of_sample import mesh_workloads, review_backtest
 from rightsize.analysis.review.packing import packed_shares
 from rightsize.analysis.review.promises import kept_promises, lowered
 from rightsize.analysis.review.risk import windows_above
@@ -78,6 +81,14 @@ class Review:
     packed: tuple[pd.DataFrame, pd.DataFrame]
     """How full each node is, now and with this step's requests."""
     nodes_by_day: pd.DataFrame
+    node_groups: pd.DataFrame
+    """The month's machines by node group and purchase type."""
+    replay: MonthAnswer | None
+    """The month's pods hour by hour, with today's and the recommended requests."""
+    backtest: Backtest | None
+    """Policies out of sample; None while history is shorter than one fold."""
+    workloads: int
+    """Mesh workloads of the snapshot, of which the back-test may take a sample."""
     outlook: Outlook | None
     quality: pd.DataFrame
 
@@ -134,6 +145,10 @@ def review_month(
         risk=windows_above(ours, advice),
         packed=packed_shares(ours, _placement(plans), advice),
         nodes_by_day=_nodes_by_day(ours.read("nodes")),
+        node_groups=node_groups(ours.read("nodes"), money.terms.book),
+        replay=replayed_month(ours, rules.nodes, advice, money.terms.region),
+        backtest=review_backtest(past),
+        workloads=len(mesh_workloads(past)),
         outlook=_outlook(past, rules),
         quality=_quality(ours, month),
     )
