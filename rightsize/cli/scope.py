@@ -10,10 +10,12 @@ from typing import Annotated
 
 import typer
 
+from rightsize.analysis.scope.configuration import configuration_of
 from rightsize.analysis.scope.study import study_scope
 from rightsize.cli.console import error_console, output_console
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
+from rightsize.collectors.istio_objects import read_istio_objects
 from rightsize.config import load_settings
 from rightsize.errors import UsageError
 from rightsize.reporters.scope_rows import scope_files, scope_lines, scope_to_dict
@@ -42,6 +44,15 @@ def scope(
         list[str] | None,
         typer.Option(help="Namespace to keep in discovery whatever was seen; repeat for more."),
     ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "-f",
+            "--file",
+            help="Istio's objects, from kubectl get -A -o yaml: VirtualServices keep their hosts, "
+            "namespaces that hold configuration stay in discovery; repeat for more.",
+        ),
+    ] = None,
     settings_file: Annotated[
         Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
     ] = None,
@@ -57,11 +68,14 @@ def scope(
 
     `rightsize scope -o out` – also Sidecars, DestinationRules, selectors and label commands
 
+    `rightsize scope -f istio.yaml` – also keeps the routes of VirtualServices
+
     `rightsize scope --host monitoring/* --keep payments-dr --format json`
     """
     for text in host or []:
         if text.count("/") != 1 or text.startswith("/") or text.endswith("/"):
             raise UsageError(f"--host {text}: expected NAMESPACE/NAME", hint="--host monitoring/*")
+    told = configuration_of(read_istio_objects(files)) if files else None
     source = open_snapshot(snapshot)
     messages = error_console()
     with messages.status("Reading who calls whom"):
@@ -69,6 +83,7 @@ def scope(
             source,
             given_hosts=host or (),
             given_namespaces=keep or (),
+            configuration=told,
             settings=load_settings(settings_file).nodes,
         )
     if output_format is Format.json:
@@ -80,7 +95,7 @@ def scope(
         for line in scope_lines(study):
             output_console().print(line, markup=False, soft_wrap=True)
     if out is not None:
-        files = scope_files(study, istio_version=source.manifest.istio_version)
-        for name, text in files.items():
+        written = scope_files(study, istio_version=source.manifest.istio_version)
+        for name, text in written.items():
             write_text(out / name, text)
-        messages.print(f"{len(files)} files in {out}", markup=False)
+        messages.print(f"{len(written)} files in {out}", markup=False)

@@ -73,6 +73,12 @@ def sidecar(scope: EgressScope, istio_version: str | None = None) -> Document:
 def sidecar_comment(scope: EgressScope) -> str:
     """What a reader should know before applying it."""
     lines = [f"Egress of namespace {scope.namespace}: {scope.confidence.text}."]
+    lines.append(
+        f"Before: kubectl get sidecars -n {scope.namespace} (two without a workload selector in one "
+        "namespace are undefined)."
+    )
+    if scope.routed:
+        lines.append(f"Kept for VirtualServices: {', '.join(scope.routed)}.")
     if scope.given:
         lines.append(f"Given, not seen: {', '.join(scope.given)}.")
     lines += [f"Rare: {r.workload} called {r.service} on {r.days} days." for r in scope.rare]
@@ -94,6 +100,18 @@ def destination_rule(rule: ServiceRule, istio_version: str | None = None) -> Doc
         "metadata": {"name": rule.name, "namespace": rule.namespace},
         "spec": {"host": rule.host, "trafficPolicy": policy},
     }
+
+
+def destination_rule_comment(rule: ServiceRule) -> str:
+    """What a reader should know before applying it."""
+    return "\n".join(
+        [
+            *rule.reasons,
+            f"Before: kubectl get destinationrules -A (of two for {rule.host}, one traffic policy "
+            "is passed over)",
+            f"Way back: kubectl delete destinationrule {rule.name} -n {rule.namespace}",
+        ]
+    )
 
 
 def discovery_values(scope: DiscoveryScope) -> Document:

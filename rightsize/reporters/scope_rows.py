@@ -11,6 +11,7 @@ from rightsize.analysis.scope.study import ScopeStudy
 from rightsize.quantity import format_memory
 from rightsize.reporters.mesh_manifests import (
     destination_rule,
+    destination_rule_comment,
     discovery_values,
     sidecar,
     sidecar_comment,
@@ -84,7 +85,11 @@ def scope_lines(study: ScopeStudy) -> list[str]:
 
 
 def scope_files(study: ScopeStudy, *, istio_version: str | None) -> Mapping[str, str]:
-    """File name to text: a phase of its own each, so that one can be taken without the others."""
+    """File name to text: a phase of its own each, so that one can be taken without the others.
+
+    Sidecars of namespaces that are not yet seen well enough stand in a folder of their own, so that
+    a whole folder can be applied.
+    """
     found = study.discovery
     files = {
         "1-label-namespaces.sh": "\n".join(
@@ -105,14 +110,15 @@ def scope_files(study: ScopeStudy, *, istio_version: str | None) -> Mapping[str,
         ),
     }  # fmt: skip
     for scope in study.egress:
-        name = f"3-sidecars/{scope.namespace}.yaml"
+        folder = "3-sidecars" if scope.confidence.enough else "3-sidecars-not-yet"
+        name = f"{folder}/{scope.namespace}.yaml"
         notes = [f"Note: {note}." for note in study.notes]
         comment = "\n".join([sidecar_comment(scope), *notes])
         files[name] = to_yaml([sidecar(scope, istio_version)], comment=comment)
     for rule in study.rules.rules:
         name = f"4-destination-rules/{rule.namespace}-{rule.name}.yaml"
         files[name] = to_yaml(
-            [destination_rule(rule, istio_version)], comment="\n".join(rule.reasons)
+            [destination_rule(rule, istio_version)], comment=destination_rule_comment(rule)
         )
     return files
 
@@ -155,6 +161,7 @@ def _egress(scope: EgressScope) -> Mapping[str, object]:
         "namespace": scope.namespace,
         "hosts": list(scope.hosts),
         "given": list(scope.given),
+        "routed": list(scope.routed),
         "confidence": {**asdict(scope.confidence), "enough": scope.confidence.enough},
         "rare_calls": [asdict(r) for r in scope.rare],
         "notes": list(scope.notes),

@@ -14,7 +14,7 @@ from rightsize.cli.scope import app as scope
 from rightsize.cli.shards import app as shards
 from rightsize.cli.simulate import app as simulate
 from rightsize.demo import demo_snapshot
-from rightsize.errors import NoDataError, UsageError
+from rightsize.errors import InputFileError, NoDataError, UsageError
 from rightsize.snapshot import Snapshot
 from tests.tiny_mesh import Tiny, tiny_snapshot
 
@@ -62,6 +62,32 @@ def test_scope_as_json_keeps_what_is_asked_for(scoped):
     usd = answer["saving"]["usd_per_month"]
     assert usd["low"] <= usd["mid"] <= usd["high"]
     assert answer["saving"]["nodes"]["high"] >= 0
+
+
+def test_scope_keeps_the_routes_of_files(demo, tmp_path):
+    service = Snapshot(demo).read("traffic")["destination_service"].astype(str)
+    called = service[service.str.endswith(".svc.cluster.local")].iloc[0]
+    spec = f"{{hosts: [old.example.com], http: [{{route: [{{destination: {{host: {called}}}}}]}}]}}"
+    file = tmp_path / "istio.yaml"
+    file.write_text(
+        "kind: List\nitems:\n- {apiVersion: networking.istio.io/v1, kind: VirtualService, "
+        f"metadata: {{name: a, namespace: routing}}, spec: {spec}}}\n"
+    )
+    answer = json.loads(run(scope, "--snapshot", demo, "-f", str(file), "--format", "json").stdout)
+    assert any("routing/old.example.com" in e["routed"] for e in answer["egress"])
+    assert "routing" in answer["discovery"]["selected"]
+    assert any("1 VirtualServices of the files" in note for note in answer["notes"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("a: [b\n", "istio.yaml:2:1: is no YAML"), ("- 1\n", "no Kubernetes object")],
+)
+def test_scope_refuses_a_file_that_holds_no_objects(text, said, demo, tmp_path):
+    file = tmp_path / "istio.yaml"
+    file.write_text(text)
+    with pytest.raises(InputFileError, match=said):
+        run(scope, "--snapshot", demo, "-f", str(file))
 
 
 def test_scope_refuses_a_host_that_is_none():

@@ -7,6 +7,7 @@ from pathlib import Path
 from rightsize.analysis.control_plane import pilot_settings, published
 from rightsize.analysis.control_plane.propagation import SLOW_SECONDS
 from rightsize.analysis.control_plane.replicas import ASSUMED_CPU_BURST, ASSUMED_MEMORY_START
+from rightsize.analysis.scope.configuration import EXPORT
 from rightsize.analysis.scope.destination_rules import CONNECT_TIMEOUT_SECONDS, HEADROOM
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -37,5 +38,6 @@ def test_the_constants_are_those_of_the_code():
     assert f"{ASSUMED_CPU_BURST:g} (CPU of a burst)" in page
     scope = (DOCS / "scope.md").read_text()
     assert f"`connectTimeout` is {CONNECT_TIMEOUT_SECONDS} s" in scope
+    assert f"{EXPORT}\n" in scope
     assert HEADROOM == 4.0
     assert "four times for what hourly means" in scope

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rightsize.analysis.scope.configuration import Configuration
 from rightsize.analysis.scope.egress import ROOT_NAMESPACE
-from rightsize.analysis.scope.traffic import UNKNOWN
+from rightsize.analysis.scope.traffic import CLUSTER_DOMAIN, UNKNOWN, egress_host
 
 LABEL = "istio-discovery"
 VALUE = "enabled"
@@ -54,8 +55,9 @@ def discovery_scope(
     given: Sequence[str] = (),
     label: str = LABEL,
     value: str = VALUE,
+    configuration: Configuration | None = None,
 ) -> DiscoveryScope:
-    """Select every namespace with a proxy, every one that is called, the root, and given ones.
+    """Select namespaces with a proxy, called ones, the root, those with configuration, given ones.
 
     Parameters
     ----------
@@ -70,6 +72,8 @@ def discovery_scope(
         Namespaces to select whatever was seen.
     label, value : str
         The label that the selector asks for.
+    configuration : Configuration, optional
+        Istio's own objects: from 1.22 on they are read in selected namespaces alone.
     """
     meshed = containers[containers["component"].isin(_PROXIES)]
     reasons: dict[str, str] = {ROOT_NAMESPACE: "holds the control plane and the root config"}
@@ -85,6 +89,9 @@ def discovery_scope(
     for namespace, own in sorted(known.items()):
         if _in_mesh(own):
             reasons.setdefault(namespace, "is labelled for the mesh")
+    holds = {} if configuration is None else configuration.namespaces
+    for namespace, kinds in holds.items():
+        reasons.setdefault(namespace, f"holds configuration of the mesh: {kinds}")
     for namespace in given:
         reasons.setdefault(namespace, "given")
     owners = _workloads(pods)
@@ -97,7 +104,11 @@ def discovery_scope(
         left_out=left_out,
         left_out_workloads=int(owners.reindex(list(left_out)).fillna(0).sum()),
         workloads=int(owners.sum()),
-        warnings=_warnings(edges, meshed, left_out),
+        warnings=(
+            *_warnings(edges, meshed, left_out),
+            *(_unseen_configuration(edges) if configuration is None else ()),
+            *_LASTING,
+        ),
     )
 
 
@@ -114,6 +125,40 @@ def _workloads(pods: pd.DataFrame) -> pd.Series:
     """Number of workloads of each namespace."""
     named = pods["workload"].astype(object).fillna(pods["pod"].astype(object)).astype(str)
     return named.groupby(pods["namespace"].astype(str)).nunique()
+
+
+_LASTING = (
+    "a namespace made later is left out until it is labelled; from Istio 1.22 on it then has no "
+    "ConfigMap istio-ca-root-cert either, without which no pod with a sidecar starts: label it "
+    "before its first pod",
+    "in a mesh of several clusters the labels are read in each cluster: run the commands in all",
+    "admission webhooks and aggregated APIs are called by the API server, past the mesh: they are "
+    "not seen here, and go on working in a namespace left out",
+)
+"""What holds for every mesh with selectors (istio/istio, pilot/pkg/serviceregistry/kube/controller,
+namespacecontroller.go; release note enable-enhanced-scope)."""
+
+
+def _unseen_configuration(edges: pd.DataFrame) -> tuple[str, ...]:
+    """Metrics do not tell where Istio's own objects are kept."""
+    warnings = [
+        "from Istio 1.22 on a namespace left out loses its Istio objects, too (VirtualService, "
+        "ServiceEntry, Gateway, ...): export them and give them with -f, or name their namespaces "
+        "with --keep"
+    ]
+    services = sorted(set(edges["destination_service"].astype(str)))
+    outside = [
+        service
+        for service in services
+        if (egress_host(service, UNKNOWN) or "").startswith("*/")
+        and not service.endswith(f".{CLUSTER_DOMAIN}")
+    ]
+    if outside:
+        warnings.append(
+            f"hosts of ServiceEntries are called ({', '.join(outside[:5])}): the namespaces that "
+            "define them must stay in discovery"
+        )
+    return tuple(warnings)
 
 
 def _warnings(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rightsize.analysis.scope.traffic import UNKNOWN, egress_host
+from rightsize.analysis.scope.configuration import Configuration
+from rightsize.analysis.scope.traffic import CLUSTER_DOMAIN, UNKNOWN, egress_host
 
 ROOT_NAMESPACE = "istio-system"
 _RARE_DAYS = 2
@@ -62,6 +63,8 @@ class EgressScope:
     confidence: Confidence
     rare: tuple[RareCall, ...]
     notes: tuple[str, ...]
+    routed: tuple[str, ...] = ()
+    """Of the hosts, those that keep VirtualServices of the calls seen."""
 
 
 def egress_scopes(
@@ -71,6 +74,8 @@ def egress_scopes(
     window_days: int,
     end: pd.Timestamp,
     given: Sequence[str] = (f"{ROOT_NAMESPACE}/*",),
+    configuration: Configuration | None = None,
+    routes_unknown: bool = False,
 ) -> tuple[EgressScope, ...]:
     """Return a Sidecar for each namespace with proxies that was seen to call anybody.
 
@@ -87,6 +92,12 @@ def egress_scopes(
         End of the snapshot.
     given : sequence of str
         Hosts added to every namespace, as `namespace/dnsName`.
+    configuration : Configuration, optional
+        Istio's own objects: VirtualServices keep their hosts.
+    routes_unknown : bool
+        The mesh has VirtualServices that are not told. Services of the cluster are then written as
+        `*/host`: `namespace/host` would drop a VirtualService for that host which is kept in
+        another namespace.
     """
     ours = sorted(set(namespaces) - {ROOT_NAMESPACE})
     calls = edges[edges["source_namespace"].isin(ours)]
@@ -96,20 +107,42 @@ def egress_scopes(
             calls["destination_service"], calls["destination_namespace"], strict=True
         )
     ]
+    if routes_unknown and configuration is None:
+        hosts = [_from_anywhere(host) for host in hosts]
     calls = calls.assign(host=pd.Series(hosts, index=calls.index, dtype=object))
+    known = configuration or Configuration()
     return tuple(
-        _scope(str(namespace), rows, window_days, end, given)
+        _scope(str(namespace), rows, window_days, end, given, known)
         for namespace, rows in calls.groupby("source_namespace")
     )
 
 
+def _from_anywhere(host: str | None) -> str | None:
+    if host is None or not host.endswith(f".{CLUSTER_DOMAIN}"):
+        return host
+    return f"*/{host.split('/', 1)[1]}"
+
+
 def _scope(
-    namespace: str, calls: pd.DataFrame, window_days: int, end: pd.Timestamp, given: Sequence[str]
+    namespace: str,
+    calls: pd.DataFrame,
+    window_days: int,
+    end: pd.Timestamp,
+    given: Sequence[str],
+    configuration: Configuration,
 ) -> EgressScope:
     known = calls.dropna(subset=["host"])
     seen = sorted(set(known["host"]))
-    added = tuple(host for host in given if host not in seen)
+    names = [host.split("/", 1)[1] for host in seen]
+    routed = tuple(h for h in configuration.hosts_for(namespace, names) if h not in seen)
+    added = tuple(host for host in given if host not in (*seen, *routed))
     notes = []
+    standing = configuration.sidecars.get(namespace)
+    if standing is not None:
+        notes.append(
+            f"Sidecar {standing} is there already and holds for all workloads, too: of two such "
+            "either may win, so put this one in its place"
+        )
     if len(known) < len(calls):
         notes.append("also calls addresses or hosts of no registry: those pass unscoped")
     blind = known[known["host"].str.endswith("/*")]
@@ -123,11 +156,12 @@ def _scope(
         notes.append(f"{len(lost)} edges tell neither service nor namespace: check them by hand")
     return EgressScope(
         namespace=namespace,
-        hosts=(*seen, *added),
+        hosts=(*seen, *routed, *added),
         given=added,
         confidence=_confidence(known, calls, window_days, end),
         rare=_rare(known),
         notes=tuple(notes),
+        routed=routed,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from rightsize.analysis.control_plane.model import IstiodModel, fit_istiod
-from rightsize.analysis.control_plane.source import read_istiod, usage_of
+from rightsize.analysis.control_plane.source import IstiodTables, read_istiod, usage_of
 from rightsize.analysis.mesh_today import mesh_today
+from rightsize.analysis.scope.configuration import Configuration
 from rightsize.analysis.scope.destination_rules import (
     ServiceRules,
     error_shares,
@@ -57,6 +58,7 @@ def study_scope(
     *,
     given_hosts: Sequence[str] = (),
     given_namespaces: Sequence[str] = (),
+    configuration: Configuration | None = None,
     settings: NodeSettings | None = None,
 ) -> ScopeStudy:
     """Study the traffic of a snapshot.
@@ -69,6 +71,8 @@ def study_scope(
         namespace's are always given.
     given_namespaces : sequence of str
         Namespaces to watch whatever was seen.
+    configuration : Configuration, optional
+        Istio's own objects, which metrics do not tell.
     settings : NodeSettings, optional
         For the plan of nodes behind the dollars.
 
@@ -86,12 +90,16 @@ def study_scope(
     pods, containers = snapshot.read("pods"), snapshot.read("containers")
     sidecars = containers[containers["component"] == "sidecar"]
     namespaces = sorted(set(sidecars["namespace"].astype(str)))
+    tables = read_istiod(snapshot)
+    routes = virtual_services(tables.control_plane)
     egress = egress_scopes(
         edges,
         namespaces,
         window_days=len(snapshot.days),
         end=pd.Timestamp(snapshot.manifest.end),
         given=tuple(dict.fromkeys((f"{ROOT_NAMESPACE}/*", *given_hosts))),
+        configuration=configuration,
+        routes_unknown=routes > 0,
     )
     discovery = discovery_scope(
         edges,
@@ -99,9 +107,10 @@ def study_scope(
         containers,
         labels=namespace_labels(snapshot.read("namespaces")),
         given=given_namespaces,
+        configuration=configuration,
     )
-    notes: list[str] = []
-    model = _model(snapshot, notes)
+    notes = _route_notes(configuration, routes)
+    model = _model(tables, notes)
     proxies, law, missing = fitted_proxies(snapshot)
     notes += missing
     proxies = _running(proxies, pods)
@@ -112,7 +121,7 @@ def study_scope(
         silent=tuple(sorted(set(namespaces) - {e.namespace for e in egress} - {ROOT_NAMESPACE})),
         discovery=discovery,
         injection=injection_candidates(edges, pods, containers),
-        rules=service_rules(edges, pods, _errors(snapshot)),
+        rules=_told(service_rules(edges, pods, _errors(snapshot)), configuration),
         saving=saving,
         nodes=_nodes(snapshot, proxies, model, saving, settings, notes),
         model=model,
@@ -128,14 +137,42 @@ def _errors(snapshot: Snapshot) -> pd.DataFrame:
     return worst.reset_index()
 
 
-def _model(snapshot: Snapshot, notes: list[str]) -> IstiodModel | None:
-    tables = read_istiod(snapshot)
-    routes = virtual_services(tables.control_plane)
+def _route_notes(configuration: Configuration | None, routes: float) -> list[str]:
+    if configuration is not None:
+        return [
+            f"{len(configuration.routes)} VirtualServices of the files hold for sidecars: their "
+            "hosts stay in scope wherever one of their calls was seen"
+        ]
     if routes:
-        notes.append(
-            f"{routes:.0f} VirtualServices: where one sends a host's calls to another service, "
-            "metrics tell the second only; give the first with --host, else its route is lost"
+        return [
+            f"{routes:.0f} VirtualServices: hosts are written as */host, so that a route for them "
+            "stays wherever it is kept. Where one sends a host's calls to another service, metrics "
+            "tell the second only: give the VirtualServices with -f, or the first host with "
+            "--host, else its route is lost"
+        ]
+    return []
+
+
+def _told(rules: ServiceRules, configuration: Configuration | None) -> ServiceRules:
+    """Say of each rule whether its host has one already."""
+    known = {} if configuration is None else configuration.rules
+    found = [
+        replace(
+            rule,
+            reasons=(
+                f"{known[rule.host]} is a DestinationRule of the same host: add these settings to "
+                "it, of two rules one traffic policy is passed over",
+                *rule.reasons,
+            ),
         )
+        if rule.host in known
+        else rule
+        for rule in rules.rules
+    ]
+    return replace(rules, rules=tuple(found))
+
+
+def _model(tables: IstiodTables, notes: list[str]) -> IstiodModel | None:
     try:
         return fit_istiod(tables.hours)
     except NoDataError as error:

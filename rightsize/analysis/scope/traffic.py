@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -14,6 +15,11 @@ UNKNOWN = "unknown"
 CLUSTER_DOMAIN = "svc.cluster.local"
 _CATCH_ALL = frozenset({"PassthroughCluster", "BlackHoleCluster", "InboundPassthroughCluster"})
 """What Istio names a destination that is in nobody's registry: no scope can cut it."""
+_PORT = re.compile(r":\d+$")
+_DNS_NAME = re.compile(
+    r"(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?\.)*[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?"
+)
+"""What Istio's validation takes as the name of an egress host."""
 _EDGE = [
     "source_namespace",
     "source_workload",
@@ -126,6 +132,10 @@ def egress_host(service: str, namespace: str) -> str | None:
     """
     if service in _CATCH_ALL or _is_address(service):
         return None
+    # Where no service is known, the metric holds the request's Host header: any text of the caller.
+    service = _PORT.sub("", service).removesuffix(".")
+    if not _DNS_NAME.fullmatch(service):
+        service = UNKNOWN
     if service.endswith(f".{CLUSTER_DOMAIN}"):
         names = service.removesuffix(f".{CLUSTER_DOMAIN}").split(".")
         # A pod of a headless service is called as pod.service.namespace; the service is known.

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rightsize.analysis.scope import covers, discovery_scope, edges, egress_scopes
+from rightsize.analysis.scope.configuration import configuration_of
 from rightsize.analysis.scope.traffic import egress_host, merged
 from rightsize.snapshot.schema import frame
 
@@ -100,6 +101,11 @@ def test_the_root_namespace_gets_no_sidecar_for_it_would_be_everybodys_default()
         ("PassthroughCluster", "unknown", None),
         ("10.0.3.4", "unknown", None),
         ("10.0.3.4:3306", "unknown", None),
+        ("api.stripe.com:8443", "unknown", "*/api.stripe.com"),
+        ("*.stripe.com", "unknown", "*/*.stripe.com"),
+        ("cart.shop.svc.cluster.local:80", "shop", "shop/cart.shop.svc.cluster.local"),
+        ("under_score.example.com", "unknown", None),
+        ("a.b/../c", "shop", "shop/*"),
         ("unknown", "unknown", None),
     ],
 )
@@ -203,3 +209,159 @@ def test_discovery_warns_of_gateways_and_of_services_without_a_sidecar():
     assert "gateways in ingress route only to selected namespaces" in warnings
     assert "called without a sidecar of their own, kept in discovery: data" in warnings
     assert "1 services are called from outside the mesh" in warnings
+
+
+def test_discovery_warns_of_what_metrics_cannot_tell():
+    pods, containers = cluster(shop="sidecar", data="")
+    seen = graph(call("shop/web", "api.stripe.com", destination="unknown/unknown"))
+    warnings = " ".join(discovery_scope(seen, pods, containers).warnings)
+    assert "give them with -f, or name their namespaces with --keep" in warnings
+    assert "hosts of ServiceEntries are called (api.stripe.com)" in warnings
+    assert "no ConfigMap istio-ca-root-cert" in warnings
+    assert "several clusters" in warnings
+    assert "admission webhooks" in warnings
+
+
+def test_a_namespace_that_holds_only_configuration_stays_in_discovery():
+    pods, containers = cluster(shop="sidecar", data="")
+    told = configuration_of([virtual_service("routing", ["pay.example.com"], [CARD])])
+    found = discovery_scope(graph(call("shop/web", CART)), pods, containers, configuration=told)
+    assert found.selected["routing"] == "holds configuration of the mesh: VirtualService"
+    assert not any("give them with -f" in warning for warning in found.warnings)
+
+
+def virtual_service(namespace: str, hosts: list[str], destinations: list[str], **spec):
+    """A VirtualService that sends its hosts to the destinations, one rule each."""
+    rules = [{"route": [{"destination": {"host": host}}]} for host in destinations]
+    return {
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": f"to-{hosts}-{destinations}", "namespace": namespace},
+        "spec": {"hosts": hosts, "http": rules, **spec},
+    }  # fmt: skip
+
+
+def routed(*objects, **options):
+    return scopes(call("shop/web", CARD), configuration=configuration_of(objects), **options)[
+        "shop"
+    ].routed
+
+
+def test_a_virtual_service_keeps_the_host_that_its_callers_ask_for():
+    found = routed(virtual_service("shop", ["billing"], ["card.pay.svc.cluster.local"]))
+    assert found == ("shop/billing.shop.svc.cluster.local",)
+
+
+def test_a_virtual_service_of_another_namespace_is_imported_from_there_with_the_hosts_own_service():
+    found = routed(virtual_service("routing", ["old.pay.svc.cluster.local"], [CARD]))
+    assert found == ("routing/old.pay.svc.cluster.local", "pay/old.pay.svc.cluster.local")
+
+
+def test_a_virtual_service_for_the_called_host_itself_is_kept_wherever_it_lives():
+    assert routed(virtual_service("routing", [CARD], [CARD])) == (f"routing/{CARD}",)
+    wide = virtual_service("routing", ["*.pay.svc.cluster.local"], [CARD])
+    assert routed(wide) == (f"routing/{CARD}",)
+    assert routed(virtual_service("pay", [CARD], [CARD])) == ()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"gateways": ["istio-ingress/public"]}, {"exportTo": ["."]}, {"exportTo": ["batch"]}],
+    ids=["for a gateway alone", "private", "for others"],
+)
+def test_a_virtual_service_that_the_callers_do_not_see_adds_nothing(spec):
+    assert routed(virtual_service("routing", ["pay.example.com"], [CARD], **spec)) == ()
+
+
+def test_delegates_mirrors_and_tcp_routes_count_as_destinations():
+    root = virtual_service(
+        "routing", ["pay.example.com"], [],
+        http=[{"delegate": {"name": "part", "namespace": "pay"}}], gateways=["mesh", "public"],
+    )  # fmt: skip
+    part = {
+        **virtual_service("pay", [], ["card"]),
+        "metadata": {"name": "part", "namespace": "pay"},
+    }
+    assert routed(root, part) == ("routing/pay.example.com",)
+    mirror = virtual_service("pay", ["a.example.com"], [], http=[{"mirror": {"host": "card"}}])
+    assert routed(mirror) == ("pay/a.example.com",)
+    tcp = virtual_service(
+        "pay", ["b.example.com"], [], tcp=[{"route": [{"destination": {"host": "card"}}]}]
+    )
+    assert routed(tcp) == ("pay/b.example.com",)
+
+
+def test_while_routes_are_not_told_hosts_are_imported_from_anywhere():
+    found = scopes(call("shop/web", CARD), routes_unknown=True)["shop"]
+    assert found.hosts == (f"*/{CARD}", "istio-system/*")
+
+
+def test_a_sidecar_that_stands_already_is_named():
+    standing = {
+        "apiVersion": "networking.istio.io/v1", "kind": "Sidecar",
+        "metadata": {"name": "team", "namespace": "shop"}, "spec": {},
+    }  # fmt: skip
+    found = scopes(call("shop/web", CARD), configuration=configuration_of([standing]))["shop"]
+    assert any("Sidecar team is there already" in note for note in found.notes)
+
+
+def visible(hosts, registry: dict[str, str], caller: str) -> set[str]:
+    """Services of `registry` (host to namespace) that istiod leaves a Sidecar, as its
+    selectServices and SubsetOf do: written apart from the code under test."""
+    left = set()
+    for host, home in registry.items():
+        for entry in hosts:
+            place, name = entry.split("/", 1)
+            place = caller if place == "." else place
+            if place in ("*", home) and (
+                name in ("*", host) or (name[:1] == "*" and host.endswith(name[1:]))
+            ):
+                left.add(host)
+    return left
+
+
+_registry = st.dictionaries(
+    st.one_of(
+        st.builds(lambda s, n: f"{s}.{n}.svc.cluster.local", _names, _names),
+        st.sampled_from(["api.stripe.com", "*.amazonaws.com", "db.internal"]),
+    ),
+    _names,
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_registry, st.data())
+def test_random_traffic_keeps_every_service_and_route_that_it_used(registry, data):
+    # A service of the cluster lives where its name says; a ServiceEntry anywhere.
+    registry = {
+        host: host.split(".")[1] if host.endswith("cluster.local") else home
+        for host, home in registry.items()
+    }
+    known = sorted(registry)
+    routes = data.draw(
+        st.lists(st.tuples(_names, st.sampled_from(known), st.sampled_from(known)), max_size=4)
+    )
+    told = configuration_of([virtual_service(place, [a], [b]) for place, a, b in routes])
+    used = data.draw(
+        st.lists(
+            st.tuples(_names, st.sampled_from(known), st.integers(0, 19)), min_size=1, max_size=15
+        )
+    )
+    seen = graph(
+        *(call(f"{caller}/app", host, destination=f"{registry[host]}/app", day=day, days=1)
+          for caller, host, day in used)
+    )  # fmt: skip
+    meshed = sorted({caller for caller, _, _ in used})
+    for options in ({"configuration": told}, {"routes_unknown": True}, {}):
+        found = egress_scopes(seen, meshed, window_days=20, end=END, **options)
+        hosts = {scope.namespace: scope.hosts for scope in found}
+        for caller, host, _ in used:
+            assert host in visible(hosts[caller], registry, caller)
+            if "configuration" in options:
+                for place, asked, answered in routes:
+                    if answered == host and not asked.startswith("*"):
+                        # The VirtualService itself, and the service behind the host asked for.
+                        assert visible(hosts[caller], {asked: place}, caller)
+                        if asked.endswith("cluster.local"):
+                            assert asked in visible(hosts[caller], registry, caller)
