@@ -6,12 +6,11 @@ of its own: its namespaces and those that they call. Cutting few calls keeps the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from rightsize.analysis.control_plane.model import IstiodModel, MeshLoad
 from rightsize.analysis.control_plane.replicas import (
@@ -23,40 +22,13 @@ from rightsize.analysis.control_plane.replicas import (
 from rightsize.analysis.exceptions import UnitPrice
 from rightsize.analysis.partition import partition
 from rightsize.analysis.scope.egress import ROOT_NAMESPACE
-from rightsize.analysis.scope.traffic import UNKNOWN
-from rightsize.errors import NoDataError, UsageError
-
-Floats = npt.NDArray[np.float64]
+from rightsize.analysis.shard_loads import Namespaces
+from rightsize.errors import UsageError
 
 _MOST_SHARDS = 6
 _MOST_REPLICAS = 6
 _ROOM = 0.5
 """Share of a node that one istiod pod may take: the rest of the node must stay useful."""
-
-
-@dataclass(frozen=True)
-class Namespaces:
-    """What each namespace brings: arrays of shape (n,), and who calls whom, shape (n, n).
-
-    `calls[i, j]` is the number of services of `j` that `i` calls; `gateways` marks namespaces with
-    a gateway, which go last.
-    """
-
-    names: tuple[str, ...]
-    proxies: Floats
-    services: Floats
-    churn: Floats
-    """Pods started a day: each start is a push to whoever watches."""
-    calls: Floats
-    gateways: npt.NDArray[np.bool_]
-
-    @property
-    def loads(self) -> Floats:
-        """Mean of the shares of proxies and of push work (churn times proxies), shape (n,)."""
-        work = self.churn + self.churn.mean() + 1e-9
-        shares = [self.proxies / max(self.proxies.sum(), 1e-9), work / work.sum()]
-        found: Floats = np.mean(shares, axis=0)
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,68 +73,6 @@ class ShardAdvice:
     notes: tuple[str, ...]
 
 
-def namespaces_of(
-    edges: pd.DataFrame, pods: pd.DataFrame, containers: pd.DataFrame, services: float
-) -> Namespaces:
-    """Loads and calls of the namespaces with proxies, and of those that they call.
-
-    Parameters
-    ----------
-    edges : DataFrame
-        As `rightsize.analysis.scope.traffic.edges` gives.
-    pods, containers : DataFrame
-        Tables of the snapshot, with `day`.
-    services : float
-        Services of the whole mesh (`pilot_services`): spread by the services seen called and the
-        workloads of each namespace, whichever is more.
-
-    Raises
-    ------
-    NoDataError
-        Without a namespace that has sidecars.
-    """
-    last = containers["day"].max()
-    meshed = containers[(containers["day"] == last) & containers["component"].notna()]
-    proxies = _count(meshed[meshed["component"].isin(["sidecar", "gateway", "waypoint"])])
-    gateways = set(meshed[meshed["component"] == "gateway"]["namespace"].astype(str))
-    called = edges[edges["destination_namespace"] != UNKNOWN]
-    # The root namespace is watched by every shard; it is moved only where it holds gateways.
-    others = set(called["destination_namespace"]) - {ROOT_NAMESPACE}
-    names = sorted(set(proxies.index) | others)
-    if not len(proxies) or not names:
-        raise NoDataError(
-            "no namespace with proxies in the snapshot: nothing to divide",
-            hint="collect with kube-state-metrics or object files",
-        )
-    place = {name: number for number, name in enumerate(names)}
-    calls = np.zeros((len(names), len(names)))
-    pairs = called.groupby(["source_namespace", "destination_namespace"], as_index=False).agg(
-        services=("destination_service", "nunique")
-    )
-    for row in pairs.to_dict("records"):
-        source = place.get(row["source_namespace"])
-        destination = place.get(row["destination_namespace"])
-        if source is not None and destination is not None:
-            calls[source, destination] = float(row["services"])
-    own = pods[~pods["host_network"].astype("boolean").fillna(False).astype(bool)]
-    workloads = own.assign(
-        namespace=own["namespace"].astype(str), workload=own["workload"].astype(object).astype(str)
-    )
-    size = np.maximum(
-        _at(called.groupby("destination_namespace")["destination_service"].nunique(), names),
-        _at(workloads.groupby("namespace")["workload"].nunique(), names),
-    )
-    days = max(pods["day"].nunique(), 1)
-    return Namespaces(
-        names=tuple(names),
-        proxies=_at(proxies, names),
-        services=size * services / max(float(size.sum()), 1.0),
-        churn=_at(workloads.groupby("namespace")["pod"].nunique(), names) / days,
-        calls=calls,
-        gateways=np.array([name in gateways for name in names]),
-    )
-
-
 def divide(
     mesh: Namespaces,
     model: IstiodModel,
@@ -171,6 +81,7 @@ def divide(
     *,
     room: tuple[float, float] | None = None,
     tolerance: float = 0.15,
+    kept: Sequence[str] = (),
 ) -> Sharding:
     """Divide the mesh into this many shards and size each one's istiod.
 
@@ -185,12 +96,15 @@ def divide(
         Cores and bytes that one istiod pod may request.
     tolerance : float
         How far a shard may stand above the mean load.
+    kept : sequence of str
+        Namespaces that every shard watches besides.
     """
     loads = mesh.loads
     weights = mesh.calls + mesh.calls.T
     found = partition(weights, loads, shards, tolerance=tolerance)
     parts = tuple(
-        _shard(mesh, model, found.parts == number, number, price, room) for number in range(shards)
+        _shard(mesh, model, found.parts == number, number, price, room, kept)
+        for number in range(shards)
     )
     services = np.array([float(s.load.services) for s in parts])
     fits = room is None or all(_within(s.plan, room) for s in parts)
@@ -213,6 +127,7 @@ def choose_shards(
     *,
     shards: int | None = None,
     node: tuple[float, float] | None = None,
+    kept: Sequence[str] = (),
 ) -> ShardAdvice:
     """Divide into the number of shards whose istiods cost least among those that fit.
 
@@ -225,6 +140,8 @@ def choose_shards(
         Wanted number; the model chooses without.
     node : tuple of float, optional
         Allocatable cores and bytes of the node type: a pod may take half of it.
+    kept : sequence of str
+        Namespaces that every shard watches besides: those that hold configuration alone.
 
     Raises
     ------
@@ -237,8 +154,8 @@ def choose_shards(
     room = None if node is None else (node[0] * _ROOM, node[1] * _ROOM)
     counts = range(1, min(_MOST_SHARDS, most) + 1)
     wanted = sorted({*counts, *([] if shards is None else [shards])})
-    looked_at = tuple(divide(mesh, model, n, price, room=room) for n in wanted)
-    notes = _notes(model, room)
+    looked_at = tuple(divide(mesh, model, n, price, room=room, kept=kept) for n in wanted)
+    notes = _notes(model, room, kept)
     if shards is not None:
         chosen = looked_at[wanted.index(shards)]
         return ShardAdvice(chosen, looked_at, f"{shards} shards were asked for", notes)
@@ -265,8 +182,10 @@ def _shard(
     number: int,
     price: UnitPrice,
     room: tuple[float, float] | None,
+    kept: Sequence[str],
 ) -> Shard:
-    watched = members | (mesh.calls[members].sum(axis=0) > 0)
+    asked = np.array([name in kept for name in mesh.names])
+    watched = members | (mesh.calls[members].sum(axis=0) > 0) | asked
     load = _load(mesh, model.load, members, watched)
     replicas = quick_plan(model, load, price, _MOST_REPLICAS)
     plan = plan_for(model, load, replicas)
@@ -277,7 +196,7 @@ def _shard(
     return Shard(
         number=number + 1,
         members=_names(mesh, members),
-        watched=tuple(sorted({*_names(mesh, watched), ROOT_NAMESPACE})),
+        watched=tuple(sorted({*_names(mesh, watched), ROOT_NAMESPACE, *kept})),
         load=load,
         plan=plan,
         share=float(mesh.loads[members].sum()),
@@ -313,12 +232,20 @@ def _names(mesh: Namespaces, chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
     return tuple(name for name, there in zip(mesh.names, chosen, strict=True) if there)
 
 
-def _notes(model: IstiodModel, room: tuple[float, float] | None) -> tuple[str, ...]:
+def _notes(
+    model: IstiodModel, room: tuple[float, float] | None, kept: Sequence[str]
+) -> tuple[str, ...]:
     notes = [
         "services of a namespace are spread from pilot_services by what was seen of it: estimates",
         "a call to a namespace first made after the window is not in the shard's selectors: it "
         "leaves the mesh until that namespace is labelled",
     ]
+    if not kept:
+        notes.append(
+            "namespaces that hold nothing but Istio's objects (ServiceEntry, VirtualService, ...) are "
+            "not seen here, and from Istio 1.22 on those objects are passed over where a namespace "
+            "is not watched: give them with -f or --keep"
+        )
     if room is None:
         notes.append("the node type of istiod is not known: no bound on the size of a pod")
     if not model.trusted:
@@ -326,20 +253,14 @@ def _notes(model: IstiodModel, room: tuple[float, float] | None) -> tuple[str, .
     return tuple(notes)
 
 
-def _count(containers: pd.DataFrame) -> pd.Series:
-    pods = containers.assign(namespace=containers["namespace"].astype(str))
-    return pods.groupby("namespace")["pod"].nunique()
-
-
-def _at(values: pd.Series, names: list[str]) -> Floats:
-    found: Floats = values.reindex(names).fillna(0.0).to_numpy(dtype=np.float64)
-    return found
-
-
 def migration_order(mesh: Namespaces, shard: Shard) -> tuple[str, ...]:
-    """Namespaces of a shard in the order to move them: small ones first, gateways last."""
+    """Namespaces of a shard in the order to move them: small ones first, gateways last.
+
+    Namespaces without proxies do not move: their label would inject them.
+    """
     size: Mapping[str, tuple[bool, float, str]] = {
         name: (bool(gateway), float(proxies), name)
         for name, proxies, gateway in zip(mesh.names, mesh.proxies, mesh.gateways, strict=True)
     }
-    return tuple(sorted(shard.members, key=lambda name: size[name]))
+    moved = set(shard.members) - set(mesh.without_proxies)
+    return tuple(sorted(moved, key=lambda name: size[name]))

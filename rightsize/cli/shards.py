@@ -13,12 +13,15 @@ import typer
 from rightsize.analysis.control_plane.model import fit_istiod
 from rightsize.analysis.control_plane.source import read_istiod
 from rightsize.analysis.control_plane.thresholds import istiod_node
+from rightsize.analysis.scope.configuration import Configuration, configuration_of
 from rightsize.analysis.scope.traffic import namespace_labels, read_edges
-from rightsize.analysis.shards import choose_shards, namespaces_of
+from rightsize.analysis.shard_loads import Namespaces, namespaces_of
+from rightsize.analysis.shards import choose_shards
 from rightsize.analysis.unit_price import unit_price
 from rightsize.cli.console import error_console, output_console
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
+from rightsize.collectors.istio_objects import read_istio_objects
 from rightsize.reporters.shard_files import (
     shard_files,
     shard_lines,
@@ -44,6 +47,19 @@ def shards(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for values, commands and runbook.")
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Namespace that every shard watches; repeat for more."),
+    ] = None,
+    objects: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "-f",
+            "--file",
+            help="Istio's objects, from kubectl get -A -o yaml: every shard watches the namespaces "
+            "that hold some; repeat for more.",
+        ),
+    ] = None,
     output_format: Annotated[
         Format, typer.Option("--format", help="Form of the answer on stdout.")
     ] = Format.text,
@@ -54,8 +70,11 @@ def shards(
 
     `rightsize shards` – how many pay, by the model fitted on this mesh
 
+    `rightsize shards -f istio.yaml` – namespaces that hold configuration stay watched
+
     `rightsize shards --shards 3 -o out` – values, labels, tags and the order of the move
     """
+    told = configuration_of(read_istio_objects(objects or ()))
     source = open_snapshot(snapshot)
     messages = error_console()
     with messages.status("Fitting istiod and dividing namespaces"):
@@ -69,6 +88,7 @@ def shards(
             unit_price(source.manifest.region).price,
             shards=count,
             node=istiod_node(tables.pods, tables.containers, tables.nodes),
+            kept=tuple(dict.fromkeys((*(keep or ()), *_alone(told, mesh)))),
         )
     if output_format is Format.json:
         json.dump(shards_to_dict(advice, simulated=source.manifest.simulated), sys.stdout, indent=2)
@@ -90,3 +110,8 @@ def shards(
         for name, text in files.items():
             write_text(out / name, text)
         messages.print(f"{len(files)} files in {out}", markup=False)
+
+
+def _alone(told: Configuration, mesh: Namespaces) -> list[str]:
+    """Namespaces with configuration that neither have proxies nor are called."""
+    return [name for name in told.namespaces if name not in mesh.names]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rightsize.analysis.control_plane.replicas import ReplicaPlan
-from rightsize.analysis.shards import Namespaces, Shard, ShardAdvice, Sharding, migration_order
+from rightsize.analysis.shard_loads import Namespaces
+from rightsize.analysis.shards import Shard, ShardAdvice, Sharding, migration_order
 from rightsize.quantity import format_cpu, format_memory, round_up_cpu, round_up_memory
 from rightsize.reporters.mesh_manifests import Document, resources_block, to_yaml
 from rightsize.results import Sizes
@@ -125,11 +126,20 @@ def _runbook(
     for shard in advice.chosen.shards:
         lines += ["", f"## Shard {shard.number}", ""]
         for place, namespace in enumerate(migration_order(mesh, shard), start=1):
-            lines += _step(place, namespace, shard, istio_version, labels.get(namespace, {}))
+            lines += _step(place, namespace, shard, mesh, istio_version, labels.get(namespace, {}))
+    if mesh.without_proxies:
+        lines += [
+            "",
+            "Watched, and not moved, since they have no proxies: "
+            f"{', '.join(mesh.without_proxies)}.",
+        ]
     lines += [
         "",
-        "When every namespace has moved and a week has passed, uninstall the old istiod. Requests "
-        "are cut only after usage has dropped.",
+        "When every namespace has moved and a week has passed, point the default revision at a shard "
+        f"(`istioctl tag set default --revision {revision(advice.chosen.shards[0], istio_version)} "
+        "--overwrite`) and uninstall the old istiod. Requests are cut only after usage has dropped.",
+        "",
+        *_later(advice.chosen.shards),
     ]
     return lines
 
@@ -138,37 +148,106 @@ def _step(
     place: int,
     namespace: str,
     shard: Shard,
+    mesh: Namespaces,
     istio_version: str | None,
     labels: Mapping[str, str],
 ) -> list[str]:
-    back = (
-        f"{_REVISION}={labels[_REVISION]}"
-        if _REVISION in labels
-        else f"{_REVISION}- {_INJECTION}={labels.get(_INJECTION, 'enabled')}"
-    )
-    restart = f"kubectl rollout restart deployment,statefulset,daemonset -n {namespace}"
+    there, back = _move(namespace, tag(shard), mesh, labels)
     pods = f'pod=~"istiod-{revision(shard, istio_version)}-.*"'
+    # Gateways report what they send, and receive nothing from a sidecar.
+    side = "source" if namespace in mesh.gateways_alone else "destination"
+    calls = f'reporter="{side}",{side}_workload_namespace="{namespace}"'
     return [
         f"{place}. {namespace}",
         "",
         "   ```",
-        # istio-injection wins over istio.io/rev, so it has to go.
-        f"   kubectl label namespace {namespace} {_INJECTION}- {_REVISION}={tag(shard)} "
-        "--overwrite",
-        f"   {restart}",
+        *(f"   {line}" for line in there),
         f"   istioctl proxy-status | grep {namespace}    # SYNCED, served by {tag(shard)}",
         "   ```",
         "",
         "   Check: `histogram_quantile(0.99, sum by (le) (rate("
         f"pilot_proxy_convergence_time_bucket{{{pods}}}[10m]))) < 10`",
         "",
-        '   Check: `sum(rate(istio_requests_total{reporter="destination",'
-        f'destination_workload_namespace="{namespace}",response_code=~"5.."}}[10m])) / '
-        'sum(rate(istio_requests_total{reporter="destination",'
-        f'destination_workload_namespace="{namespace}"}}[10m]))` is not above what it was',
+        f'   Check: `sum(rate(istio_requests_total{{{calls},response_code=~"5.."}}[10m])) / '
+        f"sum(rate(istio_requests_total{{{calls}}}[10m]))` is not above what it was",
         "",
-        f"   Way back: `kubectl label namespace {namespace} {back} --overwrite`, then `{restart}`",
+        "   Way back:",
         "",
+        "   ```",
+        *(f"   {line}" for line in back),
+        "   ```",
+        "",
+    ]
+
+
+def _move(
+    namespace: str, to: str, mesh: Namespaces, labels: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """Commands that move a namespace's proxies to a revision tag, and those that move them back.
+
+    A label on the namespace injects all of its pods, so it is set only where one was before (or
+    labels are not known and sidecars are there). Restarts spare what is no gateway in a namespace
+    of gateways: istiod itself may run beside them.
+    """
+    gateways = mesh.gateway_workloads.get(namespace, ())
+    labelled = _INJECTION in labels or _REVISION in labels
+    if not labelled and namespace in mesh.gateways_alone:
+        return _by_helm(namespace, gateways, to), _by_helm(namespace, gateways, "")
+    if not labelled and labels:
+        return (
+            [
+                "# Pods are injected by a label of their own, the namespace has none:",
+                f"# set {_REVISION}: {to} beside sidecar.istio.io/inject on their pod templates",
+            ],
+            [f"# take {_REVISION} off the pod templates again"],
+        )
+    restart = (
+        [f"kubectl rollout restart deployment {name} -n {namespace}" for name in gateways]
+        if namespace in mesh.gateways_alone
+        else [f"kubectl rollout restart deployment,statefulset,daemonset -n {namespace}"]
+    )
+    before = [f"{_REVISION}={labels[_REVISION]}" if _REVISION in labels else f"{_REVISION}-"]
+    if _INJECTION in labels or not labelled:
+        before.append(f"{_INJECTION}={labels.get(_INJECTION, 'enabled')}")
+    return (
+        # istio-injection wins over istio.io/rev, so it has to go.
+        [
+            f"kubectl label namespace {namespace} {_INJECTION}- {_REVISION}={to} --overwrite",
+            *restart,
+        ],
+        [f"kubectl label namespace {namespace} {' '.join(before)} --overwrite", *restart],
+    )
+
+
+def _by_helm(namespace: str, gateways: Sequence[str], to: str) -> list[str]:
+    """A gateway in a namespace without a label carries its revision on its pods."""
+    return [
+        "# a gateway of the gateway chart; of another, the label istio.io/rev of its pod template",
+        *(
+            f"helm upgrade {name} istio/gateway -n {namespace} --reuse-values --set revision={to}"
+            for name in gateways
+        ),
+    ]
+
+
+def _later(shards: Sequence[Shard]) -> list[str]:
+    """What stays to be done for namespaces, as long as there are shards."""
+    every = " ".join(f"{watch_label(shard)}=true" for shard in shards)
+    return [
+        "## Namespaces made later",
+        "",
+        "Of all revisions one istiod at a time writes ConfigMap `istio-ca-root-cert`, and from Istio "
+        "1.22 on only into namespaces that it watches; without it no pod with a sidecar starts. "
+        "Namespaces of today keep theirs. Label a new one for all shards, then for its own alone:",
+        "",
+        "```",
+        f"kubectl label namespace NAME {every} {_REVISION}={tag(shards[0])}",
+        "kubectl get configmap istio-ca-root-cert -n NAME    # until it is there",
+        f"kubectl label namespace NAME {watch_label(shards[-1])}-    # where no shard's own calls it",
+        "```",
+        "",
+        "When the root certificate changes, set the labels of all shards on all namespaces until "
+        "each ConfigMap has changed.",
     ]
 
 

@@ -10,13 +10,8 @@ from ruamel.yaml import YAML
 from rightsize.analysis.control_plane.model import fit_istiod
 from rightsize.analysis.exceptions import UnitPrice
 from rightsize.analysis.scope.traffic import edges, namespace_labels
-from rightsize.analysis.shards import (
-    Namespaces,
-    choose_shards,
-    divide,
-    migration_order,
-    namespaces_of,
-)
+from rightsize.analysis.shard_loads import Namespaces, namespaces_of
+from rightsize.analysis.shards import choose_shards, divide, migration_order
 from rightsize.errors import NoDataError, UsageError
 from rightsize.reporters.shard_files import shard_files, shard_lines
 from rightsize.snapshot.schema import frame
@@ -140,6 +135,9 @@ def test_namespaces_are_read_from_the_snapshot():
     assert list(found.services) == pytest.approx([10, 10, 20])
     assert found.calls[1, 2] == found.calls[2, 0] == 1
     assert list(found.gateways) == [False, True, False]
+    assert found.gateway_workloads == {"edge": ("gw",)}
+    assert found.gateways_alone == {"edge"}
+    assert found.without_proxies == ("data",)
 
 
 def test_a_mesh_without_proxies_is_refused():
@@ -181,6 +179,55 @@ def test_gateways_move_last(files):
     advice, mesh, _ = files
     shard = next(s for s in advice.chosen.shards if "t0-n00" in s.members)
     assert migration_order(mesh, shard)[-1] == "t0-n00"
+
+
+def runbook(model, **labels: dict[str, str]) -> str:
+    """Of shop (two sidecars), edge (a gateway alone) and data (called, without proxies)."""
+    mesh = namespaces_of(*snapshot_tables(), services=40.0)
+    advice = choose_shards(mesh, model, PRICE, shards=2)
+    return shard_files(advice, mesh, istio_version="1.28.3", labels=labels)["3-migration.md"]
+
+
+def test_a_namespace_without_proxies_is_watched_and_never_injected(model):
+    text = runbook(model)
+    assert "rollout restart deployment,statefulset,daemonset -n shop" in text
+    assert "namespace data" not in text
+    assert "-n data" not in text
+    assert "Watched, and not moved, since they have no proxies: data." in text
+
+
+def test_a_gateway_moves_by_its_own_label_where_its_namespace_has_none(model):
+    text = runbook(model)
+    assert "helm upgrade gw istio/gateway -n edge --reuse-values --set revision=shard-" in text
+    assert 'reporter="source",source_workload_namespace="edge"' in text
+    assert "label namespace edge" not in text
+    assert "rollout restart deployment,statefulset,daemonset -n edge" not in text
+
+
+def test_a_gateway_moves_with_its_namespace_where_that_is_labelled(model):
+    text = runbook(model, edge={"istio.io/rev": "stable"})
+    assert "label namespace edge istio-injection- istio.io/rev=shard-" in text
+    assert "label namespace edge istio.io/rev=stable --overwrite" in text
+    assert "rollout restart deployment gw -n edge" in text
+
+
+def test_a_namespace_that_was_not_labelled_is_not_labelled_now(model):
+    text = runbook(model, shop={"team": "a"})
+    assert "label namespace shop" not in text
+    assert "# set istio.io/rev: shard-" in text
+
+
+def test_the_runbook_says_who_writes_the_root_certificate(model):
+    text = runbook(model)
+    assert "kubectl get configmap istio-ca-root-cert -n NAME" in text
+    assert "istio-discovery-shard-1=true istio-discovery-shard-2=true" in text
+    assert "istioctl tag set default --revision 1-28-3-shard-1 --overwrite" in text
+
+
+def test_namespaces_with_configuration_alone_are_watched_by_every_shard(model):
+    advice = choose_shards(teams(2, 2), model, PRICE, shards=2, kept=("routing",))
+    assert all("routing" in shard.watched for shard in advice.chosen.shards)
+    assert not any("give them with -f or --keep" in note for note in advice.notes)
 
 
 def test_the_table_marks_what_was_chosen(files):
