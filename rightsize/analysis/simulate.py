@@ -77,6 +77,7 @@ class Outcome:
     istiod: ReplicaPlan
     istiod_cpu: Interval
     istiod_memory: Interval
+    """Expected use of all istiod pods; what they request is `istiod`, sized on the upper ends."""
     data_plane_cpu: Interval
     data_plane_memory: Interval
     proxies: Interval
@@ -113,6 +114,9 @@ def simulate(
     UsageError
         For a scale that is not positive.
     """
+    asked = (scale.services, scale.pods, scale.requests_per_second)
+    if not np.isfinite(asked).all():
+        raise UsageError("services, pods and requests must be numbers")
     if min(scale.services, scale.pods) <= 0 or scale.requests_per_second < 0:
         raise UsageError("services and pods must be more than zero, requests not less")
     if not 0 <= scale.waypoint_share <= 1:
@@ -124,7 +128,13 @@ def simulate(
         cpu, memory, proxies = _ambient(today, scale, said)
     plan, istiod_cpu, istiod_memory = _istiod(today, scale, model, price, mode, proxies, said)
     nodes, usd = _nodes(
-        today, scale, mode, (cpu, memory), (istiod_cpu.mid, istiod_memory.mid), proxies, said
+        today,
+        scale,
+        mode,
+        (cpu, memory),
+        (plan.replicas * plan.cpu_request, plan.replicas * plan.memory.high),
+        proxies,
+        said,
     )
     return Outcome(
         mode=mode,
@@ -180,7 +190,7 @@ def _istiod(
         )
     replicas = quick_plan(model, high, price, _MOST_REPLICAS)
     plan = plan_for(model, high, replicas)
-    memory = model.memory.at(low, replicas - 1)
+    memory, most = model.memory.at(low, replicas), model.memory.at(high, replicas)
     cpu = model.cpu.at(low, replicas)
     said.append(
         "pushes grow with the square of the pods (each change goes to every proxy); the lower end "
@@ -188,13 +198,10 @@ def _istiod(
     )
     if not model.trusted:
         said.append("istiod's history follows another law (see rightsize control-plane)")
-    request = plan.cpu_request
     return (
         plan,
-        Interval(min(cpu.low, request), request, max(plan.cpu_peak, request)).scaled(replicas),
-        Interval(min(memory.low, plan.memory.mid), plan.memory.mid, plan.memory.high).scaled(
-            replicas
-        ),
+        Interval(min(cpu.low, plan.cpu.mid), plan.cpu.mid, plan.cpu.high).scaled(replicas),
+        Interval(min(memory.low, most.mid), most.mid, most.high).scaled(replicas),
     )
 
 
@@ -272,7 +279,10 @@ def _nodes(
     proxies: Interval,
     said: list[str],
 ) -> tuple[Interval | None, Interval | None]:
-    """Nodes for today's pods at the new sizes, times the growth of pods, and istiod's own."""
+    """Nodes for today's pods at the new sizes, times the growth of pods, and istiod's own.
+
+    `istiod` holds the cores and bytes that all of its pods request.
+    """
     if today.fleet is None or not today.node_cpu or not today.node_memory:
         said.append("nodes and dollars: not computed, the snapshot tells no node or no price")
         return None, None

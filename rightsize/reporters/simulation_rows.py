@@ -49,8 +49,9 @@ def _lines(found: Outcome) -> list[str]:
     return [
         f"{found.mode}: {scale.services:,.0f} services, {scale.pods:,.0f} pods, "
         f"{scale.requests_per_second:,.0f} requests/s",
-        f"  istiod: {plan.replicas} x {format_cpu(plan.cpu_request)}, "
-        f"{format_memory(plan.memory.high)}; in all CPU {_cores(found.istiod_cpu)}, "
+        f"  istiod: {plan.replicas} pods x {format_cpu(plan.cpu_request)}, "
+        f"{format_memory(plan.memory.high)} requested, on the upper ends; expected use of all: CPU "
+        f"{_cores(found.istiod_cpu)}, "
         f"memory {_memory(found.istiod_memory)}",
         f"  data plane: {found.proxies.mid:,.0f} proxies, CPU {_cores(found.data_plane_cpu)}, "
         f"memory {_memory(found.data_plane_memory)}",

@@ -72,7 +72,10 @@ def test_istiod_at_3000_services_covers_the_true_law(model, law):
     memory = (truth.level + truth.service * 3000 + truth.proxy * proxies / left) * MIB
     assert found.istiod.memory.low <= memory <= found.istiod.memory.high
     assert found.istiod.replicas >= 2
-    assert found.istiod_memory.mid == pytest.approx(found.istiod.memory.mid * found.istiod.replicas)
+    # With all of them at work a pod serves fewer proxies than after a loss.
+    whole = found.istiod.replicas * found.istiod.memory.mid
+    assert found.istiod_memory.low <= found.istiod_memory.mid < whole
+    assert found.istiod_cpu.mid < found.istiod.replicas * found.istiod.cpu_request
 
 
 def test_nodes_grow_with_the_pods_and_cost_what_the_plan_says(model, law):
@@ -122,8 +125,14 @@ def test_ambient_needs_the_number_of_nodes(model, law):
 
 @pytest.mark.parametrize(
     "scale",
-    [Scale(0.0, 10.0, 1.0), Scale(10.0, -1.0, 1.0), Scale(10.0, 10.0, 1.0, 1.5)],
-    ids=["no services", "negative pods", "share over one"],
+    [
+        Scale(0.0, 10.0, 1.0),
+        Scale(10.0, -1.0, 1.0),
+        Scale(10.0, 10.0, 1.0, 1.5),
+        Scale(float("nan"), 10.0, 1.0),
+        Scale(10.0, float("inf"), 1.0),
+    ],
+    ids=["no services", "negative pods", "share over one", "no number", "endless"],
 )
 def test_a_scale_that_cannot_be_is_refused(model, law, scale):
     with pytest.raises(UsageError):
