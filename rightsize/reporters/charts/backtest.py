@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from rightsize.analysis.backtest import frontier
 from rightsize.analysis.policies import History
 from rightsize.errors import NoDataError
-from rightsize.reporters.charts.style import COLOURS, new_axes, note_source
+from rightsize.reporters.charts.style import COLOURS, TEXTS, entitle, new_axes, note_source
 from rightsize.results import Resource
 
 _OURS = ("cautious", "balanced", "lean")
@@ -52,8 +52,13 @@ def waste_against_risk(
     axes.set_xlabel(_LABELS.get(waste, waste))
     axes.set_ylabel(_LABELS.get(risk, risk))
     axes.margins(x=0.15, y=0.12)
-    axes.set_title("Waste against risk out of sample; green: no policy is better in both")
-    note_source(axes, source or "circles: profiles; squares: other policies")
+    axes.grid()
+    entitle(
+        axes,
+        "Waste against risk, out of sample",
+        "lower left is better; circles: profiles, squares: others; green: none is better in both",
+    )
+    note_source(axes, source or "fitted on the past, scored on what came next")
     return axes
 
 
@@ -99,7 +104,7 @@ def past_stretches(history: History, windows: pd.DataFrame, resource: Resource =
     axes.set_ylabel(unit)
     first = windows.iloc[0]
     where = "/".join(str(first[name]) for name in ("namespace", "workload") if first[name])
-    axes.set_title(f"{where}: requests each policy would have set, over what came next")
+    entitle(axes, f"{where}: requests each policy would have set, over what came next")
     note_source(axes, "area: highest of the hour, line: median, over all pods; UTC")
     return axes
 
@@ -122,11 +127,11 @@ _CYCLE = tuple(COLOURS[c] for c in ("recommended", "peak", "good", "other", "lig
 
 def mark_policy(axes: Axes, name: str, x: float, y: float, *, ours: bool) -> None:
     """One labelled point: profiles as circles with the label below, others as squares, above."""
-    colour = COLOURS["recommended" if ours else "peak"]
-    axes.scatter(x, y, color=colour, marker="o" if ours else "s", s=36, zorder=2)
+    tone = "recommended" if ours else "peak"
+    axes.scatter(x, y, color=COLOURS[tone], marker="o" if ours else "s", s=36, zorder=2)
     axes.annotate(
         name, (x, y), xytext=(-4, -5) if ours else (5, 4), textcoords="offset points",
-        ha="right" if ours else "left", va="top" if ours else "bottom", color=colour, fontsize=8,
+        ha="right" if ours else "left", va="top" if ours else "bottom", color=TEXTS[tone], fontsize=9,
     )  # fmt: skip
 
 

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.ticker import StrMethodFormatter
 
 from rightsize.analysis.control_plane.thresholds import Crossing, Outlook
 from rightsize.errors import NoDataError
-from rightsize.reporters.charts.style import COLOURS, new_axes, note_source
+from rightsize.reporters.charts.style import COLOURS, TEXTS, entitle, new_axes, note_source
 
 _AHEAD_DAYS = 365
 
@@ -46,7 +47,7 @@ def growth_with_thresholds(
     axes.plot(times, band[:, 1], color=COLOURS["recommended"])
     axes.annotate(
         quantity, (times[-1], band[-1, 1]), xytext=(4, 0), textcoords="offset points",
-        color=COLOURS["recommended"], va="center", fontsize=8,
+        color=TEXTS["recommended"], va="center", fontsize=9,
     )  # fmt: skip
     top = float(band[:, 2].max())
     marks = [c for c in ahead.crossings if c.threshold.quantity == quantity]
@@ -57,8 +58,12 @@ def growth_with_thresholds(
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.set_ylim(bottom=0)
     axes.set_ylabel(quantity)
-    axes.set_title(
-        f"{quantity.capitalize()} to come, and the band that holds nine in ten", loc="left"
+    axes.grid(axis="y")
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    entitle(
+        axes,
+        f"{band[0, 1]:,.0f} {quantity} now, {band[-1, 1]:,.0f} expected in a year",
+        f"{quantity}; the band holds nine in ten; red: marks and when they are passed",
     )
     name = "simulated demo mesh" if simulated else f"cluster {cluster}"
     note_source(axes, f"{name}, fitted on {growth.days} days up to {growth.last_day} UTC")

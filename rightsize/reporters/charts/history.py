@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rightsize.reporters.charts.style import COLOURS, new_axes, note_source
+from rightsize.reporters.charts.style import COLOURS, TEXTS, entitle, new_axes, note_source
 from rightsize.results import Recommendation, Resource
 
 _UNITS = {"cpu": (1000.0, "CPU, millicores"), "memory": (1 / 2**20, "memory, MiB")}
@@ -36,21 +36,21 @@ def usage_history(usage: pd.DataFrame, row: Recommendation, resource: Resource =
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     size = row.cpu if resource == "cpu" else row.memory
     lines = [
-        ("request now", size.request, COLOURS["request"], "-"),
-        ("this step", size.recommended_request, COLOURS["recommended"], "-"),
-        ("end state", size.target_request, COLOURS["good"], "--"),
+        ("request now", size.request, "request", "-"),
+        ("this step", size.recommended_request, "recommended", "-"),
+        ("end state", size.target_request, "good", "--"),
     ]
     if len(spread):
-        _label(axes, times[-1], float(spread["high"].iloc[-1]), "highest", COLOURS["usage"])
-        _label(axes, times[-1], float(spread["middle"].iloc[-1]), "median", COLOURS["peak"])
+        _label(axes, times[-1], float(spread["high"].iloc[-1]), "highest", "usage")
+        _label(axes, times[-1], float(spread["middle"].iloc[-1]), "median", "peak")
     for text, value, colour, style in lines:
         if value is not None:
-            axes.axhline(value * factor, color=colour, linestyle=style, linewidth=1.2)
+            axes.axhline(value * factor, color=COLOURS[colour], linestyle=style, linewidth=1.2)
             _label(axes, times[-1] if len(times) else 0.0, value * factor, text, colour)
     top = float(np.nanmax(spread["high"])) if len(spread) else 1.0
     axes.set_ylim(0, 1.1 * max(top, *(v * factor for _, v, _, _ in lines if v is not None), 1e-9))
     axes.set_ylabel(label)
-    axes.set_title(f"{row.key}, container {row.container}", loc="left")
+    entitle(axes, f"{row.key}, container {row.container}")
     start, end = usage["time"].min(), usage["time"].max()
     note_source(axes, f"{start:%Y-%m-%d} to {end:%Y-%m-%d} UTC, by hour, over all pods")
     return axes
@@ -58,6 +58,6 @@ def usage_history(usage: pd.DataFrame, row: Recommendation, resource: Resource =
 
 def _label(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     axes.annotate(
-        text, (x, y), xytext=(4, 0), textcoords="offset points", color=colour, va="center",
-        fontsize=8, annotation_clip=False,
+        text, (x, y), xytext=(4, 0), textcoords="offset points", color=TEXTS[colour],
+        va="center", fontsize=9, annotation_clip=False,
     )  # fmt: skip

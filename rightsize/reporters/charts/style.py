@@ -1,4 +1,4 @@
-"""The one style of all charts: fonts, colours, source line, deterministic files."""
+"""The one style of all charts: fonts, colours, title, source line, deterministic files."""
 
 from __future__ import annotations
 
@@ -10,28 +10,67 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from rightsize.errors import OutputError
 
+INK, SOFT, LINE, PAPER = "#1b1f24", "#57606a", "#d0d7de", "#ffffff"
 COLOURS = MappingProxyType(
     {
         "request": "#999999",
-        "recommended": "#0072B2",
-        "usage": "#E69F00",
-        "peak": "#D55E00",
-        "good": "#009E73",
-        "limit": "#000000",
-        "other": "#CC79A7",
-        "light": "#56B4E9",
+        "recommended": "#0072b2",
+        "usage": "#e69f00",
+        "peak": "#d55e00",
+        "good": "#009e73",
+        "limit": INK,
+        "other": "#cc79a7",
+        "light": "#56b4e9",
     }
 )
+TEXTS = MappingProxyType(
+    {
+        "request": SOFT,
+        "recommended": "#005a8e",
+        "usage": "#8a5a00",
+        "peak": "#b34700",
+        "good": "#00734f",
+        "limit": INK,
+        "other": "#a34f7f",
+        "light": "#1f6f9f",
+    }
+)
+"""The same colours for words: dark enough to be read on white, at least 4.5 to 1."""
+ON_DARK = MappingProxyType(
+    {
+        INK: "#e6edf3",
+        SOFT: "#a3adb8",
+        LINE: "#30363d",
+        PAPER: "#161b22",
+        "#999999": "#8b949e",
+        "#0072b2": "#4a9fdc",
+        "#005a8e": "#79bdf2",
+        "#8a5a00": "#f0b64a",
+        "#b34700": "#ff9a57",
+        "#00734f": "#3fcf9f",
+        "#a34f7f": "#e39cc4",
+        "#1f6f9f": "#7cc7f2",
+    }
+)
+"""What a page with a dark ground puts in a colour's place; those not named stay."""
 _RC: dict[Any, Any] = {
-    "font.size": 9,
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": SOFT,
+    "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
+    "axes.axisbelow": True,
     "axes.grid": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
     "svg.hashsalt": "rightsize",
     "svg.fonttype": "none",
     "figure.constrained_layout.use": True,
@@ -54,9 +93,48 @@ def figure_of(axes: Axes) -> Figure:
     return figure
 
 
+def entitle(axes: Axes, title: str, how: str = "") -> None:
+    """Write the chart's title and, softer and below it, how to read it."""
+    axes.set_title(
+        title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=24 if how else 8
+    )
+    if how:
+        axes.annotate(
+            how, (0, 1), xycoords="axes fraction", xytext=(0, 9), textcoords="offset points",
+            fontsize=9, color=SOFT, va="bottom",
+        )  # fmt: skip
+
+
 def note_source(axes: Axes, text: str) -> None:
     """Write window and source of the figures under the chart."""
-    figure_of(axes).supxlabel(text, fontsize=7, color="#555555", x=0.01, ha="left")
+    figure_of(axes).supxlabel(text, fontsize=8, color=SOFT, x=0.01, ha="left")
+
+
+def label_end(axes: Axes, levels: list[tuple[float, str, str]], gap: float = 0.055) -> None:
+    """Write words at the right edge, each at its level or just above the one below.
+
+    Parameters
+    ----------
+    axes : Axes
+        Its limits are final.
+    levels : list of (float, str, str)
+        Level in the units of the y axis, words, name of a colour.
+    gap : float
+        Least distance, as a share of the axis.
+    """
+    bottom, top = axes.get_ylim()
+    free = -1.0
+    for level, words, name in sorted(levels):
+        free = max((level - bottom) / (top - bottom), free)
+        axes.text(
+            1.01, free, words, transform=axes.transAxes, color=TEXTS[name], va="center", fontsize=9
+        )
+        free += gap * (1 + words.count("\n"))
+
+
+def halo(text: Any) -> None:
+    """Keep words readable over what they cover."""
+    text.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])
 
 
 def save(axes: Axes, path: Path) -> Path:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from statistics import median
 
-from rightsize.reporters.charts.style import COLOURS, new_axes, note_source
-from rightsize.results import Advice, Resource
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from rightsize.reporters.charts.style import COLOURS, TEXTS, entitle, halo, new_axes, note_source
+from rightsize.results import Advice, Recommendation, Resource, ResourceAdvice
 
 _UNITS = {"cpu": (1000.0, "millicores"), "memory": (1 / 2**20, "MiB")}
+_LOG_FROM = 10.0
+"""Ratio of the highest to the lowest value from which a log scale tells more."""
 
 
 def request_against_usage(
@@ -32,40 +36,48 @@ def request_against_usage(
     )
     axes = new_axes(9.0, 4.8)
     where = range(len(pairs))
-    for x, (size, _) in zip(where, pairs, strict=True):
-        low, high = (size.usage.p50 or 0) * factor, (size.usage.peak or 0) * factor
-        axes.vlines(x, low, high, color=COLOURS["usage"], linewidth=1.2, alpha=0.7)
+    ends = [(s.usage.p50 or 0.0, s.usage.peak or 0.0) for s, _ in pairs]
+    for x, (low, high) in zip(where, ends, strict=True):
+        axes.vlines(
+            x, low * factor, high * factor, color=COLOURS["usage"], linewidth=1.2, alpha=0.55
+        )
     # Each label stands at its own place along the row, so that none covers another.
     series = {
-        "peak": ([s.usage.peak for s, _ in pairs], "v", COLOURS["peak"], 10, 0.55),
-        "p95": ([s.usage.p95 for s, _ in pairs], "o", COLOURS["usage"], 14, 0.35),
-        "request now": ([s.request for s, _ in pairs], "_", COLOURS["request"], 60, 0.06),
-        "this step": (
-            [s.recommended_request for s, _ in pairs],
-            "_",
-            COLOURS["recommended"],
-            60,
-            0.2,
-        ),
+        "p50": ([s.usage.p50 for s, _ in pairs], ".", "light", 18, 0.85, -12),
+        "p95": ([s.usage.p95 for s, _ in pairs], "o", "usage", 14, 0.6, 6),
+        "peak": ([s.usage.peak for s, _ in pairs], "v", "peak", 12, 0.45, 6),
+        "request now": ([s.request for s, _ in pairs], "_", "request", 60, 0.06, 6),
+        "this step": ([s.recommended_request for s, _ in pairs], "_", "recommended", 60, 0.22, -13),
     }
-    for label, (values, marker, colour, size_of_marker, place) in series.items():
+    highest = 0.0
+    for label, (values, marker, colour, size_of_marker, place, up) in series.items():
         known = [(x, v * factor) for x, v in zip(where, values, strict=True) if v]
         if not known:
             continue
         xs, ys = zip(*known, strict=True)
-        axes.scatter(xs, ys, marker=marker, s=size_of_marker, color=colour, zorder=3)
+        highest = max(highest, *ys)
+        axes.scatter(xs, ys, marker=marker, s=size_of_marker, color=COLOURS[colour], zorder=3)
         at = round(place * (len(xs) - 1))
-        axes.annotate(
-            label, (xs[at], ys[at]), xytext=(0, 6), textcoords="offset points", color=colour,
-            ha="center", fontsize=8, fontweight="bold",
+        words = axes.annotate(
+            label, (xs[at], ys[at]), xytext=(0, up), textcoords="offset points",
+            color=TEXTS[colour], ha="center", fontweight="bold", zorder=4,
         )  # fmt: skip
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        halo(words)
+    scale = ""
+    lows = [low for low, _ in ends if low > 0]
+    if lows and highest > _LOG_FROM * min(lows) * factor:
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        scale = ", log scale"
+    else:
+        axes.set_ylim(0, max(highest, 1e-9) * 1.12)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.grid(axis="y")
     axes.set_xticks([])
     axes.set_xlabel(f"{len(pairs)} workloads, sorted by p95")
-    axes.set_ylabel(f"{resource if resource == 'memory' else 'CPU'}, {unit} (log scale)")
-    axes.set_title(f"What {component}s request and what they use", loc="left")
     axes.margins(x=0.02)
+    what = resource if resource == "memory" else "CPU"
+    entitle(axes, _finding(pairs, what, component), f"{what}, {unit} of one pod{scale}")
     simulated = "simulated demo mesh" if advice.simulated else f"cluster {advice.cluster}"
     note_source(
         axes,
@@ -73,3 +85,13 @@ def request_against_usage(
         "all pods",
     )
     return axes
+
+
+def _finding(pairs: list[tuple[ResourceAdvice, Recommendation]], what: str, component: str) -> str:
+    """The chart in one line: how far requests and usage are apart in the middle workload."""
+    times = [s.request / s.usage.p95 for s, _ in pairs if s.request and s.usage.p95]
+    if not times:
+        return f"What {component}s use of {what}"
+    middle = median(times)
+    amount = f"{middle:.0f}" if middle >= 10 else f"{middle:.1f}"
+    return f"Half of the {component}s request {amount} times the {what} of their p95, or more"

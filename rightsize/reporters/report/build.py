@@ -12,6 +12,7 @@ from rightsize.reporters.report.figures import actions_of, figures_of
 from rightsize.reporters.report.methods import METHODS
 from rightsize.reporters.report.model import Assumption, Report
 from rightsize.reporters.report.sections import sections_of
+from rightsize.reporters.report.what_if import scenario_assumptions, what_if_of
 
 
 def build_report(review: Review, settings: Settings) -> Report:
@@ -29,8 +30,9 @@ def build_report(review: Review, settings: Settings) -> Report:
         actions=actions_of(review),
         sections=sections_of(review),
         methods=METHODS,
-        assumptions=_assumptions(review, settings),
+        assumptions=(*_assumptions(review, settings), *scenario_assumptions(review)),
         facts=_facts(review),
+        what_if=what_if_of(review),
     )
 
 

@@ -6,6 +6,7 @@ from rightsize.analysis.cost.saving import saving
 from rightsize.analysis.review import Review
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.reporters.report.model import Action, Figure
+from rightsize.reporters.report.sources import price_range
 from rightsize.results import Interval
 
 _MOST_ACTIONS = 5
@@ -19,10 +20,10 @@ def figures_of(review: Review) -> tuple[Figure, ...]:
     days = f"{len(review.month.days)} of {review.month.length} days"
     known = not money.today.unpriced
     return (
-        Figure("Mesh cost", _with_price_range(review, mesh) if known else None, "usd",
-               f"sidecars, istiod, gateways: what they request; {days}", "allocation", "bill"),
+        Figure("Mesh cost", price_range(review).scaled(mesh) if known else None, "usd",
+               f"sidecars, istiod, gateways: what they request; {days}", "parts", "bill"),
         Figure("Share of the cluster's bill", mesh / total if known and total else None, "percent",
-               f"of ${total:,.2f}", "bill", "bill"),
+               f"of ${total:,.2f}", "parts", "bill"),
         Figure("Saving available", _available(review), "usd", _available_note(review),
                "steps", "saving"),
         Figure("Saving realised", _realised(review), "usd", _realised_note(review),
@@ -37,14 +38,6 @@ def actions_of(review: Review) -> tuple[Action, ...]:
     """At most five things to do now, safety first, then by dollars."""
     found = [*_safety(review), *_apply(review), *_nodes(review), *_scale_points(review)]
     return tuple(found[:_MOST_ACTIONS])
-
-
-def _with_price_range(review: Review, usd: float) -> Interval:
-    """The share of the bill's own range that comes from the age of prices."""
-    total = review.money.today.ec2
-    if total is None or total.mid == 0:
-        return Interval.exactly(usd)
-    return Interval(usd * total.low / total.mid, usd, usd * total.high / total.mid)
 
 
 def _available(review: Review) -> Interval | None:

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Interval
 
-Kind = Literal["text", "usd", "number", "percent", "cpu", "memory"]
-"""How a column's values are written: USD, plain numbers, shares, cores, bytes."""
+Kind = Literal["text", "usd", "rate", "number", "percent", "cpu", "memory"]
+"""How a column's values are written: USD, USD/h, plain numbers, shares, cores, bytes."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class ReportTable:
     columns: tuple[Column, ...]
     note: str = ""
     formulas: Mapping[str, str] = field(default_factory=dict)
-    """Workbook only: column name to a formula with `{row}` and assumption names."""
+    """Workbook only: column name to a formula with `{row}`, `{first}` and `{last}` (rows of the sheet)
+    and assumption names. Evaluated, it gives the frame's value."""
 
     def totals(self) -> dict[str, float]:
         """Sum of each column that has a total, over the values as they are shown."""
@@ -114,6 +115,18 @@ class Assumption:
 
 
 @dataclass(frozen=True)
+class WhatIf:
+    """A line of the workbook's sheet that follows the assumptions as the reader changes them."""
+
+    label: str
+    formula: str
+    """Over names of assumptions and, as `{1}`, the value of the sheet's first line."""
+    kind: Kind
+    value: float
+    """What the formula gives for the assumptions as they are."""
+
+
+@dataclass(frozen=True)
 class Report:
     """A month's review, ready to be written in every form."""
 
@@ -128,6 +141,7 @@ class Report:
     assumptions: tuple[Assumption, ...]
     facts: Mapping[str, object]
     """The month's results as plain values, kept for the months to come."""
+    what_if: tuple[WhatIf, ...] = ()
 
     @property
     def tables(self) -> tuple[ReportTable, ...]:
@@ -138,7 +152,10 @@ class Report:
         return tuple(chart for section in self.sections for chart in section.charts)
 
 
-_DECIMALS = {"usd": 2, "number": 2, "percent": 4, "cpu": 3, "memory": 0}
+_DECIMALS = {"usd": 2, "rate": 6, "number": 2, "percent": 4, "cpu": 3, "memory": 0}
+
+
+_SMALL = 0.01
 
 
 def shown(values: pd.Series, kind: Kind) -> pd.Series:
@@ -159,8 +176,11 @@ def written(value: Any, kind: Kind) -> str:
     number = float(value)
     if kind == "usd":
         return f"-${-number:,.2f}" if round(number, 2) < 0 else f"${abs(number):,.2f}"
+    if kind == "rate":
+        return f"${number:,.4f}"
     if kind == "percent":
-        return f"{number * 100:,.1f} %"
+        # Small risks are not to be read as none.
+        return f"{number * 100:,.2f} %" if 0 < abs(number) < _SMALL else f"{number * 100:,.1f} %"
     if kind == "cpu":
         return format_cpu(number)
     if kind == "memory":

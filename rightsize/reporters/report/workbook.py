@@ -17,12 +17,14 @@ from rightsize.reporters.report.model import Report, ReportTable, shown
 
 _FORMATS = {
     "usd": '"$"#,##0.00',
+    "rate": '"$"#,##0.0000',
     "number": "#,##0.00",
-    "percent": "0.0 %",
+    "percent": "0.00 %",
     "cpu": '0.000 "cores"',
     "memory": '#,##0 "B"',
     "text": "@",
 }
+_PLACE = re.compile(r"\{(\d+)\}")
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _HEAD = PatternFill("solid", fgColor="DDE6F0")
 _INPUT = PatternFill("solid", fgColor="FFF4CC")
@@ -39,7 +41,8 @@ def workbook_bytes(report: Report) -> bytes:
     summary.title = "Summary"
     _summary(summary, report)
     _assumptions(book, report)
-    used = {"Summary", "Assumptions"}
+    _what_if(book, report)
+    used = {"Summary", "Assumptions", "What if"}
     for table in report.tables:
         _table(book.create_sheet(_sheet_name(table.name, used)), table)
     book.properties.creator = "rightsize"
@@ -100,19 +103,37 @@ def _assumptions(book: Workbook, report: Report) -> None:
     _widths(sheet, [34, 22, 18, 90])
 
 
+def _what_if(book: Workbook, report: Report) -> None:
+    """Lines that follow the assumptions as the reader changes them."""
+    if not report.what_if:
+        return
+    sheet = book.create_sheet("What if")
+    sheet.append(["what", "value", "from"])
+    places = {str(n): f"B{n + 1}" for n in range(1, len(report.what_if) + 1)}
+    for line in report.what_if:
+        formula = _PLACE.sub(lambda found: places[found[1]], line.formula)
+        sheet.append([line.label, f"={formula}", line.formula])
+        sheet.cell(sheet.max_row, 2).number_format = _FORMATS[line.kind]
+    sheet.append([])
+    sheet.append(["Change the yellow cells of the sheet Assumptions: these lines follow."])
+    _header(sheet, 1)
+    _widths(sheet, [52, 20, 70])
+
+
 def _table(sheet: Worksheet, table: ReportTable) -> None:
     sheet.append([safe_text(table.title)])
     sheet.append([safe_text(table.note)])
     sheet.append([column.label for column in table.columns])
     columns = [shown(table.frame[c.name], c.kind).tolist() for c in table.columns]
+    end = len(table.frame) + 3
     for position, row in enumerate(zip(*columns, strict=True), 4):
         cells: list[object] = []
         for column, value in zip(table.columns, row, strict=True):
             formula = table.formulas.get(column.name)
             known = value is not None and value == value
             cells.append(
-                "=" + formula.format(row=position)
-                if formula
+                "=" + formula.format(row=position, first=4, last=end)
+                if formula and known
                 else safe_text(value)
                 if known
                 else None
