@@ -11,6 +11,7 @@ ISTIOD_GAUGES = (
     "pilot_eds_no_instances",
     "pilot_worker_queue_depth",
     "citadel_server_root_cert_expiry_timestamp",
+    "citadel_server_cert_chain_expiry_timestamp",
 )
 ISTIOD_PROCESS_GAUGES = (
     "process_resident_memory_bytes",
