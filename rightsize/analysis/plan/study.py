@@ -1,0 +1,130 @@
+"""Everything that a plan is made of, gathered once from a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from rightsize.analysis.audit.measured import measured_findings
+from rightsize.analysis.audit.model import Finding
+from rightsize.analysis.control_plane.sizing import IstiodAdvice, in_force
+from rightsize.analysis.control_plane.source import read_istiod, size_istiod
+from rightsize.analysis.control_plane.thresholds import Outlook, istiod_node, outlook
+from rightsize.analysis.plan.ledger import Ledger
+from rightsize.analysis.recommend import recommend
+from rightsize.analysis.scope.configuration import Configuration
+from rightsize.analysis.scope.study import ScopeStudy, study_scope
+from rightsize.analysis.scope.traffic import namespace_labels
+from rightsize.analysis.shard_loads import Namespaces, namespaces_of
+from rightsize.analysis.shards import ShardAdvice, choose_shards
+from rightsize.analysis.unit_price import unit_price
+from rightsize.config import Settings
+from rightsize.errors import NoDataError, UsageError
+from rightsize.results import Advice
+from rightsize.snapshot import Manifest, Snapshot
+
+Progress = Callable[[str], None]
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True)
+class PlanStudy:
+    """What every command says of one snapshot; None where it lacks the data."""
+
+    manifest: Manifest
+    settings: Settings
+    advice: Advice
+    istiod: IstiodAdvice | None
+    outlook: Outlook | None
+    scope: ScopeStudy | None
+    shards: ShardAdvice | None
+    mesh: Namespaces | None
+    namespace_labels: Mapping[str, Mapping[str, str]]
+    ledger: Ledger | None
+    findings: tuple[Finding, ...]
+    missing: tuple[tuple[str, str], ...]
+    """What could not be studied, and why."""
+
+
+def study_plan(
+    snapshot: Snapshot,
+    settings: Settings | None = None,
+    *,
+    now: datetime,
+    configuration: Configuration | None = None,
+    progress: Progress = lambda _: None,
+) -> PlanStudy:
+    """Run every analysis whose recommendations belong in a plan.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    settings : Settings, optional
+    now : datetime
+        The time against which certificates are judged.
+    configuration : Configuration, optional
+        Istio's own objects, for scopes (see `study_scope`).
+    progress : callable, optional
+        Told what is being done.
+
+    Raises
+    ------
+    NoDataError
+        Where the snapshot holds no mesh container at all.
+    """
+    rules = settings or Settings()
+    missing: list[tuple[str, str]] = []
+
+    def attempted(what: str, work: Callable[[], _Found]) -> _Found | None:
+        progress(what)
+        try:
+            return work()
+        except (NoDataError, UsageError) as error:
+            missing.append((what, error.what))
+            return None
+
+    progress("Sizing workloads")
+    advice = recommend(snapshot, rules)
+    tables = read_istiod(snapshot)
+    istiod = attempted("istiod", lambda: size_istiod(tables, snapshot.manifest, rules.policy))
+    node = istiod_node(tables.pods, tables.containers, tables.nodes)
+    ahead = None
+    if istiod is not None:
+        model = istiod.model
+        ahead = attempted(
+            "thresholds",
+            lambda: outlook(tables.hours, model, in_force=in_force(tables.containers), node=node),
+        )
+    scope = attempted(
+        "scope",
+        lambda: study_scope(snapshot, configuration=configuration, settings=rules.nodes),
+    )
+    mesh = shards = None
+    if scope is not None and istiod is not None and istiod.model is not None:
+        edges, model = scope.edges, istiod.model
+        containers = snapshot.read("containers")
+        mesh = attempted(
+            "shards",
+            lambda: namespaces_of(edges, tables.pods, containers, model.load.services),
+        )
+    if mesh is not None and istiod is not None and istiod.model is not None:
+        price = unit_price(snapshot.manifest.region).price
+        whole, fitted = mesh, istiod.model
+        shards = attempted("shards", lambda: choose_shards(whole, fitted, price, node=node))
+    ledger = attempted("nodes and money", lambda: Ledger(snapshot, advice, rules))
+    return PlanStudy(
+        manifest=snapshot.manifest,
+        settings=rules,
+        advice=advice,
+        istiod=istiod,
+        outlook=ahead,
+        scope=scope,
+        shards=shards,
+        mesh=mesh,
+        namespace_labels=namespace_labels(snapshot.read("namespaces")),
+        ledger=ledger,
+        findings=measured_findings(snapshot, now=now)[0],
+        missing=tuple(missing),
+    )
