@@ -28,7 +28,10 @@ SHELL_LANGUAGES = frozenset(
     }
 )
 YAML_LANGUAGES = frozenset({"yaml", "yml", "json"})
-_FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
+_FENCE = re.compile(
+    r"^(?P<indent>[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*)(?P<fence>`{3,}|~{3,})\s*(?P<info>[^`]*)$"
+)
+"""A block may begin right after the marker of a list's item; it never ends so."""
 _HEREDOC = re.compile(r"<<(?P<dash>-?)\s*(?P<quote>[\"']?)\\?(?P<word>\w+)(?P=quote)")
 _PROGRAMS = ("istioctl", "kubectl", "helm", "aws", "eksctl", "make", "openssl")
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -122,11 +125,19 @@ def _fenced(text: str, prose: list[tuple[int, str]]) -> Iterator[Block]:
             fence, start, inside, indent = match["fence"], number, [], match["indent"]
             words = re.split(r"[\s{,]+", match["info"].strip().lower())
             language = words[0] if words else ""
-        elif fence and match and match["fence"].startswith(fence) and not match["info"].strip():
+        elif (
+            fence
+            and match
+            and match["fence"].startswith(fence)
+            and not match["info"].strip()
+            and not match["indent"].strip(" \t>")
+        ):
             yield Block("\n".join(inside) + "\n", start, language)
             fence = ""
         elif fence:
-            inside.append(line[len(indent) :] if line[: len(indent)] == indent else line)
+            # After a list's marker the lines stand as far in as the fence.
+            margin = line[: len(indent)]
+            inside.append(line[len(indent) :] if margin == indent or margin.isspace() else line)
         else:
             prose.append((number, line))
     if fence:
@@ -139,10 +150,10 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str, Block | None]]:
     index = 0
     while index < len(lines):
         start, line = index, lines[index]
-        while line.endswith("\\") and index + 1 < len(lines):
+        while _goes_on(line) and index + 1 < len(lines):
             index += 1
             # The break stays as a word, so that a flag is told at its own line.
-            line = f"{line[:-1]} {_NEW_LINE} {lines[index]}"
+            line = f"{line.removesuffix(chr(92))} {_NEW_LINE} {lines[index]}"
         heredoc = None
         opened = None if line.lstrip().startswith("#") else _HEREDOC.search(line)
         if opened:
@@ -156,6 +167,12 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str, Block | None]]:
             line = _HEREDOC.sub(" ", line)
         yield start + 1, line, heredoc
         index += 1
+
+
+def _goes_on(line: str) -> bool:
+    """A backslash at the end, or a pipe that waits for its next command."""
+    ends = line.rstrip().endswith(("|", "|&", "&&"))
+    return line.endswith("\\") or (ends and not line.lstrip().startswith("#"))
 
 
 def _commands(line: str, file: str, number: int) -> Iterator[Command]:

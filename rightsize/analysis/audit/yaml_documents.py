@@ -18,6 +18,8 @@ from rightsize.analysis.audit.model import Chart, KubeObject, Problem, Sources, 
 from rightsize.analysis.audit.tree import Node, TreeError, parse
 
 _MESH_NAMES = re.compile(r"^istio(-.+)?$")
+_COMPONENTS = frozenset({"pilot", "ingressGateways", "egressGateways", "istiodRemote"})
+"""Components that no other custom resource has."""
 _SHIPPED_KEYS = 8
 """A wrapper with this many keys is a copy of the whole file, not a user's own nesting."""
 
@@ -43,8 +45,26 @@ def add_document(
         _add_operator(sources, root, version)
     elif root.get("kind") is not None and root.get("apiVersion") is not None:
         _add_object(sources, root, version)
+    elif root.entries is not None and chart is None and _is_operator_part(root):
+        _add_operator(sources, root, version)
+    elif root.entries is not None and chart is None and _is_values_part(root):
+        add_scope(sources, Values("operator", root.get("values") or root, version))
     elif root.entries is not None:
         add_values(sources, root, chart=chart, version=version, shipped=shipped)
+
+
+def _is_operator_part(root: Node) -> bool:
+    """A piece of an IstioOperator, as runbooks show them: a spec without a kind."""
+    values, components = root.get("spec", "values"), root.get("spec", "components")
+    return (values is not None and chart_by_keys(values) == "istiod") or (
+        components is not None and bool(set(components.names()) & _COMPONENTS)
+    )
+
+
+def _is_values_part(root: Node) -> bool:
+    """The same below `values`, with nothing else beside it."""
+    values = root.get("values")
+    return root.names() == ["values"] and values is not None and chart_by_keys(values) == "istiod"
 
 
 def _add_operator(sources: Sources, root: Node, version: Version | None) -> None:

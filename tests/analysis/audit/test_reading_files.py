@@ -193,3 +193,42 @@ def test_the_release_of_istiods_values_holds_for_the_other_files(tmp_path):
     script = tmp_path / "tune.sh"
     script.write_text("kubectl set env deploy/istiod ENABLE_NATIVE_SIDECARS=true\n")
     assert [f.rule for f in audited(tmp_path).findings] == ["env-not-in-release"]
+
+
+def rules_of(tmp_path, text: str) -> list[tuple[int, str]]:
+    path = tmp_path / "runbook.md"
+    path.write_text(text)
+    return [(f.place.line, f.rule) for f in audited(path).findings]
+
+
+def test_a_pipe_at_the_end_of_a_line_goes_on_in_the_next(tmp_path):
+    text = "```sh\nistioctl proxy-config endpoints $pod |\n  grep SYNCED\n```\n"
+    assert rules_of(tmp_path, text) == [(2, "command-grep-synced")]
+
+
+def test_a_code_block_may_begin_after_the_marker_of_a_list(tmp_path):
+    text = (
+        "1. Rotate:\n2. ```console\n   $ istioctl x create-cert\n   ```\n- ```yaml\n  pilot:\n"
+        "    sharding: {strategy: x}\n  ```\n\n```sh\nistioctl x create-cert\n```\n"
+    )
+    assert sorted(rules_of(tmp_path, text)) == [
+        (3, "command-create-cert"), (7, "value-ignored"), (11, "command-create-cert"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("spec:\n  values:\n    pilot:\n      sharding: {strategy: x}\n", 4),
+        ("values:\n  pilot:\n    sharding: {strategy: x}\n", 3),
+    ],
+    ids=["a spec", "values"],
+)
+def test_a_piece_of_an_istio_operator_is_read_without_its_kind(tmp_path, text, line):
+    assert rules_of(tmp_path, f"```yaml\n{text}```\n") == [(line + 1, "value-ignored")]
+
+
+def test_json_in_a_command_is_told_once(tmp_path):
+    words = """aws eks update-addon --configuration-values '{"env":{"ENABLE_CUSTOM_NETWORKING":"true"}}'"""
+    found = rules_of(tmp_path, f"```sh\n{words}\n```\n")
+    assert found == [(2, "vpc-cni-custom-networking")]
