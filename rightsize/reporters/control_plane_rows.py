@@ -67,7 +67,11 @@ def control_plane_lines(advice: IstiodAdvice, ahead: Outlook) -> list[str]:
 def propagation_lines(found: Propagation) -> list[str]:
     """Delay of configuration, where it goes, and the finding."""
     delay = found.convergence
-    lines = [f"Propagation: p50 {_seconds(delay.p50)}, p99 {_seconds(delay.p99)}"]
+    worst = found.worst_day_p99
+    lines = [
+        f"Propagation: p50 {_seconds(delay.p50)}, p99 {_seconds(delay.p99)}"
+        + ("" if worst is None else f", p99 of the worst day {_seconds(worst)}")
+    ]
     lines += [
         f"  {s.stage}: {s.share:.0%} of the known time, p99 {_seconds(s.delay.p99)}"
         for s in found.stages

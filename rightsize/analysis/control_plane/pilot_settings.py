@@ -5,6 +5,7 @@ Checked in Istio's source from 1.4 to 1.30 (pilot/pkg/features).
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -42,15 +43,16 @@ DEBOUNCE_MAX = PilotSetting(
 def push_throttle(istio_version: str | None, cores: float | None) -> float | None:
     """Pushes istiod runs at once when nothing is set, by release and CPU limit (or node cores).
 
-    From 1.21: `min(15 + 5 * GOMAXPROCS, 100)` (istio/istio, pilot/pkg/features/tuning.go). None
-    where the release or, from 1.21, the cores are unknown.
+    From 1.21: `min(15 + 5 * GOMAXPROCS, 100)` (istio/istio, pilot/pkg/features/tuning.go); a
+    limit counts in whole cores, rounded up. None where the release or, from 1.21, the cores are
+    unknown.
     """
     release = minor_release(istio_version)
     if release is None:
         return None
     if release < (1, 21):
         return 100.0
-    return None if cores is None else min(15.0 + 5.0 * max(1.0, cores), 100.0)
+    return None if cores is None else min(15.0 + 5.0 * max(1, math.ceil(cores)), 100.0)
 
 
 def minor_release(istio_version: str | None) -> tuple[int, int] | None:

@@ -121,7 +121,7 @@ def test_the_longest_stage_is_the_cause(stage, cause, first):
 
 @pytest.mark.parametrize(
     ("version", "cores", "expected"),
-    [("1.20.8", None, 100), ("1.21.0", 1, 20), ("1.28.3", 2, 25), ("1.30.3", 4, 35),
+    [("1.20.8", None, 100), ("1.21.0", 1, 20), ("1.28.3", 2, 25), ("1.28.3", 2.5, 30), ("1.30.3", 4, 35),
      ("1.30.3", 64, 100), ("1.30.3", None, None), (None, 2, None)],
 )  # fmt: skip
 def test_the_push_throttle_nobody_set(version, cores, expected):
