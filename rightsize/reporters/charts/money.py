@@ -42,7 +42,7 @@ def bill_parts(parts: pd.DataFrame, source: str) -> Axes:
     words = [f"${usd:,.0f}, {share:.1%}" for usd, share in zip(rows["usd"], shares, strict=True)]
     _bars(axes, rows, words, colours)
     axes.set_yticks(range(len(rows)), [str(name) for name in rows["part"]])
-    entitle(axes, f"Where ${total:,.0f} went", "USD in the month; black: range from prices' age")
+    entitle(axes, f"Where ${total:,.0f} went", "USD in the month; whiskers: range")
     note_source(axes, source)
     return axes
 
@@ -92,11 +92,11 @@ def saving_waterfall(steps: pd.DataFrame, source: str) -> Axes:
     axes.set_ylim(0, float(max(steps["usd_high"].max(), usd.max())) * 1.12)
     change = usd[0] - usd[-1]
     title = (
-        f"From ${usd[0]:,.0f} to ${usd[-1]:,.0f}: ${change:,.0f} of machines can go"
+        f"Machines: ${usd[0]:,.0f} now, ${usd[-1]:,.0f} when every step is taken"
         if change > 0
         else "No fleet is cheaper than today's"
     )
-    entitle(axes, title, "USD in the month, machines and root volumes; black: range of each level")
+    entitle(axes, title, "USD in the month, machines and root volumes; whiskers: range")
     note_source(axes, source)
     return axes
 
@@ -119,7 +119,7 @@ def cost_by_namespace(costs: pd.DataFrame, source: str) -> Axes:
     entitle(
         axes,
         f"Sidecars cost ${costs['usd'].sum():,.0f}, by namespace",
-        f"USD in the month; black: range from prices' age{more}",
+        f"USD in the month; whiskers: range from prices' age{more}",
     )
     note_source(axes, source)
     return axes
@@ -179,11 +179,12 @@ def _bars(axes: Axes, rows: pd.DataFrame, words: list[str], colours: list[str]) 
     ends = usd
     if {"low", "high"} <= set(rows.columns):
         ends = rows["high"].fillna(rows["usd"]).to_numpy(dtype=float)
-        spread = np.clip([usd - rows["low"].fillna(rows["usd"]), ends - usd], 0, None)
+        spread = np.clip([usd - rows["low"], rows["high"] - usd], 0, None)
         axes.errorbar(usd, range(len(rows)), xerr=spread, fmt="none", ecolor=INK, capsize=3,
                       linewidth=1)  # fmt: skip
     for y, (end, text) in enumerate(zip(np.maximum(ends, usd), words, strict=True)):
-        axes.annotate(text, (end, y), xytext=(6, 0), textcoords="offset points", va="center")
+        axes.annotate(text, (end, y), xytext=(6, 0), textcoords="offset points", va="center",
+                      color=INK)  # fmt: skip
     axes.set_xlim(min(0.0, float(usd.min(initial=0.0))), float(ends.max(initial=1.0)) * 1.16)
     axes.xaxis.set_major_formatter(_DOLLARS)
     axes.tick_params(axis="y", length=0, labelcolor=INK)

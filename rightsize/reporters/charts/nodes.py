@@ -23,8 +23,8 @@ from rightsize.reporters.charts.style import (
 
 _LINES: Mapping[str, tuple[str, str]] = {
     "seen": ("seen", "request"),
-    "before": ("replayed, today's requests", "light"),
-    "after": ("replayed, recommended", "recommended"),
+    "before": ("today's requests", "light"),
+    "after": ("recommended", "recommended"),
 }
 
 
@@ -49,24 +49,24 @@ def nodes_over_time(hours: pd.DataFrame, source: str, promised: float | None = N
         values = rows[name].to_numpy(dtype=float)
         times = mdates.date2num(rows["time"].to_numpy())
         axes.step(times, values, where="pre", color=COLOURS[colour], linewidth=1.6)
-        levels.append((float(values[-1]), f"{words}\nmean {values.mean():.1f}", colour))
+        levels.append((float(values[-1]), f"{words}: {values.mean():.1f}", colour))
         top = max(top, float(values.max()))
     if promised is not None:
         axes.axhline(promised, color=COLOURS["good"], linestyle="--", linewidth=1.2)
-        axes.annotate(
-            f"promised: {promised:g}, for the busiest hour and a rollout", (0.01, promised),
-            xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
-            color=TEXTS["good"],
-        )  # fmt: skip
+        levels.append((promised, f"promised: {promised:g}", "good"))
         top = max(top, promised)
     axes.set_ylim(0, top * 1.12)
     label_end(axes, levels)
     axes.xaxis_date()
     axes.xaxis.set_major_locator(mdates.AutoDateLocator(maxticks=8))
-    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.xaxis.set_major_formatter(mdates.DateFormatter("%d %b"))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
-    entitle(axes, _count_title(hours), "nodes at once, by hour")
+    entitle(
+        axes,
+        _count_title(hours),
+        "nodes at once by hour, with their mean; promised: enough for the busiest hour and a rollout",
+    )
     note_source(axes, source)
     return axes
 

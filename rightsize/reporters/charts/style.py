@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 
 from rightsize.errors import OutputError
 
@@ -60,6 +61,7 @@ ON_DARK = MappingProxyType(
 _RC: dict[Any, Any] = {
     "font.size": 9.5,
     "text.color": INK,
+    "text.parse_math": False,
     "axes.edgecolor": SOFT,
     "axes.labelcolor": SOFT,
     "axes.linewidth": 0.8,
@@ -106,8 +108,12 @@ def entitle(axes: Axes, title: str, how: str = "") -> None:
 
 
 def note_source(axes: Axes, text: str) -> None:
-    """Write window and source of the figures under the chart."""
-    figure_of(axes).supxlabel(text, fontsize=8, color=SOFT, x=0.01, ha="left")
+    """Write window and source of the figures under the chart; the last touch to it."""
+    figure = figure_of(axes)
+    figure.supxlabel(text, fontsize=8, color=SOFT, x=0.01, ha="left")
+    # Dollars and names from a cluster are words, never formulas.
+    for words in figure.findobj(Text):
+        words.set_parse_math(False)
 
 
 def label_end(axes: Axes, levels: list[tuple[float, str, str]], gap: float = 0.055) -> None:
@@ -135,6 +141,15 @@ def label_end(axes: Axes, levels: list[tuple[float, str, str]], gap: float = 0.0
 def halo(text: Any) -> None:
     """Keep words readable over what they cover."""
     text.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])
+
+
+def draw(axes: Axes, out: IO[str], *, salt: str) -> None:
+    """Write the chart as SVG whose letters are outlines, the same bytes every time.
+
+    `salt` names the chart, so that no two on one page share an id.
+    """
+    with mpl.rc_context(_RC | {"svg.hashsalt": salt, "svg.fonttype": "path"}):
+        figure_of(axes).savefig(out, format="svg", metadata={"Date": None})
 
 
 def save(axes: Axes, path: Path) -> Path:

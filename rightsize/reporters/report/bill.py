@@ -60,7 +60,7 @@ def bill_section(review: Review) -> Section:
                     Column("usd", "USD", "usd", total=True), Column("high", "high", "usd"),
                     Column("share", "share of the bill", "percent"),
                 ),
-                note="Range: the age of the machines' prices.",
+                note="Range: the age of the machines' prices; of traffic between zones, what is not known of it.",
                 formulas={"share": "D{row}/SUM(D${first}:D${last})"} if parts["usd"].sum() else {},
             ),
             _lines(review),
@@ -85,8 +85,13 @@ def _parts(review: Review) -> pd.DataFrame:
     allocation = review.money.allocation
     usd = allocation.rows.groupby("part")["cents"].sum().reindex(list(PARTS), fill_value=0) / 100
     parts = ranged(review, pd.DataFrame({"part": usd.index, "usd": usd.to_numpy(float)}))
-    shared = parts["part"] == "shared"
-    parts.loc[shared, "low"] = parts.loc[shared, "high"] = np.nan
+    others = [
+        line.usd
+        for line in review.money.today.lines
+        if line.usd is not None and not line.name.startswith(("EC2", "EBS"))
+    ]
+    for end in ("low", "high"):
+        parts.loc[parts["part"] == "shared", end] = sum(getattr(one, end) for one in others)
     total = allocation.total_cents / 100
     parts["share"] = parts["usd"] / total if total else np.nan
     parts["what"] = parts["part"].map(_WHAT)

@@ -9,7 +9,6 @@ from rightsize.analysis.review import Review
 from rightsize.reporters.charts.control_plane import growth_with_thresholds
 from rightsize.reporters.report.model import (
     Column,
-    Kind,
     ReportChart,
     ReportTable,
     Section,
@@ -25,7 +24,7 @@ def growth_section(review: Review) -> Section:
         return Section("growth", title, ("istiod's metrics are not in the snapshot.",))
     rows = [
         {
-            "what": c.threshold.what,
+            "what": c.threshold.what.replace("cpu", "CPU"),
             "now": _amount(c, c.now.mid),
             "mark": _amount(c, c.threshold.value),
             "when": _when(c),
@@ -56,10 +55,12 @@ def quality_section(review: Review) -> Section:
 
 
 def _amount(crossing: Crossing, value: float) -> str:
-    kinds: dict[str, Kind] = {"cpu": "cpu", "memory": "memory"}
     quantity = crossing.threshold.quantity
-    amount = written(round(value, 3), kinds.get(quantity, "number"))
-    return amount if quantity in kinds else f"{amount} {quantity}"
+    if quantity == "memory":
+        return f"{value / 2**30:.2f} GiB"
+    if quantity == "cpu":
+        return written(round(value, 3), "cpu")
+    return f"{value:,.0f} {quantity}"
 
 
 def _when(crossing: Crossing) -> str:

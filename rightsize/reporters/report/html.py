@@ -6,11 +6,12 @@ import base64
 import io
 from functools import cache
 
-import matplotlib as mpl
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from rightsize.reporters.charts.style import figure_of
+from rightsize.reporters.charts.style import ON_DARK, draw
 from rightsize.reporters.report.model import (
+    Kind,
     Report,
     ReportChart,
     ReportTable,
@@ -21,7 +22,7 @@ from rightsize.reporters.report.model import (
     written_range,
 )
 
-_LONG = 60
+_LONG = 40
 
 
 def html_page(report: Report) -> str:
@@ -52,34 +53,39 @@ def _environment() -> Environment:
 def image_uri(chart: ReportChart) -> str:
     """The chart as an SVG data URI, the same bytes every time."""
     out = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": chart.name, "svg.fonttype": "path"}):
-        figure_of(chart.axes).savefig(out, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue().encode()).decode()
+    draw(chart.axes, out, salt=chart.name)
+    drawn = out.getvalue().replace("<defs>", f"<style>{_dark_rules()}</style><defs>", 1)
+    return "data:image/svg+xml;base64," + base64.b64encode(drawn.encode()).decode()
+
+
+@cache
+def _dark_rules() -> str:
+    """Colours for a reader whose pages are dark; matplotlib writes them into style attributes."""
+    rules = "".join(
+        f'[style*="{what}: {light}"]{{{what}:{dark}!important}}'
+        for light, dark in ON_DARK.items()
+        for what in ("fill", "stroke")
+    )
+    return f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
 
 
 def _body(table: ReportTable) -> list[list[tuple[str, str, str]]]:
     """Rows of (text, class, sort key)."""
-    columns = [
-        (column, shown(table.frame[column.name], column.kind).tolist()) for column in table.columns
-    ]
+    columns = [_cells(table.frame[column.name], column.kind) for column in table.columns]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _cells(values: pd.Series, kind: Kind) -> list[tuple[str, str, str]]:
+    """Texts of a column: long ones get more room, zeros and unknowns are softer."""
+    if kind == "text":
+        texts = [written(value, kind) for value in values]
+        place = "text long" if any(len(text) > _LONG for text in texts) else "text"
+        return [(text, place, "") for text in texts]
     return [
-        [
-            (
-                written(values[row], column.kind),
-                _class(column.kind, values),
-                "" if column.kind == "text" else _sort_key(values[row]),
-            )
-            for column, values in columns
-        ]
-        for row in range(len(table.frame))
-    ]
-
-
-def _class(kind: str, values: list[object]) -> str:
-    """Long texts get a wider column, or their rows grow taller than a screen."""
-    if kind != "text":
-        return "number"
-    return "text long" if any(len(str(value)) > _LONG for value in values) else "text"
+        (written(value, kind), "number" if value and value == value else "number none",
+         _sort_key(value))
+        for value in shown(values, kind).tolist()
+    ]  # fmt: skip
 
 
 def _sort_key(value: float) -> str:

@@ -152,7 +152,7 @@ class Report:
         return tuple(chart for section in self.sections for chart in section.charts)
 
 
-_DECIMALS = {"usd": 2, "rate": 6, "number": 2, "percent": 4, "cpu": 3, "memory": 0}
+_DECIMALS = {"usd": 2, "rate": 6, "number": 2, "percent": 6, "cpu": 3, "memory": 0}
 
 
 _SMALL = 0.01

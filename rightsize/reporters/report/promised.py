@@ -68,7 +68,7 @@ def incidents_section(review: Review) -> Section:
     """OOM kills, restarts and throttling, this month and the one before."""
     frame = workload_names(review.incidents)
     table = ReportTable("incidents", "OOM kills and throttling", frame, (
-        Column("component", "component"), Column("name", "workload"),
+        Column("name", "workload"), Column("component", "component"),
         Column("oom_kills_before", "OOM kills before", "number"),
         Column("oom_kills", "OOM kills", "number"),
         Column("restarts_before", "restarts before", "number"),

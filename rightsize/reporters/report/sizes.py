@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rightsize.analysis.review import Review
+from rightsize.analysis.review.out_of_sample import MOST_WORKLOADS
 from rightsize.reporters.charts.backtest import waste_against_risk
 from rightsize.reporters.charts.money import exceptions_curve
 from rightsize.reporters.charts.usage import request_against_usage
@@ -26,7 +27,7 @@ _SIZES = (
 def requests_section(review: Review) -> Section:
     """What sidecars, istiod and gateways request, use and should request."""
     columns = (
-        Column("component", "component"), Column("name", "workload"),
+        Column("name", "workload"), Column("component", "component"),
         Column("replicas", "mean pods", "number"),
         *(Column(f"cpu_{n}", f"CPU {label}", "cpu") for n, label in _SIZES),
         *(Column(f"memory_{n}", f"memory {label}", "memory") for n, label in _SIZES),
@@ -88,7 +89,7 @@ def risk_section(review: Review) -> Section:
     table = ReportTable(
         "risk", "Windows above the sizes", frame.reset_index(drop=True),
         (
-            Column("component", "component"), Column("name", "workload"),
+            Column("name", "workload"), Column("component", "component"),
             Column("windows", "windows", "number", total=True),
             Column("cpu_above_now", "above CPU request now", "number", total=True),
             Column("cpu_above_recommended", "above recommended", "number", total=True),
@@ -110,16 +111,18 @@ def backtest_section(review: Review) -> Section:
         said = "No workload has the 21 days of history that one back-test needs."
         return Section("backtest", "Waste against risk, out of sample", (said,))
     totals = result.totals
-    held = int(totals["workloads"].max())
-    some = f"a sample of {held}" if held < review.workloads else "all"
+    held = result.windows[["namespace", "workload", "container"]].drop_duplicates().shape[0]
+    sampled = "a sample of " if review.workloads > MOST_WORKLOADS else ""
+    some = f"{sampled}{held} of {review.workloads}"
+    left = f" Too short a history: {result.left_out}." if result.left_out else ""
     text = (
-        f"Each policy was fitted on {result.split} days of history that it had not seen, over and "
-        f"over, on {some} of {review.workloads} mesh workloads. Waste is the share of a request "
-        "that nobody used, risk the share of windows that wanted more CPU than requested."
+        f"Each policy was fitted on 14 days and scored on the 7 that came next, over and over, on "
+        f"{some} mesh workloads.{left} Waste is the share of a request that nobody used, risk the "
+        "share of windows that used more CPU than requested."
     )
     kind = "simulated demo mesh" if review.simulated else f"cluster {review.cluster}"
     start, end = result.windows["start"].min(), result.windows["end"].max()
-    source = f"{kind}, scored {start:%Y-%m-%d} to {end:%Y-%m-%d} UTC, {some} of {review.workloads}"
+    source = f"{kind}, scored {start:%Y-%m-%d} to {end:%Y-%m-%d} UTC, {some}"
     charts = []
     if totals[["cpu_slack", "cpu_above"]].notna().all(axis=1).any():
         axes = waste_against_risk(totals, source=f"{source} workloads; {result.split} days")
