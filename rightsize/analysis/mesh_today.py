@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
@@ -53,6 +54,7 @@ def mesh_today(
     meshed = _text(sidecars)[_KEY].drop_duplicates()
     count = len(alive[_KEY].astype(str).merge(meshed, on=_KEY))
     nodes = snapshot.read("nodes", days=last)
+    planner = _planner(snapshot, alive, _text(sidecars), nodes, settings) if len(nodes) else None
     return MeshToday(
         scale=Scale(services, float(max(count, 1)), _rate(snapshot)),
         namespaces=int(sidecars["namespace"].astype(str).nunique()),
@@ -63,7 +65,8 @@ def mesh_today(
         nodes=float(len(nodes)) if len(nodes) else None,
         node_cpu=_mean(nodes["allocatable_cpu"]),
         node_memory=_mean(nodes["allocatable_memory"]),
-        fleet=_planner(snapshot, alive, _text(sidecars), nodes, settings) if len(nodes) else None,
+        fleet=None if planner is None else planner.fleet,
+        without=None if planner is None else planner.without,
     )
 
 
@@ -73,33 +76,59 @@ def _planner(
     sidecars: pd.DataFrame,
     nodes: pd.DataFrame,
     settings: NodeSettings | None,
-) -> Callable[[float, float, bool], Fleet]:
-    """Nodes for today's pods with another data plane."""
+) -> _Planner:
     own = sidecars.groupby(_KEY, as_index=False)[["cpu_request", "memory_request"]].sum()
     columns = {"cpu_request": "own_cpu", "memory_request": "own_memory"}
     table = alive.assign(**{name: alive[name].astype(str) for name in _KEY})
     table = table.merge(own.rename(columns=columns), on=_KEY, how="left")
     catalogue, _ = priced_catalogue(snapshot.manifest.region, snapshot.read("prices"))
+    return _Planner(table, nodes, catalogue, settings)
 
-    def fleet(cpu: float, memory: float, without_sidecars: bool) -> Fleet:
-        there = table["own_cpu"].notna()
-        taken = 1.0 if without_sidecars else 0.0
-        changed = table.assign(
-            cpu=table["cpu"] + there * (cpu - taken * table["own_cpu"].fillna(0.0)),
-            memory=table["memory"] + there * (memory - taken * table["own_memory"].fillna(0.0)),
+
+@dataclass(frozen=True, eq=False)
+class _Planner:
+    """Nodes for today's pods with another data plane."""
+
+    pods: pd.DataFrame
+    """As `scheduled_pods` gives, with `own_cpu` and `own_memory`: what the sidecar requests."""
+    nodes: pd.DataFrame
+    catalogue: pd.DataFrame
+    settings: NodeSettings | None
+
+    def fleet(self, cpu: float, memory: float, without_sidecars: bool) -> Fleet:
+        """With so much added to each pod with a sidecar, whose own requests are taken off or not."""
+        there = self.pods["own_cpu"].notna()
+        taken = there if without_sidecars else there & False
+        return self._plan(there, cpu, memory, taken=taken)
+
+    def without(self, workloads: Collection[tuple[str, str]]) -> Fleet:
+        """Without the sidecars of these workloads, as namespace and name."""
+        names = self.pods["workload"].astype(object).fillna(self.pods["pod"]).astype(str)
+        named = pd.Series(
+            [pair in workloads for pair in zip(self.pods["namespace"], names, strict=True)],
+            index=self.pods.index,
         )
-        changed["cpu"] = changed["cpu"].clip(lower=0.0)
-        changed["memory"] = changed["memory"].clip(lower=0.0)
+        return self._plan(named, 0.0, 0.0, taken=named)
+
+    def _plan(self, there: pd.Series, cpu: float, memory: float, *, taken: pd.Series) -> Fleet:
+        pods = self.pods
+        changed = pods.assign(
+            cpu=(pods["cpu"] + there * cpu - taken * pods["own_cpu"].fillna(0.0)).clip(lower=0.0),
+            memory=(pods["memory"] + there * memory - taken * pods["own_memory"].fillna(0.0)).clip(
+                lower=0.0
+            ),
+        )
         plan = plan_same_type(
-            changed.drop(columns=list(columns.values())), catalogue, settings, nodes
+            changed.drop(columns=["own_cpu", "own_memory"]),
+            self.catalogue,
+            self.settings,
+            self.nodes,
         )
         if plan.promised is not None:
             return plan.promised
         if plan.packed is not None:
             return plan.packed.fleet
         raise NoDataError(f"no node plan: {plan.reason}", hint="see rightsize nodes")
-
-    return fleet
 
 
 def _rate(snapshot: Snapshot) -> float:

@@ -6,7 +6,7 @@ What is measured on this mesh is carried on by its own laws; what was never meas
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -66,6 +66,8 @@ class MeshToday:
     """Mean allocatable cores of a node."""
     node_memory: float | None
     fleet: Callable[[float, float, bool], Fleet] | None
+    without: Callable[[Collection[tuple[str, str]]], Fleet] | None = None
+    """Plans nodes without the sidecars of some workloads, given as namespace and name."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from rightsize.analysis.scope.egress import EgressScope
-from rightsize.analysis.scope.savings import NodeSaving
+from rightsize.analysis.scope.savings import InjectionSaving, NodeSaving
 from rightsize.analysis.scope.study import ScopeStudy
-from rightsize.quantity import format_memory
+from rightsize.quantity import format_cpu, format_memory
 from rightsize.reporters.mesh_manifests import (
     destination_rule,
     destination_rule_comment,
@@ -49,6 +49,9 @@ def scope_to_dict(study: ScopeStudy, *, simulated: bool) -> Mapping[str, object]
             "istiod_memory_bytes_per_pod": _interval(saving.istiod_memory),
             "nodes": None if study.nodes is None else asdict(study.nodes.nodes),
             "usd_per_month": None if study.nodes is None else _interval(study.nodes.usd_per_month),
+            "without_idle_sidecars": None
+            if study.without_sidecars is None
+            else asdict(study.without_sidecars),
             "notes": [*saving.notes, f"nodes and dollars: {_WHEN}"],
         },
         "notes": list(study.notes),
@@ -77,6 +80,7 @@ def scope_lines(study: ScopeStudy) -> list[str]:
         f"  {c.namespace}/{c.workload}: {c.pods} pods, no mesh traffic in {c.days} days"
         for c in study.injection
     ]
+    lines += _idle_lines(study.without_sidecars)
     lines.append(f"Destination rules: {len(study.rules.rules)} services")
     for rule in study.rules.rules:
         lines.append(f"  {rule.host}: {'; '.join(rule.reasons)}")
@@ -137,6 +141,23 @@ def _saving_lines(study: ScopeStudy) -> list[str]:
     lines.append(f"  one istiod pod: {'not known' if istiod is None else _memory(istiod)}")
     lines.append(f"  nodes: {_nodes(study.nodes)}")
     return lines + [f"  note: {note}" for note in saving.notes]
+
+
+def _idle_lines(found: InjectionSaving | None) -> list[str]:
+    if found is None:
+        return []
+    istiod = "not known" if found.istiod_memory is None else _memory(found.istiod_memory)
+    nodes = "not computed"
+    if found.nodes is not None:
+        usd = found.nodes.usd_per_month
+        money = "price not known" if usd is None else f"{usd.mid:,.0f} USD a month"
+        nodes = (
+            f"{found.nodes.nodes.mid:.0f} fewer, {money}, by a plan of nodes on the types in use"
+        )
+    return [
+        f"  without them: {found.proxies} proxies with requests of {format_cpu(found.cpu_request)} "
+        f"and {format_memory(found.memory_request)}, one istiod pod {istiod}, nodes {nodes}"
+    ]
 
 
 def _nodes(found: NodeSaving | None) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from rightsize.analysis.control_plane.model import IstiodModel
 from rightsize.analysis.scope.discovery import DiscoveryScope
 from rightsize.analysis.scope.egress import EgressScope
+from rightsize.analysis.scope.injection import InjectionCandidate
 from rightsize.analysis.scope.proxy_memory import ProxyMemoryLaw, scoped_clusters
 from rightsize.analysis.simulate import MeshToday
 from rightsize.results import HOURS_PER_MONTH, Interval
@@ -61,6 +62,52 @@ class ScopeSaving:
         return Interval(
             sum(m.low for m in known), sum(m.mid for m in known), sum(m.high for m in known)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class InjectionSaving:
+    """What goes with the sidecars of all candidates."""
+
+    proxies: int
+    cpu_request: float
+    """Cores requested by them, where set."""
+    memory_request: float
+    """Bytes, likewise."""
+    istiod_memory: Interval | None
+    """Bytes that one istiod pod gives back for the proxies it no longer serves."""
+    nodes: NodeSaving | None
+
+
+def injection_saving(
+    candidates: Sequence[InjectionCandidate], today: MeshToday | None, model: IstiodModel | None
+) -> InjectionSaving | None:
+    """Predict what leaving out the candidates' sidecars gives back; None without candidates.
+
+    Their requests go with them, so that nodes and dollars follow at once.
+    """
+    if not candidates:
+        return None
+    proxies = sum(c.pods for c in candidates)
+    istiod = None
+    if model is not None:
+        price = next((c.value for c in model.memory.coefficients if c.driver == "proxies"), None)
+        istiod = None if price is None else price.scaled(proxies / max(model.replicas, 1.0))
+    nodes = None
+    if today is not None and today.fleet is not None and today.without is not None:
+        before = today.fleet(0.0, 0.0, False)
+        after = today.without({(c.namespace, c.workload) for c in candidates})
+        usd = None
+        if before.usd_per_hour is not None and after.usd_per_hour is not None:
+            hourly = before.usd_per_hour - after.usd_per_hour
+            usd = Interval.exactly(hourly * HOURS_PER_MONTH)
+        nodes = NodeSaving(Interval.exactly(float(before.nodes - after.nodes)), usd)
+    return InjectionSaving(
+        proxies,
+        sum(c.cpu_request or 0.0 for c in candidates),
+        sum(c.memory_request or 0.0 for c in candidates),
+        istiod,
+        nodes,
+    )
 
 
 def scope_saving(

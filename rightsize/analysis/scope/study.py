@@ -21,12 +21,15 @@ from rightsize.analysis.scope.egress import ROOT_NAMESPACE, EgressScope, egress_
 from rightsize.analysis.scope.injection import InjectionCandidate, injection_candidates
 from rightsize.analysis.scope.proxy_memory import ProxyMemoryLaw, fit_proxy_memory, proxies_of
 from rightsize.analysis.scope.savings import (
+    InjectionSaving,
     NodeSaving,
     ScopeSaving,
+    injection_saving,
     node_saving,
     scope_saving,
 )
 from rightsize.analysis.scope.traffic import namespace_labels, read_edges
+from rightsize.analysis.simulate import MeshToday
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError, UsageError
 from rightsize.snapshot import Snapshot
@@ -49,6 +52,8 @@ class ScopeStudy:
     saving: ScopeSaving
     nodes: NodeSaving | None
     """None where nodes, prices or the law of proxy memory are not known."""
+    without_sidecars: InjectionSaving | None
+    """None where there is no candidate."""
     model: IstiodModel | None
     notes: tuple[str, ...]
 
@@ -115,15 +120,18 @@ def study_scope(
     notes += missing
     proxies = _running(proxies, pods)
     saving = scope_saving(egress, discovery, proxies, law=law, model=model)
+    candidates = injection_candidates(edges, pods, containers)
+    today = _today(snapshot, proxies, model, settings, notes)
     return ScopeStudy(
         edges=edges,
         egress=egress,
         silent=tuple(sorted(set(namespaces) - {e.namespace for e in egress} - {ROOT_NAMESPACE})),
         discovery=discovery,
-        injection=injection_candidates(edges, pods, containers),
+        injection=candidates,
         rules=_told(service_rules(edges, pods, _errors(snapshot)), configuration),
         saving=saving,
-        nodes=_nodes(snapshot, proxies, model, saving, settings, notes),
+        nodes=None if today is None else node_saving(saving, today),
+        without_sidecars=injection_saving(candidates, today, model),
         model=model,
         notes=tuple(notes),
     )
@@ -186,21 +194,24 @@ def virtual_services(control_plane: pd.DataFrame) -> float:
     return 0.0 if known.empty else float(known.max())
 
 
-def _nodes(
+def _today(
     snapshot: Snapshot,
     proxies: pd.DataFrame,
     model: IstiodModel | None,
-    saving: ScopeSaving,
     settings: NodeSettings | None,
     notes: list[str],
-) -> NodeSaving | None:
+) -> MeshToday | None:
+    """The mesh and its nodes; None, with a note, where no node can be planned."""
     if model is None:
         return None
     try:
-        return node_saving(saving, mesh_today(snapshot, proxies, model.load.services, settings))
+        today = mesh_today(snapshot, proxies, model.load.services, settings)
+        if today.fleet is not None:
+            today.fleet(0.0, 0.0, False)
     except (NoDataError, UsageError) as error:
         notes.append(f"nodes and dollars are not computed: {error.what}")
         return None
+    return today
 
 
 def _running(proxies: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:

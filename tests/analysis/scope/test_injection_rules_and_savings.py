@@ -12,6 +12,7 @@ import pytest
 
 from rightsize.analysis.control_plane.law import NonNegativeQuantileLaw
 from rightsize.analysis.control_plane.model import fit_istiod
+from rightsize.analysis.mesh_today import mesh_today
 from rightsize.analysis.nodes.plan import Fleet, NodeGroup
 from rightsize.analysis.scope.destination_rules import error_shares, service_rules
 from rightsize.analysis.scope.discovery import discovery_scope
@@ -22,10 +23,12 @@ from rightsize.analysis.scope.proxy_memory import (
     fit_proxy_memory,
     scoped_clusters,
 )
-from rightsize.analysis.scope.savings import node_saving, scope_saving
+from rightsize.analysis.scope.savings import injection_saving, node_saving, scope_saving
 from rightsize.analysis.scope.traffic import edges
 from rightsize.analysis.simulate import MeshToday, Scale
+from rightsize.demo import demo_snapshot
 from rightsize.errors import NoDataError
+from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import frame
 from tests.analysis.control_plane.synthetic_istiod import Mesh, hours_of
 
@@ -91,6 +94,41 @@ def test_a_call_to_a_workload_that_is_not_told_spares_its_namespace():
     traffic = calls(rate=5, seconds=0.01).assign(destination_workload="unknown")
     pods, containers = mesh({"web": 2, "cart": 2, "batch": 3})
     assert injection_candidates(edges(traffic), pods, containers) == ()
+
+
+def idle(model, **changes):
+    pods, containers = mesh({"web": 2, "cart": 2, "batch": 3})
+    candidates = injection_candidates(edges(calls(rate=5, seconds=0.01)), pods, containers)
+    return injection_saving(candidates, today(**changes), model)
+
+
+def test_an_idle_sidecar_gives_back_its_requests_its_share_of_istiod_and_nodes(model):
+    def without(workloads) -> Fleet:
+        assert workloads == {("shop", "batch")}
+        return Fleet((NodeGroup("m5.large", "on-demand", None, 9, 0.1),))
+
+    found = idle(model, without=without)
+    assert (found.proxies, found.cpu_request) == (3, pytest.approx(0.3))
+    assert found.memory_request == pytest.approx(3 * 128 * MIB)
+    price = next(c.value for c in model.memory.coefficients if c.driver == "proxies")
+    assert found.istiod_memory.mid == pytest.approx(price.mid * 3 / model.replicas)
+    assert found.nodes.nodes.mid == 1
+    assert found.nodes.usd_per_month.mid == pytest.approx(0.1 * 730)
+
+
+def test_without_a_plan_or_a_model_an_idle_sidecar_has_no_dollars(model):
+    assert idle(None).istiod_memory is None
+    assert idle(model).nodes is None
+    assert injection_saving((), today(), model) is None
+
+
+def test_a_plan_without_all_sidecars_is_the_one_without_any():
+    snapshot = Snapshot(demo_snapshot())
+    found = mesh_today(snapshot, pd.DataFrame({"clusters": []}), 300.0)
+    pods = snapshot.read("pods", days=snapshot.days[-1:])
+    every = set(zip(pods["namespace"].astype(str), pods["workload"].astype(str), strict=True))
+    assert found.without(every).nodes == found.fleet(0.0, 0.0, True).nodes
+    assert found.without(set()).nodes == found.fleet(0.0, 0.0, False).nodes
 
 
 def test_a_service_with_errors_gets_a_rule_that_caps_far_above_what_was_seen():
