@@ -4,6 +4,14 @@ Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart 
 readers and in print.
 """
 
-from rightsize.reporters.charts.style import COLOURS, new_axes, note_source, save
+from rightsize.reporters.charts.style import (
+    COLOURS,
+    draw,
+    entitle,
+    label_end,
+    new_axes,
+    note_source,
+    save,
+)
 
-__all__ = ["COLOURS", "new_axes", "note_source", "save"]
+__all__ = ["COLOURS", "draw", "entitle", "label_end", "new_axes", "note_source", "save"]
