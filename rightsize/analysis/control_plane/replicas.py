@@ -122,10 +122,12 @@ def cheapest(plans: list[ReplicaPlan], price: UnitPrice) -> ReplicaPlan:
     return min(plans, key=lambda plan: hourly_worth(plan, price))
 
 
-def at_least(plans: list[ReplicaPlan], replicas: float) -> list[ReplicaPlan]:
-    """Plans with as many pods as now or more; the largest one where none has."""
+def as_many(plans: list[ReplicaPlan], replicas: float) -> ReplicaPlan:
+    """The plan with as many pods as now, or the nearest with more; the largest where none has."""
     enough = [plan for plan in plans if plan.replicas >= round(replicas)]
-    return enough or [max(plans, key=lambda plan: plan.replicas)]
+    if not enough:
+        return max(plans, key=lambda plan: plan.replicas)
+    return min(enough, key=lambda plan: plan.replicas)
 
 
 def hourly_worth(plan: ReplicaPlan, price: UnitPrice) -> float:

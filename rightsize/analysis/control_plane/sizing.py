@@ -21,7 +21,7 @@ from rightsize.analysis.control_plane.propagation import Propagation, propagatio
 from rightsize.analysis.control_plane.replicas import (
     DisruptionBudget,
     ReplicaPlan,
-    at_least,
+    as_many,
     cheapest,
     disruption_budget,
     most_replicas,
@@ -121,8 +121,8 @@ def recommend_istiod(
     thin = _thin(known, rules)
     plans = replica_plans(known, model, replicas_now, rules.limit_margin)
     if delays.hold is not None or thin is not None:
-        # Fewer pods are a cut, too.
-        plans = at_least(plans, replicas_now)
+        # Fewer pods are a cut, too; more of them at sizes that stay would only cost.
+        plans = [as_many(plans, replicas_now)]
     best = cheapest(plans, unit_price(region).price)
     advised = guard_istiod(
         best,

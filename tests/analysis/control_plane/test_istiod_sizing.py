@@ -80,8 +80,14 @@ def test_nothing_is_cut_without_proof_of_fast_propagation(convergence, why):
 def test_no_pod_is_taken_away_while_propagation_is_slow():
     five = Mesh(proxies=100.0, pods=tuple(f"istiod-{letter}" for letter in "abcde"))
     assert advise(hours_of(five)).autoscale_min < 5
-    assert advise(hours_of(five), convergence=SLOW).autoscale_min >= 5
-    assert advise(hours_of(replace(five, hours=72)), days=3).autoscale_min >= 5
+    assert advise(hours_of(five), convergence=SLOW).autoscale_min == 5
+    assert advise(hours_of(replace(five, hours=72)), days=3).autoscale_min == 5
+
+
+def test_while_sizes_are_held_a_lone_pod_gets_a_second_one_and_no_more():
+    one = Mesh(pods=("istiod-a",))
+    assert advise(hours_of(one)).autoscale_min > 2
+    assert advise(hours_of(one), convergence=SLOW).autoscale_min == 2
 
 
 def test_a_short_history_cuts_nothing():
