@@ -32,6 +32,7 @@ COMMANDS: tuple[str, ...] = (
     "shards",
     "simulate",
     "report",
+    "plan",
     "audit",
     "verify",
     "demo",

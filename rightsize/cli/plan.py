@@ -1,0 +1,116 @@
+"""`rightsize plan`: every recommendation in one ordered rollout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.analysis.plan.build import build_plan
+from rightsize.analysis.plan.study import study_plan
+from rightsize.analysis.scope.configuration import configuration_of
+from rightsize.cli.console import error_console, output_console
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.collectors.istio_objects import read_istio_objects
+from rightsize.config import load_settings
+from rightsize.reporters.plan import PlanDocument, write_document
+from rightsize.reporters.plan.table import plan_table
+from rightsize.reporters.plan.values_files import GivenFiles
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+class Format(StrEnum):
+    table = "table"
+    markdown = "markdown"
+    json = "json"
+
+
+@app.command()
+def plan(
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
+    ] = None,
+    values: Annotated[
+        list[Path] | None,
+        typer.Option("-f", "--values", help="File to patch; repeat for overlays, last one wins."),
+    ] = None,
+    objects: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--istio-objects",
+            help="Istio's objects, from kubectl get -A -o yaml: VirtualServices keep their hosts in "
+            "scope; repeat for more.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for the plan and its files.")
+    ] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="Form of the plan on stdout.")
+    ] = Format.table,
+    chart: Annotated[
+        str | None, typer.Option(help="Chart of the file: istiod, gateway, ztunnel or cni.")
+    ] = None,
+    istio_version: Annotated[str | None, typer.Option(help="Istio release of the file.")] = None,
+    gateway: Annotated[
+        str | None, typer.Option(help="Gateway a gateway chart's file is for, as ns/name.")
+    ] = None,
+    workload: Annotated[
+        str | None, typer.Option(help="Workload a manifest is for, as ns/name, where unclear.")
+    ] = None,
+    commitment: Annotated[
+        float | None, typer.Option(help="Savings Plans commitment in USD/h; 0 says none is held.")
+    ] = None,
+    settings_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
+    ] = None,
+) -> None:
+    """Put every recommendation into one rollout: phases in order, with checks and ways back.
+
+    Each phase says what must hold before it, what it saves, what to run, the PromQL that tells
+    whether it worked, how long to wait, and how to undo it. Nothing in a cluster is changed.
+
+    **Examples**
+
+    `rightsize plan` – the phases and what each saves
+
+    `rightsize plan -o plan` – also plan/plan.md, checks.yaml and the files of each phase
+
+    `rightsize plan -f values.yaml -o plan` – with your values file, patched phase by phase
+
+    `rightsize plan --format json --commitment 0`
+    """
+    settings = load_settings(
+        settings_file, flags={"prices": {"commitment_usd_per_hour": commitment}}
+    )
+    told = configuration_of(read_istio_objects(objects)) if objects else None
+    source = open_snapshot(snapshot)
+    messages = error_console()
+    with messages.status("Planning") as status:
+        study = study_plan(
+            source,
+            settings,
+            now=datetime.now(tz=UTC),
+            configuration=told,
+            progress=lambda what: status.update(f"{what[0].upper()}{what[1:]}"),
+        )
+        rollout, bought = build_plan(study)
+        given = GivenFiles(tuple(values or ()), chart, istio_version, gateway, workload)
+        document = PlanDocument.of(study, rollout, bought, given)
+    if output_format is Format.json:
+        sys.stdout.write(json.dumps(document.as_dict(sorted(document.files)), indent=2) + "\n")
+    elif output_format is Format.markdown:
+        sys.stdout.write(document.markdown)
+    else:
+        output_console().print(plan_table(rollout))
+    for text in (*rollout.notes, *document.differing):
+        messages.print(f"Note: {text}", markup=False)
+    if out is not None:
+        files = write_document(document, out)
+        messages.print(f"Plan: {out / 'plan.md'} ({len(files)} files)", markup=False)

@@ -1,0 +1,5 @@
+"""A rollout plan as Markdown, JSON, Prometheus rules, and the files of each phase."""
+
+from rightsize.reporters.plan.document import PlanDocument, write_document
+
+__all__ = ["PlanDocument", "write_document"]
