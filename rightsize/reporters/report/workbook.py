@@ -26,6 +26,7 @@ _FORMATS = {
 }
 _PLACE = re.compile(r"\{(\d+)\}")
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_BEGINS_FORMULA = "=+-@＝＋－＠\t\r\n"
 _HEAD = PatternFill("solid", fgColor="DDE6F0")
 _INPUT = PatternFill("solid", fgColor="FFF4CC")
 
@@ -53,11 +54,15 @@ def workbook_bytes(report: Report) -> bytes:
 
 
 def safe_text(value: object) -> object:
-    """Text that no spreadsheet takes for a formula: a leading `=`, `+`, `-`, `@` is quoted."""
+    """Text that no spreadsheet takes for a formula: what may begin one is quoted.
+
+    These are `=`, `+`, `-`, `@`, their full-width forms, tab and line ends (OWASP, "CSV
+    Injection"). A carriage return becomes a space, or the rest would be a line of its own.
+    """
     if isinstance(value, str):
-        value = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", value)
-        if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-            return "'" + value
+        text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", value)
+        quote = "'" if text[:1] and text[0] in _BEGINS_FORMULA else ""
+        return quote + text.replace("\r", " ")
     return value
 
 
