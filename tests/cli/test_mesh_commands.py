@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from rightsize.analysis.audit.audit import audit
+from rightsize.analysis.audit.reading import read_files
 from rightsize.analysis.scope import covers
 from rightsize.analysis.scope.traffic import read_edges
+from rightsize.cli.control_plane import app as control_plane
 from rightsize.cli.scope import app as scope
 from rightsize.cli.shards import app as shards
 from rightsize.cli.simulate import app as simulate
@@ -59,6 +63,7 @@ def test_scope_as_json_keeps_what_is_asked_for(scoped):
     assert all("monitoring/*" in e["hosts"] for e in answer["egress"])
     assert "kube-system" in answer["discovery"]["selected"]
     assert any("31 VirtualServices" in note for note in answer["notes"])
+    assert any("extensionProviders" in note for note in answer["notes"])
     usd = answer["saving"]["usd_per_month"]
     assert usd["low"] <= usd["mid"] <= usd["high"]
     assert answer["saving"]["nodes"]["high"] >= 0
@@ -108,6 +113,19 @@ def test_shards_asked_for_come_with_their_files(demo, tmp_path):
     assert names == [
         "1-label-watched.sh", "2-shard-1-values.yaml", "2-shard-2-values.yaml", "3-migration.md",
     ]  # fmt: skip
+
+
+def test_the_audit_finds_nothing_in_what_is_written(demo, tmp_path):
+    for name, app, asked in (
+        ("scope", scope, ()),
+        ("shards", shards, ("--shards", "2")),
+        ("istiod", control_plane, ()),
+    ):
+        run(app, "--snapshot", demo, *asked, "-o", str(tmp_path / name))
+    result = audit(read_files([tmp_path]), now=datetime(2026, 1, 1, tzinfo=UTC))
+    assert len(result.files) > 10
+    assert not result.problems
+    assert [(f.place.file, f.rule) for f in result.findings] == []
 
 
 def test_simulate_tells_nodes_and_dollars_of_a_larger_mesh(demo):

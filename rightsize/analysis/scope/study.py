@@ -35,6 +35,12 @@ from rightsize.errors import NoDataError, UsageError
 from rightsize.snapshot import Snapshot
 
 _MEMORY_DAYS = 7
+_PROVIDERS = (
+    "what meshConfig.extensionProviders and EnvoyFilters name (tracing, external authorization, "
+    "log and rate-limit services) is called by Envoy itself and stands in no metric; a sidecar only "
+    "has clusters of its scope: give their hosts with --host"
+)
+"""istio/istio, pilot/pkg/networking/core/cluster.go: services = proxy.SidecarScope.Services()."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def study_scope(
         given=given_namespaces,
         configuration=configuration,
     )
-    notes = _route_notes(configuration, routes)
+    notes = [*_route_notes(configuration, routes), _PROVIDERS]
     model = _model(tables, notes)
     proxies, law, missing = fitted_proxies(snapshot)
     notes += missing
