@@ -103,7 +103,9 @@ def _runbook(
         f"{advice.reason}. The istiod in use stays until the last namespace has moved, so that "
         "each step can be taken back.",
         "",
-        "1. `sh 1-label-watched.sh`",
+        "1. `sh 1-label-watched.sh`, and the values of the istiod in use, which every shard shares: "
+        "`helm get values istiod -n istio-system -o yaml > values-in-use.yaml` (or the file in your "
+        "repository)",
     ]
     for number, shard in enumerate(advice.chosen.shards, start=2):
         name = revision(shard, istio_version)
@@ -111,8 +113,8 @@ def _runbook(
             f"{number}. Install shard {shard.number}, then wait until its pods are ready:",
             "",
             "   ```",
-            f"   helm install istiod-{tag(shard)} istio/istiod -n istio-system "
-            f"-f 2-{tag(shard)}-values.yaml",
+            f"   helm install istiod-{tag(shard)} istio/istiod{_chart(istio_version)} -n istio-system "
+            f"-f values-in-use.yaml -f 2-{tag(shard)}-values.yaml",
             f"   istioctl tag set {tag(shard)} --revision {name}",
             "   ```",
             "",
@@ -142,6 +144,12 @@ def _runbook(
         *_later(advice.chosen.shards),
     ]
     return lines
+
+
+def _chart(istio_version: str | None) -> str:
+    """The release in use: without it Helm takes the newest chart."""
+    version = (istio_version or "").split("-")[0]
+    return f" --version {version}" if version else " --version RELEASE-IN-USE"
 
 
 def _step(

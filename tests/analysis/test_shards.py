@@ -168,6 +168,10 @@ def test_each_shard_has_a_revision_and_selectors_of_its_own(files):
 def test_the_runbook_tags_moves_checks_and_goes_back(files):
     text = files[2]["3-migration.md"]
     assert "istioctl tag set shard-1 --revision 1-28-3-shard-1" in text
+    assert (
+        "helm install istiod-shard-1 istio/istiod --version 1.28.3 -n istio-system "
+        "-f values-in-use.yaml -f 2-shard-1-values.yaml"
+    ) in text
     assert "kubectl label namespace t1-n02 istio-injection- istio.io/rev=shard-" in text
     assert "label namespace t0-n00 istio.io/rev=stable --overwrite" in text
     assert "label namespace t1-n02 istio.io/rev- istio-injection=enabled --overwrite" in text
