@@ -43,7 +43,9 @@ class ReportTable:
     def totals(self) -> dict[str, float]:
         """Sum of each column that has a total, over the values as they are shown."""
         return {
-            column.name: float(shown(self.frame[column.name], column.kind).sum())
+            column.name: round(
+                float(shown(self.frame[column.name], column.kind).sum()), _DECIMALS[column.kind]
+            )
             for column in self.columns
             if column.total
         }
@@ -152,7 +154,15 @@ class Report:
         return tuple(chart for section in self.sections for chart in section.charts)
 
 
-_DECIMALS = {"usd": 2, "rate": 6, "number": 2, "percent": 6, "cpu": 3, "memory": 0}
+_DECIMALS: dict[Kind, int] = {
+    "text": 0,
+    "usd": 2,
+    "rate": 6,
+    "number": 2,
+    "percent": 6,
+    "cpu": 3,
+    "memory": 0,
+}
 
 
 _SMALL = 0.01

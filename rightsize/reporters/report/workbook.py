@@ -46,6 +46,7 @@ def workbook_bytes(report: Report) -> bytes:
     used = {"Summary", "Assumptions", "What if"}
     for table in report.tables:
         _table(book.create_sheet(_sheet_name(table.name, used)), table)
+    book.calculation.fullCalcOnLoad = True
     book.properties.creator = "rightsize"
     book.properties.created = book.properties.modified = _EPOCH.replace(tzinfo=None)
     out = io.BytesIO()
