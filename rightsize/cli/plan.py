@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Annotated
 
 import typer
 
+from rightsize.analysis.audit.audit import audit
+from rightsize.analysis.audit.charts import CHART_NAMES, parse_version
+from rightsize.analysis.audit.model import Finding
+from rightsize.analysis.audit.reading import read_files
 from rightsize.analysis.plan.build import build_plan
 from rightsize.analysis.plan.study import study_plan
 from rightsize.analysis.scope.configuration import configuration_of
@@ -98,6 +103,7 @@ def plan(
             settings,
             now=datetime.now(tz=UTC),
             configuration=told,
+            found=_audited(values or (), chart, istio_version),
             progress=lambda what: status.update(f"{what[0].upper()}{what[1:]}"),
         )
         rollout, bought = build_plan(study)
@@ -114,3 +120,15 @@ def plan(
     if out is not None:
         files = write_document(document, out)
         messages.print(f"Plan: {out / 'plan.md'} ({len(files)} files)", markup=False)
+
+
+def _audited(
+    files: Sequence[Path], chart: str | None, istio_version: str | None
+) -> tuple[Finding, ...]:
+    """Errors and warnings of an audit of the given files; patching says what cannot be read."""
+    if not files:
+        return ()
+    sources = read_files(
+        files, version=parse_version(istio_version), chart=CHART_NAMES.get(chart or "")
+    )
+    return audit(sources, now=datetime.now(tz=UTC)).at_least("warning")

@@ -45,7 +45,7 @@ def build_plan(study: PlanStudy) -> tuple[RolloutPlan, NodePlan | None]:
     if scoped:
         memory = later_phases.scoped_memory(study)
         money = None if ledger is None else ledger.after_scope(memory)
-        phases.append(later_phases.cut_after_scope(study, money, scoped=scoped))
+        phases.append(later_phases.cut_after_scope(study, money))
     bought = None if ledger is None else ledger.other_types()
     if bought is not None:
         phases.append(later_phases.buy_nodes(*bought))

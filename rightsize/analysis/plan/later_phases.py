@@ -9,7 +9,8 @@ from rightsize.analysis.plan import promql
 from rightsize.analysis.plan.mesh_phases import ready_scopes
 from rightsize.analysis.plan.model import Check, Phase, PhaseMoney
 from rightsize.analysis.plan.study import PlanStudy
-from rightsize.results import Advice, Interval
+from rightsize.quantity import format_memory
+from rightsize.results import Advice, Interval, Recommendation
 
 _FELL = 0.1
 
@@ -68,34 +69,49 @@ def next_step(advice: Advice, money: PhaseMoney | None) -> Phase | None:
     )
 
 
-def cut_after_scope(study: PlanStudy, money: PhaseMoney | None, *, scoped: bool) -> Phase | None:
+def cut_after_scope(study: PlanStudy, money: PhaseMoney | None) -> Phase:
     """Requests follow the memory that the scopes gave back, once it shows."""
-    if not scoped:
-        return None
+    namespaces = [] if study.scope is None else [e.namespace for e in ready_scopes(study.scope)]
+    rows = scoped_rows(study)
+    pods = sum(row.replicas for row in rows)
+    used = sum(row.replicas * (row.memory.usage.p95 or 0.0) for row in rows)
+    checks: tuple[Check, ...] = ()
+    if pods and used:
+        today = used / pods
+        most = (1 - _FELL) * today
+        checks = (
+            Check(
+                "memory-fell",
+                f"proxies of the scoped namespaces use {_FELL:.0%} less memory than the "
+                f"{format_memory(today)} of today; if not, there is nothing to cut",
+                promql.memory_at_most("istio-proxy", namespaces, most),
+            ),
+        )
+    notes = () if study.scope is None else study.scope.saving.notes
     return Phase(
         "cut-after-scope",
         "Cut what the scopes gave back",
         "Proxies and istiod need less memory once they know less. Requests follow only when the "
-        "usage shows it: collect again and make a new plan.",
-        (
-            "Two weeks have passed since the last scope.",
-            "Every proxy has been restarted since: Envoy seldom gives memory back while it runs.",
-        ),
-        "As in the size phases.",
-        (
-            Check(
-                "memory-fell",
-                f"proxies use {_FELL:.0%} less memory than four weeks ago; if not, there is nothing "
-                "to cut",
-                promql.memory_fell("istio-proxy", _FELL),
-            ),
-        ),
-        "Two weeks of usage before the next plan.",
+        "usage shows it: restart, collect again, and make a new plan.",
+        ("A week has passed since the last scope, and its checks hold.",),
+        "Restarts drop long-lived connections. The cut itself is a phase of the next plan.",
+        checks,
+        "Two weeks of usage between the restarts and the next plan.",
         money,
-        () if study.scope is None else tuple(
-            note for note in study.scope.saving.notes if note.startswith("proxy memory")
-        ),
-    )  # fmt: skip
+        tuple(note for note in notes if note.startswith("proxy memory")),
+    )
+
+
+def scoped_rows(study: PlanStudy) -> tuple[Recommendation, ...]:
+    """Workloads with sidecars in the namespaces that get a Sidecar."""
+    if study.scope is None:
+        return ()
+    ready = {found.namespace for found in ready_scopes(study.scope)}
+    return tuple(
+        row
+        for row in study.advice.recommendations
+        if row.workload is not None and row.component == "sidecar" and row.namespace in ready
+    )
 
 
 def buy_nodes(plan: NodePlan, money: PhaseMoney) -> Phase | None:

@@ -7,7 +7,7 @@ phase saves is what the fleet falls by when it joins. A request that frees no no
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -116,7 +116,10 @@ class Ledger:
     def fewer_nodes(self) -> PhaseMoney:
         """From here on the fleet is held against the nodes that ran, not against a packed one."""
         self._packed = True
-        return self._stage("counted")
+        money = self._stage("counted")
+        if money.saving is None or money.saving.mid > 0:
+            return money
+        return replace(money, note="counted in the phases before, and on the bill only now")
 
     def without_sidecars(self, workloads: Collection[tuple[str, str]]) -> PhaseMoney:
         """No sidecar in these workloads (namespace, name)."""
@@ -184,7 +187,7 @@ class Ledger:
     def _join(self, cost: PlanCost, certainty: Certainty) -> PhaseMoney:
         nodes = self._nodes_saved(cost)
         cumulative = self._cumulative(cost)
-        promised = self._promised(cost)
+        promised = self._promised(cost) if certainty == "counted" else None
         own: Interval | None = None
         if cumulative is not None:
             mid = cumulative.mid - self._saved[1].mid
@@ -222,9 +225,10 @@ class Ledger:
         return overall if self._against_today else least(by_requests, overall)
 
     def _promised(self, cost: PlanCost) -> Interval | None:
+        """As `rightsize cost` promises: the lesser of both views."""
         overall = saving(self.bill.today, cost, self.bill.terms).realisable
         by_requests = saving(self.bill.before, cost, self.bill.terms).realisable
-        return overall if self._against_today else least(by_requests, overall)
+        return least(by_requests, overall)
 
     def _same_type(self, quiet: float, terms: Terms) -> PlanCost:
         plan = plan_same_type(self._pods(), self._catalogue, self._settings, self._nodes)

@@ -46,7 +46,7 @@ def baseline(money: PhaseMoney | None) -> Phase:
         (),
         "None: nothing is changed.",
         promql.unique(checks),
-        "One evaluation of the rules (a minute).",
+        "Two evaluations of the rules (10 minutes).",
         money,
     )
 
@@ -62,14 +62,13 @@ def findings(study: PlanStudy, money: PhaseMoney | None) -> Phase | None:
     return Phase(
         "findings",
         "Clear what was found",
-        "Found in the snapshot; none of it is about size, and all of it gets harder during a "
-        "rollout.",
+        "Found in the snapshot and the given files. It gets harder to clear during a rollout.",
         (),
         "As each finding says.",
         tuple(checks),
         "Until each is cleared or taken on knowingly.",
         money,
-        tuple(f"{f.severity}, {f.rule}: {f.evidence}. {f.why}" for f in study.findings),
+        tuple(f"{f.severity}, {f.rule}: {f.why}" for f in study.findings),
     )
 
 
@@ -214,7 +213,7 @@ def sidecar_scopes(study: PlanStudy, money: PhaseMoney | None) -> Phase | None:
             "No Sidecar without a workload selector is in the namespace yet: two are undefined.",
             "Who owns a namespace has read its list of hosts, jobs that run once a month or a year "
             "included.",
-            *(f"Known: {note}." for note in study.scope.notes if "VirtualService" in note),
+            *_routes(study),
         ),
         "A host that is not listed is reached as an unknown address: without mutual TLS and "
         "retries, and not at all under REGISTRY_ONLY.",
@@ -226,6 +225,16 @@ def sidecar_scopes(study: PlanStudy, money: PhaseMoney | None) -> Phase | None:
             "No request is changed in this phase: a cut needs the new usage to show first.",
             *(f"Rare call, listed: {text}" for text in rare),
         ),
+    )
+
+
+def _routes(study: PlanStudy) -> tuple[str, ...]:
+    if study.configured:
+        return ()
+    return (
+        "This plan was made with --istio-objects before/istio.yaml (see 01-baseline); this one was "
+        "not. Where a VirtualService sends the calls of one host to another service, metrics tell "
+        "the second alone, and the first would be missing.",
     )
 
 

@@ -53,7 +53,7 @@ class PhaseMoney:
 
     `saving` is on-demand equivalent; `cumulative` counts from today to the end of the phase, and
     is never the sum of more than the nodes that go. `promised` is the cumulative fall of the bill;
-    None where commitments are unknown.
+    None where commitments are unknown, and for what is only predicted.
     """
 
     nodes_before: int

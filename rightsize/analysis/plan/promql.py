@@ -23,31 +23,23 @@ _SUFFIX = {
     "Pod": "",
 }
 """What a controller appends to the workload's name to name its pods."""
-_SLACK = 1.001
-"""Requests are compared with this share of room: a quantity may have been rounded."""
 
 
 def requests(container: str, resource: str) -> str:
     """Requests in force of a container, native sidecars included; one series a pod."""
-    labels = f'container="{container}",resource="{resource}"'
-    return (
-        f"max by (namespace, pod) (kube_pod_container_resource_requests{{{labels}}} "
-        f"or kube_pod_init_container_resource_requests{{{labels}}})"
-    )
+    labels = f'__name__=~"{_both("resource_requests")}",container="{container}"'
+    return f'max by (namespace, pod) ({{{labels},resource="{resource}"}})'
 
 
 def all_equal(container: str, resource: str, size: float, pods: str) -> str:
     """Every pod of `pods` (see `pods_of`) requests `size` (cores or bytes)."""
-    there = f"({requests(container, resource)} and on (namespace, pod) ({pods}))"
-    return _none(_off(there, size), there)
+    return _equal(f"({requests(container, resource)} and on (namespace, pod) ({pods}))", size)
 
 
 def others_equal(container: str, resource: str, size: float, apart: str) -> str:
     """Every pod requests `size`, but for those of `apart` (see `pods_of`; empty for none)."""
     there = requests(container, resource)
-    if apart:
-        there = f"({there} unless on (namespace, pod) ({apart}))"
-    return _none(_off(there, size), there)
+    return _equal(f"({there} unless on (namespace, pod) ({apart}))" if apart else there, size)
 
 
 def pods_at_least(container: str, number: int) -> str:
@@ -58,27 +50,22 @@ def pods_at_least(container: str, number: int) -> str:
 def no_kills(container: str, pods: str = "") -> str:
     """No container was restarted after an out-of-memory kill within a day."""
     labels = f'container="{container}"'
+    restarts = f'{{__name__=~"{_both("status_restarts_total")}",{labels}}}'
+    reasons = (
+        f'{{__name__=~"{_both("status_last_terminated_reason")}",{labels},reason="OOMKilled"}}'
+    )
     mine = f" and on (namespace, pod) ({pods})" if pods else ""
-    killed, there = [], []
-    for kind in ("kube_pod_container", "kube_pod_init_container"):
-        restarts = f"{kind}_status_restarts_total{{{labels}}}"
-        reason = f'{kind}_status_last_terminated_reason{{{labels},reason="OOMKilled"}}'
-        killed.append(
-            f"(increase({restarts}[1d]) > 0 and on (namespace, pod, container) {reason} == 1{mine})"
-        )
-        there.append(f"({restarts}{mine})")
-    return _none(" or ".join(killed), " or ".join(there))
+    killed = (
+        f"increase({restarts}[1d]) > 0 and on (namespace, pod, container) ({reasons} == 1){mine}"
+    )
+    return _none(killed, f"{restarts}{mine}")
 
 
 def memory_below_request(container: str) -> str:
     """Every pod's memory, at its most within a day, stays below its request."""
-    labels = f'container="{container}"'
-    used = (
-        "max by (namespace, pod) "
-        f"(max_over_time(container_memory_working_set_bytes{{{labels}}}[1d]))"
-    )
-    asked = requests(container, "memory")
-    return _none(f"{used} > on (namespace, pod) {asked}", f"{used} and on (namespace, pod) {asked}")
+    used = f'container_memory_working_set_bytes{{container="{container}"}}'
+    most = f"max by (namespace, pod) (max_over_time({used}[1d]))"
+    return f"max({most} / on (namespace, pod) {requests(container, 'memory')}) <= bool 1"
 
 
 def throttling_not_up(container: str) -> str:
@@ -128,7 +115,8 @@ def convergence_within(seconds: float, selector: str = "") -> str:
 
 def no_rejects() -> str:
     """No proxy refused a configuration within an hour."""
-    return _none("increase(pilot_total_xds_rejects[1h]) > 0", "pilot_xds")
+    rejects = "(sum(increase(pilot_total_xds_rejects[1h])) or vector(0))"
+    return f"({rejects} == bool 0) and on () (count(pilot_xds) > 0)"
 
 
 def proxies_connected() -> str:
@@ -142,19 +130,16 @@ def outside_not_up(selector: str = "") -> str:
     What a scope cuts off shows here: Envoy knows no route and sends it to one of these clusters.
     """
     labels = (
-        'reporter="source",destination_service_name=~"PassthroughCluster|BlackHoleCluster"'
-        f"{_more(selector)}"
+        '__name__=~"istio_requests_total|istio_tcp_connections_opened_total",reporter="source",'
+        f'destination_service_name=~"PassthroughCluster|BlackHoleCluster"{_more(selector)}'
     )
 
     def rate(offset: str) -> str:
-        parts = [
-            f"sum(rate({metric}{{{labels}}}[1h]{offset}))"
-            for metric in ("istio_requests_total", "istio_tcp_connections_opened_total")
-        ]
-        return " + ".join(f"({part} or vector(0))" for part in parts)
+        return f"(sum(rate({{{labels}}}[1h]{offset})) or vector(0))"
 
-    seen = 'count(istio_requests_total{reporter="source"})'
-    return f"(({rate('')}) <= bool (1.1 * ({rate(f' offset {WEEK}')}) + 0.1)) and on () ({seen})"
+    seen = 'count(istio_requests_total{reporter="source"}) > 0'
+    before = rate(f" offset {WEEK}")
+    return f"({rate('')} <= bool (1.1 * {before} + 0.1)) and on () ({seen})"
 
 
 def nodes_at_most(nodes: int) -> str:
@@ -163,10 +148,7 @@ def nodes_at_most(nodes: int) -> str:
 
 def nothing_pending() -> str:
     """No pod has been waiting for a node for 15 minutes."""
-    return _none(
-        'min_over_time(kube_pod_status_phase{phase="Pending"}[15m]) > 0',
-        'kube_pod_status_phase{phase="Pending"}',
-    )
+    return 'max(min_over_time(kube_pod_status_phase{phase="Pending"}[15m])) == bool 0'
 
 
 def is_there(metric: str) -> str:
@@ -200,14 +182,11 @@ def not_shed(host: str) -> str:
     )
 
 
-def memory_fell(container: str, share: float) -> str:
-    """p95 of proxies' memory is lower by `share` than four weeks ago."""
-
-    def p95(offset: str) -> str:
-        used = f'container_memory_working_set_bytes{{container="{container}"}}'
-        return f"quantile(0.95, max_over_time({used}[1d]{offset}))"
-
-    return f"{p95('')} <= bool ({1 - share:g} * {p95(' offset 4w')})"
+def memory_at_most(container: str, namespaces: Iterable[str], size: float) -> str:
+    """Proxies of these namespaces use at most `size` bytes: mean over pods of p95 within a day."""
+    there = f'container="{container}",namespace=~"{"|".join(sorted(namespaces))}"'
+    used = f"quantile_over_time(0.95, container_memory_working_set_bytes{{{there}}}[1d])"
+    return f"avg({used}) <= bool {size:.0f}"
 
 
 def older_than(container: str, days: int) -> str:
@@ -248,8 +227,14 @@ def unique(checks: Sequence[Check]) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _off(there: str, size: float) -> str:
-    return f"{there} > {size * _SLACK:.10g} or {there} < {size / _SLACK:.10g}"
+def _both(name: str) -> str:
+    """Names of a metric of containers and of init containers, as a regular expression."""
+    return f"kube_pod_(init_)?container_{name}"
+
+
+def _equal(there: str, size: float) -> str:
+    """Every series is `size`, but for what rounding a quantity may change."""
+    return f"max(abs({there} / {size:.10g} - 1)) < bool 0.001"
 
 
 def _none(offending: str, there: str) -> str:

@@ -49,6 +49,7 @@ def size_phase(study: PlanStudy, name: PhaseName, money: PhaseMoney | None) -> P
     )  # fmt: skip
 
 
+_NAMES = {"cpu": "CPU", "memory": "memory"}
 Parts = tuple[str, tuple[str, ...], str, list[Check], str]
 
 
@@ -63,7 +64,8 @@ def _exceptions(study: PlanStudy, rows: Sequence[Recommendation]) -> Parts:
     if raised:
         what += " Raised: " + "; ".join(_said(row) for row in raised) + "."
     if pinned:
-        what += f" {len(pinned)} of them keep what they have and are only pinned to it."
+        names = ", ".join(row.key for row in pinned)
+        what += f" Only pinned to what they have: {names}."
     risk = (
         f"{_deepest(rows)} Restarting a workload drops its long-lived connections. An annotation in "
         "the cluster that is not in Git is undone by the next deployment."
@@ -94,7 +96,10 @@ def _mesh_default(study: PlanStudy, rows: Sequence[Recommendation]) -> Parts:
     ):
         if size is not None:
             expression = promql.others_equal(default.container, resource, size, apart)
-            says = f"every sidecar without sizes of its own requests {text} of {resource}"
+            says = (
+                f"every sidecar without sizes of its own requests {text} of {_NAMES[resource]}, "
+                "once the last wave is over"
+            )
             checks.append(Check(f"{resource}-in-force", says, expression))
     checks += _sidecar_health(rows, study)
     checks.append(_convergence())
@@ -193,7 +198,7 @@ def _in_force(rows: Sequence[Recommendation]) -> list[Check]:
         checks.append(
             Check(
                 name,
-                f"every pod of {who} requests {text} of {resource}",
+                f"every pod of {who} requests {text} of {_NAMES[resource]}",
                 promql.all_equal(container, resource, size, pods),
             )
         )

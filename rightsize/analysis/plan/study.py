@@ -44,6 +44,8 @@ class PlanStudy:
     namespace_labels: Mapping[str, Mapping[str, str]]
     ledger: Ledger | None
     findings: tuple[Finding, ...]
+    configured: bool
+    """Istio's own objects were given, so that scopes keep the routes of VirtualServices."""
     missing: tuple[tuple[str, str], ...]
     """What could not be studied, and why."""
 
@@ -54,6 +56,7 @@ def study_plan(
     *,
     now: datetime,
     configuration: Configuration | None = None,
+    found: tuple[Finding, ...] = (),
     progress: Progress = lambda _: None,
 ) -> PlanStudy:
     """Run every analysis whose recommendations belong in a plan.
@@ -66,6 +69,8 @@ def study_plan(
         The time against which certificates are judged.
     configuration : Configuration, optional
         Istio's own objects, for scopes (see `study_scope`).
+    found : tuple of Finding, optional
+        Findings of an audit of the user's files.
     progress : callable, optional
         Told what is being done.
 
@@ -130,6 +135,7 @@ def study_plan(
         mesh=mesh,
         namespace_labels=namespace_labels(snapshot.read("namespaces")),
         ledger=ledger,
-        findings=measured_findings(snapshot, now=now)[0],
+        findings=(*measured_findings(snapshot, now=now)[0], *found),
+        configured=configuration is not None,
         missing=tuple(missing),
     )

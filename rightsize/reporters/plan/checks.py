@@ -8,7 +8,8 @@ from rightsize.analysis.plan.model import RolloutPlan
 from rightsize.reporters.mesh_manifests import to_yaml
 
 RECORD = "rightsize:plan_check"
-_INTERVAL = "1m"
+_INTERVAL = "5m"
+"""They look back an hour to a day: more often would only cost Prometheus work."""
 
 
 def rules_text(plan: RolloutPlan) -> str:

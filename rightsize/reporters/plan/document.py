@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rightsize.analysis.nodes.plan import NodePlan
+from rightsize.analysis.plan.later_phases import scoped_rows
 from rightsize.analysis.plan.model import Phase, RolloutPlan
 from rightsize.analysis.plan.parts import SIZE_PHASES
 from rightsize.analysis.plan.study import PlanStudy
@@ -190,4 +191,5 @@ def _files(
     }
     if phase.name in by_name:
         return by_name[phase.name](study, folder)
-    return node_files.measured_files(study)
+    scoped = phase.name == "cut-after-scope" and bool(scoped_rows(study))
+    return node_files.measured_files(study, folder, restarted=scoped)

@@ -80,9 +80,15 @@ def money_cells(money: PhaseMoney) -> list[str]:
         _nodes(money),
         "unknown" if money.saving is None else _range(money.saving),
         "unknown" if money.cumulative is None else _range(money.cumulative),
-        "unknown" if money.promised is None else _range(money.promised),
+        _promised(money),
         money.certainty,
     ]
+
+
+def _promised(money: PhaseMoney) -> str:
+    if money.certainty == "predicted":
+        return "not yet"
+    return "unknown" if money.promised is None else _range(money.promised)
 
 
 def _phase(plan: RolloutPlan, phase: Phase, made: PhaseFiles) -> list[str]:
@@ -92,8 +98,7 @@ def _phase(plan: RolloutPlan, phase: Phase, made: PhaseFiles) -> list[str]:
     lines += ["**Expected saving.** " + _saving(phase.money), ""]
     lines += [f"**Risk.** {phase.risk}", ""]
     if made.files:
-        names = ", ".join(f"`{folder}/{name}`" for name in sorted(made.files))
-        lines += [f"**Files.** {names}", ""]
+        lines += [f"**Files.** {_named(folder, made)}", ""]
     lines += ["**Steps**", "", *_steps(made.steps)]
     lines += _checks(folder, phase)
     lines += [f"**Wait.** {phase.wait}", ""]
@@ -101,21 +106,32 @@ def _phase(plan: RolloutPlan, phase: Phase, made: PhaseFiles) -> list[str]:
     return lines + _bullets("Notes", phase.notes)
 
 
+def _named(folder: str, made: PhaseFiles) -> str:
+    """Files by name; folders within the phase's by their number of files."""
+    inner: dict[str, int] = {}
+    for name in made.files:
+        head, slash, _ = name.partition("/")
+        inner[head + slash] = inner.get(head + slash, 0) + 1
+    return ", ".join(
+        f"`{folder}/{name}`" + (f" ({count} files)" if name.endswith("/") else "")
+        for name, count in sorted(inner.items())
+    )
+
+
 def _saving(money: PhaseMoney | None) -> str:
     if money is None:
         return "Not computed."
     if money.saving is None:
         return "Unknown: a machine has no price."
-    if money.saving == Interval.exactly(0.0) and money.note:
+    if money.saving.mid == 0 and money.note:
         return f"None of its own: {money.note}."
     nodes = money.nodes_before - money.nodes_after
-    freed = f"{nodes} nodes" if nodes else "no node"
-    verb = "adds" if nodes < 0 else "frees"
-    text = f"{_usd(money.saving)} a month: {verb} {abs(nodes)} nodes"
-    if nodes == 0:
-        text = f"{_usd(money.saving)} a month: {verb} {freed}"
-        if money.saving.mid > 0:
-            text = f"{_usd(money.saving)} a month on as many nodes"
+    count = f"{abs(nodes)} node" + ("" if abs(nodes) == 1 else "s")
+    if nodes:
+        effect = f": {'frees' if nodes > 0 else 'adds'} {count}"
+    else:
+        effect = " on as many nodes" if money.saving.mid > 0 else ": frees no node"
+    text = f"{_usd(money.saving)} a month{effect}"
     if money.certainty == "predicted":
         text += ", predicted; the next plan counts it"
     return f"{text}. {money.note}".rstrip()
@@ -137,7 +153,12 @@ def _steps(steps: Sequence[Step]) -> list[str]:
     for number, step in enumerate(steps, start=1):
         lines.append(f"{number}. {step.text}".rstrip())
         if step.commands:
-            lines += ["", "   ```sh", *(f"   {command}" for command in step.commands), "   ```"]
+            lines += [
+                "",
+                f"   ```{step.language}",
+                *(f"   {command}" for command in step.commands),
+                "   ```",
+            ]
         lines.append("")
     return lines
 

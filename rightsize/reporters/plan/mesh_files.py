@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from rightsize.analysis.audit.measured import MEASURED_RULES
+from rightsize.analysis.audit.model import Finding
 from rightsize.analysis.control_plane.pilot_settings import (
     DEBOUNCE_AFTER,
     DEBOUNCE_MAX,
@@ -17,7 +19,7 @@ from rightsize.analysis.plan.study import PlanStudy
 from rightsize.analysis.scope.configuration import EXPORT
 from rightsize.analysis.scope.injection import InjectionCandidate
 from rightsize.analysis.scope.study import ScopeStudy
-from rightsize.reporters.mesh_manifests import to_yaml
+from rightsize.reporters.mesh_manifests import sidecar, sidecar_comment, to_yaml
 from rightsize.reporters.patch.kustomize import API_VERSIONS
 from rightsize.reporters.patch.manifests import POD_TEMPLATES
 from rightsize.reporters.plan.steps import (
@@ -32,6 +34,7 @@ from rightsize.reporters.scope_rows import scope_files
 from rightsize.reporters.shard_files import shard_files
 
 _ROOT = "istio-system"
+_MEASURED = {name for name, _, _ in MEASURED_RULES}
 _INJECT = "sidecar.istio.io/inject"
 _SELECTORS = "2-discovery-selectors-values.yaml"
 _LABELS = "1-label-namespaces.sh"
@@ -68,13 +71,21 @@ def baseline_files(folder: str, rules: str, operator_rules: str) -> PhaseFiles:
             "series, its metrics are missing: that is no pass."
         ),
     )
-    back = (Step("", (f"kubectl delete -n monitoring -f {folder}/prometheus-rule.yaml",)),)
+    back = (
+        Step(
+            "Take the rules out again.",
+            (f"kubectl delete -n monitoring -f {folder}/prometheus-rule.yaml",),
+        ),
+    )
     return PhaseFiles(steps, back, {"save-state.sh": save, "prometheus-rule.yaml": operator_rules})
 
 
 def findings_files(study: PlanStudy) -> PhaseFiles:
     """What each finding asks for; none of it is a file of this plan."""
-    steps = [Step(f"{f.rule}: {f.evidence}", tuple(f.fix.splitlines())) for f in study.findings]
+    steps = [
+        Step(f"{_where(f)}{f.rule}: {f.evidence}.", tuple(f.fix.splitlines()), "text")
+        for f in study.findings
+    ]
     return PhaseFiles(tuple(steps), (Step("As each finding says."),))
 
 
@@ -135,8 +146,6 @@ def discovery_files(study: PlanStudy, folder: str) -> PhaseFiles:
 def sidecar_files(study: PlanStudy, folder: str) -> PhaseFiles:
     """One namespace after the other."""
     scope = _scope(study)
-    made = scope_files(scope, istio_version=study.manifest.istio_version)
-    by_stem = {name.rsplit("/", 1)[-1]: text for name, text in made.items() if "sidecars" in name}
     files: dict[str, str] = {}
     steps = [
         Step(
@@ -144,10 +153,21 @@ def sidecar_files(study: PlanStudy, folder: str) -> PhaseFiles:
             ("kubectl get sidecars.networking.istio.io -A",),
         )
     ]
+    if not study.configured:
+        steps.insert(
+            0,
+            Step(
+                "Make the plan again with Istio's own objects, so that scopes keep the routes of "
+                "VirtualServices; go on with the new one.",
+                ("rightsize plan --istio-objects before/istio.yaml -o plan-with-routes",),
+            ),
+        )
     back = []
     for found in ready_scopes(scope):
         name = f"{found.namespace}.yaml"
-        files[name] = by_stem[name]
+        files[name] = to_yaml(
+            [sidecar(found, study.manifest.istio_version)], comment=sidecar_comment(found)
+        )
         steps.append(
             Step(
                 f"{found.namespace}: {len(found.hosts)} hosts; {found.confidence.text}.",
@@ -244,6 +264,12 @@ def sharding_files(study: PlanStudy, folder: str) -> PhaseFiles:
     )
     back = (Step("Each step of the migration has its own; the old istiod stays until the end."),)
     return PhaseFiles(steps, back, files)
+
+
+def _where(finding: Finding) -> str:
+    """File and line, of what stands in a file."""
+    place = finding.place
+    return f"{place.file}:{place.line}, " if finding.rule not in _MEASURED else ""
 
 
 def _value(setting: PilotSetting | None, version: str | None, cores: float | None) -> str | None:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 
 from rightsize.analysis.nodes.plan import Fleet, NodePlan
+from rightsize.analysis.plan.later_phases import scoped_rows
 from rightsize.analysis.plan.study import PlanStudy
 from rightsize.reporters.mesh_manifests import to_yaml
-from rightsize.reporters.plan.steps import PhaseFiles, Step, script
+from rightsize.reporters.plan.steps import PhaseFiles, Step, restart, script
 
 _ROOM = 0.25
 """Nodes that an autoscaler may add to a group, as a share of its size."""
@@ -70,12 +71,23 @@ def fewer_files(gone: int, folder: str) -> PhaseFiles:
     return PhaseFiles(steps, back, {"drain-node.sh": drain})
 
 
-def measured_files(study: PlanStudy) -> PhaseFiles:
-    """Collect again, compare, plan anew."""
+def measured_files(study: PlanStudy, folder: str, *, restarted: bool) -> PhaseFiles:
+    """Collect again, compare, plan anew; with `restarted`, scoped proxies start afresh before."""
     out = f"snapshots/{study.manifest.cluster}"
-    steps = (
+    files: dict[str, str] = {}
+    steps = []
+    if restarted:
+        commands = [
+            command
+            for row in scoped_rows(study)
+            for command in restart(row.kind, str(row.namespace), str(row.workload))
+        ]
+        files["restart.sh"] = script(commands, "Envoy seldom gives memory back while it runs.")
+        text = "Restart the proxies of the scoped namespaces, then wait two weeks."
+        steps.append(Step(text, (f"sh {folder}/restart.sh",)))
+    steps += [
         Step(
-            "Collect what was measured with the new sizes; days that are there are kept.",
+            "Collect what was measured since; days that are there are kept.",
             (f'rightsize collect --prometheus-url "$PROMETHEUS_URL" --out {out}',),
         ),
         Step(
@@ -86,8 +98,9 @@ def measured_files(study: PlanStudy) -> PhaseFiles:
             "A new plan, into a new folder.",
             (f"rightsize plan --snapshot {out} -o plan-next",),
         ),
-    )
-    return PhaseFiles(steps, (Step("Nothing is changed in this phase; the new plan has its own."),))
+    ]
+    back = (Step("Nothing is written in this phase; the new plan has its own ways back."),)
+    return PhaseFiles(tuple(steps), back, files)
 
 
 def buy_files(study: PlanStudy, plan: NodePlan, folder: str) -> PhaseFiles:
@@ -142,7 +155,9 @@ def buy_files(study: PlanStudy, plan: NodePlan, folder: str) -> PhaseFiles:
             )
         )
     else:
-        back.append(Step("", (f"eksctl delete nodegroup -f {file} --approve",)))
+        back.append(
+            Step("Take the new groups away.", (f"eksctl delete nodegroup -f {file} --approve",))
+        )
     return PhaseFiles(
         tuple(steps), tuple(back), {"nodegroups.yaml": to_yaml([config], comment=comment)}
     )

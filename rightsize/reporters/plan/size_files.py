@@ -68,17 +68,24 @@ def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles)
         back.append(Step(f"Release {release} as it was.", (helm_back(release, namespace),)))
     targets = scale_steps(study.advice, phase.name)
     steps = [*(_scale(t.point) for t in targets if t.first), *steps]
+    after = [t for t in targets if not t.first]
     if phase.name == "mesh-default":
-        scripts = _wave_scripts(waves(covered(study.advice)))
+        order = waves(covered(study.advice))
+        scripts = _wave_scripts(order)
         files |= scripts
-        steps += [
-            Step(f"Wave {n}: {_who(name, study)}; then read the checks.", (f"sh {folder}/{name}",))
-            for n, name in enumerate(scripts, start=1)
-        ]
-        back.append(
-            Step("Restart what has restarted.", tuple(f"sh {folder}/{name}" for name in scripts))
-        )
-    steps += [_scale(t.point) for t in targets if not t.first]
+        for number, (name, rows) in enumerate(zip(scripts, order, strict=True), start=1):
+            steps.append(
+                Step(
+                    f"Wave {number}: {_who(rows)}. Then read the checks.", (f"sh {folder}/{name}",)
+                )
+            )
+            mine = {(row.namespace, row.workload) for row in rows}
+            moved = [t for t in after if (t.point.namespace, t.point.workload) in mine]
+            steps += [_scale(t.point) for t in moved]
+            after = [t for t in after if t not in moved]
+        again = tuple(f"sh {folder}/{name}" for name in scripts)
+        back.append(Step("Restart again, of the waves that were done:", again))
+    steps += [_scale(t.point) for t in after]
     back += [_scale_back(t) for t in targets]
     return PhaseFiles(tuple(steps), tuple(back), files)
 
@@ -219,9 +226,8 @@ def _wave_scripts(order: Sequence[Sequence[Recommendation]]) -> dict[str, str]:
     return found
 
 
-def _who(name: str, study: PlanStudy) -> str:
-    rows = waves(covered(study.advice))[int(name.split("-")[2].split(".")[0]) - 1]
-    spaces = list(dict.fromkeys(str(row.namespace) for row in rows))
+def _who(rows: Sequence[Recommendation]) -> str:
+    spaces = dict.fromkeys(str(row.namespace) for row in rows)
     pods = sum(row.replicas for row in rows)
     return f"{', '.join(spaces)} ({len(rows)} workloads, about {pods:.0f} pods)"
 

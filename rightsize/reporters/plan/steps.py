@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,8 @@ class Step:
 
     text: str
     commands: tuple[str, ...] = ()
+    language: Literal["sh", "text"] = "sh"
+    """`text` is to be read and not run."""
 
 
 @dataclass(frozen=True)
