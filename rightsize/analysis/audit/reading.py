@@ -37,7 +37,7 @@ from rightsize.analysis.audit.runbooks import (
     read_shell,
 )
 from rightsize.analysis.audit.tree import Node, Place, TreeError, parse
-from rightsize.analysis.audit.yaml_documents import add_document
+from rightsize.analysis.audit.yaml_documents import add_corefile, add_document
 
 MAX_BYTES = 8 * 2**20
 YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -232,7 +232,11 @@ def _add_patches(sources: Sources, command: Command) -> None:
             if text.startswith("{") and ":" in text:
                 with contextlib.suppress(TreeError):
                     name = command.place.file
-                    sources.documents += parse(text, name, line_offset=line - 1)
+                    for patch in parse(text, name, line_offset=line - 1):
+                        sources.documents.append(patch)
+                        corefile = patch.get("data", "Corefile")
+                        if corefile is not None:
+                            add_corefile(sources, corefile)
 
 
 def _settle_version(sources: Sources) -> None:

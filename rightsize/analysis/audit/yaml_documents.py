@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from rightsize.analysis.audit.charts import (
     CHART_NAMES,
@@ -36,7 +37,7 @@ def add_document(
     sources.documents.append(root)
     addon = root.get("corefile")
     if addon is not None:
-        _add_corefile(sources, addon)
+        add_corefile(sources, addon)
     if root.items is not None:
         return
     if root.get("servers") is not None:
@@ -116,17 +117,25 @@ def _add_config_map(sources: Sources, thing: KubeObject) -> None:
     data = thing.root.get("data")
     for name, node in ((data.entries if data else None) or {}).items():
         if name == "Corefile" or name.endswith(".server"):
-            _add_corefile(sources, node)
+            add_corefile(sources, node)
     if _MESH_NAMES.match(thing.name):
         add_mesh_config(sources, embedded_yaml(sources, thing.root.get("data", "mesh")))
 
 
-def _add_corefile(sources: Sources, node: Node) -> None:
-    if node.text is not None:
-        block = node.style in ("|", ">")
-        offset = node.value_line if block else node.value_line - 1
-        corefile = parse_corefile(node.text, node.place.file, line_offset=offset, prefix=node.path)
-        sources.corefiles.append(corefile)
+def add_corefile(sources: Sources, node: Node) -> None:
+    """Add the Corefile that is the text of a value."""
+    if node.text is None:
+        return
+    offset = node.value_line if node.style in ("|", ">") else node.value_line - 1
+    corefile = parse_corefile(node.text, node.place.file, line_offset=offset, prefix=node.path)
+    if node.style not in ("|", ">"):
+        # The breaks of a quoted text are escapes: all of it stands on one line.
+        here = tuple(
+            replace(line, place=replace(line.place, line=node.value_line))
+            for line in corefile.lines
+        )
+        corefile = replace(corefile, lines=here)
+    sources.corefiles.append(corefile)
 
 
 def embedded_yaml(sources: Sources, node: Node | None) -> Node | None:

@@ -232,3 +232,15 @@ def test_json_in_a_command_is_told_once(tmp_path):
     words = """aws eks update-addon --configuration-values '{"env":{"ENABLE_CUSTOM_NETWORKING":"true"}}'"""
     found = rules_of(tmp_path, f"```sh\n{words}\n```\n")
     assert found == [(2, "vpc-cni-custom-networking")]
+
+
+def test_a_corefile_in_the_patch_of_a_command_is_read(tmp_path):
+    corefile = r".:53 {\n kubernetes cluster.local {\n upstream\n }\n cache 30\n}\n"
+    words = f"""kubectl patch configmap coredns -p '{{"data":{{"Corefile":"{corefile}"}}}}'"""
+    assert rules_of(tmp_path, f"```sh\n{words}\n```\n") == [(2, "coredns-upstream")]
+
+
+@pytest.mark.parametrize("words", ["create-cert", "x create-cert", "experimental create-cert -n a"])
+def test_create_cert_never_existed_anywhere(tmp_path, words):
+    found = rules_of(tmp_path, f"Run `istioctl {words}` first.\n")
+    assert found == [(1, "command-create-cert")]

@@ -21,7 +21,7 @@ class _Gone:
     fix: str
 
 
-_CREATE_CERT = re.compile(r"\bistioctl\s+(\S+\s+)*?(x|experimental|exp)\s+create-cert\b")
+_CREATE_CERT = re.compile(r"\bistioctl\s+(\S+\s+)*?create-cert\b")
 _ENDPOINTS = re.compile(r"\bistioctl\b.*\b(proxy-config|pc)\s+(endpoints?|eps?)\b")
 _SYNC_WORDS = re.compile(r"\b(SYNCED|STALE|NOT SENT)\b")
 _GONE = (
