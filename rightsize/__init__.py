@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rightsize.analysis import policies
+    from rightsize.config import Settings
     from rightsize.mesh import Mesh, load
+    from rightsize.reporters import charts
 
 __version__ = "0.1.0"
-__all__ = ["Mesh", "__version__", "load"]
+__all__ = ["Mesh", "Settings", "__version__", "charts", "load", "policies"]
+
+_PLACES = {
+    "Mesh": "rightsize.mesh",
+    "load": "rightsize.mesh",
+    "Settings": "rightsize.config",
+    "policies": "rightsize.analysis",
+    "charts": "rightsize.reporters",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: the command line starts without loading the whole analysis.
-    if name in ("Mesh", "load"):
-        from rightsize import mesh
-
-        return getattr(mesh, name)
-    raise AttributeError(f"module 'rightsize' has no attribute {name!r}")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'rightsize' has no attribute {name!r}")
+    if name in ("policies", "charts"):
+        return importlib.import_module(f"{_PLACES[name]}.{name}")
+    return getattr(importlib.import_module(_PLACES[name]), name)

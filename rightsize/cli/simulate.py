@@ -10,13 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.control_plane.model import fit_istiod
-from rightsize.analysis.control_plane.source import read_istiod
-from rightsize.analysis.mesh_today import mesh_today
-from rightsize.analysis.scope.study import fitted_proxies
-from rightsize.analysis.simulate import Scale
-from rightsize.analysis.simulate import simulate as carried_to
-from rightsize.analysis.unit_price import unit_price
+from rightsize.analysis.what_if import what_if
 from rightsize.cli.console import error_console, output_console
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import load_settings
@@ -66,22 +60,15 @@ def simulate(
     source = open_snapshot(snapshot)
     settings = load_settings(settings_file)
     with error_console().status("Fitting the mesh and planning nodes"):
-        model = fit_istiod(read_istiod(source).hours)
-        proxies, law, _ = fitted_proxies(source)
-        now = mesh_today(source, proxies, model.load.services, settings.nodes)
-        many = now.scale.pods if pods is None else pods
-        scale = Scale(
-            services=now.scale.services if services is None else services,
-            pods=many,
-            requests_per_second=now.scale.requests_per_second * many / now.scale.pods
-            if rps is None
-            else rps,
+        now, found = what_if(
+            source,
+            settings,
+            services=services,
+            pods=pods,
+            requests_per_second=rps,
+            ambient=ambient,
             waypoint_share=waypoint_share,
         )
-        price = unit_price(source.manifest.region).price
-        found = [carried_to(now, scale, model, law, price)]
-        if ambient:
-            found.append(carried_to(now, scale, model, law, price, mode="ambient"))
     if output_format is Format.json:
         answer = simulation_to_dict(now, found, simulated=source.manifest.simulated)
         json.dump(answer, sys.stdout, indent=2)

@@ -76,6 +76,23 @@ def money_to_dict(answer: MoneyAnswer) -> dict[str, Any]:
     }
 
 
+def bill_rows(answer: MoneyAnswer) -> pd.DataFrame:
+    """The bill by line: `line`, `low`, `usd`, `high` (USD a month), `source`, `note`."""
+    return pd.DataFrame(
+        [
+            {
+                "line": line.name,
+                "low": None if line.usd is None else line.usd.low,
+                "usd": None if line.usd is None else line.usd.mid,
+                "high": None if line.usd is None else line.usd.high,
+                "source": line.source,
+                "note": line.note,
+            }
+            for line in answer.today.lines
+        ]
+    ).astype(dict.fromkeys(("low", "usd", "high"), float))
+
+
 def allocation_rows(answer: MoneyAnswer) -> pd.DataFrame:
     """The bill by cause: `part`, `component`, `namespace`, `workload`, `usd` a month."""
     rows = answer.allocation.rows[["part", "component", "namespace", "workload", "usd"]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+import pandas as pd
+
 from rightsize.analysis.simulate import MeshToday, Outcome
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Interval
@@ -27,6 +29,33 @@ def simulation_to_dict(
         },
         "outcomes": [_outcome(found) for found in outcomes],
     }
+
+
+def simulation_to_frame(today: MeshToday, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """One row for today and for each outcome; cores, bytes, USD a month.
+
+    Of today only the scale and the nodes are filled: what runs is no outcome of the model.
+    """
+    rows: list[dict[str, object]] = [{"mode": "today", **asdict(today.scale), "nodes": today.nodes}]
+    for found in outcomes:
+        row: dict[str, object] = {"mode": found.mode, **asdict(found.scale)}
+        row["istiod_replicas"] = found.istiod.replicas
+        row["istiod_cpu_request"] = found.istiod.cpu_request
+        row["istiod_memory_request"] = found.istiod.memory.high
+        for name, interval in (
+            ("data_plane_cpu", found.data_plane_cpu),
+            ("data_plane_memory", found.data_plane_memory),
+            ("nodes", found.nodes),
+            ("usd_per_month", found.usd_per_month),
+        ):
+            if interval is not None:
+                row |= {
+                    name: interval.mid,
+                    f"{name}_low": interval.low,
+                    f"{name}_high": interval.high,
+                }
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def simulation_lines(today: MeshToday, outcomes: Sequence[Outcome]) -> list[str]:

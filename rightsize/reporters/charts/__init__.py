@@ -4,6 +4,16 @@ Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart 
 readers and in print.
 """
 
+from rightsize.reporters.charts.backtest import past_stretches, waste_against_risk
+from rightsize.reporters.charts.control_plane import growth_with_thresholds
+from rightsize.reporters.charts.history import usage_history
+from rightsize.reporters.charts.money import (
+    bill_parts,
+    cost_by_namespace,
+    exceptions_curve,
+    saving_waterfall,
+)
+from rightsize.reporters.charts.nodes import nodes_over_time, packed_nodes
 from rightsize.reporters.charts.style import (
     COLOURS,
     draw,
@@ -13,5 +23,25 @@ from rightsize.reporters.charts.style import (
     note_source,
     save,
 )
+from rightsize.reporters.charts.usage import request_against_usage
 
-__all__ = ["COLOURS", "draw", "entitle", "label_end", "new_axes", "note_source", "save"]
+__all__ = [
+    "COLOURS",
+    "bill_parts",
+    "cost_by_namespace",
+    "draw",
+    "entitle",
+    "exceptions_curve",
+    "growth_with_thresholds",
+    "label_end",
+    "new_axes",
+    "nodes_over_time",
+    "note_source",
+    "packed_nodes",
+    "past_stretches",
+    "request_against_usage",
+    "save",
+    "saving_waterfall",
+    "usage_history",
+    "waste_against_risk",
+]
