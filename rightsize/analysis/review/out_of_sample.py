@@ -15,7 +15,7 @@ from rightsize.errors import NoDataError
 from rightsize.snapshot import Snapshot
 
 POLICIES = ("cautious", "balanced", "lean", "krr", "vpa", "autopilot", "peak")
-MOST_WORKLOADS = 60
+MOST_WORKLOADS = 30
 """A back-test takes about 0.2 s a workload; a report is to be made in under a minute."""
 _KEY = ["namespace", "workload"]
 
