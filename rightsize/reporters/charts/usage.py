@@ -94,4 +94,4 @@ def _finding(pairs: list[tuple[ResourceAdvice, Recommendation]], what: str, comp
         return f"What {component}s use of {what}"
     middle = median(times)
     amount = f"{middle:.0f}" if middle >= 10 else f"{middle:.1f}"
-    return f"Half of the {component}s request {amount} times the {what} of their p95, or more"
+    return f"Half of the {component}s request at least {amount} times the {what} of their p95"
