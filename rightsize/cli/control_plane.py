@@ -69,7 +69,7 @@ def control_plane(
         for line in control_plane_lines(advice, ahead):
             output_console().print(line, markup=False, soft_wrap=True)
     if out is not None:
-        comment = "istiod chart, this step of rightsize control-plane"
+        comment = "\n".join(["istiod chart, this step of rightsize control-plane", *advice.reasons])
         path = write_text(
             out / "istiod-values.yaml", to_yaml([istiod_values(advice)], comment=comment)
         )

@@ -108,7 +108,7 @@ def destination_rule_comment(rule: ServiceRule) -> str:
         [
             *rule.reasons,
             f"Before: kubectl get destinationrules -A (of two for {rule.host}, one traffic policy "
-            "is passed over)",
+            "is passed over; one for *.local counts no more for this host)",
             f"Way back: kubectl delete destinationrule {rule.name} -n {rule.namespace}",
         ]
     )

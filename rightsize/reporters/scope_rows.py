@@ -47,6 +47,7 @@ def scope_to_dict(study: ScopeStudy, *, simulated: bool) -> Mapping[str, object]
             "namespaces": [asdict(n) for n in saving.by_namespace],
             "proxy_memory_bytes": _interval(saving.proxy_memory),
             "istiod_memory_bytes_per_pod": _interval(saving.istiod_memory),
+            "istiod_memory_bytes_per_pod_by_sidecars": _interval(saving.istiod_memory_of_sidecars),
             "nodes": None if study.nodes is None else asdict(study.nodes.nodes),
             "usd_per_month": None if study.nodes is None else _interval(study.nodes.usd_per_month),
             "without_idle_sidecars": None
@@ -138,7 +139,11 @@ def _saving_lines(study: ScopeStudy) -> list[str]:
             f"{n.proxies} proxies, memory {memory}"
         )
     lines.append(f"  all proxies: {'not known' if proxy is None else _memory(proxy)}")
-    lines.append(f"  one istiod pod: {'not known' if istiod is None else _memory(istiod)}")
+    pushed = saving.istiod_memory_of_sidecars
+    lines.append(
+        f"  one istiod pod: {'not known' if istiod is None else _memory(istiod)} by discovery "
+        f"selectors, {'not known' if pushed is None else _memory(pushed)} by Sidecars"
+    )
     lines.append(f"  nodes: {_nodes(study.nodes)}")
     return lines + [f"  note: {note}" for note in saving.notes]
 

@@ -51,6 +51,8 @@ class ScopeSaving:
     proxy_law: ProxyMemoryLaw | None
     istiod_memory: Interval | None
     """Bytes that one istiod pod gives back through discovery selectors."""
+    istiod_memory_of_sidecars: Interval | None
+    """Bytes that one istiod pod gives back through smaller configurations."""
     notes: tuple[str, ...]
 
     @property
@@ -141,7 +143,9 @@ def scope_saving(
         notes.append("proxies do not tell their active clusters: no drop of memory is predicted")
     else:
         notes.append(f"proxy memory: {law.text}")
-    return ScopeSaving(by_namespace, law, _istiod(discovery, model, notes), tuple(notes))
+    watched = _istiod(discovery, model, notes)
+    pushed = _istiod_of_sidecars(by_namespace, model, notes)
+    return ScopeSaving(by_namespace, law, watched, pushed, tuple(notes))
 
 
 def _namespaces(
@@ -180,6 +184,24 @@ def _istiod(
         "share of services is assumed to go"
     )
     return istiod_memory_saved(model, share)
+
+
+def _istiod_of_sidecars(
+    by_namespace: Sequence[NamespaceSaving], model: IstiodModel | None, notes: list[str]
+) -> Interval | None:
+    """What istiod keeps for a connected proxy, as far as that follows the proxy's clusters."""
+    if model is None or not by_namespace:
+        return None
+    price = next((c.value for c in model.memory.coefficients if c.driver == "proxies"), None)
+    if price is None:
+        return None
+    gone = sum(n.proxies * (1 - n.clusters_scoped / max(n.clusters_now, 1.0)) for n in by_namespace)
+    each = gone / max(model.replicas, 1.0)
+    notes.append(
+        "istiod, by Sidecars: what it keeps for a proxy is taken to shrink with the proxy's "
+        "clusters, an assumption; the lower end is nothing"
+    )
+    return Interval(0.0, price.mid * each, price.high * each)
 
 
 def istiod_memory_saved(model: IstiodModel, share: float) -> Interval:

@@ -110,7 +110,7 @@ def study_scope(
         end=pd.Timestamp(snapshot.manifest.end),
         given=tuple(dict.fromkeys((f"{ROOT_NAMESPACE}/*", *given_hosts))),
         configuration=configuration,
-        routes_unknown=routes > 0,
+        routes_unknown=routes != 0,
     )
     discovery = discovery_scope(
         edges,
@@ -134,7 +134,7 @@ def study_scope(
         silent=tuple(sorted(set(namespaces) - {e.namespace for e in egress} - {ROOT_NAMESPACE})),
         discovery=discovery,
         injection=candidates,
-        rules=_told(service_rules(edges, pods, _errors(snapshot)), configuration),
+        rules=with_standing_rules(service_rules(edges, pods, _errors(snapshot)), configuration),
         saving=saving,
         nodes=None if today is None else node_saving(saving, today),
         without_sidecars=injection_saving(candidates, today, model),
@@ -151,15 +151,16 @@ def _errors(snapshot: Snapshot) -> pd.DataFrame:
     return worst.reset_index()
 
 
-def _route_notes(configuration: Configuration | None, routes: float) -> list[str]:
+def _route_notes(configuration: Configuration | None, routes: float | None) -> list[str]:
     if configuration is not None:
         return [
             f"{len(configuration.routes)} VirtualServices of the files hold for sidecars: their "
             "hosts stay in scope wherever one of their calls was seen"
         ]
-    if routes:
+    if routes != 0:
+        many = "an unknown number of" if routes is None else f"{routes:.0f}"
         return [
-            f"{routes:.0f} VirtualServices: hosts are written as */host, so that a route for them "
+            f"{many} VirtualServices: hosts are written as */host, so that a route for them "
             "stays wherever it is kept. Where one sends a host's calls to another service, metrics "
             "tell the second only: give the VirtualServices with -f, or the first host with "
             "--host, else its route is lost"
@@ -167,22 +168,24 @@ def _route_notes(configuration: Configuration | None, routes: float) -> list[str
     return []
 
 
-def _told(rules: ServiceRules, configuration: Configuration | None) -> ServiceRules:
+def with_standing_rules(rules: ServiceRules, configuration: Configuration | None) -> ServiceRules:
     """Say of each rule whether its host has one already."""
     known = {} if configuration is None else configuration.rules
-    found = [
-        replace(
-            rule,
-            reasons=(
+    found = []
+    for rule in rules.rules:
+        said = []
+        if rule.host in known:
+            said.append(
                 f"{known[rule.host]} is a DestinationRule of the same host: add these settings to "
-                "it, of two rules one traffic policy is passed over",
-                *rule.reasons,
-            ),
-        )
-        if rule.host in known
-        else rule
-        for rule in rules.rules
-    ]
+                "it, of two rules one traffic policy is passed over"
+            )
+        said += [
+            f"{owner} for {host} counts no more for this host, since a rule of its own replaces it "
+            "whole: copy what it sets"
+            for host, owner in known.items()
+            if host.startswith("*") and rule.host.endswith(host[1:])
+        ]
+        found.append(replace(rule, reasons=(*said, *rule.reasons)))
     return replace(rules, rules=tuple(found))
 
 
@@ -194,10 +197,10 @@ def _model(tables: IstiodTables, notes: list[str]) -> IstiodModel | None:
         return None
 
 
-def virtual_services(control_plane: pd.DataFrame) -> float:
-    """Most VirtualServices that istiod knew; 0 where it did not tell."""
+def virtual_services(control_plane: pd.DataFrame) -> float | None:
+    """Most VirtualServices that istiod knew; None where it did not tell."""
     known = control_plane[control_plane["metric"] == "pilot_virt_services"]["value"]
-    return 0.0 if known.empty else float(known.max())
+    return None if known.empty else float(known.max())
 
 
 def _today(

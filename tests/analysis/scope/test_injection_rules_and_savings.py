@@ -14,6 +14,7 @@ from rightsize.analysis.control_plane.law import NonNegativeQuantileLaw
 from rightsize.analysis.control_plane.model import fit_istiod
 from rightsize.analysis.mesh_today import mesh_today
 from rightsize.analysis.nodes.plan import Fleet, NodeGroup
+from rightsize.analysis.scope.configuration import configuration_of
 from rightsize.analysis.scope.destination_rules import error_shares, service_rules
 from rightsize.analysis.scope.discovery import discovery_scope
 from rightsize.analysis.scope.egress import egress_scopes
@@ -24,6 +25,7 @@ from rightsize.analysis.scope.proxy_memory import (
     scoped_clusters,
 )
 from rightsize.analysis.scope.savings import injection_saving, node_saving, scope_saving
+from rightsize.analysis.scope.study import virtual_services, with_standing_rules
 from rightsize.analysis.scope.traffic import edges
 from rightsize.analysis.simulate import MeshToday, Scale
 from rightsize.demo import demo_snapshot
@@ -147,6 +149,26 @@ def test_a_slow_busy_service_gets_room_for_twelve_times_its_mean_concurrency():
     pool = found.rules[0].pool
     assert pool.max_connections >= 12 * 400 * 2.0
     assert pool.caps_requests_per_second >= 12 * pool.seen_requests_per_second
+
+
+def destination_rule(namespace: str, host: str) -> dict[str, object]:
+    return {
+        "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+        "metadata": {"name": "r", "namespace": namespace}, "spec": {"host": host},
+    }  # fmt: skip
+
+
+def test_rules_that_stand_already_are_named():
+    found = rules_for(calls(rate=400, seconds=0.05, errors=0.02), {"web": 4, "cart": 6})
+    told = configuration_of([destination_rule("shop", "cart"), destination_rule("a", "*.local")])
+    (rule,) = with_standing_rules(found, told).rules
+    assert rule.reasons[0].startswith("shop/r is a DestinationRule of the same host")
+    assert rule.reasons[1].startswith("a/r for *.local counts no more for this host")
+    assert with_standing_rules(found, None) == found
+
+
+def test_virtual_services_that_istiod_does_not_tell_are_unknown_and_not_none():
+    assert virtual_services(frame("control_plane")) is None
 
 
 def test_ejection_suits_the_replicas():
@@ -288,6 +310,17 @@ def test_istiod_gives_back_the_services_it_no_longer_watches(model):
     price = next(c.value for c in model.memory.coefficients if c.driver == "services")
     assert found.istiod_memory.mid == pytest.approx(price.mid * 900 / 3, rel=0.01)
     assert found.istiod_memory.low == pytest.approx(price.low * 900 / 3, rel=0.01)
+
+
+def test_istiod_gives_back_what_it_keeps_for_smaller_configurations(model):
+    found = scoped(model, None)
+    price = next(c.value for c in model.memory.coefficients if c.driver == "proxies")
+    # Six proxies go from 908 to about ten clusters, half of them on each of two pods.
+    share = 1 - found.by_namespace[0].clusters_scoped / 908
+    assert found.istiod_memory_of_sidecars.mid == pytest.approx(price.mid * 6 * share / 2)
+    assert found.istiod_memory_of_sidecars.low == 0
+    assert any("an assumption" in note for note in found.notes)
+    assert scoped(None, None).istiod_memory_of_sidecars is None
 
 
 def fleet(cpu: float, memory: float, without_sidecars: bool) -> Fleet:
