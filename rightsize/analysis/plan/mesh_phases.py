@@ -213,6 +213,8 @@ def sidecar_scopes(study: PlanStudy, money: PhaseMoney | None) -> Phase | None:
             "No Sidecar without a workload selector is in the namespace yet: two are undefined.",
             "Who owns a namespace has read its list of hosts, jobs that run once a month or a year "
             "included.",
+            "What Envoy itself calls is in the list: meshConfig.extensionProviders (tracing, external "
+            "authorization, log services) and EnvoyFilters stand in no metric.",
             *_routes(study),
         ),
         "A host that is not listed is reached as an unknown address: without mutual TLS and "

@@ -37,7 +37,7 @@ def _head(plan: RolloutPlan, rules: str) -> list[str]:
         + ("." if plan.istio_version is None else f", Istio {plan.istio_version}."),
         "",
         "- Phases are carried out in this order. One begins when the checks of the one before hold.",
-        "- All commands run in this folder. Those of Helm take Istio's charts from a repository "
+        "- All commands run in this folder, with kubectl, Helm, istioctl and jq. Those of Helm take Istio's charts from a repository "
         "called `istio` (`helm repo add istio "
         "https://istio-release.storage.googleapis.com/charts`) and the releases `istiod` and, for "
         "a gateway, its own name; put yours where they differ. Where a pipeline deploys from Git, "
