@@ -170,3 +170,14 @@ def test_on_paper_it_is_a4_upright_but_for_the_widest_table(browser, folder):
     assert set(sheets) == {(595, 842), (842, 595)}
     assert 5 < len(sheets) < 30
     assert sheets[0] == (595, 842)
+
+
+def test_docs_name_every_section_chart_and_table_form(browser, folder):
+    page = open_page(browser, folder / "index.html").page
+    text = (Path(__file__).parents[3] / "docs" / "report.md").read_text()
+    titles = page.locator("section h2").all_inner_texts()
+    assert len(titles) > 10
+    for title in titles:
+        assert title in text, title
+    for chart in CHARTS:
+        assert f"`{chart}`" in text, chart
