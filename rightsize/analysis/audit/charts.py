@@ -74,7 +74,9 @@ def chart_by_keys(root: Node) -> Chart | None:
     if any(set(node.names()) & _CNI_INNER_KEYS for node in inner if node is not None):
         return "cni" if knows_most(layers[-1], "cni") else None
     if keys & _GATEWAY_KEYS and knows_most(layers[-1], "gateway"):
-        return "gateway"
+        # `service` beside one unknown key may be anybody's, a collector's configuration for one.
+        known = [name for name in layers[-1].names() if name in chart_values("gateway")]
+        return "gateway" if 2 * len(known) > len(layers[-1].names()) else None
     below = [node for layer in layers if (node := layer.get("global")) is not None]
     told = "meshConfig" in keys or any(set(node.names()) & _GLOBAL_KEYS for node in below)
     return "istiod" if told and knows_most(layers[-1], "istiod") else None

@@ -244,3 +244,8 @@ def test_a_corefile_in_the_patch_of_a_command_is_read(tmp_path):
 def test_create_cert_never_existed_anywhere(tmp_path, words):
     found = rules_of(tmp_path, f"Run `istioctl {words}` first.\n")
     assert found == [(1, "command-create-cert")]
+
+
+def test_the_configuration_of_a_collector_is_no_gateways(tmp_path):
+    text = "exporters: {otlp: {}}\nservice: {pipelines: {traces: {}}}\n"
+    assert rules_of(tmp_path, f"```yaml\n{text}```\n") == []
