@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from rich.console import Console
@@ -14,9 +15,12 @@ def error_console() -> Console:
 
 
 def output_console() -> Console:
-    """Console for data. A pipe gets wide, plain text so that nothing is cut."""
+    """Console for data. A pipe gets wide, plain text so that nothing is cut.
+
+    `COLUMNS` in the environment sets another width, on a terminal and in a pipe.
+    """
     console = Console(highlight=False)
-    if not console.is_terminal:
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
         console = Console(highlight=False, width=200)
     return console
 
