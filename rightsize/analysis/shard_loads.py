@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rightsize.analysis.scope.configuration import Configuration
 from rightsize.analysis.scope.egress import ROOT_NAMESPACE
 from rightsize.analysis.scope.traffic import UNKNOWN
 from rightsize.errors import NoDataError
@@ -51,7 +52,11 @@ class Namespaces:
 
 
 def namespaces_of(
-    edges: pd.DataFrame, pods: pd.DataFrame, containers: pd.DataFrame, services: float
+    edges: pd.DataFrame,
+    pods: pd.DataFrame,
+    containers: pd.DataFrame,
+    services: float,
+    configuration: Configuration | None = None,
 ) -> Namespaces:
     """Loads and calls of the namespaces with proxies, and of those that they call.
 
@@ -64,6 +69,8 @@ def namespaces_of(
     services : float
         Services of the whole mesh (`pilot_services`): spread by the services seen called and the
         workloads of each namespace, whichever is more.
+    configuration : Configuration, optional
+        Istio's own objects: a namespace that holds routes or entries for a call counts as called.
 
     Raises
     ------
@@ -94,6 +101,13 @@ def namespaces_of(
         destination = place.get(row["destination_namespace"])
         if source is not None and destination is not None:
             calls[source, destination] = float(row["services"])
+    told = configuration or Configuration()
+    for name, rows in edges.groupby("source_namespace"):
+        source = place.get(str(name))
+        homes = told.homes_for(str(name), rows["destination_service"].astype(str))
+        for destination in (place.get(home) for home in homes):
+            if source is not None and destination is not None:
+                calls[source, destination] = max(calls[source, destination], 1.0)
     own = pods[~pods["host_network"].astype("boolean").fillna(False).astype(bool)]
     workloads = own.assign(
         namespace=own["namespace"].astype(str), workload=own["workload"].astype(object).astype(str)

@@ -56,8 +56,8 @@ def shards(
         typer.Option(
             "-f",
             "--file",
-            help="Istio's objects, from kubectl get -A -o yaml: every shard watches the namespaces "
-            "that hold some; repeat for more.",
+            help="Istio's objects, from kubectl get -A -o yaml: shards watch the namespaces that hold "
+            "what their calls need; repeat for more.",
         ),
     ] = None,
     output_format: Annotated[
@@ -81,7 +81,7 @@ def shards(
         tables = read_istiod(source)
         model = fit_istiod(tables.hours)
         containers = source.read("containers")
-        mesh = namespaces_of(read_edges(source), tables.pods, containers, model.load.services)
+        mesh = namespaces_of(read_edges(source), tables.pods, containers, model.load.services, told)
         advice = choose_shards(
             mesh,
             model,

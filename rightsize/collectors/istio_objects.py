@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import orjson
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -24,8 +25,7 @@ def read_istio_objects(paths: Iterable[Path]) -> list[Mapping[str, object]]:
 
 def _objects(path: Path) -> list[Mapping[str, object]]:
     try:
-        # JSON is YAML, too.
-        documents = list(YAML(typ="safe").load_all(path.read_text(encoding="utf-8")))
+        documents = _documents(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputFileError(error.strerror or str(error), path=path) from error
     except UnicodeDecodeError as error:
@@ -53,3 +53,13 @@ def _objects(path: Path) -> list[Mapping[str, object]]:
                 )  # fmt: skip
             found.append(thing)
     return found
+
+
+def _documents(text: str) -> list[object]:
+    """JSON is YAML, too, and many times faster to read as what it is."""
+    if text.lstrip().startswith("{"):
+        try:
+            return [orjson.loads(text)]
+        except orjson.JSONDecodeError:
+            pass
+    return list(YAML(typ="safe").load_all(text))

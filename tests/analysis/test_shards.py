@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from rightsize.analysis.control_plane.model import fit_istiod
 from rightsize.analysis.exceptions import UnitPrice
+from rightsize.analysis.scope.configuration import configuration_of
 from rightsize.analysis.scope.traffic import edges, namespace_labels
 from rightsize.analysis.shard_loads import Namespaces, namespaces_of
 from rightsize.analysis.shards import choose_shards, divide, migration_order
@@ -138,6 +139,29 @@ def test_namespaces_are_read_from_the_snapshot():
     assert found.gateway_workloads == {"edge": ("gw",)}
     assert found.gateways_alone == {"edge"}
     assert found.without_proxies == ("data",)
+
+
+def test_a_namespace_with_routes_or_entries_for_a_call_counts_as_called():
+    seen, pods, containers = snapshot_tables()
+    outside = seen.iloc[[0]].assign(
+        source_namespace="shop", destination_namespace="unknown",
+        destination_service="api.stripe.com",
+    )  # fmt: skip
+    entry = {
+        "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+        "metadata": {"name": "stripe", "namespace": "data"}, "spec": {"hosts": ["*.stripe.com"]},
+    }  # fmt: skip
+    route = {
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": "web", "namespace": "data"},
+        "spec": {"hosts": ["web.shop.svc.cluster.local"]},
+    }  # fmt: skip
+    tables = pd.concat([seen, outside]), pods, containers
+    found = namespaces_of(*tables, 40.0, configuration_of([entry, route]))
+    data, edge, shop = (found.names.index(name) for name in ("data", "edge", "shop"))
+    assert found.calls[shop, data] == 1
+    assert found.calls[edge, data] == 1
+    assert namespaces_of(*tables, 40.0).calls[edge, data] == 0
 
 
 def test_a_mesh_without_proxies_is_refused():

@@ -53,6 +53,19 @@ class Configuration:
     """Namespace to the name of its Sidecar without a workload selector."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """Host to the DestinationRule that it has, as `namespace/name`."""
+    entries: tuple[tuple[str, str], ...] = ()
+    """Namespace and host of each ServiceEntry."""
+
+    def homes_for(self, caller: str, services: Iterable[str]) -> frozenset[str]:
+        """Namespaces that hold VirtualServices or ServiceEntries for what `caller` calls."""
+        called = set(services)
+        routes = {host.split("/", 1)[0] for host in self.hosts_for(caller, called)}
+        defined = {
+            place
+            for place, host in self.entries
+            if any(_matches(host, service) or host == service for service in called)
+        }
+        return frozenset(routes | defined)
 
     def hosts_for(self, caller: str, services: Iterable[str]) -> tuple[str, ...]:
         """Egress hosts that keep the routes of `services` for the sidecars of a namespace.
@@ -117,6 +130,12 @@ def configuration_of(objects: Iterable[_Object]) -> Configuration:
             for thing in ours
             if thing.get("kind") == "DestinationRule"
         },
+        entries=tuple(
+            (_namespace(thing), str(host))
+            for thing in ours
+            if thing.get("kind") == "ServiceEntry"
+            for host in _list(_map(thing.get("spec")).get("hosts"))
+        ),
     )
 
 
