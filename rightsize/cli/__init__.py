@@ -33,6 +33,7 @@ COMMANDS: tuple[str, ...] = (
     "simulate",
     "report",
     "plan",
+    "alerts",
     "audit",
     "verify",
     "demo",

@@ -1,0 +1,107 @@
+"""`rightsize alerts`: rules that say when a recommendation no longer holds."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.analysis.alert_marks import alert_marks
+from rightsize.cli.console import error_console
+from rightsize.cli.recommend import computed
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.cli.writing import write_text
+from rightsize.collectors.prometheus.connection import matchers as matchers_of
+from rightsize.config import Settings, load_settings
+from rightsize.errors import UsageError
+from rightsize.reporters.alerts import operator_text, rules_text
+from rightsize.snapshot import Snapshot
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+class Format(StrEnum):
+    operator = "operator"
+    rules = "rules"
+
+
+@app.command()
+def alerts(
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File to write. stdout without.")
+    ] = None,
+    output_format: Annotated[
+        Format,
+        typer.Option("--format", help="PrometheusRule for the operator, or a plain rules file."),
+    ] = Format.operator,
+    namespace: Annotated[
+        str | None, typer.Option(help="Namespace of the PrometheusRule. That of kubectl.")
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Label of the PrometheusRule, as name=value; repeat for more."),
+    ] = None,
+    matcher: Annotated[
+        list[str] | None,
+        typer.Option(help="Label matcher added to every query. Those of the collect."),
+    ] = None,
+    no_matchers: Annotated[
+        bool,
+        typer.Option("--no-matchers", help="Add none: for the cluster's own Prometheus."),
+    ] = False,
+    settings_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
+    ] = None,
+) -> None:
+    """Write Prometheus alerts that say when the recommendation no longer holds.
+
+    They speak of the sizes that `rightsize recommend` gives for this snapshot with these settings.
+    Write them anew with each recommendation.
+
+    **Examples**
+
+    `rightsize alerts -o rightsize-alerts.yaml` – a PrometheusRule for kubectl apply
+
+    `rightsize alerts --namespace monitoring --label release=prometheus` – as the operator selects
+
+    `rightsize alerts --format rules -o rules.yaml` – for Prometheus without an operator
+    """
+    settings = load_settings(settings_file)
+    if matcher and no_matchers:
+        raise UsageError("--matcher and --no-matchers contradict each other", hint="give one")
+    labels = dict(_pair(text) for text in label or ())
+    if output_format is Format.rules and (labels or namespace):
+        raise UsageError("a rules file has neither labels nor namespace", hint="drop these options")
+    source = open_snapshot(snapshot)
+    chosen = () if no_matchers else tuple(matcher or _collected_with(source, settings))
+    given = settings.prometheus.model_copy(update={"matchers": chosen})
+    more = matchers_of(given)
+    advice = computed(source, settings)
+    with error_console().status("Reading what it rests on"):
+        marks = alert_marks(source, advice, settings.policy)
+    if output_format is Format.rules:
+        text = rules_text(marks, more)
+    else:
+        text = operator_text(marks, more, namespace=namespace, labels=labels)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        error_console().print(f"Alerts: {write_text(out, text)}", markup=False)
+
+
+def _collected_with(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
+    told = snapshot.manifest.facts.get("matchers")
+    return tuple(told.split(", ")) if told else tuple(settings.prometheus.matchers)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"--label {text}: expected name=value", hint="--label release=prometheus")
+    return name, value
