@@ -23,7 +23,7 @@ from rightsize.cli.console import error_console, output_console
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.collectors.istio_objects import read_istio_objects
 from rightsize.config import load_settings
-from rightsize.reporters.plan import PlanDocument, write_document
+from rightsize.reporters.plan import PlanDocument, check_folder, write_document
 from rightsize.reporters.plan.table import plan_table
 from rightsize.reporters.plan.values_files import GivenFiles
 
@@ -94,6 +94,9 @@ def plan(
     settings = load_settings(
         settings_file, flags={"prices": {"commitment_usd_per_hour": commitment}}
     )
+    given = GivenFiles(tuple(values or ()), chart, istio_version, gateway, workload)
+    if out is not None:
+        check_folder(out)
     told = configuration_of(read_istio_objects(objects)) if objects else None
     source = open_snapshot(snapshot)
     messages = error_console()
@@ -107,7 +110,6 @@ def plan(
             progress=lambda what: status.update(f"{what[0].upper()}{what[1:]}"),
         )
         rollout, bought = build_plan(study)
-        given = GivenFiles(tuple(values or ()), chart, istio_version, gateway, workload)
         document = PlanDocument.of(study, rollout, bought, given)
     if output_format is Format.json:
         sys.stdout.write(json.dumps(document.as_dict(sorted(document.files)), indent=2) + "\n")

@@ -117,8 +117,11 @@ class Ledger:
         """From here on the fleet is held against the nodes that ran, not against a packed one."""
         self._packed = True
         money = self._stage("counted")
-        if money.saving is None or money.saving.mid > 0:
+        if money.saving is None:
             return money
+        if money.saving.mid > 0:
+            note = "by filling the nodes; promised is only what lowered requests explain"
+            return replace(money, note=note)
         return replace(money, note="counted in the phases before, and on the bill only now")
 
     def without_sidecars(self, workloads: Collection[tuple[str, str]]) -> PhaseMoney:

@@ -57,9 +57,9 @@ def _exceptions(study: PlanStudy, rows: Sequence[Recommendation]) -> Parts:
     raised = [row for row in rows if _raises(row)]
     pinned = [row for row in rows if not row.changes]
     what = (
-        f"{len(rows)} workloads get their sidecar's size by annotation, since the mesh default does "
-        "not suit them. They come first: what has no annotation of its own falls with the default "
-        "in the next phase."
+        f"Sidecars with a size by annotation, since the mesh default does not suit them: {len(rows)}. "
+        "They come first: what has no annotation of its own falls with the default in the next "
+        "phase."
     )
     if raised:
         what += " Raised: " + "; ".join(_said(row) for row in raised) + "."
@@ -80,8 +80,9 @@ def _mesh_default(study: PlanStudy, rows: Sequence[Recommendation]) -> Parts:
     mine = covered(study.advice)
     order = waves(mine)
     what = (
-        f"global.proxy.resources: {_said(default)}. It covers {len(mine)} workloads, which take it "
-        f"when they restart, in {len(order)} waves by namespace, the smallest first."
+        f"global.proxy.resources: {_said(default)}. It covers {_count(len(mine), 'workload')}, which "
+        f"take it when they restart, in {_count(len(order), 'wave')} by namespace, the smallest "
+        "first."
     )
     risk = (
         f"{_deepest(rows)} Every restart connects anew to istiod and drops long-lived connections; "
@@ -152,8 +153,6 @@ def _istiod(study: PlanStudy, rows: Sequence[Recommendation]) -> Parts:
         )
     if study.istiod is not None:
         what += f" Disruption budget: {study.istiod.budget.reason}."
-        hold = study.istiod.propagation.hold
-        conditions += [f"Nothing is cut: {hold}"] if hold else []
     risk = (
         f"{_deepest(rows)} While one istiod restarts, its proxies connect to the other; no traffic "
         "depends on it, but changes and new pods wait."
@@ -190,7 +189,7 @@ def _in_force(rows: Sequence[Recommendation]) -> list[Check]:
     checks = []
     for (container, resource, size), members in groups.items():
         text = format_cpu(size) if resource == "cpu" else format_memory(size)
-        who = members[0].key if len(members) == 1 else f"{len(members)} workloads"
+        who = members[0].key if len(members) == 1 else _count(len(members), "workload")
         name = f"{resource}-{text.lower().replace('.', '-')}-in-force"
         if len({c for c, _, _ in groups}) > 1:
             name = f"{container}-{name}"
@@ -248,6 +247,10 @@ def _other_proxies(study: PlanStudy) -> list[tuple[str, str, str | None]]:
 
 def _pods_of(row: Recommendation) -> tuple[str, str, str | None]:
     return str(row.namespace), str(row.workload), row.kind
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _slug(row: Recommendation) -> str:

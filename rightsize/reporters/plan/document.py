@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -111,7 +110,8 @@ def write_document(document: PlanDocument, out: Path) -> list[Path]:
     OutputError
         Where the folder holds something else than a plan, or cannot be written.
     """
-    _clear(out)
+    earlier = check_folder(out)
+    _clear(out, earlier)
     written = []
     for name, text in document.files.items():
         path = out / name
@@ -126,28 +126,40 @@ def write_document(document: PlanDocument, out: Path) -> list[Path]:
     return written
 
 
-def _clear(out: Path) -> None:
-    """Remove the files of an earlier plan, and only these."""
+def check_folder(out: Path) -> list[str]:
+    """Files of the plan that stands in the folder; empty for a new or empty one.
+
+    Raises
+    ------
+    OutputError
+        Where the folder holds something else than a plan.
+    """
     if not out.exists():
-        return
+        return []
     if not out.is_dir():
         raise OutputError(f"{out}: is a file", hint="give another folder with -o")
     if not any(out.iterdir()):
-        return
+        return []
     names = _earlier(out / DATA)
     if names is None:
         raise OutputError(
             f"{out}: is not empty and holds no plan of rightsize",
             hint="give a new folder with -o; nothing was written",
         )
+    return names
+
+
+def _clear(out: Path, names: Sequence[str]) -> None:
+    """Remove the files of an earlier plan, and only these."""
     root = out.resolve()
     for name in names:
         path = (out / name).resolve()
         if path.is_file() and root in path.parents:
             path.unlink()
-    for folder in sorted((p for p in out.rglob("*") if p.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            shutil.rmtree(folder)
+    for parent in {(out / name).parent for name in names} - {out}:
+        for folder in (parent, parent.parent):
+            if folder.is_dir() and root in folder.resolve().parents and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _earlier(path: Path) -> list[str] | None:

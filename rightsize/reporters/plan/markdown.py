@@ -113,7 +113,7 @@ def _named(folder: str, made: PhaseFiles) -> str:
         head, slash, _ = name.partition("/")
         inner[head + slash] = inner.get(head + slash, 0) + 1
     return ", ".join(
-        f"`{folder}/{name}`" + (f" ({count} files)" if name.endswith("/") else "")
+        f"`{folder}/{name}`" + (f" (files: {count})" if name.endswith("/") else "")
         for name, count in sorted(inner.items())
     )
 
@@ -134,7 +134,7 @@ def _saving(money: PhaseMoney | None) -> str:
     text = f"{_usd(money.saving)} a month{effect}"
     if money.certainty == "predicted":
         text += ", predicted; the next plan counts it"
-    return f"{text}. {money.note}".rstrip()
+    return f"{text}, {money.note}." if money.note else f"{text}."
 
 
 def _checks(folder: str, phase: Phase) -> list[str]:

@@ -229,7 +229,7 @@ def _wave_scripts(order: Sequence[Sequence[Recommendation]]) -> dict[str, str]:
 def _who(rows: Sequence[Recommendation]) -> str:
     spaces = dict.fromkeys(str(row.namespace) for row in rows)
     pods = sum(row.replicas for row in rows)
-    return f"{', '.join(spaces)} ({len(rows)} workloads, about {pods:.0f} pods)"
+    return f"{', '.join(spaces)} (workloads: {len(rows)}, pods: about {pods:.0f})"
 
 
 def _scale(point: ScalePoint) -> Step:

@@ -26,6 +26,15 @@ class GivenFiles:
     gateway: str | None = None
     workload: str | None = None
 
+    def __post_init__(self) -> None:
+        names = [path.name for path in self.paths]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise OutputError(
+                f"two given files are called {twice}, and both would go into one folder",
+                hint="give files of different names, or one chart's files at a time",
+            )
+
 
 @dataclass(frozen=True)
 class Written:
@@ -54,13 +63,6 @@ class ValuesFiles:
         self._changes = size_changes(self.advice)
         if not self.given.paths:
             return
-        names = [path.name for path in self.given.paths]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise OutputError(
-                f"two given files are called {twice}, and both would go into one folder",
-                hint="give files of different names, or one chart's files at a time",
-            )
         today = effective_sizes(
             self.given.paths, chart=self.given.chart, istio_version=self.given.istio_version
         )
