@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rightsize.analysis.scope.egress import EgressScope
+from rightsize.analysis.scope.injection import InjectionCandidate
 from rightsize.analysis.scope.savings import InjectionSaving, NodeSaving
 from rightsize.analysis.scope.study import ScopeStudy
 from rightsize.quantity import format_cpu, format_memory
@@ -40,7 +41,7 @@ def scope_to_dict(study: ScopeStudy, *, simulated: bool) -> Mapping[str, object]
         },
         "egress": [_egress(scope) for scope in study.egress],
         "unscoped_namespaces": list(study.silent),
-        "injection_candidates": [asdict(c) for c in study.injection],
+        "injection_candidates": [{**asdict(c), "label": c.label} for c in study.injection],
         "destination_rules": [asdict(r) for r in study.rules.rules],
         "destination_rules_turned_down": dict(study.rules.turned_down),
         "saving": {
@@ -78,7 +79,8 @@ def scope_lines(study: ScopeStudy) -> list[str]:
         lines.append(f"  called nobody, left unscoped: {', '.join(study.silent)}")
     lines.append(f"Sidecars with nothing to do: {len(study.injection)} workloads")
     lines += [
-        f"  {c.namespace}/{c.workload}: {c.pods} pods, no mesh traffic in {c.days} days"
+        f"  {c.namespace}/{c.workload}: {c.pods} pods, no mesh traffic in {c.days} days: ask for "
+        f"{c.label}"
         for c in study.injection
     ]
     lines += _idle_lines(study.without_sidecars)
@@ -125,7 +127,41 @@ def scope_files(study: ScopeStudy, *, istio_version: str | None) -> Mapping[str,
         files[name] = to_yaml(
             [destination_rule(rule, istio_version)], comment=destination_rule_comment(rule)
         )
+    if study.injection:
+        files["5-idle-sidecars.md"] = "\n".join(_idle_runbook(study.injection)) + "\n"
     return files
+
+
+def _idle_runbook(candidates: Sequence[InjectionCandidate]) -> list[str]:
+    """One step for each workload: what to ask, to do, to check, and the way back."""
+    lines = [
+        "# Sidecars with nothing to do",
+        "",
+        "Ask the owner of each first: UDP and excluded ports are not seen in metrics, and under "
+        "STRICT mutual TLS a workload without a sidecar cannot call the mesh.",
+    ]
+    for number, c in enumerate(candidates, start=1):
+        target = f"{c.kind.lower()} {c.workload} -n {c.namespace}"
+        told = f'namespace="{c.namespace}",pod=~"{c.workload}-.*"'
+        lines += [
+            "",
+            f"{number}. {c.namespace}/{c.workload}: {c.pods} pods, no mesh traffic in {c.days} days",
+            "",
+            "   ```",
+            f"   kubectl patch {target} -p '{_inject('"false"')}'",
+            "   ```",
+            "",
+            f'   Check: `sum(kube_pod_status_ready{{{told},condition="true"}})` is {c.pods} again',
+            "",
+            f"   Way back: `kubectl patch {target} -p '{_inject('null')}'`",
+        ]
+    return lines
+
+
+def _inject(value: str) -> str:
+    """Patch of the pod template's label; what was there before is not known, so null removes it."""
+    labels = f'{{"sidecar.istio.io/inject":{value}}}'
+    return f'{{"spec":{{"template":{{"metadata":{{"labels":{labels}}}}}}}}}'
 
 
 def _saving_lines(study: ScopeStudy) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from cloudcoil.models.istio.networking import v1 as networking
 from cloudcoil.models.istio.networking import v1beta1 as older_networking
@@ -16,6 +19,7 @@ from rightsize.analysis.scope.destination_rules import (
 )
 from rightsize.analysis.scope.discovery import DiscoveryScope
 from rightsize.analysis.scope.egress import Confidence, EgressScope, RareCall
+from rightsize.analysis.scope.injection import InjectionCandidate
 from rightsize.reporters.mesh_manifests import (
     destination_rule,
     discovery_values,
@@ -23,6 +27,7 @@ from rightsize.reporters.mesh_manifests import (
     sidecar_comment,
     to_yaml,
 )
+from rightsize.reporters.scope_rows import _idle_runbook
 
 SCOPE = EgressScope(
     namespace="shop",
@@ -88,3 +93,13 @@ def test_comments_stand_before_the_document_and_several_are_told_apart():
     assert "# Rare: report called card.pay.svc.cluster.local on 1 days." in text
     assert "# Way back: kubectl delete sidecar default -n shop" in text
     assert len(list(YAML(typ="safe").load_all(text))) == 2
+
+
+def test_each_idle_sidecar_has_a_step_with_a_check_and_a_way_back():
+    candidate = InjectionCandidate("shop", "batch", "StatefulSet", 3, 14, 0.3, 1e8, native=False)
+    text = "\n".join(_idle_runbook([candidate]))
+    patches = re.findall(r"kubectl patch statefulset batch -n shop -p '(.*?)'", text)
+    labels = [json.loads(p)["spec"]["template"]["metadata"]["labels"] for p in patches]
+    assert labels == [{"sidecar.istio.io/inject": "false"}, {"sidecar.istio.io/inject": None}]
+    assert 'kube_pod_status_ready{namespace="shop",pod=~"batch-.*",condition="true"}' in text
+    assert "Ask the owner" in text
