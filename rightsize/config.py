@@ -236,6 +236,11 @@ class NodeSettings(_Section):
         0.075, ge=0, lt=0.5, description="share of EC2's memory figure that the machine itself uses"
     )
     seed: int = Field(0, ge=0, description="of the random moves of the search")
+    steady: bool = Field(
+        False,
+        description="count the search's work instead of the wall's seconds, so that a busy machine "
+        "plans what an idle one does; the monthly report always does",
+    )
 
 
 class Settings(_Section):

@@ -9,7 +9,7 @@ import numpy as np
 from rightsize.analysis.nodes.bound import fluid_fleet, lower_bound
 from rightsize.analysis.nodes.exact import solve_exactly
 from rightsize.analysis.nodes.greedy import dot_product, first_fit_decreasing
-from rightsize.analysis.nodes.improve import Clock, improve, with_more_nodes
+from rightsize.analysis.nodes.improve import Clock, Pace, improve, with_more_nodes
 from rightsize.analysis.nodes.problem import Packing, Problem
 
 _FFD_OFFERS = 3
@@ -30,7 +30,12 @@ class Packed:
 
 
 def pack(
-    problem: Problem, *, time_limit: float, relaxed: Problem | None = None, seed: int = 0
+    problem: Problem,
+    *,
+    time_limit: float,
+    relaxed: Problem | None = None,
+    seed: int = 0,
+    pace: Pace | None = None,
 ) -> Packed | None:
     """Cheapest packing found: small cases solved exactly, others by greedy, then improved.
 
@@ -45,13 +50,15 @@ def pack(
         choices (which zone takes the odd pod) that another plan could make otherwise.
     seed : int
         Of the random moves.
+    pace : Pace, optional
+        Counts the search's work instead of the wall's time.
 
     Returns
     -------
     Packed or None
         None if no packing holds all pods (rules that exclude each other).
     """
-    clock = Clock(time_limit)
+    clock = Clock(time_limit, pace)
     bound = lower_bound(relaxed or problem, min(3.0, time_limit / 4))
     if not np.isfinite(bound):
         return None

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rightsize.analysis.nodes.bound import lower_bound
-from rightsize.analysis.nodes.improve import Clock
+from rightsize.analysis.nodes.improve import Clock, Pace
 from rightsize.analysis.nodes.inventory import read_inventory
 from rightsize.analysis.nodes.layout import Layout, lay_out
 from rightsize.analysis.nodes.offers import find_offers
@@ -122,17 +122,21 @@ def _priced(layout: Layout) -> Flags:
     return np.asarray(np.isfinite(price) & layout.offers["allowed"].to_numpy(dtype=bool))
 
 
+def _clock(settings: NodeSettings) -> Clock:
+    return Clock(settings.time_limit, Pace() if settings.steady else None)
+
+
 def _same_type(layout: Layout, settings: NodeSettings) -> NodePlan:
     keep = np.flatnonzero(layout.offers["in_use"].to_numpy(dtype=bool))
     if not len(keep):
         return _none("same-type", "no type of the nodes in use is known")
-    return _plan(layout, keep, "same-type", settings, None, Clock(settings.time_limit))
+    return _plan(layout, keep, "same-type", settings, None, _clock(settings))
 
 
 def _single_type(
     layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...]
 ) -> NodePlan:
-    clock = Clock(settings.time_limit)
+    clock = _clock(settings)
     priced = _priced(layout)
     excuses = list(excluded)
     ranked: list[tuple[float, str, Ints]] = []
@@ -149,8 +153,8 @@ def _single_type(
     for bound, name, keep in ranked[:_SINGLES_PACKED]:
         if packed and bound >= min(packed, key=lambda item: item[0])[0]:
             break
-        share = clock.part(1 / _SINGLES_PACKED).left
-        found = _pack(layout, keep, settings, max(share, 0.5), None)
+        share = max(clock.part(1 / _SINGLES_PACKED).left, 0.5)
+        found = _pack(layout, keep, settings, Clock(share, clock.pace), None)
         if found is not None:
             packed.append((found.cost, name, keep, found))
     packed.sort(key=lambda item: item[:2])
@@ -178,7 +182,7 @@ def _mix(
     keep = undominated(layout.problem, layout.open_fits, np.flatnonzero(_priced(layout)))
     if not len(keep):
         return _none("mix", "no type that is allowed has a known price", excluded)
-    clock = Clock(settings.time_limit)
+    clock = _clock(settings)
     plan = _plan(layout, keep, "mix", settings, settings.max_types, clock.part(0.6))
     for halvings in range(1, _SMALLER_MIXES + 1):
         small = _smaller(layout, keep, plan, halvings)
@@ -259,7 +263,7 @@ def _plan(
     max_types: int | None,
     clock: Clock,
 ) -> NodePlan:
-    found = _pack(layout, keep, settings, clock.part(0.6).left, max_types)
+    found = _pack(layout, keep, settings, clock.part(0.6), max_types)
     if found is None:
         return _none(name, _why_not(layout, keep))
     promised = promise(layout, keep, found.packing.offers, settings, clock)
@@ -267,13 +271,15 @@ def _plan(
 
 
 def _pack(
-    layout: Layout, keep: Ints, settings: NodeSettings, seconds: float, max_types: int | None
+    layout: Layout, keep: Ints, settings: NodeSettings, clock: Clock, max_types: int | None
 ) -> Packed | None:
     problem = replace(layout.problem.with_offers(keep), max_types=max_types)
     relaxed = None
     if layout.zoned:
         relaxed = replace(layout.relaxed.with_offers(keep), max_types=max_types)
-    return pack(problem, time_limit=seconds, relaxed=relaxed, seed=settings.seed)
+    return pack(
+        problem, time_limit=clock.left, relaxed=relaxed, seed=settings.seed, pace=clock.pace
+    )
 
 
 def _bound(layout: Layout, keep: Ints) -> float:

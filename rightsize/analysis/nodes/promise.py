@@ -23,6 +23,8 @@ from rightsize.config import NodeSettings
 
 _MOST_TIMES = 4.0
 """Fleets larger than so many times the packed one are not promised."""
+_TRIAL_SECONDS = 0.035
+"""What one replay of the scheduler takes with some 300 pods."""
 _NO_SURGE = ("StatefulSet", "Job", "CronJob", "Pod")
 """Kinds whose roll-out adds no pods; DaemonSets replace theirs in place and are not packed."""
 
@@ -74,6 +76,7 @@ def promise(
     for sequence in _sequences(problem, packed):
         if best is not None and clock.out:
             break
+        clock.spend(_TRIAL_SECONDS)
         grown = grow(layout, problem, sequence)
         if grown is None:
             continue
@@ -81,6 +84,7 @@ def promise(
         for spare in _spares(problem, grown.offers):
             if best is not None and clock.out:
                 break
+            clock.spend(_TRIAL_SECONDS)
             most = int((_MOST_TIMES - 1) * len(packed)) + 4
             found = _with_spares(layout, problem, grown, spare, most, settings)
             if found is not None and (
