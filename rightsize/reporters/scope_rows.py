@@ -21,6 +21,8 @@ from rightsize.reporters.mesh_manifests import (
 from rightsize.results import Interval
 
 JSON_VERSION = 1
+_OFF, _UNSET = '"false"', "null"
+_READY = 'condition="true"'
 _WHEN = (
     "once requests have followed the usage, by a plan of nodes on the types in use, not replayed"
 )
@@ -148,12 +150,12 @@ def _idle_runbook(candidates: Sequence[InjectionCandidate]) -> list[str]:
             f"{number}. {c.namespace}/{c.workload}: {c.pods} pods, no mesh traffic in {c.days} days",
             "",
             "   ```",
-            f"   kubectl patch {target} -p '{_inject('"false"')}'",
+            f"   kubectl patch {target} -p '{_inject(_OFF)}'",
             "   ```",
             "",
             f'   Check: `sum(kube_pod_status_ready{{{told},condition="true"}})` is {c.pods} again',
             "",
-            f"   Way back: `kubectl patch {target} -p '{_inject('null')}'`",
+            f"   Way back: `kubectl patch {target} -p '{_inject(_UNSET)}'`",
         ]
     return lines
 
