@@ -66,7 +66,11 @@ def everything(studied: PlanStudy) -> tuple[PlanStudy, RolloutPlan, NodePlan | N
         rules=replace(studied.scope.rules, rules=(RULE,)),
     )
     slow = explain("queue", 0.7, IstiodCpu(limit=2.0), "1.28.6")
-    istiod = replace(studied.istiod, propagation=replace(studied.istiod.propagation, finding=slow))
+    istiod = replace(
+        studied.istiod,
+        cpu=replace(studied.istiod.cpu, limit=2.0),
+        propagation=replace(studied.istiod.propagation, finding=slow),
+    )
     price = unit_price("us-east-1").price
     study = replace(
         studied,

@@ -10,11 +10,15 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from rightsize.analysis.plan.model import PhaseName
 from rightsize.errors import OutputError
 from rightsize.reporters.plan import PlanDocument, write_document
+from rightsize.reporters.plan.checks import RECORD
+from rightsize.reporters.plan.document import DATA, PAGE, RULES
 from tests.reporters.plan.plan_of_tiny_mesh import tiny_plan
 
 GOLDEN = Path(__file__).with_name("tiny_plan.md")
@@ -85,6 +89,13 @@ def test_a_folder_that_is_no_plan_is_left_alone(document: PlanDocument, tmp_path
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
     with pytest.raises(OutputError, match="is a file"):
         write_document(document, tmp_path / "notes.txt")
+
+
+def test_the_documentation_names_every_phase_and_file() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "plan.md").read_text()
+    for name in get_args(PhaseName):
+        assert f"`{name}`" in page
+    assert all(f"`{name}`" in page for name in (PAGE, DATA, RULES, RECORD))
 
 
 def main() -> None:
