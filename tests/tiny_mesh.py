@@ -41,6 +41,8 @@ class Tiny:
     labels: str | None = None
     native: bool = False
     app_cpu_request: float | None = None
+    app_memory_request: float | None = None
+    """That of the proxy where it is None."""
 
     def but(self, **changes: object) -> Tiny:
         return replace(self, **changes)
@@ -61,11 +63,7 @@ def tiny_snapshot(
             day = first_day + timedelta(days=number)
             start = datetime(day.year, day.month, day.day, tzinfo=UTC)
             seen = [c for c in containers if c.skip_days <= number < c.skip_days + c.days]
-            tables = {
-                "usage": _concat([_usage(c, start) for c in seen]),
-                "containers": _concat([_containers(c) for c in seen]),
-                "pods": _concat([_pods(c, start) for c in seen]),
-            }
+            tables = tiny_tables(seen, start)
             if hpas is not None:
                 tables["hpas"] = hpas
             if nodes:
@@ -75,6 +73,15 @@ def tiny_snapshot(
             record = DayRecord(start, start + timedelta(days=1), complete=True, rows={})
             writer.write_day(day, tables, record)
     return Snapshot(path)
+
+
+def tiny_tables(containers: Sequence[Tiny], start: datetime) -> dict[str, pd.DataFrame]:
+    """Tables `usage`, `containers` and `pods` of the day that begins at `start`."""
+    return {
+        "usage": _concat([_usage(c, start) for c in containers]),
+        "containers": _concat([_containers(c) for c in containers]),
+        "pods": _concat([_pods(c, start) for c in containers]),
+    }
 
 
 def hpa(workload: str, target: float, namespace: str = "shop") -> pd.DataFrame:
@@ -147,6 +154,7 @@ def _containers(container: Tiny) -> pd.DataFrame:
         init=False,
         native=False,
         cpu_request=container.app_cpu_request,
+        memory_request=container.app_memory_request or container.memory_request,
         cpu_limit=None,
         memory_limit=None,
         oom_kills=0.0,

@@ -22,7 +22,7 @@ from rightsize.analysis.backtest import (
     trace_workloads,
 )
 from rightsize.analysis.policies import named
-from rightsize.cli.console import error_console, output_console, progress_bar
+from rightsize.cli.console import error_console, print_table, progress_bar
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import NoDataError, UsageError
 from rightsize.reporters.backtest_rows import (
@@ -165,6 +165,6 @@ def _show(result: Backtest, output_format: Format, *, by_stretch: bool) -> None:
     elif output_format is Format.markdown:
         sys.stdout.write(backtest_markdown(result))
     else:
-        output_console().print(backtest_table(result))
+        print_table(backtest_table(result))
         if by_stretch:
-            output_console().print(stretches_table(result))
+            print_table(stretches_table(result))

@@ -7,6 +7,9 @@ import sys
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rightsize.reporters.fitting import fitted
 
 
 def error_console() -> Console:
@@ -23,6 +26,12 @@ def output_console() -> Console:
     if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
         console = Console(highlight=False, width=200)
     return console
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout, as a list where the terminal is too narrow for it."""
+    console = output_console()
+    console.print(fitted(table, console.width))
 
 
 def progress_bar() -> Progress:

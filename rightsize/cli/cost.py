@@ -13,7 +13,7 @@ import typer
 from rightsize.analysis.cost.answer import price_answer
 from rightsize.analysis.nodes.answer import answer as plan_answer
 from rightsize.analysis.recommend import recommend as recommend_sizes
-from rightsize.cli.console import error_console, output_console
+from rightsize.cli.console import error_console, print_table
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import load_settings
 from rightsize.reporters.money_rows import allocation_rows, money_tables, money_to_dict
@@ -105,8 +105,7 @@ def cost(
     elif output_format is Format.csv:
         sys.stdout.write(allocation_rows(found).to_csv(index=False))
     else:
-        console = output_console()
         for table in money_tables(found, workloads=workloads):
-            console.print(table)
+            print_table(table)
     for note in found.notes:
         messages.print(f"Note: {note}", markup=False)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rightsize.cli.console import output_console
+from rightsize.cli.console import output_console, print_table
 from rightsize.cli.prometheus_options import (
     AllowPartial,
     BearerTokenEnv,
@@ -158,4 +158,4 @@ def _print(one: Diagnosis) -> None:
         table.add_row(metric.metric, str(metric.series), state, metric.costs)
     for label in one.labels:
         table.add_row(label.what, "", "ok" if label.good else "note", label.effect)
-    console.print(table)
+    print_table(table)

@@ -15,7 +15,7 @@ from rightsize.analysis.policies.arrays import History
 from rightsize.analysis.policies.profiles import BASELINES
 from rightsize.analysis.reasons import formatted
 from rightsize.analysis.recommend import recommend
-from rightsize.cli.console import error_console, output_console
+from rightsize.cli.console import error_console, output_console, print_table
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import Settings, load_settings
 from rightsize.errors import NoDataError, UsageError
@@ -90,7 +90,7 @@ def _past(history: ContainerHistory, settings: Settings, path: Path) -> None:
     if result.windows.empty:
         output_console().print("  past: too short a history to walk forward through")
         return
-    output_console().print(stretches_table(result))
+    print_table(stretches_table(result))
     save(past_stretches(workload.history, result.windows), path)
     error_console().print(f"Chart: {path}", markup=False)
 

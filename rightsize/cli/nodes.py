@@ -14,7 +14,7 @@ from rightsize.analysis.nodes.answer import answer
 from rightsize.analysis.nodes.month import AutoscalerKind
 from rightsize.analysis.nodes.plan import PLAN_NAMES
 from rightsize.analysis.recommend import recommend as recommend_sizes
-from rightsize.cli.console import error_console, output_console, progress_bar
+from rightsize.cli.console import error_console, print_table, progress_bar
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import load_settings
 from rightsize.reporters.node_plans import (
@@ -165,8 +165,8 @@ def nodes(
         if found.month is not None:
             sys.stdout.write("\n" + month_markdown(found.month))
     else:
-        output_console().print(answer_table(found, hours))
+        print_table(answer_table(found, hours))
         if found.month is not None:
-            output_console().print(month_table(found.month))
+            print_table(month_table(found.month))
         for line in remarks(found):
             error_console().print(line, markup=False)

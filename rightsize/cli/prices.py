@@ -13,7 +13,7 @@ import pandas as pd
 import typer
 from rich.table import Table
 
-from rightsize.cli.console import error_console, output_console
+from rightsize.cli.console import error_console, print_table
 from rightsize.collectors.aws import (
     AwsFacts,
     Cache,
@@ -168,7 +168,7 @@ def _show(facts: AwsFacts, output_format: Format, types: list[str]) -> None:
     elif output_format is Format.csv:
         sys.stdout.write(table.to_csv(index=False))
     else:
-        output_console().print(_as_table(table, facts.region))
+        print_table(_as_table(table, facts.region))
 
 
 def _as_table(table: pd.DataFrame, region: str) -> Table:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from rightsize.analysis.reasons import formatted
 from rightsize.analysis.rollout import Compared, RolloutEffect, rollout_effects
-from rightsize.cli.console import error_console, output_console
+from rightsize.cli.console import error_console, print_table
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import ChangesFoundError, NoDataError
 from rightsize.results import Sizes
@@ -66,7 +66,7 @@ def verify(
         json.dump(body, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        output_console().print(_table(effects, f"Changed since {since:%Y-%m-%d} (UTC)"))
+        print_table(_table(effects, f"Changed since {since:%Y-%m-%d} (UTC)"))
         if not effects:
             error_console().print("No container's sizes changed: nothing to compare.")
     worse = [f"{e.namespace}/{e.workload}" for e in effects if e.take_back]
@@ -79,8 +79,10 @@ def verify(
 
 def _table(effects: tuple[RolloutEffect, ...], title: str) -> Table:
     table = Table(title=title, title_justify="left")
-    for header in ("workload", "component", "request before", "after", "days", "verdict"):
+    for header in ("workload", "component"):
         table.add_column(header, overflow="fold")
+    for header in ("request before", "after", "days", "verdict"):
+        table.add_column(header, no_wrap=True)
     table.add_column("signals (before to after)", overflow="fold")
     for effect in effects:
         table.add_row(

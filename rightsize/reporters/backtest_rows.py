@@ -45,9 +45,10 @@ def backtest_table(result: Backtest) -> Table:
 def stretches_table(result: Backtest) -> Table:
     """Every stretch of every workload: what each policy requested, and how it did."""
     table = Table(title="Stretch by stretch")
-    heads = ("workload", "container", "from", "to", "policy", "CPU request", "above, %")
-    for heading in (*heads, "memory request", "memory limit", "hit, %"):
+    for heading in ("workload", "container", "from", "to", "policy"):
         table.add_column(heading)
+    for heading in ("CPU request", "above, %", "memory request", "memory limit", "hit, %"):
+        table.add_column(heading, justify="right")
     for row in result.windows.to_dict("records"):
         table.add_row(
             "/".join(str(row[name]) for name in ("namespace", "workload") if row[name]),

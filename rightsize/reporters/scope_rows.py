@@ -155,7 +155,7 @@ def _idle_runbook(candidates: Sequence[InjectionCandidate]) -> list[str]:
             "",
             f'   Check: `sum(kube_pod_status_ready{{{told},condition="true"}})` is {c.pods} again',
             "",
-            f"   Way back: `kubectl patch {target} -p '{_inject(_UNSET)}'`",
+            f"   Way back: `kubectl patch {target} -p '{_inject(_UNSET)}'` (or the value it had)",
         ]
     return lines
 

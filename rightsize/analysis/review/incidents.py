@@ -23,7 +23,7 @@ def incidents(snapshot: Snapshot, month: Month) -> pd.DataFrame:
     earlier = [day for day in snapshot.days if day.strftime("%Y-%m") == month.label_before]
     now = _of(snapshot.only(month.days))
     before = _of(snapshot.only(earlier)) if earlier else now.iloc[:0]
-    both = now.join(before, how="outer", rsuffix="_before").reset_index()
+    both = now.join(before.add_suffix("_before"), how="outer").reset_index()
     some = (
         (both["oom_kills"].fillna(0) > 0)
         | (both["oom_kills_before"].fillna(0) > 0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rightsize.analysis.backtest import Backtest
@@ -14,6 +15,7 @@ from rightsize.analysis.control_plane.source import study_istiod
 from rightsize.analysis.control_plane.thresholds import Outlook
 from rightsize.analysis.cost.answer import MoneyAnswer, lots_of, planned, price_answer, terms_for
 from rightsize.analysis.cost.fleet import PlannedFleet
+from rightsize.analysis.cost.months import month_facts, scaled
 from rightsize.analysis.cost.plan import PlanCost, Terms, price_plan
 from rightsize.analysis.cost.realised import MonthFacts, Realised, realised_saving
 from rightsize.analysis.cost.saving import Saving, saving
@@ -23,7 +25,6 @@ from rightsize.analysis.nodes.plan import NodePlan, NodePlans
 from rightsize.analysis.nodes.plans import plan_nodes
 from rightsize.analysis.nodes.prices import priced_catalogue
 from rightsize.analysis.recommend import recommend
-from rightsize.analysis.review.facts import month_facts
 from rightsize.analysis.review.incidents import incidents
 from rightsize.analysis.review.machines import node_groups, replayed_month
 from rightsize.analysis.review.month import Month, month_of
@@ -242,7 +243,7 @@ def _facts_before(
         return None
     part = snapshot.only(days)
     terms = terms_for(part, settings.prices, part.manifest.region, part.manifest.end)
-    return _scaled(month_facts(part, terms.book), length / len(days))
+    return scaled(month_facts(part, terms.book), length / len(days))
 
 
 def _lowered(before: MonthFacts | None, after: MonthFacts, advice: Advice) -> pd.DataFrame:
@@ -257,7 +258,7 @@ def _lowered(before: MonthFacts | None, after: MonthFacts, advice: Advice) -> pd
     }
     fell = lowered(before.requests, after.requests)
     ours = [key in mesh for key in fell[_KEYS].itertuples(index=False, name=None)]
-    return fell[ours].reset_index(drop=True)
+    return fell[np.array(ours, dtype=bool)].reset_index(drop=True)
 
 
 def _realised(
@@ -273,14 +274,6 @@ def _realised(
     rows = promised[promised["state"].isin(["applied", "partly"])] if earlier else fell
     applied = set(rows[_KEYS].itertuples(index=False, name=None))
     return realised_saving(before, after, applied)
-
-
-def _scaled(before: MonthFacts, ratio: float) -> MonthFacts:
-    """A month at the length of another, so that a day more is no cost."""
-    machines = before.machines.assign(node_hours=before.machines["node_hours"] * ratio)
-    requests = before.requests.assign(pod_hours=before.requests["pod_hours"] * ratio)
-    traffic = None if before.traffic is None else before.traffic * ratio
-    return MonthFacts(machines, requests, traffic)
 
 
 def _nodes_by_day(nodes: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from rightsize.analysis.control_plane.model import IstiodModel, fit_istiod
@@ -228,7 +229,7 @@ def _running(proxies: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
     left = pods[pods["last_seen"] >= pods["last_seen"].max()]
     there = set(zip(left["namespace"].astype(str), left["pod"].astype(str), strict=True))
     ours = zip(proxies["namespace"].astype(str), proxies["pod"].astype(str), strict=True)
-    return proxies[[pair in there for pair in ours]]
+    return proxies[np.array([pair in there for pair in ours], dtype=bool)]
 
 
 def fitted_proxies(

@@ -80,6 +80,7 @@ def size_alerts(marks: AlertMarks, recommend: str) -> Iterator[Alert]:
             f"(quantile_over_time({_QUARTER}, "
             f'rightsize:workload_usage{{resource="{resource}"}}[1d]) > on ({WORKLOAD}) '
             f'group_left (component) {RECOMMENDED}{{resource="{resource}"}}) '
+            f"and on ({WORKLOAD}) rightsize:workload_usage offset 1d "
             f"unless on (namespace, workload) {NEW}",
             "warning",
             "6h",
