@@ -31,7 +31,7 @@ from rightsize.reporters.money_rows import allocation_rows, bill_rows
 from rightsize.reporters.node_plans import answer_to_frame
 from rightsize.reporters.report import write_report
 from rightsize.reporters.report.build import build_report
-from rightsize.reporters.report.earlier import earlier_promises
+from rightsize.reporters.report.earlier import earlier_reports
 from rightsize.reporters.simulation_rows import simulation_to_frame
 from rightsize.results import Advice, Component, Resource
 from rightsize.snapshot import Snapshot
@@ -220,8 +220,8 @@ class Mesh:
         """
         folder = Path(out)
         chosen = month_of(self.snapshot, month)
-        earlier = earlier_promises(folder.parent, self.snapshot.manifest.cluster, chosen.label)
-        review = review_month(self.snapshot, chosen.label, self.settings, earlier=earlier)
+        earlier = earlier_reports(folder.parent, self.snapshot.manifest.cluster, chosen.label)
+        review = review_month(self.snapshot, chosen.label, self.settings, earlier=earlier.promises)
         return list(write_report(build_report(review, self.settings), folder))
 
     def plot_requests(

@@ -14,7 +14,7 @@ from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import load_settings
 from rightsize.reporters.report import write_report
 from rightsize.reporters.report.build import build_report
-from rightsize.reporters.report.earlier import earlier_promises
+from rightsize.reporters.report.earlier import earlier_reports
 from rightsize.reporters.report.summary import summary_text
 
 app = typer.Typer(rich_markup_mode="markdown")
@@ -55,9 +55,11 @@ def report(
     source = open_snapshot(snapshot)
     chosen = month_of(source, month)
     folder = out or Path("reports") / chosen.label
-    earlier = earlier_promises(folder.parent, source.manifest.cluster, chosen.label)
+    earlier = earlier_reports(folder.parent, source.manifest.cluster, chosen.label)
+    for line in earlier.skipped:
+        error_console().print(f"Note: {line}", markup=False)
     with error_console().status(f"Reviewing {chosen.name}"):
-        review = review_month(source, chosen.label, settings, earlier=earlier)
+        review = review_month(source, chosen.label, settings, earlier=earlier.promises)
         made = build_report(review, settings)
         if summary:
             sys.stdout.write(summary_text(made))

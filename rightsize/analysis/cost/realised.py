@@ -13,8 +13,8 @@ whatever the traffic did; a fleet that stayed as large saved nothing, whatever w
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
@@ -23,6 +23,7 @@ from rightsize.results import Interval
 
 ContainerKey = tuple[str, str, str]
 """namespace, workload, container"""
+_KEYS = ["namespace", "workload", "container"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Realised:
     """traffic, replicas, other teams' changes, packing"""
     traffic_change: float | None
     """share by which traffic grew"""
+    by_change: pd.DataFrame = field(compare=False)
+    """`by_tool.mid` shared among the applied changes, by the request-hours each took away:
+    `namespace`, `workload`, `container`, `usd`"""
+    machines: pd.DataFrame = field(compare=False)
+    """`instance_type`, `purchase_option`, and of both months `node_hours` and `usd`, the earlier
+    one's with `_before`"""
 
 
 def realised_saving(
@@ -85,46 +92,54 @@ def realised_saving(
     spent_before, spent_after = _cost(before.machines), _cost(after.machines)
     at_new_prices = _cost(_repriced(before.machines, after.machines))
     by_price = at_new_prices - spent_before
+    removed = _removed(before.requests, after.requests, applied)
     saved = {
-        resource: _saved(before, after, applied, f"{resource}_request", at_new_prices, spent_after)
+        resource: _saved(before, after, removed, f"{resource}_request", at_new_prices, spent_after)
         for resource in ("cpu", "memory")
     }
-    low, high = min(saved.values()), max(saved.values())
-    mid = saved[binding] if binding else (low + high) / 2
+    weights = {name: float(name == binding) if binding else 0.5 for name in saved}
+    mid = sum(saved[name] * weight for name, weight in weights.items())
     fall = spent_before - spent_after
     change = None
     if before.traffic and after.traffic is not None:
         change = after.traffic / before.traffic - 1
-    return Realised(fall, Interval(low, mid, high), by_price, fall + by_price - mid, change)
-
-
-def removed_requests(
-    before: pd.DataFrame, after: pd.DataFrame, applied: Collection[ContainerKey], column: str
-) -> float:
-    """Return request-hours that the applied changes took away, for the pods that ran after."""
-    keys = ["namespace", "workload", "container"]
-    both = after.astype(dict.fromkeys(keys, object)).merge(
-        before[[*keys, column]].astype(dict.fromkeys(keys, object)),
-        on=keys,
-        suffixes=("", "_before"),
+    return Realised(
+        fall,
+        Interval(min(saved.values()), mid, max(saved.values())),
+        by_price,
+        fall + by_price - mid,
+        change,
+        _by_change(removed, saved, weights),
+        _machines(before.machines, after.machines),
     )
-    names = pd.MultiIndex.from_frame(both[keys])
+
+
+def _removed(
+    before: pd.DataFrame, after: pd.DataFrame, applied: Collection[ContainerKey]
+) -> pd.DataFrame:
+    """Request-hours that each applied change took away, for the pods that ran after."""
+    text: dict[str, type] = dict.fromkeys(_KEYS, object)
+    both = after.astype(text).merge(before.astype(text), on=_KEYS, suffixes=("", "_before"))
+    names = pd.MultiIndex.from_frame(both[_KEYS])
     chosen = both[names.isin(list(applied))] if applied else both.iloc[:0]
-    fall = chosen[f"{column}_before"].fillna(0.0) - chosen[column].fillna(0.0)
-    return float((fall * chosen["pod_hours"]).sum())
+    found = chosen[_KEYS].copy()
+    for column in ("cpu_request", "memory_request"):
+        fall = chosen[f"{column}_before"].fillna(0.0) - chosen[column].fillna(0.0)
+        found[column] = fall * chosen["pod_hours"]
+    return found.reset_index(drop=True)
 
 
 def _saved(
     before: MonthFacts,
     after: MonthFacts,
-    applied: Collection[ContainerKey],
+    changes: pd.DataFrame,
     column: str,
     cost_before: float,
     cost_after: float,
 ) -> float:
     """USD a month that one resource explains; both costs at the later month's prices."""
     held_before, held_after = _held(before.requests, column), _held(after.requests, column)
-    removed = removed_requests(before.requests, after.requests, applied, column)
+    removed = float(changes[column].sum())
     otherwise = held_after + removed
     if removed == 0 or held_before <= 0 or held_after <= 0 or otherwise <= 0:
         return 0.0
@@ -133,6 +148,27 @@ def _saved(
     if removed < 0:
         return min(max(shown, explained), 0.0)
     return max(min(shown, explained), 0.0)
+
+
+def _by_change(
+    removed: pd.DataFrame, saved: Mapping[str, float], weights: Mapping[str, float]
+) -> pd.DataFrame:
+    usd = pd.Series(0.0, index=removed.index)
+    for resource, amount in saved.items():
+        hours = removed[f"{resource}_request"]
+        if amount:
+            usd = usd + weights[resource] * amount * hours / hours.sum()
+    return removed[_KEYS].assign(usd=usd)
+
+
+def _machines(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    keys = ["instance_type", "purchase_option"]
+    months = [
+        month.assign(usd=month["node_hours"] * month["usd_per_hour"])[[*keys, "node_hours", "usd"]]
+        for month in (before, after)
+    ]
+    both = months[0].merge(months[1], on=keys, how="outer", suffixes=("_before", ""))
+    return both.fillna(dict.fromkeys(both.columns.difference(keys), 0.0))
 
 
 def _held(requests: pd.DataFrame, column: str) -> float:

@@ -64,7 +64,7 @@ def month_of(snapshot: Snapshot, label: str | None = None) -> Month:
     NoDataError
         If the snapshot has no day of it.
     """
-    chosen = label or snapshot.days[-1].strftime("%Y-%m")
+    chosen = snapshot.days[-1].strftime("%Y-%m") if label is None else label
     found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", chosen)
     if found is None:
         raise UsageError(f"{chosen!r} is no month", hint="write it as YYYY-MM, such as 2026-10")

@@ -11,6 +11,15 @@ import pandas as pd
 from rightsize.results import Advice
 
 _KEYS = ["namespace", "workload", "container"]
+PROMISE = (
+    "component",
+    *_KEYS,
+    "cpu_request",
+    "memory_request",
+    "recommended_cpu",
+    "recommended_memory",
+)
+"""What a promise holds: cores and bytes, None where nothing is or was recommended."""
 _CLOSE = 0.02
 """A request within 2 % of the recommended one is the recommended one, written in other units."""
 
@@ -50,9 +59,7 @@ def kept_promises(promises: Sequence[Mapping[str, Any]], in_force: pd.DataFrame)
         The promise, `cpu_now`, `memory_now`, and `state`: `applied` (both requests are the
         recommended ones), `partly`, `not applied`, `changed otherwise`, or `gone`.
     """
-    columns = ["component", *_KEYS, "cpu_request", "memory_request"]
-    columns += ["recommended_cpu", "recommended_memory"]
-    rows = pd.DataFrame(list(promises), columns=columns)
+    rows = pd.DataFrame(list(promises), columns=list(PROMISE))
     now = in_force.rename(columns={"cpu_request": "cpu_now", "memory_request": "memory_now"})
     joined = rows.astype(dict.fromkeys(_KEYS, object)).merge(
         now[[*_KEYS, "cpu_now", "memory_now"]].astype(dict.fromkeys(_KEYS, object)),

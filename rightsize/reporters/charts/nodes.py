@@ -58,7 +58,7 @@ def nodes_over_time(hours: pd.DataFrame, source: str, promised: float | None = N
     axes.set_ylim(0, top * 1.12)
     label_end(axes, levels)
     axes.xaxis_date()
-    axes.xaxis.set_major_locator(mdates.AutoDateLocator(maxticks=8))
+    axes.xaxis.set_major_locator(mdates.DayLocator(interval=_days_apart(hours["time"])))
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%d %b"))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
@@ -125,3 +125,9 @@ def _count_title(hours: pd.DataFrame) -> str:
     if now is None or after is None or pd.isna(now) or pd.isna(after):
         return "Nodes over the month"
     return f"{now:.0f} nodes ran; {after:.0f} would have served the recommended requests"
+
+
+def _days_apart(times: pd.Series) -> int:
+    """Days between labels, eight of them at most."""
+    days = (times.max() - times.min()).days + 1 if len(times) else 1
+    return -(-days // 8)

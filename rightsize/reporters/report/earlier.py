@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rightsize.errors import InputFileError
+from rightsize.analysis.review.promises import PROMISE
 from rightsize.reporters.report.files import RESULTS
 
 
-def earlier_promises(reports: Path, cluster: str, before: str) -> dict[str, list[dict[str, Any]]]:
-    """Read `<reports>/*/report.json` of the same cluster, months before `before`.
+@dataclass(frozen=True)
+class EarlierReports:
+    """Promises by month label, and a sentence for each file beside them that is no report."""
 
-    Raises
-    ------
-    InputFileError
-        If one of them is no report of this program.
+    promises: dict[str, list[dict[str, Any]]]
+    skipped: tuple[str, ...] = ()
+
+
+def earlier_reports(folder: Path, cluster: str, before: str) -> EarlierReports:
+    """Read `<folder>/*/report.json` of the same cluster, months before `before`.
+
+    A file that is no report of this program keeps nobody from this month's report, but is told:
+    if it was last month's, its promises are missing.
     """
-    found = {}
-    for path in sorted(reports.glob(f"*/{RESULTS}")):
+    promises, skipped = {}, []
+    for path in sorted(folder.glob(f"*/{RESULTS}")):
         try:
-            facts = json.loads(path.read_text())["facts"]
-            label, promises = facts["month"], facts["promises"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputFileError(
-                f"is no report's results ({error})", path=path, hint="delete it, or report again"
-            ) from error
-        if facts["cluster"] == cluster and label < before:
-            found[label] = promises
-    return found
+            facts = json.loads(path.read_bytes())["facts"]
+            label, ours = facts["month"], facts["cluster"] == cluster
+            rows = [{name: row[name] for name in PROMISE} for row in facts["promises"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            skipped.append(f"{path} is no report of rightsize, or a damaged one: left out")
+            continue
+        if ours and str(label) < before:
+            promises[str(label)] = rows
+    return EarlierReports(promises, tuple(skipped))

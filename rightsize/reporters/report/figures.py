@@ -124,11 +124,16 @@ def _apply(review: Review) -> list[Action]:
 
 
 def _from_requests(review: Review) -> Interval | None:
-    """What the requests alone bring: the fleet for today's requests less the one for this step's."""
+    """What the requests alone bring: nodes that today's requests would let go are not theirs.
+
+    Where today's requests need more nodes than there are, only nodes that are there can go.
+    """
     steps = {step.label: step for step in review.steps}
-    before, after = steps.get("today's requests, packed"), steps.get("this step's requests")
-    if before is None or after is None:
+    labels = ("today", "today's requests, packed", "this step's requests")
+    today, packed, after = (steps.get(label) for label in labels)
+    if today is None or packed is None or after is None:
         return None
+    before = packed if packed.nodes < today.nodes else today
     found = saving(before.cost, after.cost, review.money.terms)
     usd = found.realisable or found.on_demand_equivalent
     return None if usd is None else Interval(max(usd.low, 0), max(usd.mid, 0), max(usd.high, 0))

@@ -102,7 +102,7 @@ def _over_time(review: Review) -> list[ReportChart]:
     days = review.nodes_by_day
     if not len(days):
         return []
-    times = pd.to_datetime(days["day"])
+    times = pd.to_datetime(days["day"], utc=True)
     ends = pd.DataFrame({"time": times + pd.Timedelta(days=1), "seen": days["nodes"]})
     # A step is drawn up to its end: the first day begins a day before that.
     ends = pd.concat([ends.head(1).assign(time=times.min()), ends], ignore_index=True)
@@ -112,7 +112,7 @@ def _over_time(review: Review) -> list[ReportChart]:
         frames = [
             one.timeline[["time"]]
             .assign(**{name: one.timeline["nodes"]})
-            .assign(time=lambda t: pd.to_datetime(t["time"]).dt.tz_localize(None))
+            .assign(time=lambda t: pd.to_datetime(t["time"], utc=True))
             for name, one in replays
             if one is not None
         ]

@@ -134,3 +134,25 @@ def test_the_causes_add_up_and_the_tool_never_claims_more_than_its_requests_expl
         assert found.by_tool.high == found.by_tool.low == 0
     explained = hours[1] * price[1] * max(proxy[0] - proxy[1], 0) / (0.4 + proxy[1])
     assert found.by_tool.high <= explained + 1e-6 * (1 + explained)
+
+
+def test_the_saving_is_shared_among_the_changes_by_what_each_took_away() -> None:
+    def two(web: float, api: float, node_hours: float) -> MonthFacts:
+        first, second = month(node_hours, 3000, web), month(0, 1000, api)
+        other = second.requests.assign(workload="api")
+        return MonthFacts(first.machines, pd.concat([first.requests, other]), 1e9)
+
+    keys = [PROXY, ("shop", "api", "istio-proxy")]
+    # 3000 pod-hours of web lose 0.1 cores each, 1000 of api lose 0.1: three to one.
+    found = realised_saving(two(0.1, 0.1, 1000), two(0.0, 0.0, 800), keys)
+    shares = found.by_change.set_index("workload")["usd"]
+    assert shares.sum() == pytest.approx(found.by_tool.mid)
+    assert shares["web"] == pytest.approx(3 * shares["api"])
+
+
+def test_a_kind_of_machine_that_came_or_went_is_in_the_comparison() -> None:
+    before, after = month(1000, 4000), month(800, 4000, 0.0)
+    after.machines["instance_type"] = "m6g.large"
+    found = realised_saving(before, after, [PROXY]).machines.set_index("instance_type")
+    assert found.loc["m5.large", ["node_hours_before", "node_hours"]].tolist() == [1000, 0]
+    assert found.loc["m6g.large", ["usd_before", "usd"]].tolist() == [0, 80]

@@ -56,6 +56,14 @@ def test_the_known_saving_is_found_beside_growing_traffic_and_a_new_price(
     assert found.realised.by_price == pytest.approx(
         BEFORE.nodes * (NEW_PRICE - BEFORE.price) * HOURS, rel=1e-6
     )
+    # All of it is due to the one change that was applied.
+    assert found.realised.by_change[["workload", "usd"]].values.tolist() == [
+        ["web", pytest.approx(saved)]
+    ]
+    machines = found.realised.machines.iloc[0]
+    assert machines["node_hours_before"] == pytest.approx(BEFORE.nodes * HOURS)
+    assert machines["node_hours"] == pytest.approx(after.nodes * HOURS)
+    assert machines["usd"] == pytest.approx(after.usd_per_hour * HOURS)
     # Two more pods of `web` and one of `api`, as large as they were: what traffic cost.
     grown = (2 + 1) * (0.5 + APP_CORES) / CORES_A_NODE * NEW_PRICE * HOURS
     assert found.realised.by_other == pytest.approx(-grown, rel=1e-6)
