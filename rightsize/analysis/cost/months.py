@@ -32,10 +32,12 @@ def month_facts(
         All days of the snapshot without it.
     """
     traffic = snapshot.read("traffic", days=days, columns=["requests"])
+    nodes = snapshot.read("nodes", days=days)
     return MonthFacts(
-        _machines(snapshot.read("nodes", days=days), book),
+        _machines(nodes, book),
         _requests(snapshot.read("containers", days=days), snapshot.read("pods", days=days)),
         float(traffic["requests"].sum()) if len(traffic) else None,
+        24.0 * nodes["day"].nunique(),
     )
 
 
@@ -45,6 +47,7 @@ def scaled(month: MonthFacts, factor: float) -> MonthFacts:
         month.machines.assign(node_hours=month.machines["node_hours"] * factor),
         month.requests.assign(pod_hours=month.requests["pod_hours"] * factor),
         None if month.traffic is None else month.traffic * factor,
+        month.hours * factor,
     )
 
 

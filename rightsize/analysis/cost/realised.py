@@ -8,7 +8,9 @@ only that part counts for the tool that lowered requests can explain and the fle
 - shown: what the earlier fleet would cost for those requests, less what was paid.
 
 The saving is the smaller of both, at least 0. Nothing applied removes nothing, so it saves nothing,
-whatever the traffic did; a fleet that stayed as large saved nothing, whatever was applied.
+whatever the traffic did; a fleet that stayed as large saved nothing, whatever was applied. A fleet
+takes up some growth without a node more, so growth that was avoided counts from one node on, run for
+the month; less is only the upper bound.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ class MonthFacts:
     `pod_hours`, and per pod the mean in force: `cpu_request` (cores), `memory_request` (bytes)"""
     traffic: float | None = None
     """requests served in the month"""
+    hours: float = 0.0
+    """Length of the month. 0: avoided growth counts, however little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ def realised_saving(
     -------
     Realised or None
         None if a machine of either month has no price. `by_tool` runs from the resource that
-        explains least to the one that explains most.
+        explains least to the one that explains most, growth avoided by less than a node counted in
+        the latter only.
     """
     if before.machines["usd_per_hour"].isna().any() or after.machines["usd_per_hour"].isna().any():
         return None
@@ -97,19 +102,24 @@ def realised_saving(
         resource: _saved(before, after, removed, f"{resource}_request", at_new_prices, spent_after)
         for resource in ("cpu", "memory")
     }
-    weights = {name: float(name == binding) if binding else 0.5 for name in saved}
-    mid = sum(saved[name] * weight for name, weight in weights.items())
     fall = spent_before - spent_after
+    seen = max(fall + by_price, 0.0)
+    counted = {
+        resource: min(usd, seen) if usd < _node_month(after) else usd
+        for resource, usd in saved.items()
+    }
+    weights = {name: float(name == binding) if binding else 0.5 for name in saved}
+    mid = sum(counted[name] * weight for name, weight in weights.items())
     change = None
     if before.traffic and after.traffic is not None:
         change = after.traffic / before.traffic - 1
     return Realised(
         fall,
-        Interval(min(saved.values()), mid, max(saved.values())),
+        Interval(min(counted.values()), mid, max(saved.values())),
         by_price,
         fall + by_price - mid,
         change,
-        _by_change(removed, saved, weights),
+        _by_change(removed, counted, weights),
         _machines(before.machines, after.machines),
     )
 
@@ -169,6 +179,12 @@ def _machines(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     ]
     both = months[0].merge(months[1], on=keys, how="outer", suffixes=("_before", ""))
     return both.fillna(dict.fromkeys(both.columns.difference(keys), 0.0))
+
+
+def _node_month(month: MonthFacts) -> float:
+    """USD of one node of the mean price, run for the whole month."""
+    node_hours = float(month.machines["node_hours"].sum())
+    return _cost(month.machines) / node_hours * month.hours if node_hours else 0.0
 
 
 def _held(requests: pd.DataFrame, column: str) -> float:

@@ -149,12 +149,12 @@ def _nodes(review: Review) -> list[Action]:
     if packed is None or today is None or packed.nodes >= today.nodes:
         return []
     fewer = today.nodes - packed.nodes
-    costs = today.cost.ec2, packed.cost.ec2
-    usd = None if costs[0] is None or costs[1] is None else costs[0].mid - costs[1].mid
+    usd = saving(today.cost, packed.cost, review.money.terms).on_demand_equivalent
     return [
         Action(
             f"Let the autoscaler take {_count(fewer, 'node')} away",
-            None if usd is None else Interval(0.0, max(usd, 0.0), max(usd, 0.0)),
+            # Nothing but the autoscaler's settings keeps the node: it may have to stay.
+            None if usd is None else Interval(0.0, max(usd.mid, 0.0), max(usd.mid, 0.0)),
             "autoscaler settings",
             "medium: pods move",
             "today's requests already fit on fewer nodes of the same type",

@@ -45,8 +45,8 @@ def _first(review: Review) -> tuple[list[str], ReportTable]:
 
 def _kept(review: Review) -> tuple[list[str], ReportTable]:
     applied = int(review.promised["state"].isin(["applied", "partly"]).sum())
-    said = [f"The report of {review.earlier} recommended {len(review.promised)} changes; "
-            f"{applied} are in force, wholly or in part."]  # fmt: skip
+    said = [f"The report of {review.earlier} recommended {len(review.promised)} changes; in "
+            f"force, wholly or in part: {applied}."]  # fmt: skip
     columns = (
         Column("name", "workload"), Column("container", "container"),
         Column("state", "state"),

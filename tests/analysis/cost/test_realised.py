@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -156,3 +158,20 @@ def test_a_kind_of_machine_that_came_or_went_is_in_the_comparison() -> None:
     found = realised_saving(before, after, [PROXY]).machines.set_index("instance_type")
     assert found.loc["m5.large", ["node_hours_before", "node_hours"]].tolist() == [1000, 0]
     assert found.loc["m6g.large", ["usd_before", "usd"]].tolist() == [0, 80]
+
+
+def test_avoided_growth_of_less_than_a_node_may_be_the_fleets_slack() -> None:
+    # A tenth more pods on as many nodes: 1000 hours are a node and a third of 720.
+    before, after = month(1000, 4000), month(1000, 4400, 0.05)
+    assert realised_saving(before, after, [PROXY]).by_tool.low > 0
+    found = realised_saving(before, replace(after, hours=720.0), [PROXY])
+    assert (found.by_tool.low, found.by_tool.mid) == (0, 0)
+    assert 0 < found.by_tool.high < 72
+    assert found.by_change["usd"].tolist() == [0]
+    assert adds_up(found)
+
+
+def test_a_fall_that_is_seen_counts_however_small() -> None:
+    before, after = month(1000, 4000), month(980, 4000, 0.09)
+    found = realised_saving(before, replace(after, hours=720.0), [PROXY])
+    assert found.by_tool.mid == pytest.approx(2.0)
