@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Column, Table
@@ -26,11 +28,15 @@ def fitted(table: Table, width: int) -> RenderableType:
     width : int
         Columns of the terminal.
     """
-    borders = 3 * len(table.columns) + 1
-    if sum(_least(column) for column in table.columns) + borders > width:
+    least = np.array([_least(column) for column in table.columns])
+    wanted = np.maximum(least, [_longest(column) for column in table.columns])
+    room = width - 3 * len(table.columns) - 1
+    if least.sum() > room:
         return _entries(table, width)
-    for column in table.columns:
-        column.no_wrap = column.no_wrap or _is_figure(column)
+    if wanted.sum() > room:
+        spare = (wanted - least) * (room - least.sum()) // (wanted - least).sum()
+        for column, columns in zip(table.columns, least + spare, strict=True):
+            column.width = int(columns)
     return table
 
 
@@ -43,8 +49,12 @@ def _least(column: Column) -> int:
     cells = [_text(cell) for cell in column.cells]
     words = [word for text in (header, *cells) for word in text.plain.split()]
     longest = max((text.cell_len for text in cells), default=0)
-    least = max((len(word) for word in words), default=1)
+    least = max((cell_len(word) for word in words), default=1)
     return max(least, longest if _is_figure(column) else min(longest, _PROSE))
+
+
+def _longest(column: Column) -> int:
+    return max(_text(cell).cell_len for cell in (column.header, *column.cells))
 
 
 def _entries(table: Table, width: int) -> RenderableType:

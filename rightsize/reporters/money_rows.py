@@ -97,7 +97,7 @@ def allocation_rows(answer: MoneyAnswer) -> pd.DataFrame:
     """The bill by cause: `part`, `component`, `namespace`, `workload`, `usd` a month."""
     rows = answer.allocation.rows[["part", "component", "namespace", "workload", "usd"]]
     texts = rows.astype(object)
-    return texts.where(texts.notna(), None)
+    return texts.where(texts.notna(), None).astype({"usd": float})
 
 
 def money_tables(answer: MoneyAnswer, *, workloads: int = 15) -> list[Table]:

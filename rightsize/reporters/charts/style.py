@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -152,7 +153,7 @@ def draw(axes: Axes, out: IO[str], *, salt: str) -> None:
         figure_of(axes).savefig(out, format="svg", metadata={"Date": None})
 
 
-def save(axes: Axes, path: Path) -> Path:
+def save(axes: Axes, path: str | os.PathLike[str]) -> Path:
     """Write the chart as PNG or SVG by its suffix, with the same bytes every time.
 
     Raises
@@ -160,6 +161,7 @@ def save(axes: Axes, path: Path) -> Path:
     OutputError
         If the file cannot be written.
     """
+    path = Path(path)
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
