@@ -18,11 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from rightsize.analysis.nodes.problem import CPU, Flags, Floats, Ints, Problem
-from rightsize.analysis.nodes.solver import minimise
+from rightsize.analysis.nodes.solver import Effort, minimise
 
 _BIG_POD_ROWS = 6
 _MANY_SETS = 400
 NODES_AT_MOST = 100_000.0
+_USUAL = Effort(3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,18 +34,18 @@ class Rows:
     at_least: Floats
 
 
-def lower_bound(problem: Problem, time_limit: float = 3.0) -> float:
+def lower_bound(problem: Problem, effort: Effort = _USUAL) -> float:
     """Least USD per hour that any fleet costs which holds all pods; infinity if none can."""
     if problem.pods == 0 and problem.floor == 0:
         return 0.0
     if not len(problem.price):
         return float("inf")
-    _, bound = fluid_fleet(problem, 0.0, time_limit)
+    _, bound = fluid_fleet(problem, 0.0, effort)
     return bound
 
 
 def fluid_fleet(
-    problem: Problem, slack: float, time_limit: float = 3.0
+    problem: Problem, slack: float, effort: Effort = _USUAL
 ) -> tuple[Ints | None, float]:
     """Cheapest whole nodes for the pods as a fluid, with `slack` (a share) to spare.
 
@@ -65,7 +66,7 @@ def fluid_fleet(
         cost = np.concatenate([cost, np.zeros(len(kinds))])
         whole = np.ones(len(cost), dtype=bool)
         upper = np.concatenate([upper, np.ones(len(kinds))])
-    found = minimise(cost, matrix, at_least, whole, upper=upper, time_limit=time_limit, gap=1e-6)
+    found = minimise(cost, matrix, at_least, whole, upper=upper, effort=effort, gap=1e-6)
     if found.x is None:
         return None, found.bound
     return np.round(found.x[:offers]).astype(np.int64), found.bound

@@ -6,13 +6,13 @@ import numpy as np
 
 from rightsize.analysis.nodes.greedy import raise_floors, welcome
 from rightsize.analysis.nodes.problem import CPU, Floats, Ints, Packing, Problem
-from rightsize.analysis.nodes.solver import minimise
+from rightsize.analysis.nodes.solver import Effort, minimise
 
 _CLASSES = 14
 _PATTERNS = 12_000
 
 
-def solve_exactly(problem: Problem, time_limit: float) -> tuple[Packing, float] | None:
+def solve_exactly(problem: Problem, effort: Effort) -> tuple[Packing, float] | None:
     """Cheapest fleet and its proven bound; None where there are too many ways to fill a node.
 
     Every maximal filling of each offer is a column, and the program buys fillings until each
@@ -41,7 +41,7 @@ def solve_exactly(problem: Problem, time_limit: float) -> tuple[Packing, float] 
         whole = np.ones(len(cost), dtype=bool)
     upper = np.full(len(cost), float(problem.pods + problem.floor + 1))
     upper[len(bought) :] = 1.0
-    found_x = minimise(cost, rows, at_least, whole, upper=upper, time_limit=time_limit)
+    found_x = minimise(cost, rows, at_least, whole, upper=upper, effort=effort)
     if found_x.x is None:
         return None
     times = np.round(found_x.x[: len(bought)]).astype(np.int64)

@@ -22,6 +22,7 @@ from rightsize.analysis.nodes.bound import fluid_fleet
 from rightsize.analysis.nodes.greedy import dot_product, raise_floors, resource_values
 from rightsize.analysis.nodes.load import Load
 from rightsize.analysis.nodes.problem import Floats, Ints, Packing, Problem
+from rightsize.analysis.nodes.solver import Effort
 
 _FIRST_SLACK, _LOOSEST, _FINEST = 0.004, 0.1, 0.0005
 """Shares by which a liquid fleet is made larger: the first one tried, the largest, and the step
@@ -69,6 +70,10 @@ class Clock:
     @property
     def out(self) -> bool:
         return self.left <= 0
+
+    def effort(self, share: float = 1.0, most: float = float("inf")) -> Effort:
+        """What an integer program may take of what is left."""
+        return Effort(min(self.left * share, most), self.pace is not None)
 
     def part(self, share: float, most: float = float("inf")) -> Clock:
         """A clock for a share of what is left."""
@@ -122,7 +127,7 @@ class _Search:
         """Pack the liquid fleet with this slack; True if all pods fit, or it costs too much."""
         problem = self._problem
         self._clock.spend(_ATTEMPT_SECONDS)
-        fleet, _ = fluid_fleet(problem, slack, time_limit=min(2.0, self._clock.left))
+        fleet, _ = fluid_fleet(problem, slack, self._clock.effort(most=2.0))
         if fleet is None:
             return False
         if float(problem.price @ fleet) >= self._cost - 1e-9:

@@ -11,6 +11,7 @@ from rightsize.analysis.nodes.exact import solve_exactly
 from rightsize.analysis.nodes.greedy import dot_product, first_fit_decreasing
 from rightsize.analysis.nodes.improve import Clock, Pace, improve, with_more_nodes
 from rightsize.analysis.nodes.problem import Packing, Problem
+from rightsize.analysis.nodes.solver import Effort
 
 _FFD_OFFERS = 3
 
@@ -59,10 +60,10 @@ def pack(
         None if no packing holds all pods (rules that exclude each other).
     """
     clock = Clock(time_limit, pace)
-    bound = lower_bound(relaxed or problem, min(3.0, time_limit / 4))
+    bound = lower_bound(relaxed or problem, clock.effort(0.25, most=3.0))
     if not np.isfinite(bound):
         return None
-    exact = solve_exactly(problem, clock.left / 2)
+    exact = solve_exactly(problem, clock.effort(0.5))
     if exact is not None and exact[0].whole:
         packing, proven = exact
         cost = packing.cost(problem)
@@ -72,7 +73,11 @@ def pack(
         candidates = [packing]
     else:
         candidates = []
-    tried = [dot_product(problem), *_of_few_types(problem), *_first_fits(problem)]
+    tried = [
+        dot_product(problem),
+        *_of_few_types(problem, clock.effort(most=1.0)),
+        *_first_fits(problem),
+    ]
     candidates += [p for p in (with_more_nodes(problem, t) for t in tried) if p is not None]
     candidates = [candidate for candidate in candidates if candidate.whole]
     if not candidates:
@@ -81,7 +86,7 @@ def pack(
     return _packed(problem, improve(problem, best, bound, clock, seed), bound)
 
 
-def _of_few_types(problem: Problem) -> list[Packing]:
+def _of_few_types(problem: Problem, effort: Effort) -> list[Packing]:
     """The greedy on the types of the liquid fleet alone, where types are limited.
 
     Left to itself the greedy may spend the types it is allowed before it meets the pods that fit
@@ -89,7 +94,7 @@ def _of_few_types(problem: Problem) -> list[Packing]:
     """
     if problem.max_types is None:
         return []
-    fleet, _ = fluid_fleet(problem, 0.0, time_limit=1.0)
+    fleet, _ = fluid_fleet(problem, 0.0, effort)
     if fleet is None or not fleet.any():
         return []
     keep = np.flatnonzero(np.isin(problem.kind, problem.kind[fleet > 0]))

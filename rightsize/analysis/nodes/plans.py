@@ -26,6 +26,7 @@ from rightsize.analysis.nodes.plan import (
 from rightsize.analysis.nodes.problem import RESOURCES, Flags, Floats, Ints, Problem
 from rightsize.analysis.nodes.promise import Promised, promise
 from rightsize.analysis.nodes.rules import parse_rules
+from rightsize.analysis.nodes.solver import Effort
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError, UsageError
 from rightsize.results import Rejected
@@ -35,6 +36,7 @@ _SINGLES_PACKED = 6
 _SINGLES_PROMISED = 3
 _SMALLER_MIXES = 2
 _SPREAD_BINDS = 1.02
+_QUICK = Effort(1.0, steady=True)
 
 
 def plan_nodes(
@@ -284,7 +286,7 @@ def _pack(
 
 def _bound(layout: Layout, keep: Ints) -> float:
     """Bound for these offers alone, without a limit on types."""
-    return lower_bound(replace(layout.relaxed.with_offers(keep), max_types=None), 1.0)
+    return lower_bound(replace(layout.relaxed.with_offers(keep), max_types=None), _QUICK)
 
 
 def _described(
@@ -332,7 +334,7 @@ def binding_of(layout: Layout, keep: Ints, offers: Ints) -> Binding:
         floor=0,
         fits=_any_zone(problem),
     )
-    if lower_bound(problem, 1.0) > lower_bound(free, 1.0) * _SPREAD_BINDS:
+    if lower_bound(problem, _QUICK) > lower_bound(free, _QUICK) * _SPREAD_BINDS:
         return "zone spread" if layout.zoned else "replica spread"
     total = layout.problem.with_offers(keep).capacity[offers].sum(axis=0)
     return _scarcest(layout.problem.demand, total)

@@ -1,4 +1,4 @@
-"""SciPy's HiGHS, with a time limit and without a word on stdout."""
+"""SciPy's HiGHS, with a limit on its work and without a word on stdout."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from rightsize.analysis.nodes.problem import Flags, Floats
 
+_BRANCHES_A_SECOND = 200
+"""Few enough that the programs of this package take less than their seconds on an idle core."""
+_FAR_TOO_LONG = 600.0
+
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """What HiGHS found. `bound` is proven even when the time ran out; `x` may be None."""
+    """What HiGHS found. `bound` is proven even when the effort ended; `x` may be None."""
 
     x: Floats | None
     bound: float
@@ -43,6 +47,26 @@ def silent_stdout() -> Iterator[None]:
         os.close(nowhere)
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long an integer program may be worked on.
+
+    A steady one counts the branches that are tried, so that a busy machine finds what an idle one
+    does; the wall's time then only ends what would never end.
+    """
+
+    seconds: float
+    steady: bool = False
+
+    @property
+    def options(self) -> dict[str, float]:
+        """Options of `scipy.optimize.milp`."""
+        seconds = max(self.seconds, 0.05)
+        if not self.steady:
+            return {"time_limit": seconds}
+        return {"node_limit": int(seconds * _BRANCHES_A_SECOND), "time_limit": _FAR_TOO_LONG}
+
+
 def minimise(
     cost: Floats,
     rows: Floats | sparse.sparray,
@@ -50,7 +74,7 @@ def minimise(
     whole: Flags,
     *,
     upper: Floats | None = None,
-    time_limit: float = 5.0,
+    effort: Effort = Effort(5.0),
     gap: float = 0.0,
 ) -> Solution:
     """Minimise `cost @ x` with `rows @ x >= at_least`, `0 <= x <= upper`, `x[whole]` integers.
@@ -63,7 +87,7 @@ def minimise(
             constraints=LinearConstraint(sparse.csr_array(rows), lb=at_least),
             integrality=whole.astype(int),
             bounds=Bounds(0, np.inf if upper is None else upper),
-            options={"time_limit": max(time_limit, 0.05), "mip_rel_gap": gap},
+            options={**effort.options, "mip_rel_gap": gap},
         )
     if result.status == 2:
         return Solution(None, float("inf"), True)

@@ -10,6 +10,7 @@ import pytest
 
 from rightsize.analysis.nodes.improve import Clock, Pace
 from rightsize.analysis.nodes.packing import pack
+from rightsize.analysis.nodes.solver import Effort
 
 
 @pytest.fixture
@@ -47,3 +48,10 @@ def test_a_slow_machine_packs_the_same(problem, slow_machine):
     assert slow is not None
     assert slow.cost == quick.cost
     assert np.array_equal(slow.packing.where, quick.packing.where)
+
+
+def test_a_steady_program_is_limited_by_its_branches_and_not_by_the_wall():
+    assert Effort(2.0).options == {"time_limit": 2.0}
+    steady = Effort(2.0, steady=True).options
+    assert steady["node_limit"] == 2 * Effort(1.0, steady=True).options["node_limit"]
+    assert steady["time_limit"] > 100 * 2.0
