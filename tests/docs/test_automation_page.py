@@ -1,0 +1,211 @@
+"""docs/automation.md: manifests and workflow are valid, use documented commands, and run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from cloudcoil.models.kubernetes.batch.v1 import CronJob
+from cloudcoil.models.kubernetes.core.v1 import PersistentVolumeClaim, ServiceAccount
+
+from rightsize.cli import app
+from tests.analysis.review.two_months import OCTOBER, SEPTEMBER, Month, written
+
+FOLDER = Path(__file__).parents[2] / "docs" / "automation"
+KINDS = {
+    "CronJob": CronJob,
+    "PersistentVolumeClaim": PersistentVolumeClaim,
+    "ServiceAccount": ServiceAccount,
+}
+OBJECTS = list(yaml.safe_load_all((FOLDER / "cronjobs.yaml").read_text()))
+JOBS = {o["metadata"]["name"]: o for o in OBJECTS if o["kind"] == "CronJob"}
+WORKFLOW = yaml.safe_load((FOLDER / "pull-request.yaml").read_text())
+STEPS = {step["name"]: step for step in WORKFLOW["jobs"]["review"]["steps"] if "name" in step}
+NAMES = {"CLUSTER": "two-months", "REGION": "eu-west-1"}
+
+
+def pod(job: dict) -> dict:
+    return job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+
+
+def script(job: dict) -> str:
+    """What the job's container runs, with the words filled in."""
+    (container,) = pod(job)["containers"]
+    assert container["command"] == ["sh", "-ec"]
+    (text,) = container["args"]
+    return re.sub("CLUSTER|REGION", lambda word: NAMES[word[0]], text)
+
+
+def scripts() -> Iterator[str]:
+    yield from (script(job) for job in JOBS.values())
+    yield from (step["run"] for step in STEPS.values())
+
+
+def commands() -> Iterator[list[str]]:
+    """Every call of rightsize in manifests, workflow and page."""
+    page = (FOLDER.parent / "automation.md").read_text()
+    for text in (*scripts(), *re.findall(r"^ *(rightsize .*)$", page, flags=re.M)):
+        for line in text.splitlines():
+            words = shlex.split(line.split(" > ")[0].split(" >> ")[0])
+            if words[:1] == ["rightsize"]:
+                yield words[1:]
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory) -> dict[str, str]:
+    """An environment with `rightsize` on the PATH, and a HOME that nobody can write."""
+    folder = tmp_path_factory.mktemp("bin")
+    program = folder / "rightsize"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m rightsize "$@"\n')
+    program.chmod(0o755)
+    return {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "HOME": "/proc/nobody",
+        "MPLCONFIGDIR": str(tmp_path_factory.mktemp("tmp")),
+        "RUNNER_TEMP": str(tmp_path_factory.mktemp("runner")),
+    }
+
+
+def run(text: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        ["bash", "-ec", text], cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def at_the_months_end(folder: Path) -> str:
+    """Put a `date` on the PATH whose today is 2026-11-02; return what to prepend to PATH."""
+    program = folder / "bin" / "date"
+    program.parent.mkdir()
+    real = shutil.which("date")
+    program.write_text(
+        "#!/bin/sh\n"
+        f'[ "$2" = -d ] && exec {real} -u -d "2026-11-02 $3" "$4"\n'
+        f'exec {real} -u -d 2026-11-02 "$2"\n'
+    )
+    program.chmod(0o755)
+    return f"{program.parent}:"
+
+
+@pytest.mark.parametrize("found", OBJECTS, ids=lambda o: f"{o['kind']} {o['metadata']['name']}")
+def test_manifests_follow_kubernetes_own_schema(found):
+    model = KINDS[found["kind"]].model_validate(found)
+    kept = json.loads(model.model_dump_json(by_alias=True, exclude_unset=True))
+    assert kept == found  # A field that Kubernetes does not have is dropped.
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_pods_may_do_nothing_but_write_to_their_volumes(name):
+    spec = pod(JOBS[name])
+    (container,) = spec["containers"]
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
+    assert {"name": "HOME", "value": "/tmp"} in container["env"]
+    assert JOBS[name]["spec"]["concurrencyPolicy"] == "Forbid"
+
+
+def test_the_role_is_bound_by_the_service_account():
+    (account,) = (o for o in OBJECTS if o["kind"] == "ServiceAccount")
+    assert "eks.amazonaws.com/role-arn" in account["metadata"]["annotations"]
+    assert not account["automountServiceAccountToken"]
+    assert all(pod(job)["serviceAccountName"] == "rightsize" for job in JOBS.values())
+
+
+def test_the_workflow_follows_githubs_schema():
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
+    command += ["vendor.github-workflows", str(FOLDER / "pull-request.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("text", list(scripts()))
+def test_every_script_is_shell(text):
+    done = subprocess.run(["bash", "-n", "-c", text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_every_call_is_one_the_program_understands(words):
+    group = typer.main.get_command(app)
+    given = [("out" if "$" in word else word) for word in words]
+    group.get_command(None, given[0]).make_context(given[0], given[1:])
+
+
+def test_there_are_calls_of_each_kind():
+    assert {words[0] for words in commands()} == {"collect", "recommend", "report", "prices"}
+
+
+def test_the_monthly_job_reports_the_month_that_ended(tmp_path, shell):
+    days = Month(SEPTEMBER, 2), Month(OCTOBER, 2), Month(date(2026, 11, 1), 1)
+    written(tmp_path / "snapshots" / "two-months", *days)
+    env = shell | {"PATH": at_the_months_end(tmp_path) + shell["PATH"]}
+    done = run(script(JOBS["rightsize-report"]), tmp_path, env)
+    assert (tmp_path / "reports" / "2026-10" / "index.html").exists()
+    assert done.stdout.startswith("Mesh cost review, October 2026")
+    assert len(done.stdout.splitlines()) <= 10
+
+
+def test_the_workflow_opens_a_pull_request_with_values_and_report(tmp_path, shell):
+    work, origin, told = tmp_path / "work", tmp_path / "origin.git", tmp_path / "gh.txt"
+    written(work / "snapshots" / "mesh", Month(date(2026, 10, 20), 12))
+    (work / "mesh").mkdir()
+    (work / "mesh" / "values.yaml").write_text(
+        "global:\n  proxy:\n    resources:\n      requests:\n"
+        "        cpu: 500m # one default\n        memory: 1Gi\n"
+    )
+    (work / ".gitignore").write_text("snapshots/\n")
+    path = at_the_months_end(tmp_path)
+    (tmp_path / "bin" / "gh").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {told}\n')
+    (tmp_path / "bin" / "gh").chmod(0o755)
+    git = "git -c user.name=a -c user.email=a@example.com"
+    env = shell | {
+        "PATH": path + shell["PATH"],
+        "VALUES": WORKFLOW["env"]["VALUES"],
+        "GITHUB_RUN_ID": "7",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+    run(f"git init -q --bare {origin}; git init -q; git add .; {git} commit -qm one; "
+        f"git remote add origin {origin}", work, env)  # fmt: skip
+    for name in ("Recommend", "Report", "Open a pull request"):
+        run(STEPS[name]["run"], work, env)
+    assert "cpu: 250m # one default" in (work / "mesh" / "values.yaml").read_text()
+    pushed = run("git ls-tree -r --name-only rightsize/2026-11-02-7", origin, env).stdout
+    assert "mesh/values.yaml" in pushed
+    assert "reports/2026-10/index.html" in pushed
+    body = Path(told.read_text().splitlines()[-1]).read_text()
+    assert "Mesh cost review, October 2026" in body
+    assert "shop/web" in body or "mesh default" in body
+
+
+def test_the_workflow_opens_none_when_nothing_changed(tmp_path, shell):
+    env = shell | {"VALUES": "values.yaml", "GITHUB_RUN_ID": "7", "GIT_CONFIG_GLOBAL": os.devnull}
+    git = "git -c user.name=a -c user.email=a@example.com"
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "one").touch()
+    run(f"git init -q; touch values.yaml; git add .; {git} commit -qm one", tmp_path, env)
+    assert "Nothing changed." in run(STEPS["Open a pull request"]["run"], tmp_path, env).stdout
+
+
+def test_the_checks_exit_code_is_the_documented_one():
+    codes = (FOLDER.parent / "exit-codes.md").read_text()
+    page = (FOLDER.parent / "automation.md").read_text()
+    (code,) = re.findall(r"exit code (\d+)", page)
+    assert re.search(rf"^\| {code} \|.*change", codes, flags=re.M | re.I)
