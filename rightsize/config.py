@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from rightsize.errors import InputFileError, UsageError
+from rightsize.errors import InputFileError, RightsizeError, UsageError
 
 SETTINGS_FILE = "rightsize.toml"
+_SETTINGS_HINT = "docs/settings.md lists every setting with its kind and default"
 
 
 class _Section(BaseModel):
@@ -280,7 +281,7 @@ def load_settings(
     source = path or Path(SETTINGS_FILE)
     if path is not None or source.exists():
         merged = _read_toml(source)
-        _validate(merged, lambda text: InputFileError(text, path=source))
+        _validate(merged, lambda text, hint: InputFileError(text, path=source, hint=hint))
     for name, value in (os.environ if environment is None else environment).items():
         section, _, key = name.removeprefix("RIGHTSIZE_").lower().partition("_")
         if name.startswith("RIGHTSIZE_") and section in Settings.model_fields and key:
@@ -288,22 +289,26 @@ def load_settings(
     for section, values in (flags or {}).items():
         given = {name: value for name, value in values.items() if value is not None}
         merged.setdefault(section, {}).update(given)
-    return _validate(merged, UsageError)
+    return _validate(merged, lambda text, hint: UsageError(text, hint=hint))
 
 
 def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
     try:
         return tomllib.loads(path.read_text())
     except OSError as error:
-        raise InputFileError(f"cannot be read ({error.strerror})", path=path) from error
+        raise InputFileError(
+            f"cannot be read ({error.strerror})", path=path, hint=_SETTINGS_HINT
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputFileError(f"is not TOML: {error}", path=path) from error
+        raise InputFileError(f"is not TOML: {error}", path=path, hint=_SETTINGS_HINT) from error
 
 
-def _validate(values: Mapping[str, Any], error_type: Any) -> Settings:
+def _validate(
+    values: Mapping[str, Any], error_of: Callable[[str, str], RightsizeError]
+) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise error_type(f"setting {place}: {first['msg']}") from error
+        raise error_of(f"setting {place}: {first['msg']}", _SETTINGS_HINT) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -46,6 +47,13 @@ class _Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            ctx.fail(f"No such command: {args[0]}.{meant}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
@@ -89,7 +97,7 @@ def main(
 def run() -> None:
     """Entry point of the `rightsize` command."""
     try:
-        app()
+        app(prog_name="rightsize")
     except RightsizeError as error:
         error_console().print(f"[bold red]rightsize:[/] {_escaped(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)

@@ -41,16 +41,17 @@ _HELP = """Take a snapshot of a live mesh from Prometheus.
 Days the folder holds already are not fetched again, so a second run goes on where the first one
 stopped. Nothing is written to the cluster or the server.
 
-Examples:
+**Examples**
 
-    rightsize collect --prometheus-url http://localhost:9090
+`rightsize collect --prometheus-url http://localhost:9090` – the last 30 days
 
-    rightsize collect --prometheus-url https://thanos.example.com --bearer-token-env TOKEN
-    --matcher cluster=prod --days 14 --out snapshots/prod
+`rightsize collect --prometheus-url https://thanos.example.com --bearer-token-env TOKEN
+--matcher cluster=prod --days 14 --out snapshots/prod` – one of many clusters in a store
 
-    rightsize collect --prometheus-url http://localhost:9090 --objects objects.json
+`rightsize collect --prometheus-url http://localhost:9090 --objects objects.json` – with HPAs, PDBs
+and labels from kubectl
 
-    rightsize collect --prometheus-url http://localhost:9090 --aws --aws-region eu-west-1
+`rightsize collect --prometheus-url http://localhost:9090 --aws --aws-region eu-west-1` – with prices
 """
 
 

@@ -45,12 +45,12 @@ _HELP = """Tell what a metrics server can tell, before collecting from it.
 Product, retention, scrape interval, each metric with what its absence costs, labels that need
 care, and what a collect would ask of the server.
 
-Examples:
+**Examples**
 
-    rightsize doctor --prometheus-url http://localhost:9090
+`rightsize doctor --prometheus-url http://localhost:9090` – what is there, and what is missing
 
-    rightsize doctor --prometheus-url https://mimir.example.com/prometheus --tenant team-a
-    --format json
+`rightsize doctor --prometheus-url https://mimir.example.com/prometheus --tenant team-a
+--format json` – for a program
 """
 
 

@@ -28,6 +28,7 @@ from rightsize.collectors.aws import (
 from rightsize.config import load_settings
 from rightsize.errors import OutputError, UsageError
 from rightsize.reporters.price_rows import records, rows_by_type
+from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -101,6 +102,8 @@ def prices(
     if bill_by_tag and cluster is None:
         raise UsageError("--bill-by-tag needs --cluster", hint="the tag's value is its name")
     settings = load_settings(settings_file).prices
+    if snapshot is not None:
+        Snapshot(snapshot)  # Told before AWS is asked for minutes.
     wanted = Wanted(cluster, spot_days, _month(bill), bill_by_tag)
     with error_console().status("Asking AWS"):
         facts = collect_aws(

@@ -351,9 +351,13 @@ def _read_manifest(path: Path) -> Manifest:
             hint="make one with rightsize collect, or leave --snapshot out to use the demo",
         ) from error
     except NotADirectoryError as error:
-        raise SnapshotError(f"{path}: is a file, a snapshot is a folder") from error
+        raise SnapshotError(
+            f"{path}: is a file, a snapshot is a folder", hint="give the folder it is in"
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SnapshotError(f"{path / _MANIFEST}: cannot be read ({error})") from error
+        raise SnapshotError(
+            f"{path / _MANIFEST}: cannot be read ({error})", hint="collect into another folder"
+        ) from error
 
 
 def _record_json(record: DayRecord) -> dict[str, Any]:
