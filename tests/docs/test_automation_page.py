@@ -196,11 +196,19 @@ def test_the_workflow_opens_a_pull_request_with_values_and_report(tmp_path, shel
 
 
 def test_the_workflow_opens_none_when_nothing_changed(tmp_path, shell):
-    env = shell | {"VALUES": "values.yaml", "GITHUB_RUN_ID": "7", "GIT_CONFIG_GLOBAL": os.devnull}
+    env = shell | {
+        "VALUES": "mesh/values.yaml",
+        "GITHUB_RUN_ID": "7",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
     git = "git -c user.name=a -c user.email=a@example.com"
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports" / "one").touch()
-    run(f"git init -q; touch values.yaml; git add .; {git} commit -qm one", tmp_path, env)
+    run(
+        f"git init -q; mkdir mesh; touch mesh/values.yaml; git add .; {git} commit -qm one",
+        tmp_path,
+        env,
+    )
     assert "Nothing changed." in run(STEPS["Open a pull request"]["run"], tmp_path, env).stdout
 
 

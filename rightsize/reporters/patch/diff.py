@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rightsize.errors import OutputError
+from rightsize.reporters.patch.kustomize import LISTING, MARK
 from rightsize.reporters.patch.model import PatchedFile
 
 
@@ -60,7 +61,7 @@ def _refuse_clashes(
 ) -> None:
     if out_dir is None:
         for file, target in zip(patched, targets, strict=True):
-            if not file.text_before and target.exists():
+            if not file.text_before and target.exists() and not _ours(target.parent):
                 raise OutputError(f"{target}: exists already", hint="Move it, or give --out.")
         return
     own = {file.path.resolve() for file in patched if file.text_before}
@@ -77,6 +78,14 @@ def _refuse_clashes(
                 hint="Patch them in two runs, each with its own output folder.",
             )
         taken[target] = file.path
+
+
+def _ours(folder: Path) -> bool:
+    """Whether an earlier run wrote this folder, whose files may then be replaced."""
+    try:
+        return (folder / LISTING.name).read_text().startswith(MARK)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _replace(target: Path, text: str) -> None:

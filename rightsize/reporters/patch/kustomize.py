@@ -10,6 +10,9 @@ from rightsize.reporters.patch.manifests import POD_TEMPLATES, annotation_values
 from rightsize.reporters.patch.model import PatchedFile, SizeChange
 
 FOLDER = Path("sidecar-annotations")
+LISTING = FOLDER / "kustomization.yaml"
+MARK = "# Sidecar sizes by annotation."
+"""How the listing begins: a folder with it was written by an earlier run."""
 API_VERSIONS = {"Rollout": "argoproj.io/v1alpha1", "Job": "batch/v1", "CronJob": "batch/v1"}
 
 
@@ -26,7 +29,7 @@ def kustomize_folder(changes: Sequence[SizeChange]) -> list[PatchedFile]:
         return []
     files = [_patch(change) for change in changes]
     lines = [
-        "# Sidecar sizes by annotation. Add this folder to `components:` of your kustomization.",
+        f"{MARK} Add this folder to `components:` of your kustomization.",
         "# Patches apply to manifests that state their namespace: a `namespace:` of the outer",
         "# kustomization is set only afterwards.",
         "apiVersion: kustomize.config.k8s.io/v1alpha1",
@@ -38,7 +41,7 @@ def kustomize_folder(changes: Sequence[SizeChange]) -> list[PatchedFile]:
         lines += [f"      kind: {change.kind or '|'.join(POD_TEMPLATES)}"]
         lines += [f"      name: {change.workload}"]
         lines += [f"      namespace: {change.namespace}"] if change.namespace else []
-    listing = PatchedFile(FOLDER / "kustomization.yaml", "", "\n".join(lines) + "\n")
+    listing = PatchedFile(LISTING, "", "\n".join(lines) + "\n")
     return [listing, *files]
 
 

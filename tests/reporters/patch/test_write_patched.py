@@ -74,12 +74,20 @@ def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path, values: Path
         write_patched(patch_files([values], [SIDECAR]), tmp_path / "out")
 
 
-def test_a_new_kustomize_folder_is_written_beside_or_refused(values: Path) -> None:
-    patched = patch_files([values], [change("sidecar", "20m", of="shop/web")])
-    written = write_patched(patched, None)
+def test_a_new_kustomize_folder_is_written_beside_and_renewed(values: Path) -> None:
+    written = write_patched(patch_files([values], [change("sidecar", "20m", of="shop/web")]), None)
     assert written[1] == values.parent / "sidecar-annotations" / "kustomization.yaml"
+    write_patched(patch_files([values], [change("sidecar", "30m", of="shop/web")]), None)
+    assert '"30m"' in written[2].read_text()
+
+
+def test_a_folder_of_that_name_that_is_somebody_elses_is_refused(values: Path) -> None:
+    folder = values.parent / "sidecar-annotations"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text("kind: Kustomization\n")
     with pytest.raises(OutputError, match="exists already"):
-        write_patched(patched, None)
+        write_patched(patch_files([values], [change("sidecar", "20m", of="shop/web")]), None)
+    assert (folder / "kustomization.yaml").read_text() == "kind: Kustomization\n"
 
 
 def test_the_diff_is_one_that_patch_applies(tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""`rightsize recommend` on a small mesh, word by word as its user sees it.
+
+A change that is meant is written with `python -m tests.cli.test_recommend_command`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from rightsize.errors import ChangesFoundError, InputFileError, UsageError
+from tests.cli.run import rightsize
+from tests.tiny_mesh import MIB, Tiny, tiny_snapshot
+
+GOLDEN = Path(__file__).with_name("golden")
+FORMS = {
+    "recommend_wide.txt": ("160", ()),
+    "recommend_narrow.txt": ("80", ()),
+    "recommend_all.txt": ("160", ("--all",)),
+    "recommend.json": (None, ("--format", "json")),
+    "recommend.yaml": (None, ("--format", "yaml")),
+    "recommend.csv": (None, ("--format", "csv")),
+    "recommend.md": (None, ("--format", "markdown")),
+}
+VALUES = """\
+# The mesh of the shop.
+global:
+  proxy:
+    resources:
+      requests: {cpu: 100m, memory: 128Mi} # as Istio ships them
+      limits:
+        cpu: 2000m
+        memory: "1024Mi"
+pilot:
+  replicaCount: 2
+"""
+
+
+def mesh(folder: Path) -> Path:
+    """A calm workload, a busy one, one that was OOM-killed, one that is new, and a gateway."""
+    busy = tuple(np.round(0.1 + 0.05 * np.sin(np.arange(288) / 46), 4))
+    tiny_snapshot(
+        folder / "snapshots" / "shop",
+        Tiny(),
+        Tiny(workload="cart"),
+        Tiny(workload="search", cpu=busy, pods=3),
+        Tiny(workload="orders", memory=(990 * MIB,), oom_kills=2),
+        Tiny(workload="fresh", skip_days=7),
+        Tiny(workload="ingress", namespace="istio-ingress", component="gateway", cpu=(0.02,)),
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> Path:
+    return mesh(tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture
+def values(work, tmp_path) -> Path:
+    """A copy of the mesh's folder with a values file."""
+    (tmp_path / "snapshots").symlink_to(work / "snapshots")
+    path = tmp_path / "values.yaml"
+    path.write_text(VALUES)
+    return path
+
+
+def printed(work: Path, columns: str | None, options: tuple[str, ...]) -> str:
+    command = [sys.executable, "-m", "rightsize", "recommend", *options]
+    env = {"PATH": "/usr/bin:/bin", **({} if columns is None else {"COLUMNS": columns})}
+    done = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def sizes(path: Path) -> dict:
+    return YAML(typ="safe").load(path.read_text())["global"]["proxy"]["resources"]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_what_is_printed_is_what_is_committed(work, name):
+    assert printed(work, *FORMS[name]) == (GOLDEN / name).read_text(), (
+        "if that is meant, run python -m tests.cli.test_recommend_command"
+    )
+
+
+def test_a_terminal_of_eighty_columns_is_not_overrun(work):
+    assert max(len(line) for line in printed(work, "80", ()).splitlines()) <= 80
+
+
+def test_json_csv_and_yaml_say_the_same(work):
+    told = json.loads(printed(work, None, ("--format", "json")))
+    same = YAML(typ="safe").load(printed(work, None, ("--format", "yaml")))
+    rows = list(csv.DictReader(io.StringIO(printed(work, None, ("--format", "csv")))))
+    assert same == told
+    assert told["schema_version"] == 1
+    for row, flat in zip(told["recommendations"], rows, strict=True):
+        assert (row["workload"] or "") == flat["workload"]
+        assert float(flat["memory_recommended_request"]) == row["memory"]["recommended_request"]
+
+
+def test_no_colours_go_into_a_pipe(work):
+    assert "\x1b" not in printed(work, "160", ())
+
+
+def test_the_patch_is_a_new_file_and_a_diff_and_the_given_file_stays(values):
+    done = rightsize("recommend", "-f", values.name, cwd=values.parent)
+    assert done.returncode == 0, done.stderr
+    assert values.read_text() == VALUES
+    patched = values.parent / "rightsize-out" / "values.yaml"
+    assert patched.read_text() == (GOLDEN / "recommend_values.yaml").read_text()
+    assert "-      requests: {cpu: 100m, memory: 128Mi} # as Istio ships them" in done.stdout
+    assert "+      requests: {cpu: 50m," in done.stdout
+
+
+def test_messages_stay_out_of_machine_readable_output(values):
+    done = rightsize("recommend", "-f", values.name, "--format", "json", cwd=values.parent)
+    json.loads(done.stdout)
+    assert "rightsize-out/values.yaml" in done.stderr
+
+
+def test_in_place_writes_into_the_file_and_again_changes_nothing(values):
+    for _ in range(2):
+        done = rightsize("recommend", "-f", values.name, "--in-place", cwd=values.parent)
+        assert done.returncode == 0, done.stderr
+        assert values.read_text() == (GOLDEN / "recommend_values.yaml").read_text()
+    assert not (values.parent / "rightsize-out").exists()
+
+
+def test_of_two_overlays_the_one_that_sets_the_value_is_patched(values):
+    over = values.with_name("prod.yaml")
+    over.write_text("global:\n  proxy:\n    resources:\n      requests:\n        cpu: 100m\n")
+    done = rightsize(
+        "recommend", "-f", values.name, "-f", over.name, "--in-place", cwd=values.parent
+    )
+    assert done.returncode == 0, done.stderr
+    assert sizes(over) == {"requests": {"cpu": "50m"}}
+    assert sizes(values)["requests"]["cpu"] == "100m"
+    assert sizes(values)["requests"]["memory"] != "128Mi"
+
+
+def test_fail_if_change_has_its_own_exit_code_after_the_output(work):
+    done = rightsize("recommend", "--format", "json", "--fail-if-change", cwd=work)
+    assert done.returncode == ChangesFoundError.exit_code
+    assert json.loads(done.stdout)["recommendations"]
+    assert "differ from what is in force" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        (["--profile", "bold"], UsageError, "bold"),
+        (["--set", "margin"], UsageError, "expected name=value"),
+        (["--set", "cpu_margin=much"], UsageError, "neither a number nor a flag"),
+        (["--max-cut", "1.5"], UsageError, "max_cut"),
+        (["-f", "nowhere.yaml"], InputFileError, "nowhere.yaml"),
+        (["--traces", "nowhere.csv"], InputFileError, "nowhere.csv"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(work, options, error, said):
+    done = rightsize("recommend", *options, cwd=work)
+    assert done.returncode == error.exit_code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_folder_that_cannot_be_made_is_told(values):
+    out = values / "out"
+    done = rightsize("recommend", "-f", values.name, "-o", out, cwd=values.parent)
+    assert done.returncode not in (0, 1)
+    assert str(out.parent.name) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        work = mesh(Path(folder))
+        for name, form in FORMS.items():
+            (GOLDEN / name).write_text(printed(work, *form))
+        (work / "values.yaml").write_text(VALUES)
+        printed(work, None, ("-f", "values.yaml"))
+        patched = (work / "rightsize-out" / "values.yaml").read_text()
+        (GOLDEN / "recommend_values.yaml").write_text(patched)
+    sys.stderr.write(f"{GOLDEN} written\n")
+
+
+if __name__ == "__main__":
+    main()
