@@ -17,7 +17,7 @@ from rightsize.analysis.audit.charts import CHART_NAMES, parse_version
 from rightsize.analysis.audit.measured import measured_findings
 from rightsize.analysis.audit.model import Chart, Finding, Problem, Severity, Version
 from rightsize.analysis.audit.reading import read_files
-from rightsize.cli.console import error_console, output_console
+from rightsize.cli.console import error_console, print_lines
 from rightsize.errors import FindingsError, InputFileError, UsageError
 from rightsize.reporters.audit_rows import audit_markdown, audit_table, audit_to_dict
 from rightsize.snapshot import Snapshot
@@ -93,8 +93,7 @@ def _print(result: AuditResult, output_format: Format) -> None:
     elif output_format is Format.markdown:
         sys.stdout.write(audit_markdown(result))
     else:
-        for line in audit_table(result):
-            output_console().print(line, markup=False, soft_wrap=True)
+        print_lines(audit_table(result))
 
 
 def _end(result: AuditResult, fail_on: FailOn | None) -> None:

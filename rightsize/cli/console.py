@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rightsize.reporters.fitting import fitted
+from rightsize.reporters.fitting import fitted, folded
 
 
 def error_console() -> Console:
@@ -32,6 +33,15 @@ def print_table(table: Table) -> None:
     """Print a table on stdout, as a list where the terminal is too narrow for it."""
     console = output_console()
     console.print(fitted(table, console.width))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print prose on stdout, folded between words on a terminal; a pipe gets whole lines."""
+    console = output_console()
+    fold = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    for line in lines:
+        text = folded(line, console.width) if fold and len(line) > console.width else line
+        console.print(text, markup=False, soft_wrap=True)
 
 
 def progress_bar() -> Progress:

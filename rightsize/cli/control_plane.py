@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from rightsize.analysis.control_plane.source import study_istiod
-from rightsize.cli.console import error_console, output_console
+from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
 from rightsize.config import load_settings
@@ -65,9 +65,8 @@ def control_plane(
         sys.stdout.write("\n")
     else:
         if source.manifest.simulated:
-            output_console().print("Simulated: no figure of this mesh was measured.")
-        for line in control_plane_lines(advice, ahead):
-            output_console().print(line, markup=False, soft_wrap=True)
+            print_lines(["Simulated: no figure of this mesh was measured."])
+        print_lines(control_plane_lines(advice, ahead))
     if out is not None:
         comment = "\n".join(["istiod chart, this step of rightsize control-plane", *advice.reasons])
         path = write_text(

@@ -86,8 +86,9 @@ def _past(history: ContainerHistory, settings: Settings, path: Path) -> None:
         history.in_force,
     )
     names = (settings.policy.profile, *BASELINES)
-    result = backtest_workloads([workload], {name: named(name) for name in names})
-    if result.windows.empty:
+    try:
+        result = backtest_workloads([workload], {name: named(name) for name in names})
+    except NoDataError:
         output_console().print("  past: too short a history to walk forward through")
         return
     print_table(stretches_table(result))

@@ -19,7 +19,7 @@ from rightsize.analysis.audit.reading import read_files
 from rightsize.analysis.plan.build import build_plan
 from rightsize.analysis.plan.study import study_plan
 from rightsize.analysis.scope.configuration import configuration_of
-from rightsize.cli.console import error_console, output_console
+from rightsize.cli.console import error_console, print_table
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.collectors.istio_objects import read_istio_objects
 from rightsize.config import load_settings
@@ -116,7 +116,7 @@ def plan(
     elif output_format is Format.markdown:
         sys.stdout.write(document.markdown)
     else:
-        output_console().print(plan_table(rollout))
+        print_table(plan_table(rollout))
     for text in (*rollout.notes, *document.differing):
         messages.print(f"Note: {text}", markup=False)
     if out is not None:

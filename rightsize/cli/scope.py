@@ -12,7 +12,7 @@ import typer
 
 from rightsize.analysis.scope.configuration import configuration_of
 from rightsize.analysis.scope.study import study_scope
-from rightsize.cli.console import error_console, output_console
+from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
 from rightsize.collectors.istio_objects import read_istio_objects
@@ -91,9 +91,8 @@ def scope(
         sys.stdout.write("\n")
     else:
         if source.manifest.simulated:
-            output_console().print("Simulated: no figure of this mesh was measured.")
-        for line in scope_lines(study):
-            output_console().print(line, markup=False, soft_wrap=True)
+            print_lines(["Simulated: no figure of this mesh was measured."])
+        print_lines(scope_lines(study))
     if out is not None:
         written = scope_files(study, istio_version=source.manifest.istio_version)
         for name, text in written.items():

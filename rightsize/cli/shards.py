@@ -18,7 +18,7 @@ from rightsize.analysis.scope.traffic import namespace_labels, read_edges
 from rightsize.analysis.shard_loads import Namespaces, namespaces_of
 from rightsize.analysis.shards import choose_shards
 from rightsize.analysis.unit_price import unit_price
-from rightsize.cli.console import error_console, output_console
+from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
 from rightsize.collectors.istio_objects import read_istio_objects
@@ -95,9 +95,8 @@ def shards(
         sys.stdout.write("\n")
     else:
         if source.manifest.simulated:
-            output_console().print("Simulated: no figure of this mesh was measured.")
-        for line in shard_lines(advice):
-            output_console().print(line, markup=False, soft_wrap=True)
+            print_lines(["Simulated: no figure of this mesh was measured."])
+        print_lines(shard_lines(advice))
     if out is not None and len(advice.chosen.shards) == 1:
         messages.print("One istiod: nothing to move, no file written. Ask for more with --shards")
     elif out is not None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from rightsize.analysis.what_if import what_if
-from rightsize.cli.console import error_console, output_console
+from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import load_settings
 from rightsize.reporters.simulation_rows import simulation_lines, simulation_to_dict
@@ -75,6 +75,5 @@ def simulate(
         sys.stdout.write("\n")
         return
     if source.manifest.simulated:
-        output_console().print("The demo mesh is simulated: no figure of it was measured.")
-    for line in simulation_lines(now, found):
-        output_console().print(line, markup=False, soft_wrap=True)
+        print_lines(["The demo mesh is simulated: no figure of it was measured."])
+    print_lines(simulation_lines(now, found))

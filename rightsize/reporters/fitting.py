@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
 import numpy as np
@@ -40,6 +41,19 @@ def fitted(table: Table, width: int) -> RenderableType:
     return table
 
 
+def folded(line: str, width: int) -> str:
+    """Break a line of prose between words, what follows indented two further."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line.strip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _is_figure(column: Column) -> bool:
     return column.justify == "right" or column.no_wrap
 
@@ -50,6 +64,8 @@ def _least(column: Column) -> int:
     words = [word for text in (header, *cells) for word in text.plain.split()]
     longest = max((text.cell_len for text in cells), default=0)
     least = max((cell_len(word) for word in words), default=1)
+    if column.no_wrap:
+        return max(header.cell_len, longest)
     return max(least, longest if _is_figure(column) else min(longest, _PROSE))
 
 

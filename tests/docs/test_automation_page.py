@@ -33,6 +33,18 @@ JOBS = {o["metadata"]["name"]: o for o in OBJECTS if o["kind"] == "CronJob"}
 WORKFLOW = yaml.safe_load((FOLDER / "pull-request.yaml").read_text())
 STEPS = {step["name"]: step for step in WORKFLOW["jobs"]["review"]["steps"] if "name" in step}
 NAMES = {"CLUSTER": "two-months", "REGION": "eu-west-1"}
+# The program, with each file it opens for writing listed in $WRITTEN.
+WATCHED = """
+import os, sys
+told = os.open(os.environ["WRITTEN"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def tell(event, given):
+    if event == "open" and given[2] & (os.O_WRONLY | os.O_RDWR) and isinstance(given[0], str):
+        os.write(told, (os.path.abspath(given[0]) + "\\n").encode())
+sys.dont_write_bytecode = True  # An image has its bytecode already.
+sys.addaudithook(tell)
+from rightsize.cli import run
+run()
+"""
 
 
 def pod(job: dict) -> dict:
@@ -67,13 +79,14 @@ def shell(tmp_path_factory) -> dict[str, str]:
     """An environment with `rightsize` on the PATH, and a HOME that nobody can write."""
     folder = tmp_path_factory.mktemp("bin")
     program = folder / "rightsize"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m rightsize "$@"\n')
+    program.write_text(f"#!{sys.executable}\n{WATCHED}")
     program.chmod(0o755)
     return {
         "PATH": f"{folder}:{os.environ['PATH']}",
         "HOME": "/proc/nobody",
-        "MPLCONFIGDIR": str(tmp_path_factory.mktemp("tmp")),
+        "MPLCONFIGDIR": str(tmp_path_factory.mktemp("matplotlib")),
         "RUNNER_TEMP": str(tmp_path_factory.mktemp("runner")),
+        "WRITTEN": str(folder / "written"),
     }
 
 
@@ -85,15 +98,13 @@ def run(text: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProces
     return done
 
 
-def at_the_months_end(folder: Path) -> str:
-    """Put a `date` on the PATH whose today is 2026-11-02; return what to prepend to PATH."""
+def calendar(folder: Path, today: str) -> str:
+    """Put a `date` on the PATH that takes this for today; return what to prepend to PATH."""
     program = folder / "bin" / "date"
-    program.parent.mkdir()
+    program.parent.mkdir(parents=True)
     real = shutil.which("date")
     program.write_text(
-        "#!/bin/sh\n"
-        f'[ "$2" = -d ] && exec {real} -u -d "2026-11-02 $3" "$4"\n'
-        f'exec {real} -u -d 2026-11-02 "$2"\n'
+        f'#!/bin/sh\n[ "$2" = -d ] && exec {real} "$@"\nexec {real} -u -d {today} "$2"\n'
     )
     program.chmod(0o755)
     return f"{program.parent}:"
@@ -156,9 +167,15 @@ def test_there_are_calls_of_each_kind():
 def test_the_monthly_job_reports_the_month_that_ended(tmp_path, shell):
     days = Month(SEPTEMBER, 2), Month(OCTOBER, 2), Month(date(2026, 11, 1), 1)
     written(tmp_path / "snapshots" / "two-months", *days)
-    env = shell | {"PATH": at_the_months_end(tmp_path) + shell["PATH"]}
+    # A job that started late, or was tried again, still means the month before.
+    path = calendar(tmp_path, "2026-11-05")
+    env = shell | {"PATH": path + shell["PATH"], "WRITTEN": str(tmp_path / "written")}
     done = run(script(JOBS["rightsize-report"]), tmp_path, env)
     assert (tmp_path / "reports" / "2026-10" / "index.html").exists()
+    places = (f"{tmp_path}/reports/", shell["MPLCONFIGDIR"], os.devnull)
+    written_files = (tmp_path / "written").read_text().splitlines()
+    assert f"{tmp_path}/reports/2026-10/report.json" in written_files
+    assert [name for name in written_files if not name.startswith(places)] == []
     assert done.stdout.startswith("Mesh cost review, October 2026")
     assert len(done.stdout.splitlines()) <= 10
 
@@ -172,7 +189,7 @@ def test_the_workflow_opens_a_pull_request_with_values_and_report(tmp_path, shel
         "        cpu: 500m # one default\n        memory: 1Gi\n"
     )
     (work / ".gitignore").write_text("snapshots/\n")
-    path = at_the_months_end(tmp_path)
+    path = calendar(tmp_path, "2026-11-02")
     (tmp_path / "bin" / "gh").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {told}\n')
     (tmp_path / "bin" / "gh").chmod(0o755)
     git = "git -c user.name=a -c user.email=a@example.com"
