@@ -17,6 +17,7 @@ BOUNDS = {
     "pilot_proxy_queue_time": (0.1, 0.5, 1, 3, 5, 10, 20, 30),
     "pilot_debounce_time": (0.01, 0.1, 1, 3, 5, 10, 20, 30),
     "pilot_xds_push_time": (0.01, 0.1, 1, 3, 5, 10, 20, 30),
+    "pilot_xds_send_time": (0.01, 0.1, 1, 3, 5, 10, 20, 30),
 }
 """Bucket bounds in seconds (istio/istio, pilot/pkg/xds/monitoring.go)."""
 _MEDIAN = {
@@ -24,6 +25,7 @@ _MEDIAN = {
     "pilot_proxy_queue_time": 0.03,
     "pilot_debounce_time": 0.12,
     "pilot_xds_push_time": 0.02,
+    "pilot_xds_send_time": 0.004,
 }
 _SPREAD = 0.7
 _CERTIFICATE_DAYS = 3650

@@ -33,6 +33,7 @@ ISTIOD_COUNTERS = (
 ISTIOD_HISTOGRAMS = (
     "pilot_proxy_convergence_time",
     "pilot_xds_push_time",
+    "pilot_xds_send_time",
     "pilot_debounce_time",
     "pilot_proxy_queue_time",
     "pilot_pushcontext_init_seconds",

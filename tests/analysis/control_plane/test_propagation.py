@@ -12,6 +12,7 @@ from rightsize.analysis.control_plane.histograms import bucket_quantile
 from rightsize.analysis.control_plane.pilot_settings import push_throttle
 from rightsize.analysis.control_plane.propagation import propagation
 from rightsize.analysis.control_plane.slow_propagation import IstiodCpu
+from rightsize.collectors.prometheus.istio_queries import ISTIOD_HISTOGRAMS
 from rightsize.snapshot.schema import frame
 from tests.analysis.control_plane.synthetic_istiod import histogram
 
@@ -126,3 +127,9 @@ def test_the_longest_stage_is_the_cause(stage, cause, first):
 )  # fmt: skip
 def test_the_push_throttle_nobody_set(version, cores, expected):
     assert push_throttle(version, cores) == expected
+
+
+def test_the_collector_asks_for_every_part_of_the_way():
+    nothing = propagation(histogram(CONVERGENCE, FAST))
+    assert len(nothing.unknown) == 4
+    assert {CONVERGENCE, *nothing.unknown} <= set(ISTIOD_HISTOGRAMS)
