@@ -10,20 +10,19 @@ from rightsize.analysis.audit.known import nearest
 from rightsize.analysis.audit.model import Sources
 from rightsize.analysis.audit.registry import Hit, at, rule
 
-_FIELDS = frozenset(
-    """
-    accessLogEncoding accessLogFile accessLogFormat ca caCertificates certificates configSources
-    connectTimeout defaultConfig defaultDestinationRuleExportTo defaultHttpRetryPolicy
-    defaultProviders defaultServiceExportTo defaultVirtualServiceExportTo disableEnvoyListenerLog
-    discoverySelectors dnsRefreshRate enableAutoMtls enableEnvoyAccessLogService
-    enablePrometheusMerge enableTracing extensionProviders h2UpgradePolicy hboneIdleTimeout
-    inboundClusterStatName inboundTrafficPolicy ingressClass ingressControllerMode ingressSelector
-    ingressService localityLbSetting meshMTLS outboundClusterStatName outboundTrafficPolicy
-    pathNormalization protocolDetectionTimeout proxyHttpPort proxyInboundListenPort proxyListenPort
-    rootNamespace serviceScopeConfigs serviceSettings tcpKeepalive tlsDefaults trustDomain
-    trustDomainAliases verifyCertificateAtClient
-    """.split()
-)
+_NAMES = """
+accessLogEncoding accessLogFile accessLogFormat ca caCertificates certificates configSources
+connectTimeout defaultConfig defaultDestinationRuleExportTo defaultHttpRetryPolicy
+defaultProviders defaultServiceExportTo defaultVirtualServiceExportTo disableEnvoyListenerLog
+discoverySelectors dnsRefreshRate enableAutoMtls enableEnvoyAccessLogService
+enablePrometheusMerge enableTracing extensionProviders h2UpgradePolicy hboneIdleTimeout
+inboundClusterStatName inboundTrafficPolicy ingressClass ingressControllerMode ingressSelector
+ingressService localityLbSetting meshMTLS outboundClusterStatName outboundTrafficPolicy
+pathNormalization protocolDetectionTimeout proxyHttpPort proxyInboundListenPort proxyListenPort
+rootNamespace serviceScopeConfigs serviceSettings tcpKeepalive tlsDefaults trustDomain
+trustDomainAliases verifyCertificateAtClient
+"""
+_FIELDS = frozenset(_NAMES.split())
 """Of istio/api, mesh/v1alpha1/config.proto, at the tags 1.18.7 to 1.30.3."""
 
 
