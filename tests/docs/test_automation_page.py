@@ -85,6 +85,7 @@ def shell(tmp_path_factory) -> dict[str, str]:
         "PATH": f"{folder}:{os.environ['PATH']}",
         "HOME": "/proc/nobody",
         "MPLCONFIGDIR": str(tmp_path_factory.mktemp("matplotlib")),
+        "TMPDIR": str(tmp_path_factory.mktemp("tmp")),
         "RUNNER_TEMP": str(tmp_path_factory.mktemp("runner")),
         "WRITTEN": str(folder / "written"),
     }
@@ -172,9 +173,9 @@ def test_the_monthly_job_reports_the_month_that_ended(tmp_path, shell):
     env = shell | {"PATH": path + shell["PATH"], "WRITTEN": str(tmp_path / "written")}
     done = run(script(JOBS["rightsize-report"]), tmp_path, env)
     assert (tmp_path / "reports" / "2026-10" / "index.html").exists()
-    places = (f"{tmp_path}/reports/", shell["MPLCONFIGDIR"], os.devnull)
+    places = (f"{tmp_path}/reports", shell["MPLCONFIGDIR"], shell["TMPDIR"], os.devnull)
     written_files = (tmp_path / "written").read_text().splitlines()
-    assert f"{tmp_path}/reports/2026-10/report.json" in written_files
+    assert f"{tmp_path}/reports/2026-10/.report.json.tmp" in written_files
     assert [name for name in written_files if not name.startswith(places)] == []
     assert done.stdout.startswith("Mesh cost review, October 2026")
     assert len(done.stdout.splitlines()) <= 10
