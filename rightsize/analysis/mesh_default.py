@@ -169,6 +169,7 @@ def _default_row(
     memory = _highest("memory", [row.memory for row in covered], in_force, evidence)
     get = "one gets" if exceptions == 1 else f"{exceptions} get"
     extra = f", {get} annotations of their own" if exceptions else ""
+    those = "one workload" if len(covered) == 1 else f"{len(covered)} workloads"
     return Recommendation(
         component="sidecar",
         namespace=None,
@@ -180,7 +181,7 @@ def _default_row(
         cpu=cpu,
         memory=memory,
         evidence=evidence,
-        reason=f"largest need of the {len(covered)} workloads it covers{extra}",
+        reason=f"largest need of the {those} it covers{extra}",
         written="mesh default",
         needs=Sizes(
             cpu.recommended_request,

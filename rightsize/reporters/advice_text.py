@@ -114,7 +114,7 @@ def summary_lines(advice: Advice) -> list[str]:
     covered = [r for r in advice.recommendations if r.workload and r.written == "mesh default"]
     if covered:
         lines.append(
-            f"{len(covered)} workloads are covered by the mesh default and not listed (--all does)."
+            f"Workloads covered by the mesh default, not listed (--all does): {len(covered)}."
         )
     for point in advice.scale_points:
         lines.append(
