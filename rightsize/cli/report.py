@@ -15,6 +15,7 @@ from rightsize.config import load_settings
 from rightsize.reporters.report import write_report
 from rightsize.reporters.report.build import build_report
 from rightsize.reporters.report.earlier import earlier_reports
+from rightsize.reporters.report.files import make_folder
 from rightsize.reporters.report.summary import summary_text
 
 app = typer.Typer(rich_markup_mode="markdown")
@@ -56,6 +57,8 @@ def report(
     chosen = month_of(source, month)
     folder = out or Path("reports") / chosen.label
     earlier = earlier_reports(folder.parent, source.manifest.cluster, chosen.label)
+    if not summary:
+        make_folder(folder)
     for line in earlier.skipped:
         error_console().print(f"Note: {line}", markup=False)
     with error_console().status(f"Reviewing {chosen.name}"):

@@ -19,6 +19,21 @@ from rightsize.results import Interval
 RESULTS = "report.json"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a report's folder and those in it.
+
+    Raises
+    ------
+    OutputError
+        If that cannot be done: told before a minute of work, rather than after it.
+    """
+    try:
+        for name in ("tables", "charts"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
 def write_report(report: Report, folder: Path) -> list[Path]:
     """Write page, Markdown, workbook, tables as CSV and JSON, charts as PNG and SVG.
 
@@ -29,9 +44,8 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     OutputError
         If the folder cannot be written.
     """
+    make_folder(folder)
     try:
-        for name in ("tables", "charts"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
         written = [
             _replace(folder / "index.html", html_page(report).encode()),
             _replace(folder / "report.md", markdown_page(report).encode()),
@@ -43,9 +57,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
             written.append(_replace(base.with_suffix(".csv"), table_csv(table).encode()))
             written.append(_replace(base.with_suffix(".json"), table_json(table).encode()))
     except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror})", hint="give another folder with -o"
-        ) from error
+        raise _unwritable(folder, error) from error
     for chart in report.charts:
         written += [
             save(chart.axes, folder / "charts" / f"{chart.name}{s}") for s in (".png", ".svg")
@@ -93,6 +105,12 @@ def table_json(table: ReportTable) -> str:
         for row in table.frame[names].to_dict("records")
     ]
     return json.dumps(rows, indent=1) + "\n"
+
+
+def _unwritable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{folder}: cannot be written ({error.strerror})", hint="give another folder with -o"
+    )
 
 
 def _plain(value: Any) -> Any:
