@@ -235,3 +235,12 @@ def test_the_checks_exit_code_is_the_documented_one():
     page = (FOLDER.parent / "automation.md").read_text()
     (code,) = re.findall(r"exit code (\d+)", page)
     assert re.search(rf"^\| {code} \|.*change", codes, flags=re.M | re.I)
+
+
+def test_codes_on_the_page_are_those_of_the_program():
+    page = (FOLDER.parent / "automation.md").read_text()
+    codes = (FOLDER.parent / "exit-codes.md").read_text()
+    listed = re.findall(r"^\| (\d+) \| `(\w+)` \|", page, flags=re.M)
+    assert len(listed) == 7
+    for code, name in listed:
+        assert re.search(rf"^\| {code} \| `?{name}`? \|", codes, flags=re.M), name
