@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py --traces DIR [--out reports]
 
-`DIR` holds trace files (`rightsize.traces` says which columns). Each is split in halves, and
+`DIR` holds trace files (`rightsize.sizing.backtest.traces` says which columns). Each is split in halves, and
 walked with 14 days fitted and 7 scored where it is long enough. The folds are the same for all.
 """
 
@@ -16,19 +16,19 @@ from pathlib import Path
 import numpy as np
 from accuracy_variants import VARIANTS
 
-from rightsize.analysis.backtest import HalfSplit, Walk, trace_workloads
-from rightsize.analysis.backtest.score import Score, score
-from rightsize.analysis.policies import (
+from rightsize.output.charts import COLOURS, new_axes, note_source, save
+from rightsize.output.charts.backtest import mark_policy
+from rightsize.results import Sizes
+from rightsize.sizing.backtest import HalfSplit, Walk, trace_workloads
+from rightsize.sizing.backtest.score import Score, score
+from rightsize.sizing.backtest.traces import read_traces
+from rightsize.sizing.policies import (
     ArrayPolicy,
     CalibratedPolicy,
     History,
     PeakMarginPolicy,
     named,
 )
-from rightsize.reporters.charts import COLOURS, new_axes, note_source, save
-from rightsize.reporters.charts.backtest import mark_policy
-from rightsize.results import Sizes
-from rightsize.traces import read_traces
 
 SEED = 7
 PRICES = (0.7, 1.2, 1.8, 2.6, 3.6, 5.0, 7.0, 12.0, 25.0)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rightsize.analysis.policies import CalibratedPolicy
-from rightsize.analysis.policies.arrays import DAY_SECONDS, Ints
-from rightsize.analysis.policies.base import Floats
-from rightsize.analysis.policies.calibrated import Priced, priced_level
+from rightsize.sizing.policies import CalibratedPolicy
+from rightsize.sizing.policies.arrays import DAY_SECONDS, Ints
+from rightsize.sizing.policies.base import Floats
+from rightsize.sizing.policies.calibrated import Priced, priced_level
 
 
 class ConformalMargin(CalibratedPolicy):

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rightsize.analysis.backtest import Walk, Workload, backtest_workloads
-from rightsize.analysis.policies import History, named
+from rightsize.sizing.backtest import Walk, Workload, backtest_workloads
+from rightsize.sizing.policies import History, named
 
 POLICIES = ("balanced", "krr", "vpa", "autopilot", "peak")
 

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rightsize.analysis.nodes.allocatable import allocatable
-from rightsize.analysis.nodes.bound import lower_bound
-from rightsize.analysis.nodes.greedy import dot_product, first_fit_decreasing
-from rightsize.analysis.nodes.packing import pack
-from rightsize.analysis.nodes.problem import Packing, Problem
-from rightsize.catalogue import priced_types
+from rightsize.nodes.allocatable import allocatable
+from rightsize.nodes.bound import lower_bound
+from rightsize.nodes.greedy import dot_product, first_fit_decreasing
+from rightsize.nodes.packing import pack
+from rightsize.nodes.problem import Packing, Problem
+from rightsize.prices.catalogue import priced_types
 from rightsize.quantity import GIBIBYTE, MEBIBYTE
 
 FAMILIES = ("m5", "m5a", "m6i", "m6a", "c5", "c5a", "c6i", "c6a", "r5", "r6i")

@@ -15,15 +15,15 @@ import typer
 from pydantic_core import PydanticUndefined
 
 import rightsize.collectors.errors  # noqa: F401  (its error classes are listed)
-from rightsize.analysis.audit.measured import MEASURED_RULES
-from rightsize.analysis.audit.registry import all_rules
-from rightsize.analysis.recommend import recommend
+from rightsize.audit.measured import MEASURED_RULES
+from rightsize.audit.registry import all_rules
 from rightsize.cli import COMMANDS, app
 from rightsize.config import Settings
 from rightsize.demo import demo_snapshot
 from rightsize.errors import RightsizeError
-from rightsize.reporters.charts import save
-from rightsize.reporters.charts.usage import request_against_usage
+from rightsize.output.charts import save
+from rightsize.output.charts.usage import request_against_usage
+from rightsize.recommend import recommend
 from rightsize.snapshot import SCHEMA_VERSION, TABLES, Snapshot
 
 DOCS = Path(__file__).parent

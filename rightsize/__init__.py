@@ -6,10 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rightsize.analysis import policies
     from rightsize.config import Settings
     from rightsize.mesh import Mesh, load
-    from rightsize.reporters import charts
+    from rightsize.output import charts
+    from rightsize.sizing import policies
 
 __version__ = "0.1.0"
 __all__ = ["Mesh", "Settings", "__version__", "charts", "load", "policies"]
@@ -18,8 +18,8 @@ _PLACES = {
     "Mesh": "rightsize.mesh",
     "load": "rightsize.mesh",
     "Settings": "rightsize.config",
-    "policies": "rightsize.analysis",
-    "charts": "rightsize.reporters",
+    "policies": "rightsize.sizing",
+    "charts": "rightsize.output",
 }
 
 

@@ -9,31 +9,31 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rightsize.analysis.backtest import (
+from rightsize.config import PolicySettings, Settings
+from rightsize.cost.answer import price_answer
+from rightsize.demo import demo_snapshot
+from rightsize.nodes.answer import answer as plan_nodes
+from rightsize.nodes.plan import PLAN_NAMES, PlanName
+from rightsize.output.advice_rows import advice_to_frame
+from rightsize.output.charts.usage import request_against_usage
+from rightsize.output.money_rows import allocation_rows, bill_rows
+from rightsize.output.node_plans import answer_to_frame
+from rightsize.output.report import write_report
+from rightsize.output.report.build import build_report
+from rightsize.output.report.earlier import earlier_reports
+from rightsize.output.simulation_rows import simulation_to_frame
+from rightsize.recommend import recommend
+from rightsize.results import Advice, Component, Resource
+from rightsize.review import month_of, review_month
+from rightsize.simulate.what_if import what_if
+from rightsize.sizing.backtest import (
     Backtest,
     HalfSplit,
     Walk,
     backtest_workloads,
     snapshot_workloads,
 )
-from rightsize.analysis.cost.answer import price_answer
-from rightsize.analysis.nodes.answer import answer as plan_nodes
-from rightsize.analysis.nodes.plan import PLAN_NAMES, PlanName
-from rightsize.analysis.policies import SizingPolicy, named
-from rightsize.analysis.recommend import recommend
-from rightsize.analysis.review import month_of, review_month
-from rightsize.analysis.what_if import what_if
-from rightsize.config import PolicySettings, Settings
-from rightsize.demo import demo_snapshot
-from rightsize.reporters.advice_rows import advice_to_frame
-from rightsize.reporters.charts.usage import request_against_usage
-from rightsize.reporters.money_rows import allocation_rows, bill_rows
-from rightsize.reporters.node_plans import answer_to_frame
-from rightsize.reporters.report import write_report
-from rightsize.reporters.report.build import build_report
-from rightsize.reporters.report.earlier import earlier_reports
-from rightsize.reporters.simulation_rows import simulation_to_frame
-from rightsize.results import Advice, Component, Resource
+from rightsize.sizing.policies import SizingPolicy, named
 from rightsize.snapshot import Snapshot
 
 

@@ -46,5 +46,5 @@ def test_the_installed_command_runs_the_demo_in_another_folder(installed, tmp_pa
 
 def test_the_installed_package_carries_its_data(installed, tmp_path):
     python = installed.parent / "python"
-    code = "from rightsize.catalogue import instance_types; print(len(instance_types()))"
+    code = "from rightsize.prices.catalogue import instance_types; print(len(instance_types()))"
     assert int(run(python, "-c", code, cwd=tmp_path).stdout) > 1000

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.alert_marks import alert_marks
 from rightsize.cli.console import error_console
 from rightsize.cli.recommend import computed
 from rightsize.cli.snapshots import open_snapshot
@@ -17,7 +16,8 @@ from rightsize.cli.writing import write_text
 from rightsize.collectors.prometheus.connection import matchers as matchers_of
 from rightsize.config import Settings, load_settings
 from rightsize.errors import UsageError
-from rightsize.reporters.alerts import operator_text, rules_text
+from rightsize.output.alerts import operator_text, rules_text
+from rightsize.output.alerts.marks import alert_marks
 from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")

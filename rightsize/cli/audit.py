@@ -11,15 +11,15 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.audit.audit import AuditResult
-from rightsize.analysis.audit.audit import audit as run_audit
-from rightsize.analysis.audit.charts import CHART_NAMES, parse_version
-from rightsize.analysis.audit.measured import measured_findings
-from rightsize.analysis.audit.model import Chart, Finding, Problem, Severity, Version
-from rightsize.analysis.audit.reading import read_files
+from rightsize.audit.audit import AuditResult
+from rightsize.audit.audit import audit as run_audit
+from rightsize.audit.charts import CHART_NAMES, parse_version
+from rightsize.audit.measured import measured_findings
+from rightsize.audit.model import Chart, Finding, Problem, Severity, Version
+from rightsize.audit.reading import read_files
 from rightsize.cli.console import error_console, print_lines
 from rightsize.errors import FindingsError, InputFileError, UsageError
-from rightsize.reporters.audit_rows import audit_markdown, audit_table, audit_to_dict
+from rightsize.output.audit_rows import audit_markdown, audit_table, audit_to_dict
 from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")

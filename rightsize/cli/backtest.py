@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.backtest import (
+from rightsize.cli.console import error_console, print_table, progress_bar
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.errors import NoDataError, UsageError
+from rightsize.output.backtest_rows import (
+    backtest_markdown,
+    backtest_table,
+    backtest_to_dict,
+    remarks,
+    stretches_table,
+)
+from rightsize.output.charts import save
+from rightsize.output.charts.backtest import past_stretches, waste_against_risk
+from rightsize.sizing.backtest import (
     Backtest,
     HalfSplit,
     Rates,
@@ -21,20 +33,8 @@ from rightsize.analysis.backtest import (
     snapshot_workloads,
     trace_workloads,
 )
-from rightsize.analysis.policies import named
-from rightsize.cli.console import error_console, print_table, progress_bar
-from rightsize.cli.snapshots import open_snapshot
-from rightsize.errors import NoDataError, UsageError
-from rightsize.reporters.backtest_rows import (
-    backtest_markdown,
-    backtest_table,
-    backtest_to_dict,
-    remarks,
-    stretches_table,
-)
-from rightsize.reporters.charts import save
-from rightsize.reporters.charts.backtest import past_stretches, waste_against_risk
-from rightsize.traces import read_traces
+from rightsize.sizing.backtest.traces import read_traces
+from rightsize.sizing.policies import named
 
 app = typer.Typer(rich_markup_mode="markdown")
 

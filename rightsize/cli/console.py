@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rightsize.reporters.fitting import fitted, folded
+from rightsize.output.fitting import fitted, folded
 
 
 def error_console() -> Console:

@@ -10,15 +10,15 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.control_plane.source import study_istiod
 from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
 from rightsize.config import load_settings
-from rightsize.reporters.charts import save
-from rightsize.reporters.charts.control_plane import growth_with_thresholds
-from rightsize.reporters.control_plane_rows import control_plane_lines, control_plane_to_dict
-from rightsize.reporters.mesh_manifests import istiod_values, to_yaml
+from rightsize.istiod.source import study_istiod
+from rightsize.namespaces.manifests import istiod_values, to_yaml
+from rightsize.output.charts import save
+from rightsize.output.charts.control_plane import growth_with_thresholds
+from rightsize.output.control_plane_rows import control_plane_lines, control_plane_to_dict
 
 app = typer.Typer(rich_markup_mode="markdown")
 

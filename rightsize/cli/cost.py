@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.cost.answer import price_answer
-from rightsize.analysis.nodes.answer import answer as plan_answer
-from rightsize.analysis.recommend import recommend as recommend_sizes
 from rightsize.cli.console import error_console, print_table
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import load_settings
-from rightsize.reporters.money_rows import allocation_rows, money_tables, money_to_dict
+from rightsize.cost.answer import price_answer
+from rightsize.nodes.answer import answer as plan_answer
+from rightsize.output.money_rows import allocation_rows, money_tables, money_to_dict
+from rightsize.recommend import recommend as recommend_sizes
 
 app = typer.Typer(rich_markup_mode="markdown")
 

@@ -11,10 +11,10 @@ from rightsize.cli.console import error_console
 from rightsize.cli.patching import PatchOptions, patch_and_show
 from rightsize.cli.recommend import Format, computed, show
 from rightsize.config import load_settings
+from rightsize.data_files import data_file
 from rightsize.demo import demo_snapshot
-from rightsize.reporters.charts import save
-from rightsize.reporters.charts.usage import request_against_usage
-from rightsize.resources import data_file
+from rightsize.output.charts import save
+from rightsize.output.charts.usage import request_against_usage
 from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")

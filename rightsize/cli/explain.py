@@ -7,23 +7,23 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.alternatives import alternatives
-from rightsize.analysis.backtest import Workload, backtest_workloads
-from rightsize.analysis.history import ContainerHistory, container_histories
-from rightsize.analysis.policies import named
-from rightsize.analysis.policies.arrays import History
-from rightsize.analysis.policies.profiles import BASELINES
-from rightsize.analysis.reasons import formatted
-from rightsize.analysis.recommend import recommend
 from rightsize.cli.console import error_console, output_console, print_table
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import Settings, load_settings
 from rightsize.errors import NoDataError, UsageError
-from rightsize.reporters.backtest_rows import stretches_table
-from rightsize.reporters.charts import save
-from rightsize.reporters.charts.backtest import past_stretches
-from rightsize.reporters.charts.history import usage_history
+from rightsize.output.backtest_rows import stretches_table
+from rightsize.output.charts import save
+from rightsize.output.charts.backtest import past_stretches
+from rightsize.output.charts.history import usage_history
+from rightsize.recommend import recommend
 from rightsize.results import Advice, Recommendation, Resource
+from rightsize.sizing.alternatives import alternatives
+from rightsize.sizing.backtest import Workload, backtest_workloads
+from rightsize.sizing.history import ContainerHistory, container_histories
+from rightsize.sizing.policies import named
+from rightsize.sizing.policies.arrays import History
+from rightsize.sizing.policies.profiles import BASELINES
+from rightsize.sizing.reasons import formatted
 from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")

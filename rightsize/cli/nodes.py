@@ -10,14 +10,13 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.nodes.answer import answer
-from rightsize.analysis.nodes.month import AutoscalerKind
-from rightsize.analysis.nodes.plan import PLAN_NAMES
-from rightsize.analysis.recommend import recommend as recommend_sizes
 from rightsize.cli.console import error_console, print_table, progress_bar
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import load_settings
-from rightsize.reporters.node_plans import (
+from rightsize.nodes.answer import answer
+from rightsize.nodes.month import AutoscalerKind
+from rightsize.nodes.plan import PLAN_NAMES
+from rightsize.output.node_plans import (
     answer_markdown,
     answer_table,
     answer_to_dict,
@@ -26,6 +25,7 @@ from rightsize.reporters.node_plans import (
     month_table,
     remarks,
 )
+from rightsize.recommend import recommend as recommend_sizes
 
 app = typer.Typer(rich_markup_mode="markdown")
 

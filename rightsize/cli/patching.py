@@ -11,9 +11,7 @@ from pathlib import Path
 from rich.syntax import Syntax
 
 from rightsize.cli.console import error_console, output_console
-from rightsize.reporters.changes import size_changes
-from rightsize.reporters.drift import reconciled
-from rightsize.reporters.patch import (
+from rightsize.patch import (
     PatchedFile,
     effective_sizes,
     patch_files,
@@ -21,6 +19,8 @@ from rightsize.reporters.patch import (
     verify_patched,
     write_patched,
 )
+from rightsize.patch.changes import size_changes
+from rightsize.patch.drift import reconciled
 from rightsize.results import Advice
 
 

@@ -12,20 +12,20 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.audit.audit import audit
-from rightsize.analysis.audit.charts import CHART_NAMES, parse_version
-from rightsize.analysis.audit.model import Finding
-from rightsize.analysis.audit.reading import read_files
-from rightsize.analysis.plan.build import build_plan
-from rightsize.analysis.plan.study import study_plan
-from rightsize.analysis.scope.configuration import configuration_of
+from rightsize.audit.audit import audit
+from rightsize.audit.charts import CHART_NAMES, parse_version
+from rightsize.audit.model import Finding
+from rightsize.audit.reading import read_files
 from rightsize.cli.console import error_console, print_table
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.collectors.istio_objects import read_istio_objects
 from rightsize.config import load_settings
-from rightsize.reporters.plan import PlanDocument, check_folder, write_document
-from rightsize.reporters.plan.table import plan_table
-from rightsize.reporters.plan.values_files import GivenFiles
+from rightsize.namespaces.configuration import configuration_of
+from rightsize.rollout.build import build_plan
+from rightsize.rollout.document import PlanDocument, check_folder, write_document
+from rightsize.rollout.study import study_plan
+from rightsize.rollout.table import plan_table
+from rightsize.rollout.values_files import GivenFiles
 
 app = typer.Typer(rich_markup_mode="markdown")
 

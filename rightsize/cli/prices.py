@@ -27,7 +27,7 @@ from rightsize.collectors.aws import (
 )
 from rightsize.config import load_settings
 from rightsize.errors import OutputError, UsageError
-from rightsize.reporters.price_rows import records, rows_by_type
+from rightsize.output.price_rows import records, rows_by_type
 from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")

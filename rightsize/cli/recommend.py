@@ -11,18 +11,18 @@ from typing import Annotated
 import typer
 from ruamel.yaml import YAML
 
-from rightsize.analysis.policies import profile as profile_of
-from rightsize.analysis.recommend import recommend as recommend_sizes
 from rightsize.cli.console import error_console, output_console, progress_bar
 from rightsize.cli.patching import PatchOptions, patch_and_show
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import Settings, load_settings
 from rightsize.errors import ChangesFoundError, UsageError
-from rightsize.reporters.advice_rows import advice_to_dict, advice_to_frame
-from rightsize.reporters.advice_text import advice_markdown, advice_table, summary_lines
+from rightsize.output.advice_rows import advice_to_dict, advice_to_frame
+from rightsize.output.advice_text import advice_markdown, advice_table, summary_lines
+from rightsize.recommend import recommend as recommend_sizes
 from rightsize.results import Advice
+from rightsize.sizing.backtest.traces import recommend_traces
+from rightsize.sizing.policies import profile as profile_of
 from rightsize.snapshot import Snapshot
-from rightsize.traces import recommend_traces
 
 app = typer.Typer(rich_markup_mode="markdown")
 

@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.review import month_of, review_month
 from rightsize.cli.console import error_console
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import load_settings
-from rightsize.reporters.report import write_report
-from rightsize.reporters.report.build import build_report
-from rightsize.reporters.report.earlier import earlier_reports
-from rightsize.reporters.report.files import make_folder
-from rightsize.reporters.report.summary import summary_text
+from rightsize.output.report import write_report
+from rightsize.output.report.build import build_report
+from rightsize.output.report.earlier import earlier_reports
+from rightsize.output.report.files import make_folder
+from rightsize.output.report.summary import summary_text
+from rightsize.review import month_of, review_month
 
 app = typer.Typer(rich_markup_mode="markdown")
 

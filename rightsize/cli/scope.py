@@ -10,15 +10,16 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.scope.configuration import configuration_of
-from rightsize.analysis.scope.study import study_scope
 from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
 from rightsize.collectors.istio_objects import read_istio_objects
 from rightsize.config import load_settings
 from rightsize.errors import UsageError
-from rightsize.reporters.scope_rows import scope_files, scope_lines, scope_to_dict
+from rightsize.namespaces.configuration import configuration_of
+from rightsize.namespaces.scope_files import scope_files
+from rightsize.namespaces.study import study_scope
+from rightsize.output.scope_rows import scope_lines, scope_to_dict
 
 app = typer.Typer(rich_markup_mode="markdown")
 

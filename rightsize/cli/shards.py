@@ -10,23 +10,23 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.control_plane.model import fit_istiod
-from rightsize.analysis.control_plane.source import read_istiod
-from rightsize.analysis.control_plane.thresholds import istiod_node
-from rightsize.analysis.scope.configuration import Configuration, configuration_of
-from rightsize.analysis.scope.traffic import namespace_labels, read_edges
-from rightsize.analysis.shard_loads import Namespaces, namespaces_of
-from rightsize.analysis.shards import choose_shards
-from rightsize.analysis.unit_price import unit_price
 from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
 from rightsize.collectors.istio_objects import read_istio_objects
-from rightsize.reporters.shard_files import (
+from rightsize.istiod.model import fit_istiod
+from rightsize.istiod.source import read_istiod
+from rightsize.istiod.thresholds import istiod_node
+from rightsize.namespaces.configuration import Configuration, configuration_of
+from rightsize.namespaces.shard_files import (
     shard_files,
     shard_lines,
     shards_to_dict,
 )
+from rightsize.namespaces.shard_loads import Namespaces, namespaces_of
+from rightsize.namespaces.shards import choose_shards
+from rightsize.namespaces.traffic import namespace_labels, read_edges
+from rightsize.prices.unit_price import unit_price
 
 app = typer.Typer(rich_markup_mode="markdown")
 

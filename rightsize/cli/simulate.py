@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from rightsize.analysis.what_if import what_if
 from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import load_settings
-from rightsize.reporters.simulation_rows import simulation_lines, simulation_to_dict
+from rightsize.output.simulation_rows import simulation_lines, simulation_to_dict
+from rightsize.simulate.what_if import what_if
 
 app = typer.Typer(rich_markup_mode="markdown")
 

@@ -13,12 +13,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rightsize.analysis.reasons import formatted
-from rightsize.analysis.rollout import Compared, RolloutEffect, rollout_effects
 from rightsize.cli.console import error_console, print_table
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import ChangesFoundError, NoDataError
 from rightsize.results import Sizes
+from rightsize.rollout.verify import Compared, RolloutEffect, rollout_effects
+from rightsize.sizing.reasons import formatted
 
 app = typer.Typer(rich_markup_mode="markdown")
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rightsize.resources import data_file
+from rightsize.data_files import data_file
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 
+from rightsize.data_files import data_file
 from rightsize.errors import UsageError
-from rightsize.resources import data_file
 
 _MIB = 2**20
 

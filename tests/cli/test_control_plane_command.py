@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from rightsize.cli.control_plane import app
-from tests.analysis.control_plane.synthetic_istiod import Mesh, istiod_snapshot
+from tests.istiod.synthetic_istiod import Mesh, istiod_snapshot
 
 INF = float("inf")
 FAST = {0.1: 900.0, 1.0: 1000.0, 10.0: 1000.0, INF: 1000.0}

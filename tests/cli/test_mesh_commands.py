@@ -9,16 +9,16 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from rightsize.analysis.audit.audit import audit
-from rightsize.analysis.audit.reading import read_files
-from rightsize.analysis.scope import covers
-from rightsize.analysis.scope.traffic import read_edges
+from rightsize.audit.audit import audit
+from rightsize.audit.reading import read_files
 from rightsize.cli.control_plane import app as control_plane
 from rightsize.cli.scope import app as scope
 from rightsize.cli.shards import app as shards
 from rightsize.cli.simulate import app as simulate
 from rightsize.demo import demo_snapshot
 from rightsize.errors import InputFileError, NoDataError, UsageError
+from rightsize.namespaces import covers
+from rightsize.namespaces.traffic import read_edges
 from rightsize.snapshot import Snapshot
 from tests.tiny_mesh import Tiny, tiny_snapshot
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from rightsize.cli import app
 from rightsize.cli.console import print_lines
-from rightsize.reporters.fitting import folded
-from tests.reporters.plan.plan_of_tiny_mesh import tiny_mesh
+from rightsize.output.fitting import folded
+from tests.rollout.plan_of_tiny_mesh import tiny_mesh
 
 COMMANDS = {
     "recommend": ["--all"],

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from rightsize.cli.plan import app
 from rightsize.errors import AmbiguousChartError, OutputError
-from tests.reporters.plan.plan_of_tiny_mesh import tiny_mesh
+from tests.rollout.plan_of_tiny_mesh import tiny_mesh
 
 VALUES = """\
 # of our team

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from rightsize.errors import NoDataError, OutputError, UsageError
-from tests.analysis.review.two_months import NEW_PRICE, OCTOBER, SEPTEMBER, Month, written
 from tests.cli.run import rightsize
+from tests.review.two_months import NEW_PRICE, OCTOBER, SEPTEMBER, Month, written
 
 DAYS = 8
 BEFORE = Month(SEPTEMBER, DAYS, pods=(20, 5))

@@ -8,14 +8,14 @@ from datetime import date
 import numpy as np
 import pytest
 
-from rightsize.analysis.nodes.allocatable import allocatable
-from rightsize.analysis.recommend import recommend
-from rightsize.catalogue import instance_types
 from rightsize.demo import DemoParameters, demo_snapshot
 from rightsize.demo.load import day_samples, rps_of
 from rightsize.demo.shapes import node_shape, node_shapes
 from rightsize.demo.topology import build_mesh, daemon_pods
 from rightsize.errors import UsageError
+from rightsize.nodes.allocatable import allocatable
+from rightsize.prices.catalogue import instance_types
+from rightsize.recommend import recommend
 from rightsize.snapshot import TABLES, Snapshot
 
 TINY = DemoParameters.tiny()

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rightsize.analysis.recommend import recommend
 from rightsize.demo import DemoParameters, demo_snapshot, write_openmetrics
+from rightsize.recommend import recommend
 from rightsize.snapshot import Snapshot
 from tests.servers.prometheus import backfill, running_prometheus
 

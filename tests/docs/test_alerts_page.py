@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from rightsize.cli import COMMANDS
-from rightsize.reporters.alerts import rule_groups
-from tests.reporters.mesh_of_alerts import marks
+from rightsize.output.alerts import rule_groups
+from tests.output.mesh_of_alerts import marks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
 

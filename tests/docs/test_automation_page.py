@@ -20,7 +20,7 @@ from cloudcoil.models.kubernetes.batch.v1 import CronJob
 from cloudcoil.models.kubernetes.core.v1 import PersistentVolumeClaim, ServiceAccount
 
 from rightsize.cli import app
-from tests.analysis.review.two_months import OCTOBER, SEPTEMBER, Month, written
+from tests.review.two_months import OCTOBER, SEPTEMBER, Month, written
 
 FOLDER = Path(__file__).parents[2] / "docs" / "automation"
 KINDS = {

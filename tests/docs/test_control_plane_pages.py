@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rightsize.analysis.control_plane import pilot_settings, published
-from rightsize.analysis.control_plane.propagation import SLOW_SECONDS
-from rightsize.analysis.control_plane.replicas import ASSUMED_CPU_BURST, ASSUMED_MEMORY_START
-from rightsize.analysis.scope.configuration import EXPORT
-from rightsize.analysis.scope.destination_rules import CONNECT_TIMEOUT_SECONDS, HEADROOM
+from rightsize.istiod import pilot_settings, published
+from rightsize.istiod.propagation import SLOW_SECONDS
+from rightsize.istiod.replicas import ASSUMED_CPU_BURST, ASSUMED_MEMORY_START
+from rightsize.namespaces.configuration import EXPORT
+from rightsize.namespaces.destination_rules import CONNECT_TIMEOUT_SECONDS, HEADROOM
 
 DOCS = Path(__file__).parents[2] / "docs"
 

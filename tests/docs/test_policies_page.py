@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rightsize.analysis.policies import BASELINES, PROFILES, PROMISES
+from rightsize.sizing.policies import BASELINES, PROFILES, PROMISES
 
 PAGE = Path(__file__).parents[2] / "docs" / "policies.md"
 

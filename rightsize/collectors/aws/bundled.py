@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from rightsize.catalogue import SHAPES_AS_OF, instance_types, on_demand_prices
 from rightsize.collectors.aws.cache import Cache
 from rightsize.collectors.aws.collect import AWS_MARK, Asked, AwsFacts, Wanted, ask_aws
 from rightsize.collectors.aws.commitments import commitment_mark, commitment_of_settings
@@ -15,6 +14,7 @@ from rightsize.collectors.aws.session import AwsSession
 from rightsize.collectors.aws.tables import table_of
 from rightsize.config import PriceSettings
 from rightsize.errors import AmbiguousPriceError, AwsError, AwsRegionError
+from rightsize.prices.catalogue import SHAPES_AS_OF, instance_types, on_demand_prices
 from rightsize.snapshot import Missing
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from rightsize.catalogue import instance_types
+from rightsize.prices.catalogue import instance_types
 
 _FAMILIES = ("m5", "c5", "r5", "m6g", "c6g", "r6g", "t3", "t4g", "m6i", "c6i", "r6i", "i3", "x1")
 # What firmware and kernel keep for themselves: an m5.xlarge of 16 GiB shows 15.3 to 15.6 GiB.

@@ -94,7 +94,7 @@ def test_shapes_are_read_page_by_page(gate: Gate, session: AwsSession) -> None:
 def test_shapes_of_a_real_recording_agree_with_the_bundled_catalogue(
     gate: Gate, session: AwsSession
 ) -> None:
-    from rightsize.catalogue import instance_types
+    from rightsize.prices.catalogue import instance_types
 
     gate.account.shapes = None  # moto answers, with AWS's recorded list
     live = fetch_instance_types(session).set_index("instance_type")

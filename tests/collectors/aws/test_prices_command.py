@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rightsize.analysis.cost.answer import terms_for
 from rightsize.cli.prices import app
 from rightsize.config import PriceSettings
+from rightsize.cost.answer import terms_for
 from rightsize.errors import AwsCredentialsError, UsageError
 from rightsize.snapshot import Snapshot
 from tests.servers.aws import Gate

@@ -1,5 +1,0 @@
-"""All recommendations in one ordered rollout."""
-
-from rightsize.analysis.plan.model import Check, Phase, PhaseMoney, RolloutPlan, Waiting
-
-__all__ = ["Check", "Phase", "PhaseMoney", "RolloutPlan", "Waiting"]

@@ -1,6 +1,0 @@
-"""The month in figures: what the mesh cost, what was promised, what came of it."""
-
-from rightsize.analysis.review.month import Month, month_of
-from rightsize.analysis.review.review import Review, review_month
-
-__all__ = ["Month", "Review", "month_of", "review_month"]

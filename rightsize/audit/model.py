@@ -1,0 +1,194 @@
+"""What an audit reads and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from rightsize.audit.tree import Node, Place
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+Chart = Literal["istiod", "gateway", "ztunnel", "cni", "base", "operator"]
+Version = tuple[int, int]
+
+NOT_SEEN = "not seen in these files"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault: where, why, for which releases, and what to write instead."""
+
+    rule: str
+    severity: Severity
+    place: Place
+    evidence: str
+    why: str
+    versions: str
+    fix: str
+    """Text that replaces what stands there, or the command to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the audit could not tell, or did not see."""
+
+    rule: str
+    file: str
+    text: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file, or a part of one, that could not be read."""
+
+    file: str
+    text: str
+    line: int | None = None
+    column: int | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values of one chart, wherever they stand; for an IstioOperator, its `spec.values`."""
+
+    chart: Chart
+    root: Node
+    version: Version | None
+    name: str = ""
+    wrapper: Node | None = None
+    """The node of `defaults` or `_internal_defaults_do_not_set`, where `root` stands in it."""
+    shipped: bool = False
+    """It is the chart's own values.yaml."""
+
+    def istiod(self, *keys: str) -> Node | None:
+        """A setting of istiod below `pilot`, or at the top level, which 1.24 and later read."""
+        under_pilot = self.root.get("pilot", *keys)
+        if under_pilot is not None or self.chart != "istiod":
+            return under_pilot
+        return self.root.get(*keys)
+
+
+@dataclass(frozen=True, slots=True)
+class KubeObject:
+    """One Kubernetes object."""
+
+    root: Node
+
+    @property
+    def kind(self) -> str:
+        return self.root.text_of("kind") or ""
+
+    @property
+    def group(self) -> str:
+        version = self.root.text_of("apiVersion") or ""
+        return version.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.root.text_of("metadata", "name") or ""
+
+    @property
+    def namespace(self) -> str | None:
+        return self.root.text_of("metadata", "namespace")
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.namespace + '/' if self.namespace else ''}{self.name}".strip()
+
+    @property
+    def pod_template(self) -> Node | None:
+        """The pod template of a workload; a Pod itself."""
+        if self.kind == "Pod":
+            return self.root
+        if self.kind == "CronJob":
+            return self.root.get("spec", "jobTemplate", "spec", "template")
+        return self.root.get("spec", "template")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command line of a script or a runbook: a pipeline of words."""
+
+    place: Place
+    text: str
+    pipeline: tuple[tuple[str, ...], ...]
+    lines: tuple[tuple[int, ...], ...]
+    """Line of each word: a command goes on over several lines with a backslash."""
+
+    def stages(self, program: str) -> Iterator[tuple[str, ...]]:
+        """The words after `program`, for each stage of the pipeline that runs it."""
+        for words in self.pipeline:
+            names = [word.lstrip("$(`\"'").rsplit("/", 1)[-1] for word in words]
+            if program in names:
+                yield words[names.index(program) + 1 :]
+
+    def place_of(self, fragment: str) -> Place:
+        """The place of the first word that holds `fragment`; the command's own without one."""
+        for words, lines in zip(self.pipeline, self.lines, strict=True):
+            for word, line in zip(words, lines, strict=True):
+                if fragment in word:
+                    return replace(self.place, line=line)
+        return self.place
+
+
+@dataclass(frozen=True, slots=True)
+class CorefileLine:
+    """One line of a Corefile: its words, the server block and plugin it stands in."""
+
+    place: Place
+    words: tuple[str, ...]
+    zones: tuple[str, ...]
+    plugin: str | None
+    """Plugin whose `{ }` it is inside of; None on the plugin's own line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corefile:
+    place: Place
+    lines: tuple[CorefileLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One X.509 certificate found in a file."""
+
+    place: Place
+    subject: str
+    expires: datetime
+
+
+@dataclass(slots=True)
+class Sources:
+    """Everything that the files hold, by kind."""
+
+    files: list[str] = field(default_factory=list)
+    values: list[Values] = field(default_factory=list)
+    operators: list[KubeObject] = field(default_factory=list)
+    objects: list[KubeObject] = field(default_factory=list)
+    mesh_configs: list[Node] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    corefiles: list[Corefile] = field(default_factory=list)
+    certificates: list[Certificate] = field(default_factory=list)
+    documents: list[Node] = field(default_factory=list)
+    """Every YAML document, for rules about a word anywhere."""
+    prose: list[tuple[Place, str]] = field(default_factory=list)
+    """Lines of runbooks outside of commands."""
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    version: Version | None = None
+    """The release given, or the only one that the files name."""
+
+    def release(self, values: Values) -> Version | None:
+        """The release that reads some values, as far as anything tells."""
+        return values.version or self.version
+
+    def of_kind(self, *kinds: str) -> Iterator[KubeObject]:
+        return (thing for thing in self.objects if thing.kind in kinds)
+
+    def values_of(self, *charts: Chart) -> Iterator[Values]:
+        return (values for values in self.values if values.chart in charts)

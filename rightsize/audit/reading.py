@@ -1,0 +1,268 @@
+"""Files to sources: every file is told apart by name and content, a bad one is a problem."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rightsize.audit.assignments import add_assignments
+from rightsize.audit.certificates import pem_certificates, told_expiries
+from rightsize.audit.charts import (
+    chart_by_keys,
+    chart_by_name,
+    is_shipped,
+    knows_most,
+    parse_version,
+    version_by_name,
+)
+from rightsize.audit.corefile import parse_corefile
+from rightsize.audit.model import (
+    Certificate,
+    Chart,
+    Command,
+    KubeObject,
+    Note,
+    Problem,
+    Sources,
+    Version,
+)
+from rightsize.audit.runbooks import (
+    YAML_LANGUAGES,
+    Runbook,
+    read_markdown,
+    read_shell,
+)
+from rightsize.audit.tree import Node, Place, TreeError, parse
+from rightsize.audit.yaml_documents import add_corefile, add_document
+
+MAX_BYTES = 8 * 2**20
+YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdx"})
+_READ_IN_FOLDERS = YAML_SUFFIXES | MARKDOWN_SUFFIXES | {".sh", ".bash", ".pem", ".crt"}
+_COREFILE = re.compile(r"^\s*[\w.*:/ -]*:\d+(\s+\S+)*\s*\{\s*$|^\s*\.\s*\{\s*$", re.MULTILINE)
+_TEMPLATE = re.compile(r"\{\{-?\s")
+
+
+def read_files(
+    paths: Iterable[Path], *, version: Version | None = None, chart: Chart | None = None
+) -> Sources:
+    """Read files, and folders with all that is readable in them.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Values files, IstioOperators, manifests, Corefiles, scripts, Markdown, certificates.
+    version : (int, int), optional
+        Istio's release, where the files do not tell it.
+    chart : str, optional
+        The chart that values files are for, where their keys do not tell it.
+    """
+    sources = Sources(version=version)
+    for path in _expanded(paths, sources):
+        sources.files.append(str(path))
+        text = _text(path, sources)
+        if text is not None:
+            _read(sources, path, text, chart, version or version_by_name(path))
+    _settle_version(sources)
+    return sources
+
+
+def _expanded(paths: Iterable[Path], sources: Sources) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = sorted(
+            p
+            for p in path.rglob("*")
+            if p.is_file() and (p.suffix.lower() in _READ_IN_FOLDERS or p.name == "Corefile")
+        )
+        templates = [p for p in inside if _is_template_of_chart(p)]
+        inside = [p for p in inside if not _is_template_of_chart(p)]
+        for folder in dict.fromkeys(str(p.parent) for p in templates):
+            text = "Helm templates are not audited: render them with helm template"
+            sources.notes.append(Note("document", folder, text))
+        if not inside:
+            sources.problems.append(Problem(str(path), "the folder holds no file to audit"))
+        yield from inside
+
+
+def _is_template_of_chart(path: Path) -> bool:
+    return path.parent.name == "templates" and (path.parent.parent / "Chart.yaml").is_file()
+
+
+def _text(path: Path, sources: Sources) -> str | None:
+    def problem(what: str, hint: str | None = None) -> None:
+        sources.problems.append(Problem(str(path), what, hint=hint))
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        problem(f"cannot be read ({error.strerror})")
+        return None
+    if len(data) > MAX_BYTES:
+        problem(f"is larger than {MAX_BYTES // 2**20} MiB, no configuration file is")
+        return None
+    if b"\0" in data:
+        problem("is a binary file", "Give values, manifests, scripts, Markdown or PEM files.")
+        return None
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        sources.problems.append(Problem(str(path), "is not UTF-8 text", line))
+        return None
+
+
+def _read(
+    sources: Sources, path: Path, text: str, chart: Chart | None, version: Version | None
+) -> None:
+    name, suffix = str(path), path.suffix.lower()
+    for line, expires in told_expiries(text):
+        sources.certificates.append(Certificate(Place(name, line + 1, 1, "notAfter"), "", expires))
+    for line, subject, expires in pem_certificates(text):
+        sources.certificates.append(Certificate(Place(name, line + 1, 1, "", ""), subject, expires))
+    if suffix in (".pem", ".crt", ".key"):
+        return
+    if suffix in MARKDOWN_SUFFIXES:
+        _add_runbook(sources, name, read_markdown(text, name), version)
+    elif suffix in YAML_SUFFIXES:
+        _read_yaml(sources, path, text, chart, version)
+    elif path.name.lower().startswith("corefile") or _COREFILE.search(text):
+        sources.corefiles.append(parse_corefile(text, name))
+    else:
+        _add_runbook(sources, name, read_shell(text, name), version)
+
+
+def _read_yaml(
+    sources: Sources, path: Path, text: str, chart: Chart | None, version: Version | None
+) -> None:
+    name = str(path)
+    if path.name == "Chart.yaml" or path.name.endswith(".schema.json"):
+        return
+    try:
+        documents = parse(text, name)
+    except TreeError as error:
+        template = _TEMPLATE.search(text)
+        if template is None:
+            what = f"is no YAML: {error.what}"
+            sources.problems.append(Problem(name, what, error.line, error.column))
+            return
+        line = text.count("\n", 0, template.start()) + 1
+        hint = "Render it with helm template and audit the output."
+        sources.problems.append(Problem(name, "is a Helm template, no YAML yet", line, 1, hint))
+        return
+    for root in documents:
+        told = chart
+        if told is None and root.get("kind") is None and root.entries is not None:
+            told = chart_by_keys(root) or _named_chart(path, root)
+            told = None if told == "cni" and root.get("istiod") is not None else told
+        before = len(sources.values) + len(sources.objects) + len(sources.operators)
+        shipped = is_shipped(path, text)
+        add_document(sources, root, chart=told, version=version, shipped=shipped)
+        after = len(sources.values) + len(sources.objects) + len(sources.operators)
+        if before == after and root.entries:
+            text_of_note = "nothing tells what this document is: no kind, no chart's own keys"
+            sources.notes.append(Note("document", name, text_of_note, root.place.line))
+    _add_secret_certificates(sources)
+
+
+def _named_chart(path: Path, root: Node) -> Chart | None:
+    """The chart that the file's name tells, if it knows nearly all the top-level keys."""
+    chart = chart_by_name(path)
+    if chart is None or not root.names():
+        return None
+    nested = any(root.get(key) is not None for key in ("ztunnel", "pilot", "defaults"))
+    return chart if nested or knows_most(root, chart) else None
+
+
+def _add_secret_certificates(sources: Sources) -> None:
+    """Certificates in the `data` of Secrets, which is base64."""
+    known = {(c.place.file, c.place.line) for c in sources.certificates}
+    for thing in sources.of_kind("Secret"):
+        data = thing.root.get("data")
+        for value in ((data.entries if data else None) or {}).values():
+            if (value.place.file, value.place.line) in known:
+                continue
+            try:
+                text = base64.b64decode("".join((value.text or "").split()), validate=True)
+            except (binascii.Error, ValueError):
+                continue
+            for _, subject, expires in pem_certificates(text.decode("ascii", "replace")):
+                sources.certificates.append(Certificate(value.place, subject, expires))
+
+
+def _add_runbook(sources: Sources, name: str, book: Runbook, version: Version | None) -> None:
+    sources.commands += book.commands
+    sources.prose += [(Place(name, number), line) for number, line in book.prose]
+    for command in book.commands:
+        add_assignments(sources, command, version)
+        _add_patches(sources, command)
+    for block in book.blocks:
+        language, text = block.language, block.text
+        if language in ("corefile", "coredns", "caddy") or (
+            language not in YAML_LANGUAGES and _COREFILE.search(text) and "kind:" not in text
+        ):
+            sources.corefiles.append(parse_corefile(text, name, line_offset=block.line_offset))
+            continue
+        if language not in YAML_LANGUAGES | {""}:
+            continue
+        try:
+            documents = parse(text, name, line_offset=block.line_offset)
+        except TreeError as error:
+            if language:
+                note = f"a code block is no YAML: {error.what}"
+                sources.notes.append(Note("document", name, note, error.line))
+            continue
+        for root in documents:
+            if root.entries is not None:
+                add_document(sources, root, chart=None, version=version)
+    _add_secret_certificates(sources)
+
+
+def _add_patches(sources: Sources, command: Command) -> None:
+    """JSON or YAML among a command's words, such as the patch of `kubectl patch -p`."""
+    for words, lines in zip(command.pipeline, command.lines, strict=True):
+        for word, line in zip(words, lines, strict=True):
+            text = word.partition("=")[2] if word.startswith("--") else word
+            if text.startswith("{") and ":" in text:
+                with contextlib.suppress(TreeError):
+                    name = command.place.file
+                    for patch in parse(text, name, line_offset=line - 1):
+                        sources.documents.append(patch)
+                        corefile = patch.get("data", "Corefile")
+                        if corefile is not None:
+                            add_corefile(sources, corefile)
+
+
+def _settle_version(sources: Sources) -> None:
+    """Take the release that the files name for istiod, if they name exactly one."""
+    if sources.version is not None:
+        return
+    found: set[Version] = {
+        v.version
+        for v in sources.values_of("istiod", "operator")
+        if v.version and v.wrapper is None
+    }
+    found |= {
+        told
+        for thing in sources.operators
+        if (told := parse_version(thing.root.text_of("spec", "tag"))) is not None
+    }
+    found |= {told for thing in sources.objects for told in _image_versions(thing)}
+    if len(found) == 1:
+        sources.version = found.pop()
+
+
+def _image_versions(thing: KubeObject) -> Iterator[Version]:
+    template = thing.pod_template
+    for container in [] if template is None else template.children("spec", "containers"):
+        image = container.text_of("image") or ""
+        if re.search(r"/pilot:", image):
+            told = parse_version(image.rpartition(":")[2])
+            if told is not None:
+                yield told

@@ -1,0 +1,110 @@
+"""Rules register themselves; the audit runs every one and `docs/audit.md` lists them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from rightsize.audit import rules
+from rightsize.audit.model import Finding, Severity, Sources
+from rightsize.audit.tree import Node, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a rule yields: a place and its evidence; the rest defaults to the rule's own words.
+
+    `absent` marks that something was not seen: a finding only of a complete set of files.
+    """
+
+    place: Place
+    evidence: str
+    fix: str
+    severity: Severity | None = None
+    why: str | None = None
+    versions: str | None = None
+    absent: bool = False
+
+
+def at(
+    where: Node | Place,
+    evidence: str,
+    fix: str,
+    *,
+    severity: Severity | None = None,
+    why: str | None = None,
+    versions: str | None = None,
+) -> Hit:
+    """A fault that stands in a file."""
+    place = where.place if isinstance(where, Node) else where
+    return Hit(place, evidence, fix, severity, why, versions)
+
+
+def absent(where: Node | Place, evidence: str, fix: str) -> Hit:
+    """Something that was not seen, told at the place that would need it."""
+    place = where.place if isinstance(where, Node) else where
+    return Hit(place, evidence, fix, absent=True)
+
+
+Check = Callable[[Sources, datetime], Iterator[Hit]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing the audit looks for."""
+
+    id: str
+    group: str
+    severity: Severity
+    title: str
+    why: str
+    versions: str
+    check: Check
+
+    def findings(self, sources: Sources, now: datetime) -> Iterator[tuple[Finding, bool]]:
+        """Each finding with whether it is about something absent."""
+        for hit in self.check(sources, now):
+            finding = Finding(
+                self.id,
+                hit.severity or self.severity,
+                hit.place,
+                hit.evidence,
+                hit.why or self.why,
+                hit.versions or self.versions,
+                hit.fix,
+            )
+            yield finding, hit.absent
+
+
+_RULES: dict[str, Rule] = {}
+
+
+def rule(
+    identifier: str, *, severity: Severity, title: str, why: str, versions: str = "every release"
+) -> Callable[[Check], Check]:
+    """Register a check under a rule's identifier.
+
+    Raises
+    ------
+    ValueError
+        If the identifier is taken.
+    """
+
+    def register(check: Check) -> Check:
+        if identifier in _RULES:
+            raise ValueError(f"rule {identifier} is registered twice")
+        group = check.__module__.rpartition(".")[2]
+        _RULES[identifier] = Rule(identifier, group, severity, title, why, versions, check)
+        return check
+
+    return register
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule, by group and in the order of its module."""
+    for module in pkgutil.iter_modules(rules.__path__):
+        importlib.import_module(f"{rules.__name__}.{module.name}")
+    return tuple(sorted(_RULES.values(), key=lambda rule: rule.group))

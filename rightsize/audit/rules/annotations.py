@@ -1,0 +1,198 @@
+"""Annotations that size one workload's sidecar, and what they silently drop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rightsize.audit.known import nearest
+from rightsize.audit.model import Sources
+from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.tree import Node
+from rightsize.quantity import parse_quantity
+
+_PREFIX = "sidecar.istio.io/"
+_REQUESTS = ("proxyCPU", "proxyMemory")
+_LIMITS = ("proxyCPULimit", "proxyMemoryLimit")
+_DEFAULTS = {
+    "proxyCPU": "100m",
+    "proxyMemory": "128Mi",
+    "proxyCPULimit": "2000m",
+    "proxyMemoryLimit": "1024Mi",
+}
+"""Istio's own global.proxy.resources, 1.18 to 1.30."""
+_VALUES = {
+    "proxyCPU": ("requests", "cpu"),
+    "proxyMemory": ("requests", "memory"),
+    "proxyCPULimit": ("limits", "cpu"),
+    "proxyMemoryLimit": ("limits", "memory"),
+}
+_KNOWN = frozenset(
+    [
+        "agentLogLevel",
+        "bootstrapOverride",
+        "componentLogLevel",
+        "controlPlaneAuthPolicy",
+        "discoveryAddress",
+        "enableCoreDump",
+        "extraStatTags",
+        "inject",
+        "interceptionMode",
+        "logLevel",
+        "nativeSidecar",
+        "proxyCPU",
+        "proxyCPULimit",
+        "proxyImage",
+        "proxyImageType",
+        "proxyMemory",
+        "proxyMemoryLimit",
+        "rewriteAppHTTPProbers",
+        "statsCompression",
+        "statsEvictionInterval",
+        "statsFlushInterval",
+        "statsHistogramBuckets",
+        "statsInclusionPrefixes",
+        "statsInclusionRegexps",
+        "statsInclusionSuffixes",
+        "status",
+        "userVolume",
+        "userVolumeMount",
+    ]
+)
+"""Names below sidecar.istio.io/ that any release from 1.18 to 1.30 reads."""
+_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout")
+
+
+@rule(
+    "annotations-drop-limits",
+    severity="error",
+    title="some of the four sizing annotations without the others",
+    why="Once one of the four is there, global.proxy.resources counts no more: what is not "
+    "annotated is not set. Without limits Envoy runs a thread for each CPU of the node and memory "
+    "is bounded by the node; a limit without its request makes the request as large as the limit.",
+)
+def drop_limits(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for mapping, title in _sized(sources):
+        yield from _of_annotations(mapping, title, _mesh_default(sources))
+
+
+@rule(
+    "annotations-on-workload",
+    severity="error",
+    title="sizing annotations on the workload and not on its pods",
+    why="The injector reads the annotations of the pod template; on the workload's own metadata "
+    "they do nothing.",
+)
+def on_workload(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for thing in sources.of_kind(*_WORKLOADS):
+        annotations = thing.root.get("metadata", "annotations")
+        for name in (*_REQUESTS, *_LIMITS):
+            node = None if annotations is None else annotations.get(_PREFIX + name)
+            if node is not None:
+                fix = (
+                    "spec:\n  template:\n    metadata:\n      annotations:\n"
+                    f'        {_PREFIX}{name}: "{node.text}"'
+                )
+                yield at(node, f"{thing.title} carries {_PREFIX}{name} in its metadata", fix)
+    for command in sources.commands:
+        for words in command.stages("kubectl"):
+            if words[:1] != ("annotate",) or not _names_workload(words):
+                continue
+            for word in words:
+                if word.startswith(tuple(f"{_PREFIX}{n}=" for n in (*_REQUESTS, *_LIMITS))):
+                    yield at(
+                        command.place_of(word),
+                        command.text,
+                        "# put all four annotations in spec.template.metadata.annotations and "
+                        "apply the workload",
+                    )
+
+
+@rule(
+    "annotation-quantity",
+    severity="error",
+    title="a sizing annotation that is no Kubernetes quantity",
+    why="The injector validates the four annotations and refuses the pod.",
+)
+def bad_quantity(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for mapping, _ in _sized(sources):
+        for name in (*_REQUESTS, *_LIMITS):
+            node = mapping.get(_PREFIX + name)
+            if node is None or "{{" in (node.text or "") or "$" in (node.text or ""):
+                continue
+            try:
+                parse_quantity(node.text or "")
+            except ValueError:
+                fix = f'{_PREFIX}{name}: "{_DEFAULTS[name]}"'
+                yield at(node, f"{_PREFIX}{name} is {node.text!r}", fix)
+
+
+@rule(
+    "annotation-misspelt",
+    severity="error",
+    title="an annotation of sidecar.istio.io that Istio does not have",
+    why="Istio passes over annotations it does not know.",
+)
+def misspelt(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for document in sources.documents:
+        for mapping in document.walk():
+            for name, node in (mapping.entries or {}).items():
+                short = name.removeprefix(_PREFIX)
+                meant = None if short == name or short in _KNOWN else nearest(short, _KNOWN)
+                if meant is not None:
+                    evidence = f"{name} is none of Istio's; {_PREFIX}{meant} is"
+                    yield at(node, evidence, f"{_PREFIX}{meant}: {node.text}")
+
+
+def _sized(sources: Sources) -> Iterator[tuple[Node, str]]:
+    """Every mapping with a sizing annotation: pod templates, chart values, patches."""
+    titles = {}
+    own = set()
+    for thing in sources.objects:
+        template = thing.pod_template
+        annotations = None if template is None else template.get("metadata", "annotations")
+        if annotations is not None:
+            titles[id(annotations)] = thing.title
+        of_workload = thing.root.get("metadata", "annotations")
+        if thing.kind in _WORKLOADS and of_workload is not None:
+            own.add(id(of_workload))
+    for document in sources.documents:
+        for mapping in document.walk():
+            names = mapping.entries or {}
+            sized = any(_PREFIX + name in names for name in (*_REQUESTS, *_LIMITS))
+            if sized and id(mapping) not in own:
+                yield mapping, titles.get(id(mapping), mapping.place.path or "a patch")
+
+
+def _mesh_default(sources: Sources) -> dict[str, str]:
+    """What the annotations replace: `global.proxy.resources` of these files, else Istio's own."""
+    sizes = dict(_DEFAULTS)
+    for values in sources.values_of("istiod", "operator"):
+        for name, (kind, resource) in _VALUES.items():
+            text = values.root.text_of("global", "proxy", "resources", kind, resource)
+            sizes[name] = text or sizes[name]
+    return sizes
+
+
+def _of_annotations(annotations: Node, title: str, mesh: dict[str, str]) -> Iterator[Hit]:
+    names = (*_REQUESTS, *_LIMITS)
+    there = {n: node for n in names if (node := annotations.get(_PREFIX + n)) is not None}
+    missing = [name for name in names if name not in there]
+    if not there or not missing:
+        return
+    first = min(there.values(), key=lambda node: node.place.line)
+    no_limit = any(name in missing for name in _LIMITS)
+    fix = "\n".join(
+        f'{_PREFIX}{name}: "{there[name].text if name in there else mesh[name]}"' for name in names
+    )
+    yield at(
+        first,
+        f"{title} has {', '.join(there)} and not {', '.join(missing)}",
+        fix,
+        severity="error" if no_limit else "warning",
+    )
+
+
+def _names_workload(words: tuple[str, ...]) -> bool:
+    kinds = ("deploy", "statefulset", "sts", "daemonset", "ds", "job", "cronjob", "rollout")
+    return any(word.startswith(kinds) for word in words[1:3])

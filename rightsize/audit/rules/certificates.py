@@ -1,0 +1,91 @@
+"""Certificate authorities that run out, and no plan to rotate them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from rightsize.audit.model import Sources
+from rightsize.audit.registry import Hit, absent, at, rule
+from rightsize.audit.tree import Node, Place
+
+NEAR = timedelta(days=90)
+VERY_NEAR = timedelta(days=30)
+_MAKE = "make -f tools/certs/Makefile.selfsigned.mk root-ca cluster1-cacerts"
+_ROTATION = re.compile(r"rotat|renew", re.IGNORECASE)
+
+
+@rule(
+    "ca-expiry",
+    severity="warning",
+    title="a certificate near its expiry",
+    why="Once istiod's CA has run out it signs nothing that any proxy trusts: every call with "
+    "mutual TLS fails within a day, the life of a workload's certificate.",
+)
+def expiry(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for certificate in sources.certificates:
+        left = certificate.expires - now
+        if left > NEAR:
+            continue
+        state = "ran out" if left.total_seconds() < 0 else "runs out"
+        named = f" {certificate.subject}" if certificate.subject else ""
+        yield at(
+            certificate.place,
+            f"certificate{named} {state} on {certificate.expires:%Y-%m-%d}",
+            f"{_MAKE}  # then replace secret cacerts, old and new root together first",
+            severity="error" if left < VERY_NEAR else "warning",
+        )
+
+
+@rule(
+    "ca-no-rotation",
+    severity="warning",
+    title="a CA of one's own and no rotation in the plan",
+    why="istiod never renews a CA that it was given in secret cacerts.",
+)
+def no_rotation(sources: Sources, now: datetime) -> Iterator[Hit]:
+    place = _own_authority(sources)
+    if place is None or _rotates(sources):
+        return
+    yield absent(
+        place,
+        "a rotation of the CA in secret cacerts (a cert-manager Certificate, a CronJob, or a step)",
+        "# a cert-manager Certificate with isCA: true, secretName: cacerts, renewBefore: 720h",
+    )
+
+
+@rule(
+    "certificate-never-renewed",
+    severity="warning",
+    title="a CA certificate that lives a few days only",
+    why="A root that runs out within a quarter needs a rotation that nobody may miss.",
+)
+def short_lived(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for command in sources.commands:
+        for words in command.stages("openssl"):
+            if "-x509" not in words or "-days" not in words[:-1]:
+                continue
+            days = words[words.index("-days") + 1]
+            if days.isdigit() and int(days) <= NEAR.days:
+                yield at(command.place_of("-days"), command.text, "-days 3650  # a root CA")
+
+
+def _own_authority(sources: Sources) -> Node | Place | None:
+    for thing in sources.of_kind("Secret"):
+        if thing.name == "cacerts":
+            return thing.root
+    for command in sources.commands:
+        if "cacerts" in command.text and "create" in command.text.split():
+            return command.place_of("cacerts")
+    return None
+
+
+def _rotates(sources: Sources) -> bool:
+    managed = any(
+        thing.root.text_of("spec", "secretName") in ("cacerts", "istio-ca-secret")
+        for thing in sources.of_kind("Certificate")
+    )
+    jobs = any(_ROTATION.search(thing.name) for thing in sources.of_kind("CronJob", "Job"))
+    text = any(_ROTATION.search(line) for _, line in sources.prose)
+    return managed or jobs or text

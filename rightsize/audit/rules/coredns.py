@@ -1,0 +1,129 @@
+"""Corefiles that CoreDNS refuses, and caches too short for a mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rightsize.audit.model import Corefile, CorefileLine, Sources
+from rightsize.audit.registry import Hit, absent, at, rule
+
+_LEAST_CACHE_SECONDS = 30
+"""What EKS's and kubeadm's own Corefile says."""
+_REMOVED_PLUGINS = {
+    "proxy": ("1.5.0", "forward . /etc/resolv.conf"),
+    "federation": ("1.7.0", "# delete the block"),
+}
+_REMOVED_OPTIONS = {
+    "resyncperiod": ("1.7.0", "# delete the line"),
+}
+
+
+@rule(
+    "coredns-upstream",
+    severity="error",
+    title="the removed `upstream` option in a Corefile",
+    why="CoreDNS does not start with it: unknown property 'upstream'. All names in the cluster "
+    "stop resolving at the next restart.",
+    versions="CoreDNS 1.7.0 and later (ignored from 1.5.0)",
+)
+def upstream(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for line in _lines(sources):
+        if line.words[0] == "upstream" and line.plugin not in ("log", "errors"):
+            yield at(line.place, " ".join(line.words), "# delete the line")
+
+
+@rule(
+    "coredns-removed",
+    severity="error",
+    title="a plugin or option that CoreDNS has removed",
+    why="CoreDNS refuses a Corefile with a name it does not know and does not start.",
+    versions="as told for each",
+)
+def removed(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for line in _lines(sources):
+        name = line.words[0]
+        if line.plugin is None and name in _REMOVED_PLUGINS:
+            version, fix = _REMOVED_PLUGINS[name]
+        elif line.plugin == "kubernetes" and name in _REMOVED_OPTIONS:
+            version, fix = _REMOVED_OPTIONS[name]
+        else:
+            continue
+        yield at(line.place, " ".join(line.words), fix, versions=f"CoreDNS {version} and later")
+
+
+@rule(
+    "coredns-cache-short",
+    severity="warning",
+    title="a DNS cache shorter than 30 seconds",
+    why="Every proxy and application asks again that often: CoreDNS needs CPU, and a slow answer "
+    "is a slow request.",
+)
+def cache_short(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for line in _lines(sources):
+        seconds = _cache_seconds(line)
+        if seconds is not None and seconds < _LEAST_CACHE_SECONDS:
+            fix = _with_seconds(line)
+            yield at(line.place, f"{' '.join(line.words)} ({seconds} s)", fix)
+
+
+@rule(
+    "coredns-no-cache",
+    severity="warning",
+    title="a root zone without a cache",
+    why="Each query for a name outside of the cluster goes to the resolver of the VPC, which "
+    "answers 1024 packets a second for each network interface.",
+)
+def no_cache(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for corefile in sources.corefiles:
+        root = _root_zone(corefile)
+        if root and not any(line.words[0] == "cache" for line in root):
+            forward = next((line for line in root if line.words[0] == "forward"), root[0])
+            fix = "cache 30"
+            yield at(forward.place, "the block of the root zone has no cache", fix)
+    if not sources.corefiles and sources.objects:
+        yield absent(sources.objects[0].root, "a Corefile", "cache 30")
+
+
+@rule(
+    "coredns-extra-zone",
+    severity="info",
+    title="a server block of its own for svc.cluster.local",
+    why="The root block's kubernetes plugin answers cluster.local already; a second block must "
+    "be kept equal by hand.",
+)
+def extra_zone(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for corefile in sources.corefiles:
+        zones = {line.zones: line for line in reversed(corefile.lines)}
+        for names, line in zones.items():
+            if any(name.split(":")[0] == "svc.cluster.local" for name in names):
+                yield at(line.place, f"a block for {' '.join(names)}", "# delete the block")
+
+
+def _lines(sources: Sources) -> Iterator[CorefileLine]:
+    for corefile in sources.corefiles:
+        yield from corefile.lines
+
+
+def _root_zone(corefile: Corefile) -> list[CorefileLine]:
+    return [
+        line
+        for line in corefile.lines
+        if line.plugin is None and any(zone.split(":")[0] == "." for zone in line.zones)
+    ]
+
+
+def _cache_seconds(line: CorefileLine) -> int | None:
+    """Longest time an answer is kept: `cache [ttl] [zones]`, `success capacity [ttl]`."""
+    words = line.words
+    if line.plugin is None and words[0] == "cache" and len(words) > 1 and words[1].isdigit():
+        return int(words[1])
+    if line.plugin == "cache" and words[0] == "success" and len(words) > 2 and words[2].isdigit():
+        return int(words[2])
+    return None
+
+
+def _with_seconds(line: CorefileLine) -> str:
+    words = list(line.words)
+    words[1 if words[0] == "cache" else 2] = str(_LEAST_CACHE_SECONDS)
+    return " ".join(words)

@@ -1,0 +1,140 @@
+"""Gateways: load balancers that stay in one zone, and gateways that do not scale."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from rightsize.audit.model import KubeObject, Sources
+from rightsize.audit.registry import Hit, absent, at, rule
+from rightsize.audit.tree import Node
+from rightsize.audit.workloads import autoscaler_of, budgets_of, is_gateway
+
+_AWS = "service.beta.kubernetes.io/aws-load-balancer-"
+_TYPE, _ATTRIBUTES = _AWS + "type", _AWS + "attributes"
+_LEGACY = _AWS + "cross-zone-load-balancing-enabled"
+_CROSS_ZONE = re.compile(r"load_balancing\.cross_zone\.enabled\s*=\s*(\w+)")
+_SERVICE_TYPE = "networking.istio.io/service-type"
+_GATEWAY_SERVICE = re.compile(r"istio.*gateway")
+_FIX = (
+    f"{_TYPE}: external\n"
+    f"{_AWS}nlb-target-type: ip\n"
+    f"{_AWS}scheme: internet-facing\n"
+    f"{_ATTRIBUTES}: load_balancing.cross_zone.enabled=true"
+)
+
+
+@rule(
+    "gateway-cross-zone",
+    severity="warning",
+    title="a gateway's load balancer without cross-zone balancing",
+    why="A Network Load Balancer keeps traffic in the zone where it arrives unless told: gateway "
+    "pods of a busy zone overload while others idle, and a zone without pods loses its share. "
+    "(Cross-zone traffic is paid for; where that decides, run as many pods in every zone.)",
+    versions="in-tree controller and AWS Load Balancer Controller",
+)
+def cross_zone(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for where, found, whole in _load_balancers(sources):
+        if found is None and not whole:
+            yield absent(where, "annotations of the gateway's load balancer", _FIX)
+            continue
+        if found is None:
+            yield at(where, "a load balancer without annotations", _FIX)
+            continue
+        legacy, attributes = found.get(_LEGACY), found.get(_ATTRIBUTES)
+        told = _CROSS_ZONE.search(attributes.text or "") if attributes is not None else None
+        if told is not None and attributes is not None:
+            if told[1] != "true":
+                evidence = f"{attributes.text}"
+                yield at(attributes, evidence, "load_balancing.cross_zone.enabled=true")
+        elif legacy is not None:
+            if legacy.truth is False:
+                yield at(legacy, f"{_LEGACY} is {legacy.text}", f'{_LEGACY}: "true"')
+        else:
+            lb_type = found.get(_TYPE)
+            kind = "no annotation of AWS" if lb_type is None else f"type {lb_type.text}"
+            evidence = f"{kind} and nothing says cross-zone"
+            yield at(found if lb_type is None else lb_type, evidence, _FIX)
+
+
+@rule(
+    "gateway-no-hpa",
+    severity="warning",
+    title="a gateway that does not scale",
+    why="Its pods are as many at the peak as at night: requests queue or money idles.",
+)
+def no_autoscaler(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for values in sources.values_of("gateway"):
+        enabled = values.root.get("autoscaling", "enabled")
+        if enabled is not None and enabled.truth is False:
+            fix = "autoscaling:\n  enabled: true\n  minReplicas: 2\n  maxReplicas: 10"
+            yield at(enabled, f"{enabled.place.path} is false", fix)
+    for values in sources.values_of("operator"):
+        for name in ("istio-ingressgateway", "istio-egressgateway"):
+            enabled = values.root.get("gateways", name, "autoscaleEnabled")
+            if enabled is not None and enabled.truth is False:
+                yield at(enabled, f"{enabled.place.path} is false", "autoscaleEnabled: true")
+    for thing in _deployments(sources):
+        if autoscaler_of(sources, thing) is None:
+            fix = f"# a HorizontalPodAutoscaler whose scaleTargetRef is Deployment {thing.name}"
+            yield absent(thing.root, f"a HorizontalPodAutoscaler of {thing.title}", fix)
+
+
+@rule(
+    "gateway-deployment-no-pdb",
+    severity="warning",
+    title="a gateway's Deployment without a PodDisruptionBudget",
+    why="A drain may evict all pods of the gateway at once, and all traffic from outside stops.",
+)
+def deployment_without_budget(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for thing in _deployments(sources):
+        if not any(budgets_of(sources, thing)):
+            fix = "# a PodDisruptionBudget with maxUnavailable: 1 that selects its pods"
+            yield absent(thing.root, f"a PodDisruptionBudget of {thing.title}", fix)
+
+
+@rule(
+    "gateway-one-replica",
+    severity="info",
+    title="a gateway that may run a single pod",
+    why="While that pod restarts or its node drains, nothing answers from outside.",
+)
+def one_replica(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for values in sources.values_of("gateway"):
+        enabled = values.root.get("autoscaling", "enabled")
+        off = enabled is not None and enabled.truth is False
+        key = ("replicaCount",) if off else ("autoscaling", "minReplicas")
+        node = values.root.get(*key)
+        if node is not None and node.number == 1:
+            yield at(node, f"{node.place.path} is 1", f"{key[-1]}: 2")
+
+
+def _deployments(sources: Sources) -> Iterator[KubeObject]:
+    return (thing for thing in sources.of_kind("Deployment") if is_gateway(thing))
+
+
+def _load_balancers(sources: Sources) -> Iterator[tuple[Node, Node | None, bool]]:
+    """Where each gateway's Service is configured, its annotations, whether all of it is seen."""
+    for values in sources.values_of("gateway"):
+        kind = values.root.text_of("service", "type")
+        if kind in (None, "LoadBalancer") and values.root.place.subject != "command":
+            yield values.root, values.root.get("service", "annotations"), False
+    for operator in sources.operators:
+        for item in operator.root.children("spec", "components", "ingressGateways"):
+            kind = item.text_of("k8s", "service", "type")
+            off = item.get("enabled")
+            if kind in (None, "LoadBalancer") and (off is None or off.truth is not False):
+                yield item, item.get("k8s", "serviceAnnotations"), False
+    for thing in sources.of_kind("Gateway"):
+        in_mesh = thing.root.text_of("spec", "gatewayClassName") == "istio"
+        if in_mesh and thing.group == "gateway.networking.k8s.io":
+            annotations = thing.root.get("spec", "infrastructure", "annotations")
+            kind = thing.root.text_of("metadata", "annotations", _SERVICE_TYPE)
+            if kind in (None, "LoadBalancer"):
+                yield thing.root, annotations, False
+    for thing in sources.of_kind("Service"):
+        label = thing.root.text_of("spec", "selector", "istio") or ""
+        of_gateway = label.endswith("gateway") or _GATEWAY_SERVICE.search(thing.name)
+        if thing.root.text_of("spec", "type") == "LoadBalancer" and of_gateway:
+            yield thing.root, thing.root.get("metadata", "annotations"), True

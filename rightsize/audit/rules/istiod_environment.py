@@ -1,0 +1,195 @@
+"""Environment variables of istiod that it ignores, never had, or that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from rightsize.audit.known import (
+    FIRST_KNOWN,
+    LAST_KNOWN,
+    Setting,
+    environment,
+    nearest,
+    version_text,
+)
+from rightsize.audit.model import Command, Sources, Version
+from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.tree import Node, Place
+
+_INSTEAD = {
+    "PILOT_CACHE_SQUASH": (
+        'PILOT_DEBOUNCE_AFTER: "100ms"  # and PILOT_DEBOUNCE_MAX: they batch pushes today',
+        "Real in 0.8 to 1.0 alone; gone since 1.1.0, istiod ignores it.",
+    ),
+    "PILOT_WEBHOOK_CACHE_SIZE": (
+        "# delete the line; the cache of pushes is PILOT_XDS_CACHE_SIZE, 60000 entries by default",
+        "No release of Istio ever read it: the injection webhook has no cache to size.",
+    ),
+}
+_DURATION = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    place: Place
+    name: str
+    value: str
+    version: Version | None
+
+
+@rule(
+    "env-never-existed",
+    severity="error",
+    title="an environment variable of istiod that no release reads",
+    why="istiod ignores a variable it does not know, without a word in its log.",
+)
+def never_existed(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for variable in _variables(sources):
+        name = variable.name
+        if name in _INSTEAD:
+            fix, why = _INSTEAD[name]
+            span = "1.1 and later" if name == "PILOT_CACHE_SQUASH" else "every release"
+            evidence = f"{name}={variable.value} is set"
+            yield at(variable.place, evidence, fix, why=why, versions=span)
+        elif name.startswith("PILOT_") and name not in environment():
+            if variable.version is not None and variable.version > LAST_KNOWN:
+                continue
+            meant = nearest(name, environment())
+            fix = f'{meant}: "{variable.value}"' if meant else f"# delete {name}"
+            yield at(
+                variable.place,
+                f"{name} is in no release from 1.18 to 1.30" + (f"; {meant} is" if meant else ""),
+                fix,
+                severity="error" if meant else "warning",
+                versions="1.18 to 1.30",
+            )
+
+
+@rule(
+    "env-not-in-release",
+    severity="error",
+    title="an environment variable that this release of istiod does not read",
+    why="The variable is real in other releases; in this one istiod ignores it.",
+    versions="as told for each",
+)
+def not_in_release(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for variable in _variables(sources):
+        spans = environment().get(variable.name, ())
+        version = variable.version
+        if not spans or version is None or not FIRST_KNOWN <= version <= LAST_KNOWN:
+            continue
+        first, last = spans[0].first, spans[-1].last
+        if not first <= version <= last:
+            whole = Setting(variable.name, first, last)
+            evidence = f"{variable.name} is read by {whole.span}, not by {version_text(version)}"
+            yield at(variable.place, evidence, f"# delete {variable.name}", versions=whole.span)
+
+
+@rule(
+    "env-no-op",
+    severity="info",
+    title="an environment variable of istiod set to its default",
+    why="It changes nothing, and hides that nothing was tuned.",
+    versions="as told for each",
+)
+def no_op(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for variable in _variables(sources, rendered=False):
+        spans = [s for s in environment().get(variable.name, ()) if s.read_by(variable.version)]
+        if not spans or not variable.value or not all(s.default for s in spans):
+            continue
+        if all(_same(s.default, variable.value) for s in spans):
+            span = Setting(variable.name, spans[0].first, spans[-1].last).span
+            evidence = f"{variable.name} is {variable.value}, which is the default"
+            yield at(variable.place, evidence, f"# delete {variable.name}", versions=span)
+
+
+@rule(
+    "debounce-too-short",
+    severity="warning",
+    title="PILOT_DEBOUNCE_MAX below its default of 10s",
+    why="Under churn istiod then pushes more often: more CPU in istiod and in every proxy.",
+)
+def debounce_too_short(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for variable in _variables(sources):
+        seconds = _seconds(variable.value)
+        if variable.name == "PILOT_DEBOUNCE_MAX" and seconds is not None and seconds < 10:
+            evidence = f"PILOT_DEBOUNCE_MAX is {variable.value}, the default is 10s"
+            fix = "# delete it, or raise PILOT_DEBOUNCE_AFTER to push less often"
+            yield at(variable.place, evidence, fix)
+
+
+@rule(
+    "env-as-list",
+    severity="error",
+    title="istiod's environment written as a list in chart values",
+    why="The chart reads a map: with a list rendering fails (can't evaluate field ...). The list "
+    "form belongs to components.pilot.k8s.env of an IstioOperator.",
+)
+def env_as_list(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for values in sources.values_of("istiod", "operator"):
+        env = values.istiod("env")
+        if env is None or not env.items:
+            continue
+        pairs = [(i.text_of("name") or "NAME", i.text_of("value") or "") for i in env.items]
+        fix = "env:\n" + "\n".join(f'  {name}: "{value}"' for name, value in pairs)
+        yield at(env, f"{env.place.path} is a list of {len(pairs)}", fix)
+
+
+def _variables(sources: Sources, *, rendered: bool = True) -> Iterator[_Variable]:
+    """What is set in values, IstioOperators and commands, and (`rendered`) in Deployments."""
+    for values in sources.values_of("istiod", "operator"):
+        env = values.istiod("env")
+        if env is not None:
+            yield from _of_node(env, sources.release(values))
+    for operator in sources.operators:
+        env = operator.root.get("spec", "components", "pilot", "k8s", "env")
+        if env is not None:
+            yield from _of_node(env, sources.version)
+    for thing in sources.of_kind("Deployment") if rendered else ():
+        template = thing.pod_template
+        for container in [] if template is None else template.children("spec", "containers"):
+            env = container.get("env")
+            if container.text_of("name") == "discovery" and env is not None:
+                yield from _of_node(env, sources.version)
+    for command in sources.commands:
+        yield from _of_command(command, sources.version)
+
+
+def _of_node(env: Node, version: Version | None) -> Iterator[_Variable]:
+    for name, value in (env.entries or {}).items():
+        yield _Variable(value.place, name, value.text or "", version)
+    for item in env.items or ():
+        name_node = item.get("name")
+        if name_node is not None and name_node.text and item.get("valueFrom") is None:
+            said = item.text_of("value") or ""
+            yield _Variable(name_node.place, name_node.text, said, version)
+
+
+def _of_command(command: Command, version: Version | None) -> Iterator[_Variable]:
+    for words in command.stages("kubectl"):
+        if "env" not in words or "set" not in words or not any("istiod" in w for w in words):
+            continue
+        for word in words:
+            name, equals, value = word.partition("=")
+            if equals and name.isupper():
+                yield _Variable(command.place_of(word), name, value, version)
+
+
+def _same(default: str, value: str) -> bool:
+    if default.lower() == value.lower():
+        return True
+    seconds = _seconds(default)
+    return seconds is not None and seconds == _seconds(value)
+
+
+def _seconds(text: str) -> float | None:
+    for unit in ("ms", "s", "m", "h"):
+        number = text.removesuffix(unit)
+        if number != text:
+            try:
+                return float(number) * _DURATION[unit]
+            except ValueError:
+                return None
+    return None

@@ -1,0 +1,142 @@
+"""Traffic in the clear, and calls that nothing denies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from rightsize.audit.model import KubeObject, Sources
+from rightsize.audit.registry import Hit, absent, at, rule
+
+_STRICT = """apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: istio-system}
+spec:
+  mtls: {mode: STRICT}"""
+_DENY = """apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: default-deny, namespace: istio-system}
+spec: {}"""
+_ISTIO_KINDS = ("AuthorizationPolicy", "PeerAuthentication", "VirtualService", "DestinationRule")
+
+
+@rule(
+    "mtls-permissive",
+    severity="warning",
+    title="mutual TLS that is not required",
+    why="PERMISSIVE takes plain text from any pod that asks; DISABLE takes nothing else. Identity, "
+    "and every AuthorizationPolicy on principals, ends there.",
+)
+def permissive(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for thing in sources.of_kind("PeerAuthentication"):
+        ports = thing.root.get("spec", "portLevelMtls")
+        nodes = [thing.root.get("spec", "mtls", "mode")]
+        nodes += [port.get("mode") for port in ((ports.entries if ports else None) or {}).values()]
+        for node in nodes:
+            if node is not None and node.text in ("PERMISSIVE", "DISABLE"):
+                yield at(node, f"{thing.title}: mode {node.text}", "mode: STRICT")
+    for command in sources.commands:
+        names = re.search(r"\bpeerauthentications?\b|\bpa\b", command.text, re.IGNORECASE)
+        mode = re.search(r"\b(PERMISSIVE|DISABLE)\b", command.text)
+        if names and mode and any(w[:1] == ("patch",) for w in command.stages("kubectl")):
+            fix = command.text.replace(mode[1], "STRICT")
+            yield at(command.place_of(mode[1]), command.text, fix)
+    for mesh in sources.mesh_configs:
+        auto = mesh.get("enableAutoMtls")
+        if auto is not None and auto.truth is False:
+            yield at(auto, "enableAutoMtls is false", "enableAutoMtls: true")
+
+
+@rule(
+    "mtls-client-disabled",
+    severity="warning",
+    title="a DestinationRule that turns mutual TLS off",
+    why="Clients call in plain text; a STRICT server refuses them, a PERMISSIVE one lets it pass.",
+)
+def client_disabled(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for thing in sources.of_kind("DestinationRule"):
+        host = thing.root.text_of("spec", "host") or ""
+        node = thing.root.get("spec", "trafficPolicy", "tls", "mode")
+        in_mesh = host.endswith((".local", ".svc")) or "." not in host
+        if node is not None and node.text == "DISABLE" and in_mesh:
+            yield at(node, f"{thing.title}: {host} is called in plain text", "mode: ISTIO_MUTUAL")
+
+
+@rule(
+    "mtls-not-strict",
+    severity="warning",
+    title="no PeerAuthentication asks for STRICT",
+    why="Istio's default is PERMISSIVE: plain text is taken from any pod.",
+)
+def not_strict(sources: Sources, now: datetime) -> Iterator[Hit]:
+    if any(sources.of_kind("PeerAuthentication")):
+        return
+    for place in _needed_at(sources):
+        yield absent(place.root, "a PeerAuthentication with mode STRICT", _STRICT)
+
+
+@rule(
+    "no-default-deny",
+    severity="warning",
+    title="no default-deny authorization",
+    why="Without one, every workload may call every other unless a policy names it.",
+)
+def no_default_deny(sources: Sources, now: datetime) -> Iterator[Hit]:
+    policies = list(sources.of_kind("AuthorizationPolicy"))
+    if any(_denies_all(policy) for policy in policies):
+        return
+    for place in _needed_at(sources):
+        yield absent(place.root, "an AuthorizationPolicy that denies by default", _DENY)
+
+
+@rule(
+    "authorization-allows-all",
+    severity="warning",
+    title="an AuthorizationPolicy that allows everything",
+    why="A rule without conditions matches each request, so the policy denies nothing.",
+)
+def allows_all(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for thing in sources.of_kind("AuthorizationPolicy"):
+        action = thing.root.text_of("spec", "action") or "ALLOW"
+        for entry in thing.root.children("spec", "rules"):
+            if action == "ALLOW" and entry.entries is not None and not entry.entries:
+                yield at(entry, f"{thing.title} allows every request", "# list from, to or when")
+
+
+@rule(
+    "authorization-denies-nothing",
+    severity="error",
+    title="a DENY policy without rules",
+    why="A policy without rules never matches: with action DENY it denies nothing. Deny by default "
+    "is `spec: {}`, an ALLOW without rules.",
+)
+def denies_nothing(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for thing in sources.of_kind("AuthorizationPolicy"):
+        action = thing.root.get("spec", "action")
+        rules = thing.root.get("spec", "rules")
+        if action is not None and action.text == "DENY" and (rules is None or rules.is_empty):
+            yield at(action, f"{thing.title} has no rules", "spec: {}  # denies by default")
+
+
+def _denies_all(policy: KubeObject) -> bool:
+    """No rules and ALLOW, for all workloads of its namespace; or DENY for every request."""
+    spec = policy.root.get("spec")
+    if spec is None or spec.is_empty:
+        return True
+    if any(spec.get(key) is not None for key in ("selector", "targetRef", "targetRefs")):
+        return False
+    rules = spec.get("rules")
+    action = spec.text_of("action") or "ALLOW"
+    if rules is None or rules.is_empty:
+        return action == "ALLOW"
+    return action == "DENY" and any(
+        r.entries is not None and not r.entries for r in rules.items or ()
+    )
+
+
+def _needed_at(sources: Sources) -> list[KubeObject]:
+    """Where the absence is told: once, at the first object that is the mesh's."""
+    mesh = [thing for thing in sources.objects if thing.kind in _ISTIO_KINDS]
+    workloads = [thing for thing in sources.objects if thing.pod_template is not None]
+    return (mesh or sources.operators or workloads)[:1]

@@ -1,0 +1,145 @@
+"""Commands of runbooks that never worked, or work no more, with the command that does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from rightsize.audit.model import Command, Sources
+from rightsize.audit.registry import Hit, at, rule
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """A command of istioctl that the release does not have."""
+
+    pattern: re.Pattern[str]
+    since: tuple[int, int]
+    why: str
+    fix: str
+
+
+_CREATE_CERT = re.compile(r"\bistioctl\s+(\S+\s+)*?create-cert\b")
+_ENDPOINTS = re.compile(r"\bistioctl\b.*\b(proxy-config|pc)\s+(endpoints?|eps?)\b")
+_SYNC_WORDS = re.compile(r"\b(SYNCED|STALE|NOT SENT)\b")
+_GONE = (
+    _Gone(
+        re.compile(r"\bistioctl\s+operator\b"),
+        (1, 24),
+        "The in-cluster operator was removed in 1.24.",
+        "istioctl install -f FILE  # reads the same IstioOperator file",
+    ),
+    _Gone(
+        re.compile(r"\bistioctl\s+verify-install\b"),
+        (1, 24),
+        "verify-install was removed in 1.24.",
+        "istioctl analyze --all-namespaces",
+    ),
+    _Gone(
+        re.compile(r"\bistioctl\s+profile\s+(list|dump|diff)\b"),
+        (1, 24),
+        "istioctl profile was removed in 1.24.",
+        "istioctl manifest generate --set profile=PROFILE",
+    ),
+    _Gone(
+        re.compile(r"\bistioctl\s+authn\s+tls-check\b"),
+        (1, 6),
+        "authn tls-check was removed in 1.6.",
+        "istioctl x describe pod POD.NAMESPACE",
+    ),
+    _Gone(
+        re.compile(
+            r"\bistioctl\s+(x|experimental)\s+(add-to-mesh|remove-from-mesh|kube-uninject)\b"
+        ),
+        (1, 19),
+        "It was removed after 1.18.",
+        "kubectl label namespace NAMESPACE istio-injection=enabled  # then restart the pods",
+    ),
+    _Gone(
+        re.compile(r"\bistioctl\s+(x|experimental)\s+revision\b"),
+        (1, 21),
+        "x revision was removed after 1.20.",
+        "istioctl tag list",
+    ),
+)
+
+
+@rule(
+    "command-create-cert",
+    severity="error",
+    title="istioctl x create-cert",
+    why="istioctl never had it (1.0 to 1.30).",
+)
+def create_cert(sources: Sources, now: datetime) -> Iterator[Hit]:
+    fix = (
+        "make -f tools/certs/Makefile.selfsigned.mk root-ca\n"
+        "make -f tools/certs/Makefile.selfsigned.mk cluster1-cacerts\n"
+        "kubectl create secret generic cacerts -n istio-system --from-file=cluster1/ca-cert.pem "
+        "--from-file=cluster1/ca-key.pem --from-file=cluster1/root-cert.pem "
+        "--from-file=cluster1/cert-chain.pem"
+    )
+    for command in sources.commands:
+        if _CREATE_CERT.search(command.text):
+            yield at(command.place_of("create-cert"), command.text, fix)
+
+
+@rule(
+    "command-grep-synced",
+    severity="error",
+    title="looking for SYNCED in proxy-config endpoints",
+    why="proxy-config endpoints shows HEALTHY or UNHEALTHY, so the search never finds anything. "
+    "SYNCED, STALE and NOT SENT are words of istioctl proxy-status.",
+)
+def grep_synced(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for command in sources.commands:
+        if _ENDPOINTS.search(command.text) and _SYNC_WORDS.search(command.text):
+            fix = "istioctl proxy-status  # STALE or NOT SENT is not in sync"
+            yield at(command.place, command.text, fix)
+
+
+@rule(
+    "command-removed",
+    severity="error",
+    title="a command that istioctl has no more",
+    why="istioctl answers `unknown command`.",
+    versions="as told for each",
+)
+def removed(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for command in sources.commands:
+        for gone in _GONE:
+            if not gone.pattern.search(command.text):
+                continue
+            old = sources.version is not None and sources.version < gone.since
+            if not old:
+                yield at(
+                    command.place,
+                    command.text,
+                    gone.fix,
+                    severity="warning" if sources.version is None else "error",
+                    why=gone.why,
+                    versions=f"{gone.since[0]}.{gone.since[1]} and later",
+                )
+
+
+@rule(
+    "command-restarts-control-plane",
+    severity="info",
+    title="all pods of istiod deleted at once",
+    why="Every proxy reconnects and is pushed everything at the same moment.",
+)
+def deletes_istiod(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for command in sources.commands:
+        if _deletes_istiod(command):
+            fix = "kubectl rollout restart deployment/istiod -n istio-system"
+            yield at(command.place, command.text, fix)
+
+
+def _deletes_istiod(command: Command) -> bool:
+    return any(
+        words[:1] == ("delete",)
+        and any(word in ("pod", "pods", "po") for word in words[1:2])
+        and any("app=istiod" in word for word in words)
+        for words in command.stages("kubectl")
+    )

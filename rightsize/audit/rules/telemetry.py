@@ -1,0 +1,106 @@
+"""Access logs and traces at full volume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rightsize.audit.model import Sources
+from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.tree import Node
+
+_FILTERED = """apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: mesh-default, namespace: istio-system}
+spec:
+  accessLogging:
+  - providers: [{name: envoy}]
+    filter: {expression: "response.code >= 500"}"""
+
+
+@rule(
+    "access-log-full",
+    severity="warning",
+    title="access logs at full volume",
+    why="Two proxies write a line for each request: CPU in the proxies, and each GB is paid for "
+    "where logs are ingested.",
+)
+def access_log_full(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for mesh in sources.mesh_configs:
+        node = mesh.get("accessLogFile")
+        if node is not None and node.text:
+            fix = f'accessLogFile: ""\n---\n{_FILTERED}'
+            yield at(node, f"accessLogFile is {node.text}: every request of the mesh", fix)
+        providers = mesh.get("defaultProviders", "accessLogging")
+        if providers is not None and providers.items:
+            evidence = "defaultProviders.accessLogging: every request of the mesh"
+            yield at(providers, evidence, f"accessLogging: []\n---\n{_FILTERED}")
+    for thing in sources.of_kind("Telemetry"):
+        for entry in thing.root.children("spec", "accessLogging"):
+            disabled = entry.get("disabled")
+            off = disabled is not None and disabled.truth is True
+            if not off and entry.get("filter", "expression") is None:
+                fix = 'filter:\n  expression: "response.code >= 500"'
+                yield at(entry, f"{thing.title} logs every request", fix, versions="1.12 and later")
+
+
+@rule(
+    "proxy-debug-log",
+    severity="warning",
+    title="proxies that log at debug or trace",
+    why="Envoy then writes many lines for each request, at a multiple of its CPU.",
+)
+def debug_log(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for values in sources.values_of("istiod", "operator"):
+        for name in ("logLevel", "componentLogLevel"):
+            node = values.root.get("global", "proxy", name)
+            if node is not None and _is_debug(node):
+                fix = "logLevel: warning" if name == "logLevel" else "componentLogLevel: misc:error"
+                yield at(node, f"{node.place.path} is {node.text}", fix)
+    for thing in sources.objects:
+        template = thing.pod_template
+        annotations = None if template is None else template.get("metadata", "annotations")
+        node = None if annotations is None else annotations.get("sidecar.istio.io/logLevel")
+        if node is not None and _is_debug(node):
+            fix = "sidecar.istio.io/logLevel: warning"
+            yield at(node, f"{thing.title}: {node.text}", fix)
+
+
+@rule(
+    "tracing-full",
+    severity="warning",
+    title="every request is traced",
+    why="Each span is built, sent and stored; Istio's default samples 1 %.",
+)
+def tracing_full(sources: Sources, now: datetime) -> Iterator[Hit]:
+    nodes = [values.istiod("traceSampling") for values in sources.values_of("istiod", "operator")]
+    nodes += [m.get("defaultConfig", "tracing", "sampling") for m in sources.mesh_configs]
+    nodes += [
+        entry.get("randomSamplingPercentage")
+        for thing in sources.of_kind("Telemetry")
+        for entry in thing.root.children("spec", "tracing")
+    ]
+    for node in nodes:
+        if node is not None and node.number is not None and node.number >= 50:
+            evidence = f"{node.place.path} is {node.text} percent"
+            yield at(node, evidence, f"{node.path[-1]}: 1.0")
+
+
+@rule(
+    "demo-profile",
+    severity="warning",
+    title="the demo profile",
+    why="It requests 10m of CPU for istiod and for each proxy, traces every request and logs "
+    "every request: made to show, not to serve.",
+)
+def demo_profile(sources: Sources, now: datetime) -> Iterator[Hit]:
+    nodes = [thing.root.get("spec", "profile") for thing in sources.operators]
+    for values in sources.values_of("istiod"):
+        nodes += [values.root.get("profile"), values.root.get("global", "profile")]
+    for node in nodes:
+        if node is not None and node.text == "demo":
+            yield at(node, "profile is demo", "profile: default")
+
+
+def _is_debug(node: Node) -> bool:
+    return any(level in (node.text or "") for level in ("debug", "trace"))

@@ -1,0 +1,195 @@
+"""Keys that no release of a chart knows, and fields that Istio's resources do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rightsize.audit.known import (
+    FIRST_KNOWN,
+    LAST_KNOWN,
+    Setting,
+    chart_values,
+    nearest,
+    version_text,
+)
+from rightsize.audit.model import Sources, Values
+from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.tree import Node
+
+_TOLD_ELSEWHERE = frozenset(
+    {
+        "sharding",
+        "pilot.sharding",
+        "pilot.cache",
+        "global.proxy.securityContext",
+        "global.proxy_init.resources",
+        "ztunnel",
+        "defaults",
+        "_internal_defaults_do_not_set",
+    }
+)
+"""Paths that have a rule of their own."""
+_ALWAYS = frozenset(
+    [
+        "global",
+        "profile",
+        "platform",
+        "compatibilityVersion",
+        "enabled",
+        "defaultRevision",
+        "runAsRoot",
+        "unprivilegedPort",
+    ]
+)
+"""Keys that every chart takes or passes over; `enabled` is the condition of a subchart."""
+_COMPONENTS = ("ztunnel", "cni", "gateways")
+_CLOSED = {
+    "istiod": ("", "pilot", "global.proxy", "global.proxy_init", "global.waypoint",
+               "sidecarInjectorWebhook", "global.defaultPodDisruptionBudget"),
+    "operator": ("", "pilot", "global.proxy", "global.proxy_init", "global.waypoint",
+                 "sidecarInjectorWebhook", "global.defaultPodDisruptionBudget"),
+    "gateway": ("", "autoscaling", "service"),
+    "ztunnel": ("",),
+    "cni": ("", "cni", "ambient"),
+}  # fmt: skip
+"""Mappings whose keys are all known: others are open to anything."""
+_SPECS: dict[str, frozenset[str]] = {
+    kind: frozenset(fields.split())
+    for kind, fields in {
+        "Sidecar": "egress ingress inboundConnectionPool outboundTrafficPolicy workloadSelector",
+        "DestinationRule": "exportTo host subsets trafficPolicy workloadSelector",
+        "PeerAuthentication": "mtls portLevelMtls selector",
+        "AuthorizationPolicy": "action provider rules selector targetRef targetRefs",
+        "Telemetry": "accessLogging metrics selector targetRef targetRefs tracing",
+        "ProxyConfig": "concurrency environmentVariables image selector",
+    }.items()
+}
+"""Fields of `spec`, from the resource definitions of 1.30.3."""
+
+
+@rule(
+    "unknown-key",
+    severity="warning",
+    title="a chart value that no release knows",
+    why="No template of 1.18 to 1.30 reads it, so it changes nothing. The gateway chart refuses "
+    "it from 1.28 (and from 1.25.5, 1.26.4, 1.27.1).",
+    versions="1.18 to 1.30",
+)
+def unknown_key(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for values in sources.values:
+        version = sources.release(values)
+        if values.shipped or values.chart not in _CLOSED or (version and version > LAST_KNOWN):
+            continue
+        known = _known(values)
+        for prefix in _CLOSED[values.chart]:
+            for name, node in _entries(values, prefix):
+                path = f"{prefix}.{name}" if prefix else name
+                told = path in known or path in _TOLD_ELSEWHERE or name.startswith((".", "x-"))
+                if not told and name not in _ALWAYS:
+                    yield _unknown(node, prefix, name, known)
+
+
+@rule(
+    "key-not-in-release",
+    severity="warning",
+    title="a chart value that this release does not know",
+    why="The key is real in other releases; this one ignores it.",
+    versions="as told for each",
+)
+def key_not_in_release(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for values in sources.values:
+        version = sources.release(values)
+        in_range = version is not None and FIRST_KNOWN <= version <= LAST_KNOWN
+        if values.shipped or values.chart not in _CLOSED or not in_range or version is None:
+            continue
+        known = _known(values)
+        for prefix in _CLOSED[values.chart]:
+            if values.chart in ("istiod", "cni") and not prefix:
+                continue  # top-level keys before 1.24 have a rule of their own
+            for name, node in _entries(values, prefix):
+                setting = known.get(f"{prefix}.{name}" if prefix else name)
+                if setting is not None and not setting.read_by(version):
+                    evidence = (
+                        f"{node.place.path} is read by {setting.span}, not {version_text(version)}"
+                    )
+                    yield at(node, evidence, f"# delete {name}", versions=setting.span)
+
+
+@rule(
+    "unknown-field",
+    severity="error",
+    title="a field that an Istio resource does not have",
+    why="The API server refuses or drops fields that the resource definition does not have.",
+)
+def unknown_field(sources: Sources, now: datetime) -> Iterator[Hit]:
+    for thing in sources.objects:
+        fields = _SPECS.get(thing.kind)
+        spec = thing.root.get("spec")
+        if fields is None or spec is None or not thing.group.endswith("istio.io"):
+            continue
+        for name, node in (spec.entries or {}).items():
+            if name in fields:
+                continue
+            if thing.kind == "Sidecar" and name == "resources":
+                yield at(
+                    node,
+                    f"{thing.title} has spec.resources",
+                    "# sidecars are sized by global.proxy.resources, or by the four annotations "
+                    "sidecar.istio.io/proxyCPU, proxyCPULimit, proxyMemory, proxyMemoryLimit; "
+                    "egress.hosts here cuts what they must hold",
+                    why="A Sidecar never had resources: it scopes configuration, it sizes nothing.",
+                )
+                continue
+            meant = nearest(name, fields)
+            fix = f"{meant}: ..." if meant else f"# delete {name}"
+            yield at(node, f"{thing.title} has spec.{name}", fix)
+
+
+def _entries(values: Values, prefix: str) -> Iterator[tuple[str, Node]]:
+    mapping = values.root.get(*prefix.split(".")) if prefix else values.root
+    yield from () if mapping is None or mapping.entries is None else mapping.entries.items()
+
+
+def _known(values: Values) -> dict[str, Setting]:
+    """Every path that the chart of some values reads, with the releases that do."""
+    if values.chart in ("istiod", "cni"):
+        nested = "pilot" if values.chart == "istiod" else "cni"
+        own = chart_values(values.chart)
+        return _united([own, {f"{nested}.{name}": setting for name, setting in own.items()}])
+    if values.chart == "operator":
+        charts = [chart_values(name) for name in ("istiod", "base", "ingress", "egress", "cni")]
+        nested_istiod = {f"pilot.{name}": s for name, s in charts[0].items()}
+        names = {name: Setting(name, FIRST_KNOWN, LAST_KNOWN) for name in _COMPONENTS}
+        return _united([*charts, nested_istiod, names])
+    return chart_values(values.chart)
+
+
+def _united(catalogues: list[dict[str, Setting]]) -> dict[str, Setting]:
+    """One catalogue; a path that is in several spans from its first to its last release."""
+    united: dict[str, Setting] = {}
+    for name, setting in ((n, s) for catalogue in catalogues for n, s in catalogue.items()):
+        before = united.get(name, setting)
+        first, last = min(before.first, setting.first), max(before.last, setting.last)
+        united[name] = Setting(name, first, last)
+    return united
+
+
+def _unknown(node: Node, prefix: str, name: str, known: dict[str, Setting]) -> Hit:
+    depth = prefix.count(".") + 1 if prefix else 0
+    siblings = [
+        path.rpartition(".")[2]
+        for path in known
+        if path.count(".") == depth and (not prefix or path.startswith(f"{prefix}."))
+    ]
+    others = [c for c in ("istiod", "gateway", "cni", "ztunnel", "base") if name in chart_values(c)]
+    if not prefix and others:
+        evidence = f"{node.place.path} is a key of the {others[0]} chart, not of this one"
+        return at(node, evidence, f"# move it to the values of {others[0]}", severity="info")
+    meant = nearest(name, siblings)
+    return at(
+        node,
+        f"{node.place.path} is no key of the chart" + (f"; {meant} is" if meant else ""),
+        f"{meant}: ..." if meant else f"# delete {name}",
+        severity="error" if meant else "warning",
+    )

@@ -1,0 +1,76 @@
+"""Which workload a budget or an autoscaler is about, among the objects of the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rightsize.audit.model import KubeObject, Sources
+from rightsize.audit.tree import Node
+
+SCALED = ("Deployment", "StatefulSet", "ReplicaSet", "Rollout")
+
+
+def pod_labels(thing: KubeObject) -> dict[str, str]:
+    """Labels of a workload's pods."""
+    template = thing.pod_template
+    labels = None if template is None else template.get("metadata", "labels")
+    return {k: v.text or "" for k, v in ((labels.entries if labels else None) or {}).items()}
+
+
+def selected(selector: Node | None, thing: KubeObject) -> bool:
+    """Whether `matchLabels` of a selector match a workload's pods; expressions are not judged."""
+    wanted = None if selector is None else selector.get("matchLabels")
+    if wanted is None or not wanted.entries:
+        return False
+    labels = pod_labels(thing)
+    return all(labels.get(key) == (node.text or "") for key, node in wanted.entries.items())
+
+
+def same_namespace(one: KubeObject, other: KubeObject) -> bool:
+    """Whether two objects can share a namespace; an unnamed one can be any."""
+    return one.namespace is None or other.namespace is None or one.namespace == other.namespace
+
+
+def autoscaler_of(sources: Sources, workload: KubeObject) -> KubeObject | None:
+    """The HorizontalPodAutoscaler or KEDA ScaledObject that scales a workload."""
+    for thing in sources.of_kind("HorizontalPodAutoscaler", "ScaledObject"):
+        target = thing.root.get("spec", "scaleTargetRef")
+        if target is None or not same_namespace(thing, workload):
+            continue
+        kind = target.text_of("kind") or "Deployment"
+        if target.text_of("name") == workload.name and kind == workload.kind:
+            return thing
+    return None
+
+
+def budgets_of(sources: Sources, workload: KubeObject) -> Iterator[KubeObject]:
+    """PodDisruptionBudgets that select a workload's pods."""
+    for thing in sources.of_kind("PodDisruptionBudget"):
+        selector = thing.root.get("spec", "selector")
+        if same_namespace(thing, workload) and selected(selector, workload):
+            yield thing
+
+
+def least_replicas(sources: Sources, workload: KubeObject) -> float | None:
+    """Pods that a workload may run with: its autoscaler's minimum, else its replicas.
+
+    Kubernetes defaults both to 1.
+    """
+    scaler = autoscaler_of(sources, workload)
+    if scaler is not None:
+        key = "minReplicas" if scaler.kind == "HorizontalPodAutoscaler" else "minReplicaCount"
+        least = scaler.root.get("spec", key)
+        return 1.0 if least is None else least.number
+    replicas = workload.root.get("spec", "replicas")
+    return 1.0 if replicas is None else replicas.number
+
+
+def is_gateway(thing: KubeObject) -> bool:
+    """A Deployment of Istio's gateway: injected as one, or an ingress or egress gateway's."""
+    template = thing.pod_template
+    if template is None:
+        return False
+    templates = template.text_of("metadata", "annotations", "inject.istio.io/templates") or ""
+    labels = pod_labels(thing)
+    named = labels.get("istio", "").endswith("gateway")
+    return "gateway" in templates or named or "istio.io/gateway-name" in labels

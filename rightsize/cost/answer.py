@@ -1,0 +1,318 @@
+"""The whole money answer for one snapshot: the bill now, after each plan, and who causes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pandas as pd
+
+from rightsize.config import NodeSettings, PriceSettings
+from rightsize.cost.allocation import Allocation, allocate, machines_of, requested
+from rightsize.cost.commitments import commitments_in_force
+from rightsize.cost.fleet import (
+    Fleet,
+    NodeLot,
+    PlannedFleet,
+    fleet_of_nodes,
+    mean_root,
+    with_instances,
+)
+from rightsize.cost.logs import AccessLog, access_log
+from rightsize.cost.other import other_costs
+from rightsize.cost.plan import CostLine, PlanCost, Terms, price_plan
+from rightsize.cost.saving import Saving, saving
+from rightsize.cost.traffic import CrossZone, cross_zone
+from rightsize.cost.valued import ValuedChange, value_changes
+from rightsize.nodes.answer import NodeAnswer
+from rightsize.nodes.plan import Fleet as BoughtFleet
+from rightsize.nodes.plan import NodePlan, PlanName
+from rightsize.prices.book import book_for
+from rightsize.prices.unit_price import unit_price
+from rightsize.results import Advice, Interval
+from rightsize.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class PricedPlan:
+    """One way to buy nodes, with today's requests and with the recommended ones."""
+
+    name: PlanName
+    before: PlanCost | None
+    after: PlanCost | None
+    saving: Saving | None
+    """From `before` to `after`: what the recommended requests save if nodes are bought this way."""
+    against_today: Saving | None
+    """From the machines that ran to `after`; holds what better buying saves, too."""
+
+    @property
+    def realisable(self) -> Interval | None:
+        """What may be promised: the lesser of both savings, and nothing where the machines that ran
+        are already fewer than the plan promises. None if commitments or prices are unknown."""
+        if self.saving is None or self.against_today is None:
+            return None
+        one, other = self.saving.realisable, self.against_today.realisable
+        if one is None or other is None:
+            return None
+        ends = [
+            min(by_requests, max(overall, 0.0))
+            for by_requests, overall in zip(_ends(one), _ends(other), strict=True)
+        ]
+        return Interval(min(ends), ends[1], max(ends))
+
+
+@dataclass(frozen=True)
+class MoneyAnswer:
+    """What the cluster costs a month, what plans would cost, and who causes it; USD."""
+
+    cluster: str
+    simulated: bool
+    start: datetime
+    end: datetime
+    region: str | None
+    terms: Terms
+    today: PlanCost
+    """The machines that ran, as a mean over the snapshot's days."""
+    plans: tuple[PricedPlan, ...]
+    traffic: CrossZone
+    logs: AccessLog
+    allocation: Allocation
+    valued: tuple[ValuedChange, ...]
+    """Each change's worth; empty where it was not asked for or no fleet could be priced."""
+    notes: tuple[str, ...]
+
+
+def price_answer(
+    snapshot: Snapshot,
+    nodes: NodeAnswer | None = None,
+    settings: PriceSettings | None = None,
+    *,
+    region: str | None = None,
+    at: datetime | None = None,
+    advice: Advice | None = None,
+    node_settings: NodeSettings | None = None,
+) -> MoneyAnswer:
+    """Price a snapshot's machines, the plans of `rightsize.nodes`, and split the bill.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    nodes : NodeAnswer, optional
+        Plans to price; without them the bill and its causes alone.
+    settings : PriceSettings, optional
+    region : str, optional
+        Whose prices apply, instead of the region the snapshot names.
+    at : datetime, optional
+        When prices are used; the snapshot's end without it.
+    advice : Advice, optional
+        Its changes are valued one by one, which plans nodes a few times for each.
+    node_settings : NodeSettings, optional
+        For these plans.
+
+    Raises
+    ------
+    InputFileError
+        If the user's file of other prices cannot be used.
+    """
+    chosen = settings or PriceSettings()
+    tables = {name: snapshot.read(name) for name in ("nodes", "pods", "containers", "traffic")}
+    where = region or (nodes.region if nodes else None) or region_of(snapshot, tables["nodes"])
+    terms = terms_for(snapshot, chosen, where, at or snapshot.manifest.end)
+    tables["nodes"] = with_instances(tables["nodes"], _newest(snapshot.read("instances")))
+    ran = PlannedFleet("today", fleet_of_nodes(tables["nodes"]))
+    # A plan's machines get root volumes like those in use.
+    terms = replace(terms, root_gib=mean_root(ran.mid, terms.root_gib))
+    moved, logs = _mesh_traffic(tables, chosen)
+    more = (
+        moved.line(terms.other.get("cross_zone"), where),
+        logs.line(chosen.access_log_usd_per_gb),
+    )
+    today = price_plan(ran, terms, *more)
+    quiet = quiet_share(tables["pods"], tables["containers"])
+    manifest = snapshot.manifest
+    return MoneyAnswer(
+        cluster=manifest.cluster,
+        simulated=manifest.simulated,
+        start=manifest.start,
+        end=manifest.end,
+        region=where,
+        terms=terms,
+        today=today,
+        plans=() if nodes is None else _priced_plans(nodes, today, terms, more, quiet),
+        traffic=moved,
+        logs=logs,
+        allocation=_allocation(tables, today, terms),
+        valued=() if advice is None else _valued(snapshot, advice, node_settings, today, terms),
+        notes=_notes(today, terms, moved),
+    )
+
+
+def region_of(snapshot: Snapshot, nodes: pd.DataFrame) -> str | None:
+    """Return the region that the snapshot or its nodes name; None if none or several."""
+    named = nodes["region"].dropna().astype(str).unique()
+    return snapshot.manifest.region or (str(named[0]) if len(named) == 1 else None)
+
+
+def terms_for(
+    snapshot: Snapshot, settings: PriceSettings, region: str | None, at: datetime
+) -> Terms:
+    """Gather prices, commitments and settings: the newest day of the snapshot's price tables."""
+    held = _newest(snapshot.read("commitments"))
+    return Terms(
+        book=book_for(region, snapshot.read("prices")),
+        commitments=commitments_in_force(held, settings),
+        other=other_costs(settings.other_costs_file),
+        at=at,
+        region=region,
+        hours=settings.hours_per_month,
+        price_drift_per_year=settings.price_drift_per_year,
+        root_gib=settings.root_volume_gib,
+        eks_support=snapshot.manifest.facts.get("eks_support"),
+        load_balancers=settings.load_balancers,
+    )
+
+
+def quiet_share(pods: pd.DataFrame, containers: pd.DataFrame) -> float:
+    """Return requested core-hours of a quiet day (10th percentile) over those of the busiest.
+
+    Plans are made for the busiest hour; this is how far demand falls below it for days on end.
+    """
+    if pods.empty:
+        return 1.0
+    by_day = requested(containers, pods, by_day=True).groupby("day")["core_hours"].sum()
+    whole = by_day[by_day > 0]
+    return float(whole.quantile(0.1) / whole.max()) if len(whole) else 1.0
+
+
+def lots_of(fleet: BoughtFleet, share: float = 1.0) -> Fleet:
+    """Return a planned fleet as machines to be priced, `share` of each."""
+    return tuple(
+        NodeLot(
+            group.instance_type,
+            group.nodes * share,
+            "spot" if group.capacity_type == "spot" else "on-demand",
+            group.zone,
+        )
+        for group in fleet.groups
+    )
+
+
+def planned(plan: NodePlan, quiet: float = 1.0) -> PlannedFleet | None:
+    """Return a plan's fleet with its range; None if no fleet is promised.
+
+    The promised fleet is the middle and the high end. The low end is the packed ideal on a quiet
+    day, less its gap: nothing rules out that the autoscaler gets there.
+    """
+    if plan.promised is None:
+        return None
+    packed = None if plan.packed is None else lots_of(plan.packed.fleet, quiet)
+    gap = 0.0 if plan.packed is None else plan.packed.optimality_gap
+    return PlannedFleet(plan.name, lots_of(plan.promised), packed, None, gap)
+
+
+def _mesh_traffic(
+    tables: dict[str, pd.DataFrame], settings: PriceSettings
+) -> tuple[CrossZone, AccessLog]:
+    traffic, hours = tables["traffic"], settings.hours_per_month
+    line = settings.access_log_bytes_per_line
+    return (
+        cross_zone(traffic, tables["pods"], tables["nodes"], hours=hours),
+        access_log(traffic, bytes_per_line=line, hours=hours),
+    )
+
+
+def _valued(
+    snapshot: Snapshot,
+    advice: Advice,
+    settings: NodeSettings | None,
+    today: PlanCost,
+    terms: Terms,
+) -> tuple[ValuedChange, ...]:
+    return value_changes(
+        snapshot,
+        advice,
+        settings,
+        region=terms.region,
+        hours=terms.hours,
+        committed=_committed(today, terms),
+    )
+
+
+def _priced_plans(
+    nodes: NodeAnswer, today: PlanCost, terms: Terms, more: tuple[CostLine, ...], quiet: float
+) -> tuple[PricedPlan, ...]:
+    found = []
+    for plan in nodes.before.plans:
+        fleet = planned(plan, quiet)
+        before = None if fleet is None else price_plan(fleet, terms, *more)
+        after = None
+        if nodes.after is not None:
+            changed = planned(nodes.after.named(plan.name), quiet)
+            after = None if changed is None else price_plan(changed, terms, *more)
+        saved = None
+        if before is not None and after is not None:
+            saved = saving(before, after, terms)
+        overall = None if after is None else saving(today, after, terms)
+        found.append(PricedPlan(plan.name, before, after, saved, overall))
+    return tuple(found)
+
+
+def _allocation(tables: dict[str, pd.DataFrame], today: PlanCost, terms: Terms) -> Allocation:
+    """Split the whole bill where it is known, else the machines that have a price."""
+    lines = {line.name: line.usd.mid for line in today.lines if line.usd is not None}
+    machine_lines = {name for name in lines if name.startswith(("EC2", "EBS"))}
+    paid = None
+    if today.total is not None:
+        paid = sum(lines[name] for name in machine_lines)
+    return allocate(
+        requested(tables["containers"], tables["pods"]),
+        machines_of(tables["nodes"], terms.book, hours=terms.hours),
+        unit_price(terms.region).price,
+        machines_usd=paid,
+        shared={name: usd for name, usd in lines.items() if name not in machine_lines},
+    )
+
+
+def _committed(today: PlanCost, terms: Terms) -> bool | None:
+    """Whether commitments pay for every machine, so that giving one up saves nothing."""
+    if today.covered is None:
+        return None
+    spot = any(lot.purchase_option == "spot" for lot in today.fleet.mid)
+    return today.covered.uncovered * terms.hours < 0.01 and not spot
+
+
+def _ends(interval: Interval) -> tuple[float, float, float]:
+    return interval.low, interval.mid, interval.high
+
+
+def _newest(table: pd.DataFrame) -> pd.DataFrame:
+    if table.empty:
+        return table
+    newest = pd.Series(table["day"] == table["day"].max())
+    return table.loc[newest]
+
+
+def _notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ...]:
+    notes = [f"a month of {terms.hours:g} h"]
+    price = terms.other.get("cross_zone")
+    if price is not None and moved.moved.high > 0:
+        less = moved.locality_saving(price)
+        notes.append(
+            f"locality-aware routing would save {less.mid:,.0f} ({less.low:,.0f} to "
+            f"{less.high:,.0f}) USD of the cross-zone traffic, at the price of uneven load"
+        )
+    if today.unpriced:
+        notes.append(f"no price for {', '.join(today.unpriced)}: EC2 and totals are unknown")
+    if not terms.commitments.known:
+        notes.append(
+            "commitments are unknown, so savings are on-demand equivalent and not promised "
+            "(rightsize prices with credentials, or prices.commitment_usd_per_hour; 0 says none)"
+        )
+    elif not terms.commitments.stated and terms.commitments.covered_share is None:
+        notes.append(
+            "Savings Plans that another account of the organization shares are not seen "
+            "(rightsize prices --bill asks for the coverage they give)"
+        )
+    if today.unknown:
+        notes.append(f"not in the totals: {', '.join(today.unknown)}")
+    return tuple(notes)

@@ -1,0 +1,58 @@
+"""Figures held against something real: the bill, and a claim."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from rightsize.cost.plan import PlanCost
+from rightsize.results import HOURS_PER_MONTH
+
+_CATEGORIES = {
+    "EC2 on-demand": "ec2",
+    "EC2 Spot": "ec2",
+    "EC2 commitments": "ec2",
+    "EBS root volumes": "ebs",
+    "EKS control plane": "eks",
+    "load balancers": "load-balancer",
+    "cross-zone traffic of the mesh": "data-transfer",
+}
+
+
+def against_bill(plan: PlanCost, bill: pd.DataFrame) -> pd.DataFrame:
+    """Return estimate and bill by category, with the difference.
+
+    The bill may hold more than the cluster (see its `scope`), other volumes than root volumes, and
+    other traffic than the mesh's; commitments paid upfront are in its amortized cost.
+
+    Parameters
+    ----------
+    plan : PlanCost
+        Today's fleet, priced.
+    bill : DataFrame
+        Table `bill`.
+
+    Returns
+    -------
+    DataFrame
+        `category`, `estimated` and `billed` (USD, NaN is unknown), `difference` (billed less
+        estimated).
+    """
+    cost = bill["amortized_usd"].fillna(bill["unblended_usd"])
+    billed = cost.groupby(bill["category"].astype(str)).sum()
+    estimated: dict[str, float] = {}
+    for line in plan.lines:
+        category = _CATEGORIES.get(line.name)
+        if category is not None:
+            mid = float("nan") if line.usd is None else line.usd.mid
+            estimated[category] = estimated.get(category, 0.0) + mid
+    names = sorted({*billed.index, *estimated})
+    table = pd.DataFrame({"category": names})
+    table["estimated"] = table["category"].map(estimated)
+    table["billed"] = table["category"].map(billed)
+    table["difference"] = table["billed"] - table["estimated"]
+    return table
+
+
+def implied_node_hour(usd_per_month: float, nodes: float, hours: float = HOURS_PER_MONTH) -> float:
+    """Return the USD per node-hour that a claimed monthly saving implies."""
+    return usd_per_month / (nodes * hours)

@@ -1,0 +1,248 @@
+"""The monthly bill of a fleet, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from rightsize.cost.commitments import Commitments, Covered, cover
+from rightsize.cost.fleet import (
+    LEVELS,
+    Fleet,
+    Level,
+    NodeLot,
+    PlannedFleet,
+    nodes_in,
+)
+from rightsize.cost.other import UnitCost
+from rightsize.prices.book import PriceBook
+from rightsize.results import HOURS_PER_MONTH, Interval
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Everything a bill needs besides the fleet."""
+
+    book: PriceBook
+    commitments: Commitments
+    other: Mapping[str, UnitCost]
+    at: datetime
+    """When the prices are used: their age counts to here."""
+    region: str | None = None
+    hours: float = HOURS_PER_MONTH
+    """Hours of the month: 730, or the real month's."""
+    price_drift_per_year: float = 0.05
+    root_gib: float = 20.0
+    """Root volume of a node that does not state its own."""
+    root_type: str = "gp3"
+    eks_support: str | None = None
+    """`standard` or `extended`; None counts as standard, and the line says so."""
+    load_balancers: int | None = None
+    """Load balancers of the cluster; None is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """One line of a monthly bill; `usd` None is unknown."""
+
+    name: str
+    usd: Interval | None
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PlanCost:
+    """What a plan costs a month, in USD."""
+
+    name: str
+    nodes: float
+    hours: float
+    lines: tuple[CostLine, ...]
+    covered: Covered | None
+    """EC2 split by who pays, USD/h; None if commitments are unknown."""
+    unpriced: tuple[str, ...]
+    """Types that nobody has a price for; then EC2 and the total are unknown."""
+    ec2: Interval | None
+    """EC2 on-demand equivalent and Spot together, before commitments; USD per month."""
+    fleet: PlannedFleet
+
+    @property
+    def total(self) -> Interval | None:
+        """All known lines together; None if a machine has no price."""
+        if self.ec2 is None:
+            return None
+        known = [line.usd for line in self.lines if line.usd is not None]
+        return added(known)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of lines that the total lacks."""
+        return tuple(line.name for line in self.lines if line.usd is None)
+
+
+def price_plan(fleet: PlannedFleet, terms: Terms, *more: CostLine) -> PlanCost:
+    """Return the monthly bill of a plan.
+
+    Parameters
+    ----------
+    fleet : PlannedFleet
+    terms : Terms
+    *more : CostLine
+        Lines that do not depend on the fleet: cross-zone traffic, access logs.
+
+    Notes
+    -----
+    EC2 = sum of count * price * hours over the machines. Low and high take the fleets for low and
+    high demand at the ends of each price's range; low is divided by 1 + gap besides. Where
+    commitments are known, EC2 is split into what they cover and what is paid on top.
+    """
+    unpriced = unpriced_types(fleet, terms.book)
+    month = None if unpriced else _month_of(fleet, terms)
+    covered = None if unpriced else cover(fleet.mid, terms.book, terms.commitments)
+    lines = (
+        *_ec2_lines(fleet, terms, month, covered),
+        root_volumes(fleet, terms),
+        _control_plane(terms),
+        _balancers(terms),
+        *more,
+    )
+    return PlanCost(
+        fleet.name,
+        nodes_in(fleet.mid),
+        terms.hours,
+        lines,
+        covered,
+        unpriced,
+        month,
+        fleet,
+    )
+
+
+def ec2_hourly_at(fleet: PlannedFleet, terms: Terms, level: Level, demand: Level) -> float:
+    """Return USD/h of the fleet for a demand, at one end of the price ranges.
+
+    At low demand the packing gap is taken off too: nothing rules out a fleet that is cheaper by it.
+    """
+    cost = ec2_hourly_of(fleet.at(demand), terms, level)
+    return cost / (1 + fleet.gap) if demand == "low" else cost
+
+
+def ec2_hourly_of(fleet: Fleet, terms: Terms, level: Level) -> float:
+    """Return USD/h of machines before commitments, at one end of their price ranges."""
+    return sum(lot.count * _hourly(lot, terms, level) for lot in fleet)
+
+
+def unpriced_types(fleet: PlannedFleet, book: PriceBook) -> tuple[str, ...]:
+    """Return `type (option)` of each machine that has no price, at any demand."""
+    missing = {
+        f"{lot.instance_type} ({lot.purchase_option})"
+        for demand in LEVELS
+        for lot in fleet.at(demand)
+        if lot.count and book.price(lot.instance_type, lot.purchase_option, lot.zone) is None
+    }
+    return tuple(sorted(missing))
+
+
+def added(parts: list[Interval]) -> Interval:
+    """Add intervals end by end: their errors have one cause, so they do not cancel out."""
+    return Interval(
+        sum(part.low for part in parts),
+        sum(part.mid for part in parts),
+        sum(part.high for part in parts),
+    )
+
+
+def _hourly(lot: NodeLot, terms: Terms, level: Level) -> float:
+    if lot.count == 0:
+        return 0.0
+    price = terms.book.price(lot.instance_type, lot.purchase_option, lot.zone)
+    if price is None:
+        raise ValueError(f"no price for {lot.instance_type}")
+    return float(getattr(price.at(terms.at, terms.price_drift_per_year), level))
+
+
+def _month_of(fleet: PlannedFleet, terms: Terms) -> Interval:
+    return interval_of(lambda level: ec2_hourly_at(fleet, terms, level, level)).scaled(terms.hours)
+
+
+def interval_of(value: Callable[[Level], float]) -> Interval:
+    """Return the interval of a figure that is known at each level."""
+    low, mid, high = (value(level) for level in LEVELS)
+    return Interval(min(low, mid), mid, max(mid, high))
+
+
+def _ec2_lines(
+    fleet: PlannedFleet, terms: Terms, month: Interval | None, covered: Covered | None
+) -> tuple[CostLine, ...]:
+    source = _sources(fleet.mid, terms.book)
+    if month is None:
+        missing = ", ".join(unpriced_types(fleet, terms.book))
+        return (CostLine("EC2", None, source, f"no price for {missing}"),)
+    spot, rest = (
+        _month_of(part, terms) for part in (fleet.only(spot=True), fleet.only(spot=False))
+    )
+    lines = [CostLine("EC2 Spot", spot, source)] if spot.high > 0 else []
+    if covered is None:
+        note = "commitments are unknown: on-demand equivalent"
+        return (CostLine("EC2 on-demand", rest, source, note), *lines)
+    value = covered.covered * terms.hours
+    paid = Interval(
+        max(rest.low - value, 0.0), max(rest.mid - value, 0.0), max(rest.high - value, 0.0)
+    )
+    commitment = Interval.exactly(covered.commitment * terms.hours)
+    note = f"covers machines worth ${value:,.2f} on demand; paid whether used or not"
+    if covered.commitment:
+        lines.append(CostLine("EC2 commitments", commitment, "commitments", note))
+    return (CostLine("EC2 on-demand", paid, source), *lines)
+
+
+def root_volumes(fleet: PlannedFleet, terms: Terms) -> CostLine:
+    name = "EBS root volumes"
+    price = terms.other.get(f"ebs_{terms.root_type}")
+    if price is None:
+        return CostLine(name, None, "", f"no price for {terms.root_type}")
+    # EBS charges GB-months of the volumes' size, pro rata of the month.
+    month = terms.hours / HOURS_PER_MONTH
+
+    def usd(level: Level) -> float:
+        chosen = {"low": fleet.fewest, "mid": fleet.mid, "high": fleet.most}[level] or fleet.mid
+        gib = sum(
+            lot.count * (terms.root_gib if lot.root_gib is None else lot.root_gib) for lot in chosen
+        )
+        return gib * price.usd * month
+
+    stated = all(lot.root_gib is not None for lot in fleet.mid)
+    assumed = "" if stated else f"{terms.root_gib:g} GiB a node assumed"
+    note = "; ".join(part for part in (assumed, price.note(terms.region)) if part)
+    return CostLine(name, interval_of(usd), f"{price.source}, {price.as_of}", note)
+
+
+def _control_plane(terms: Terms) -> CostLine:
+    support = terms.eks_support or "standard"
+    price = terms.other.get(f"eks_{support}")
+    if price is None:
+        return CostLine("EKS control plane", None, "", f"no price for {support} support")
+    assumed = "" if terms.eks_support else "standard support assumed"
+    note = "; ".join(part for part in (assumed, price.note(terms.region)) if part)
+    usd = Interval.exactly(price.usd * terms.hours)
+    return CostLine("EKS control plane", usd, f"{price.source}, {price.as_of}", note)
+
+
+def _balancers(terms: Terms) -> CostLine:
+    price = terms.other.get("load_balancer")
+    if terms.load_balancers is None or price is None:
+        return CostLine("load balancers", None, "", "their number is unknown")
+    usd = Interval.exactly(terms.load_balancers * price.usd * terms.hours)
+    note = "; ".join(p for p in ("capacity units left out", price.note(terms.region)) if p)
+    return CostLine("load balancers", usd, f"{price.source}, {price.as_of}", note)
+
+
+def _sources(fleet: Fleet, book: PriceBook) -> str:
+    found = {
+        f"{price.source}, {price.as_of:%Y-%m-%d}"
+        for lot in fleet
+        if (price := book.price(lot.instance_type, lot.purchase_option, lot.zone)) is not None
+    }
+    return "; ".join(sorted(found))

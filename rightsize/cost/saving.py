@@ -1,0 +1,106 @@
+"""What one plan saves against another, and how much of it the bill will show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rightsize.cost.commitments import cover
+from rightsize.cost.fleet import LEVELS, Level, PlannedFleet
+from rightsize.cost.plan import (
+    CostLine,
+    PlanCost,
+    Terms,
+    added,
+    ec2_hourly_at,
+    ec2_hourly_of,
+    root_volumes,
+)
+from rightsize.results import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """In USD per month; negative where the second plan costs more."""
+
+    on_demand_equivalent: Interval | None
+    """At on-demand and Spot prices, as if nothing were committed. None: a price is unknown."""
+    realisable: Interval | None
+    """What the bill will fall by. None: commitments are unknown, so nothing is promised."""
+    nodes: float
+    note: str
+
+
+def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
+    """Return what `after` saves against `now`, under the same terms.
+
+    Both are taken at the same demand and priced at the same end of the price range, since demand
+    and prices move for both: the range comes from demand, the packing gap, and the age of prices.
+    """
+    nodes = now.nodes - after.nodes
+    if now.ec2 is None or after.ec2 is None:
+        names = ", ".join(sorted({*now.unpriced, *after.unpriced}))
+        return Saving(None, None, nodes, f"no price for {names}")
+
+    def machines(level: Level, demand: Level) -> float:
+        return ec2_hourly_at(now.fleet, terms, level, demand) - ec2_hourly_at(
+            after.fleet, terms, level, demand
+        )
+
+    ends = [machines(level, demand) for level in LEVELS for demand in LEVELS]
+    mid = machines("mid", "mid")
+    volumes = _fewer(root_volumes(now.fleet, terms), root_volumes(after.fleet, terms))
+    ec2 = Interval(min(ends), mid, max(ends)).scaled(terms.hours)
+    whole = added([ec2, volumes])
+    real = _realisable(now, after, terms)
+    if real is None:
+        note = "commitments are unknown: on-demand equivalent, not promised"
+        return Saving(whole, None, nodes, note)
+    return Saving(whole, added([real, volumes]), nodes, _said(now, after))
+
+
+def _realisable(now: PlanCost, after: PlanCost, terms: Terms) -> Interval | None:
+    """Paid now less paid after, with commitments paid in both; per month.
+
+    Coverage is reckoned at mid prices for each demand, then moved with the range of prices.
+    """
+    before = ec2_hourly_of(now.fleet.mid, terms, "mid")
+    falls = []
+    for demand in LEVELS:
+        paid_now, paid = _paid(now.fleet, demand, terms), _paid(after.fleet, demand, terms)
+        if paid_now is None or paid is None:
+            return None
+        falls.append(paid_now - paid)
+    levels = [ec2_hourly_of(now.fleet.mid, terms, level) for level in LEVELS]
+    factors = [level / before if before else 1.0 for level in levels]
+    ends = [fall * factor for fall in falls for factor in factors]
+    return Interval(min(ends), falls[1], max(ends)).scaled(terms.hours)
+
+
+def _paid(planned: PlannedFleet, demand: Level, terms: Terms) -> float | None:
+    """USD/h really paid for machines: commitments, on-demand on top of them, and Spot.
+
+    At low demand the packing gap comes off what is paid on top of the commitments.
+    """
+    fleet = planned.at(demand)
+    covered = cover(fleet, terms.book, terms.commitments)
+    if covered is None:
+        return None
+    spot = tuple(lot for lot in fleet if lot.purchase_option == "spot")
+    on_top = covered.uncovered + ec2_hourly_of(spot, terms, "mid")
+    return covered.commitment + (on_top / (1 + planned.gap) if demand == "low" else on_top)
+
+
+def _fewer(now: CostLine, after: CostLine) -> Interval:
+    if now.usd is None or after.usd is None:
+        return Interval.exactly(0.0)
+    low, mid, high = (getattr(now.usd, level) - getattr(after.usd, level) for level in LEVELS)
+    return Interval(min(low, mid, high), mid, max(low, mid, high))
+
+
+def _said(now: PlanCost, after: PlanCost) -> str:
+    if now.covered is None or after.covered is None or now.covered.commitment == 0:
+        return "no commitment is held"
+    given_up = now.covered.covered - after.covered.covered
+    if given_up <= 0:
+        return "commitments stay in use"
+    return f"machines worth ${given_up:.2f}/h given up are paid for by commitments anyway"

@@ -1,0 +1,133 @@
+"""What each recommendation is worth: the fleet of the same type, with and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from rightsize.config import NodeSettings
+from rightsize.cost.marginal import FleetValue, marginal_savings
+from rightsize.nodes.demand import scheduled_pods
+from rightsize.nodes.plans import plan_same_type
+from rightsize.prices.shapes import priced_catalogue
+from rightsize.results import Advice, Recommendation
+from rightsize.snapshot import Snapshot
+
+MESH_DEFAULT = "mesh default"
+
+
+@dataclass(frozen=True, slots=True)
+class ValuedChange:
+    """One change that can be made by itself: the mesh default, or one workload's own size."""
+
+    name: str
+    workloads: int
+    alone_usd: float | None
+    """USD a month saved by it alone; None if a machine has no price."""
+    share_usd: float | None
+    """Its part of what all changes save together; the parts add up to the whole."""
+    frees: Literal["alone", "with others", "nothing"]
+    realisable: bool | None
+    """It frees a machine and no commitment is in the way; None if commitments are unknown."""
+
+
+def value_changes(
+    snapshot: Snapshot,
+    advice: Advice,
+    settings: NodeSettings | None = None,
+    *,
+    region: str | None = None,
+    hours: float = 730.0,
+    committed: bool | None = None,
+    orders: int = 2,
+) -> tuple[ValuedChange, ...]:
+    """Value every change of `advice` by planning nodes of the types in use without and with it.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    advice : Advice
+    settings : NodeSettings, optional
+        For the planner; each plan gets at most a second.
+    region : str, optional
+        Whose prices apply.
+    hours : float
+        Hours of the month.
+    committed : bool, optional
+        Whether the saving lies under a commitment; None if commitments are unknown.
+    orders : int
+        Orders over which a change's share is averaged.
+    """
+    chosen = (settings or NodeSettings()).model_copy(update={"time_limit": 1.0})
+    pods, containers = snapshot.read("pods"), snapshot.read("containers")
+    nodes = snapshot.read("nodes", days=snapshot.days[-1:])
+    catalogue, _ = priced_catalogue(region or snapshot.manifest.region, snapshot.read("prices"))
+    now = scheduled_pods(pods, containers, at=chosen.demand)
+    then = scheduled_pods(pods, containers, at=chosen.demand, advice=advice)
+    units = changes_of(advice)
+    member = _membership(now, units)
+
+    def fleet_for(made: Sequence[int]) -> FleetValue:
+        changed = np.isin(member, made)
+        pods_then = now.assign(
+            cpu=np.where(changed, then["cpu"], now["cpu"]),
+            memory=np.where(changed, then["memory"], now["memory"]),
+        )
+        plan = plan_same_type(pods_then, catalogue, chosen, nodes)
+        fleet = plan.promised
+        if fleet is None or fleet.usd_per_hour is None:
+            return FleetValue(float("nan"), float("nan"))
+        return FleetValue(fleet.nodes, fleet.usd_per_hour)
+
+    if now.empty or not units or np.isnan(fleet_for(()).usd_per_hour):
+        return ()
+    found = marginal_savings(len(units), fleet_for, orders=orders, seed=chosen.seed)
+    valued = [
+        ValuedChange(
+            name,
+            len(rows),
+            one.alone * hours,
+            one.share * hours,
+            one.frees,
+            None if committed is None else one.frees != "nothing" and not committed,
+        )
+        for (name, rows), one in zip(units, found, strict=True)
+    ]
+    return tuple(sorted(valued, key=lambda one: (-(one.share_usd or 0.0), one.name)))
+
+
+def changes_of(advice: Advice) -> list[tuple[str, list[Recommendation]]]:
+    """Group what changes by what is applied together: the mesh default is one change."""
+    default = [
+        row
+        for row in advice.recommendations
+        if row.workload is not None and row.written == MESH_DEFAULT and row.changes
+    ]
+    own = [
+        (f"{row.component} {row.key}", [row])
+        for row in advice.recommendations
+        if row.workload is not None and row.written != MESH_DEFAULT and row.changes
+    ]
+    return ([(MESH_DEFAULT, default)] if default else []) + own
+
+
+def _membership(
+    pods: pd.DataFrame, units: list[tuple[str, list[Recommendation]]]
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Index of the change that each pod belongs to, -1 for none. (P,)"""
+    unit_of = {
+        (row.namespace, row.workload): index
+        for index, (_, rows) in enumerate(units)
+        for row in rows
+    }
+    return np.array(
+        [
+            unit_of.get((str(namespace), str(workload)), -1)
+            for namespace, workload in zip(pods["namespace"], pods["workload"], strict=True)
+        ],
+        dtype=np.int64,
+    )

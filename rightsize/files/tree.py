@@ -1,0 +1,354 @@
+"""YAML as a tree of nodes that know their place in the text.
+
+ruamel.yaml's events carry the exact start and end of every scalar and alias; its own composer
+drops where an alias stood, so the tree is built here. Offsets count characters of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+NULLS = ("", "~", "null", "Null", "NULL")
+MAX_NODES = 200_000
+"""Nodes of a document with its aliases spelled out; more is a bomb, not a values file."""
+MAX_DEPTH = 100
+
+Path = tuple[str | int, ...]
+"""Keys and list positions from a document's root."""
+
+
+class FlawError(Exception):
+    """Something wrong at a place of a text that does not know its file."""
+
+    def __init__(self, what: str, index: int = 0, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.what, self.index, self.hint = what, index, hint
+
+
+@dataclass(eq=False)
+class Node:
+    start: int
+    end: int
+    anchor: str | None = None
+
+
+@dataclass(eq=False)
+class Scalar(Node):
+    value: str = ""
+    style: str = ""
+    """`""` plain, `'`, `"`, `|` or `>`."""
+    tag: str = ""
+
+    @property
+    def is_null(self) -> bool:
+        return not self.style and not self.tag and self.value in NULLS
+
+
+@dataclass(eq=False)
+class Alias(Node):
+    target: Node = field(default_factory=lambda: Node(0, 0))
+
+
+@dataclass(eq=False)
+class Mapping(Node):
+    flow: bool = False
+    items: list[tuple[Node, Node]] = field(default_factory=list)
+
+    def own(self, key: str) -> Node | None:
+        """The value written under `key` in this mapping itself."""
+        return next((v for k, v in self.items if isinstance(k, Scalar) and k.value == key), None)
+
+    def key_node(self, key: str) -> Scalar | None:
+        return next((k for k, _ in self.items if isinstance(k, Scalar) and k.value == key), None)
+
+    def merged(self, key: str) -> Node | None:
+        """The value that `key` gets from `<<`: the first of the merged mappings wins."""
+        for source in self.merge_sources():
+            found = source.get(key)
+            if found is not None:
+                return found
+        return None
+
+    def merge_sources(self) -> list[Mapping]:
+        value = self.own("<<")
+        if value is None:
+            return []
+        value = resolve(value)
+        members = value.items if isinstance(value, Sequence) else [value]
+        return [node for node in map(resolve, members) if isinstance(node, Mapping)]
+
+    def get(self, key: str) -> Node | None:
+        """The value in force under `key`: written here, or merged in."""
+        found = self.own(key)
+        return found if found is not None else self.merged(key)
+
+    def names(self) -> list[str]:
+        """Keys in force, `<<` resolved, in the order of the text."""
+        found = [k.value for k, _ in self.items if isinstance(k, Scalar) and k.value != "<<"]
+        for source in self.merge_sources():
+            found += [key for key in source.names() if key not in found]
+        return found
+
+
+@dataclass(eq=False)
+class Sequence(Node):
+    flow: bool = False
+    items: list[Node] = field(default_factory=list)
+
+
+def resolve(node: Node) -> Node:
+    """The node that an alias stands for."""
+    while isinstance(node, Alias):
+        node = node.target
+    return node
+
+
+def lookup(node: Node | None, path: Path) -> Node | None:
+    """The node in force at `path`, aliases and merges resolved; None where there is none."""
+    for step in path:
+        if node is None:
+            return None
+        node = resolve(node)
+        if isinstance(node, Mapping) and isinstance(step, str):
+            node = node.get(step)
+        elif isinstance(node, Sequence) and isinstance(step, int):
+            node = node.items[step] if step < len(node.items) else None
+        else:
+            return None
+    return None if node is None else resolve(node)
+
+
+def text_at(node: Node | None, path: Path) -> str | None:
+    """The scalar in force at `path` as it is meant, or None for anything else and for null."""
+    found = lookup(node, path)
+    return found.value if isinstance(found, Scalar) and not found.is_null else None
+
+
+def mapping_at(node: Node | None, path: Path) -> Mapping | None:
+    found = lookup(node, path)
+    return found if isinstance(found, Mapping) else None
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Every node that is written, aliases not followed."""
+    yield node
+    if isinstance(node, Mapping):
+        for key, value in node.items:
+            yield from walk(key)
+            yield from walk(value)
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from walk(item)
+
+
+def content_end(node: Node) -> int:
+    """Where the text of a node ends, without the comments that follow a block."""
+    if isinstance(node, Mapping) and not node.flow and node.items:
+        return content_end(node.items[-1][1])
+    if isinstance(node, Sequence) and not node.flow and node.items:
+        return content_end(node.items[-1])
+    return node.end
+
+
+def flatten(node: Node | None) -> dict[Path, str]:
+    """Every leaf of a document with tags told apart, aliases and merges resolved.
+
+    Two texts parse alike exactly when these are equal; an empty list or mapping is a leaf.
+    """
+    leaves: dict[Path, str] = {}
+    if node is not None:
+        _flatten(node, (), leaves)
+    return leaves
+
+
+def _flatten(node: Node, path: Path, leaves: dict[Path, str]) -> None:
+    node = resolve(node)
+    if len(leaves) > MAX_NODES or len(path) > MAX_DEPTH:
+        raise FlawError("aliases make this document too large to compare", node.start)
+    if isinstance(node, Scalar):
+        leaves[path] = f"{'plain' if not node.style else 'string'}{node.tag}:{node.value}"
+    elif isinstance(node, Mapping):
+        keys = node.names()
+        for key in keys:
+            child = node.get(key)
+            if child is not None:
+                _flatten(child, (*path, key), leaves)
+        for number, (key_node, child) in enumerate(node.items):
+            if not isinstance(key_node, Scalar):
+                _flatten(key_node, (*path, f"complex key {number}"), leaves)
+                _flatten(child, (*path, f"complex value {number}"), leaves)
+        if not keys:
+            leaves[path] = "{}"
+    elif isinstance(node, Sequence):
+        for number, item in enumerate(node.items):
+            _flatten(item, (*path, number), leaves)
+        if not node.items:
+            leaves[path] = "[]"
+
+
+@dataclass
+class Document:
+    """One document of a stream; `root` is None where it holds nothing but comments."""
+
+    root: Node | None
+    start: int
+    end: int
+
+
+def parse(text: str) -> list[Document]:
+    """Parse every document of a text.
+
+    Raises
+    ------
+    FlawError
+        Malformed YAML, a duplicate key, an unknown alias, a Go template.
+    """
+    try:
+        return _Composer(text).documents()
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = error.problem or error.context or "malformed YAML"
+        raise _explained(text, f"malformed YAML: {problem}", mark.index if mark else 0) from error
+    except (YAMLError, ValueError) as error:
+        position = getattr(error, "position", None)
+        raise _explained(text, f"malformed YAML: {error}", position or 0) from error
+
+
+def position(text: str, index: int) -> tuple[int, int]:
+    """Line and column, from 1, of a character."""
+    before = text[:index]
+    return before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1
+
+
+def _explained(text: str, what: str, index: int) -> FlawError:
+    if "{{" in text:
+        return FlawError(
+            "a Go template, not YAML",
+            text.index("{{"),
+            "Give the rendered file, or the values file that feeds the template.",
+        )
+    line_start = text.rfind("\n", 0, index) + 1
+    line_end = text.find("\n", index)
+    line = text[line_start : len(text) if line_end < 0 else line_end]
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return FlawError("a tab in the indentation, which YAML forbids", line_start)
+    return FlawError(what, index)
+
+
+class _Composer:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.events = YAML(typ="safe", pure=True).parse(text)
+        self.anchors: dict[str, Node] = {}
+
+    def documents(self) -> list[Document]:
+        found = []
+        start = 0
+        for event in self.events:
+            if isinstance(event, DocumentStartEvent):
+                self.anchors = {}
+                start = event.start_mark.index
+                root: Node | None = self._node(next(self.events), 0)
+                if root is not None and _is_nothing(root):
+                    root = None
+            elif isinstance(event, DocumentEndEvent):
+                found.append(Document(root, start, event.end_mark.index))
+        return found
+
+    def _node(self, event: Event, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            raise FlawError(f"nested deeper than {MAX_DEPTH}", event.start_mark.index)
+        if isinstance(event, AliasEvent):
+            start, end = event.start_mark.index, event.end_mark.index
+            if event.anchor not in self.anchors:
+                raise FlawError(f"no anchor for the alias *{event.anchor}", start)
+            return Alias(start, end, target=self.anchors[event.anchor])
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event)
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(event, depth)
+        if isinstance(event, SequenceStartEvent):
+            return self._sequence(event, depth)
+        raise ValueError(f"unexpected {event}")
+
+    def _scalar(self, event: ScalarEvent) -> Scalar:
+        start, end = event.start_mark.index, event.end_mark.index
+        tag = "" if event.tag is None else str(event.tag)
+        node = Scalar(start, end, event.anchor, event.value, event.style or "", tag)
+        self._remember(node)
+        return node
+
+    def _mapping(self, event: MappingStartEvent, depth: int) -> Mapping:
+        node = Mapping(event.start_mark.index, 0, event.anchor, bool(event.flow_style))
+        self._remember(node)
+        seen: set[str] = set()
+        while not isinstance(following := next(self.events), MappingEndEvent):
+            key = self._node(following, depth + 1)
+            self._check_key(key, seen)
+            value = self._node(next(self.events), depth + 1)
+            if _is_nothing(value):
+                value.start = value.end = self._after_colon(key)
+            node.items.append((key, value))
+        node.end = following.end_mark.index
+        return node
+
+    def _check_key(self, key: Node, seen: set[str]) -> None:
+        if isinstance(key, Mapping) and key.flow and self.text[key.start - 1 : key.start] == "{":
+            raise _explained(self.text, "a Go template, not YAML", key.start)
+        if isinstance(key, Scalar):
+            if key.value in seen:
+                raise FlawError(f"duplicate key {key.value!r}", key.start)
+            seen.add(key.value)
+
+    def _sequence(self, event: SequenceStartEvent, depth: int) -> Sequence:
+        node = Sequence(event.start_mark.index, 0, event.anchor, bool(event.flow_style))
+        self._remember(node)
+        while not isinstance(following := next(self.events), SequenceEndEvent):
+            item = self._node(following, depth + 1)
+            if _is_nothing(item) and not node.flow:
+                item.start = item.end = self.text.rfind("-", 0, item.start) + 1
+            node.items.append(item)
+        node.end = following.end_mark.index
+        return node
+
+    def _after_colon(self, key: Node) -> int:
+        """Where a value would stand that is not written; ruamel gives the next token's place."""
+        index = key.end
+        while self.text[index : index + 1] in (" ", "\t"):
+            index += 1
+        return index + 1 if self.text[index : index + 1] == ":" else key.end
+
+    def _remember(self, node: Node) -> None:
+        if node.anchor is not None:
+            self.anchors[node.anchor] = node
+
+
+def _is_nothing(node: Node) -> bool:
+    """A null that is not even written."""
+    return isinstance(node, Scalar) and node.is_null and not node.value and node.anchor is None
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """A path as people write it: `spec.components.ingressGateways[0].k8s`, `a."b.c"`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += ("." if text else "") + (f'"{step}"' if "." in step else step)
+    return text

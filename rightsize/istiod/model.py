@@ -1,0 +1,272 @@
+"""What istiod needs, as laws fitted on its own history, with their error and their doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import TimeSeriesSplit
+
+from rightsize.errors import NoDataError
+from rightsize.istiod.diagnoses import Diagnosis, diagnose
+from rightsize.istiod.law import Floats, NonNegativeQuantileLaw, quick_fit
+from rightsize.istiod.observations import known_drivers
+from rightsize.istiod.published import CPU_PRIORS, ISTIOD, MEMORY_PRIORS, SPLIT
+from rightsize.results import Interval, Resource
+
+MEMORY_DRIVERS = ("services", "proxies", "endpoints", "pushes")
+CPU_DRIVERS = ("proxies", "services", "pushes", "pushed_mib")
+_UNITS: Mapping[Resource, tuple[float, str]] = {"memory": (2**20, "MiB"), "cpu": (1e-3, "mCPU")}
+_NAMES = {
+    "services": "service",
+    "proxies": "connected proxy",
+    "endpoints": "endpoint",
+    "pushes": "push/s",
+    "pushed_mib": "MiB/s of configuration",
+}
+_START_HOURS = 2.0
+_LEAST_HOURS = 24
+_FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MeshLoad:
+    """What the whole control plane has to do.
+
+    `pushes` in 1/s and `pushed_mib` in MiB/s are sums over all istiod pods. `endpoints` and
+    `pushed_mib` are None where they were not seen.
+    """
+
+    services: float
+    proxies: float
+    pushes: float
+    endpoints: float | None = None
+    pushed_mib: float | None = None
+
+    def of_one(self, replicas: float, drivers: Sequence[str]) -> list[float]:
+        """Drivers of one of `replicas` pods: every pod knows all services, and shares proxies."""
+        shared = {"proxies": self.proxies, "pushes": self.pushes, "pushed_mib": self.pushed_mib}
+        whole = {"services": self.services, "endpoints": self.endpoints}
+        return [
+            (shared[d] or 0.0) / replicas if d in shared else (whole[d] or 0.0) for d in drivers
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficient:
+    """Price of one unit of a driver, in cores or bytes."""
+
+    driver: str
+    value: Interval
+    identified: bool
+
+
+@dataclass(frozen=True)
+class FittedLaw:
+    """CPU or memory of one istiod pod."""
+
+    resource: Resource
+    drivers: tuple[str, ...]
+    estimator: NonNegativeQuantileLaw
+    level: float
+    coefficients: tuple[Coefficient, ...]
+    cv_error: float
+    """Median absolute error, as a share, on later hours than those fitted (time-series CV)."""
+    rows: int
+    diagnoses: tuple[Diagnosis, ...]
+
+    def at(self, load: MeshLoad, replicas: float) -> Interval:
+        """What one of `replicas` pods uses under `load`: 90 of 100 hours are within."""
+        row = self.estimator.predict_interval([load.of_one(replicas, self.drivers)])[0]
+        return Interval(float(row[0]), float(row[1]), float(row[2]))
+
+    def middle(self, load: MeshLoad, replicas: float) -> float:
+        """The middle of `at` alone: many times faster, for ranking."""
+        return float(self.estimator.predict([load.of_one(replicas, self.drivers)])[0])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know before trusting the law, as sentences."""
+        factor, unit = _UNITS[self.resource]
+        notes = []
+        for c in self.coefficients:
+            if not c.identified:
+                notes.append(
+                    f"{self.resource} of one {_NAMES[c.driver]} cannot be told from this history "
+                    f"(between {c.value.low / factor:.3g} and {c.value.high / factor:.3g} {unit}: "
+                    f"too little spread of its own); {c.value.mid / factor:.3g} {unit} is used, "
+                    f"from the published figure {ISTIOD.text}, as far as the history allows it; "
+                    f"{SPLIT}"
+                )
+        return (*notes, *(f"{self.resource}: {d.text}" for d in self.diagnoses))
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """How far short peaks stand above the law: factors on its value."""
+
+    memory_start: float | None
+    cpu_start: float | None
+    """Busiest 5 minutes of a pod's first two hours."""
+    cpu_burst: float | None
+    """Busiest 5 minutes of an hour, 99 of 100 hours: full pushes are in it."""
+    starts: int
+    """Starts of a pod within the window, on which the two start figures rest."""
+
+
+@dataclass(frozen=True)
+class IstiodModel:
+    """Laws of istiod's memory and CPU, the load they were fitted on, and its peaks."""
+
+    memory: FittedLaw
+    cpu: FittedLaw
+    load: MeshLoad
+    """Highest of the last 7 days; push rates: p99 of the hours."""
+    replicas: float
+    """Mean number of pods over the last day."""
+    peaks: Peaks
+    start: datetime
+    end: datetime
+    hours: int
+
+    @property
+    def trusted(self) -> bool:
+        """No diagnosis says that the history follows another law."""
+        return not (self.memory.diagnoses or self.cpu.diagnoses)
+
+
+def fit_istiod(hours: pd.DataFrame, *, coverage: float = 0.9) -> IstiodModel:
+    """Fit memory and CPU of one istiod pod on the hours seen.
+
+    Parameters
+    ----------
+    hours : DataFrame
+        As `rightsize.istiod.observations.istiod_hours` gives.
+    coverage : float
+        Share of new hours that an interval holds.
+
+    Raises
+    ------
+    NoDataError
+        With fewer than 24 hours of istiod's metrics and usage.
+    """
+    memory = _fit("memory", hours, MEMORY_DRIVERS, MEMORY_PRIORS, coverage)
+    cpu = _fit("cpu", hours, CPU_DRIVERS, CPU_PRIORS, coverage)
+    last_day = hours[hours["time"] > hours["time"].max() - pd.Timedelta(1, "D")]
+    return IstiodModel(
+        memory=memory,
+        cpu=cpu,
+        load=load_of(hours),
+        replicas=float(last_day.groupby("time")["pod"].nunique().mean()),
+        peaks=_peaks(hours, memory, cpu),
+        start=hours["time"].min().to_pydatetime(),
+        end=hours["time"].max().to_pydatetime(),
+        hours=int(hours["time"].nunique()),
+    )
+
+
+def load_of(hours: pd.DataFrame) -> MeshLoad:
+    """The highest load of the last seven days, over all istiod pods."""
+    recent = hours[hours["time"] > hours["time"].max() - pd.Timedelta(7, "D")]
+    by_hour = recent.groupby("time")
+    pushed = by_hour["pushed_mib"].sum(min_count=1)
+    endpoints = recent["endpoints"].max()
+    return MeshLoad(
+        services=float(recent["services"].max()),
+        proxies=float(by_hour["proxies"].sum().max()),
+        pushes=float(by_hour["pushes"].sum().quantile(0.99)),
+        endpoints=None if pd.isna(endpoints) else float(endpoints),
+        pushed_mib=None if pushed.isna().all() else float(pushed.quantile(0.99)),
+    )
+
+
+def _fit(
+    resource: Resource,
+    hours: pd.DataFrame,
+    wanted: Sequence[str],
+    priors: Mapping[str, float],
+    coverage: float,
+) -> FittedLaw:
+    drivers = known_drivers(hours, wanted)
+    rows = hours.dropna(subset=[*drivers, resource, "age_hours"])
+    # A pod that just started is not the law: its peak is measured apart.
+    steady = rows[rows["age_hours"] > _START_HOURS]
+    hint = "scrape istiod's port 15014 and collect at least a day, then run again"
+    if "proxies" not in drivers or "services" not in drivers:
+        raise NoDataError(
+            f"istiod's {resource} cannot be modelled without pilot_xds and pilot_services",
+            hint=hint,
+        )
+    if len(steady) < _LEAST_HOURS:
+        raise NoDataError(
+            f"istiod's {resource} cannot be modelled: {len(steady)} hours of it, "
+            f"{_LEAST_HOURS} are needed",
+            hint=hint,
+        )
+    X, y = steady[drivers].to_numpy(dtype=float), steady[resource].to_numpy(dtype=float)
+    pods = steady["pod"].to_numpy()
+    law = NonNegativeQuantileLaw(coverage=coverage, priors=tuple(priors[d] for d in drivers))
+    law.fit(X, y, groups=pods)
+    return FittedLaw(
+        resource=resource,
+        drivers=tuple(drivers),
+        estimator=law,
+        level=law.intercept_,
+        coefficients=_coefficients(drivers, law),
+        cv_error=_forward_error(X, y),
+        rows=len(steady),
+        diagnoses=diagnose(steady, drivers, resource),
+    )
+
+
+def _coefficients(drivers: Sequence[str], law: NonNegativeQuantileLaw) -> tuple[Coefficient, ...]:
+    found = []
+    for number, driver in enumerate(drivers):
+        low, high = (float(end) for end in law.coef_range_[number])
+        value = float(law.coef_[number])
+        interval = Interval(min(low, value), value, max(high, value))
+        found.append(Coefficient(driver, interval, bool(law.identified_[number])))
+    return tuple(found)
+
+
+def _forward_error(X: Floats, y: Floats) -> float:
+    """Median absolute relative error on later hours than those fitted."""
+    errors = []
+    for past, future in TimeSeriesSplit(n_splits=min(_FOLDS, len(y) - 1)).split(X):
+        if len(past) < 3:
+            continue
+        found = quick_fit(X[past], y[past])
+        known = y[future] > 0
+        predicted = found[0] + X[future] @ found[1:]
+        errors.append(np.abs(predicted - y[future])[known] / y[future][known])
+    return float(np.median(np.concatenate(errors)))
+
+
+def _peaks(hours: pd.DataFrame, memory: FittedLaw, cpu: FittedLaw) -> Peaks:
+    first_hour = hours["time"].min()
+    starting = hours[
+        (hours["age_hours"] <= _START_HOURS)
+        & (hours["time"] - pd.to_timedelta(hours["age_hours"], "h") >= first_hour)
+    ]
+    ratio = _above(hours, cpu, "cpu_burst")
+    return Peaks(
+        memory_start=_highest(_above(starting, memory, "memory")),
+        cpu_start=_highest(_above(starting, cpu, "cpu_burst")),
+        cpu_burst=float(ratio.quantile(0.99)) if len(ratio) else None,
+        starts=int(starting["pod"].nunique()),
+    )
+
+
+def _above(hours: pd.DataFrame, law: FittedLaw, column: str) -> pd.Series:
+    rows = hours.dropna(subset=[*law.drivers, column])
+    if rows.empty:
+        return pd.Series(dtype=float)
+    predicted = law.estimator.predict(rows[list(law.drivers)].to_numpy(dtype=float))
+    return rows[column] / np.maximum(predicted, 1e-9)
+
+
+def _highest(ratios: pd.Series) -> float | None:
+    return None if ratios.empty else max(1.0, float(ratios.max()))

@@ -1,0 +1,326 @@
+"""Files of a division into shards: values, label commands, and the way there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from rightsize.istiod.replicas import ReplicaPlan
+from rightsize.namespaces.manifests import Document, resources_block, to_yaml
+from rightsize.namespaces.shard_loads import Namespaces
+from rightsize.namespaces.shards import Shard, ShardAdvice, Sharding, migration_order
+from rightsize.quantity import format_cpu, format_memory, round_up_cpu, round_up_memory
+from rightsize.results import Sizes
+
+JSON_VERSION = 1
+_INJECTION = "istio-injection"
+_REVISION = "istio.io/rev"
+
+
+def watch_label(shard: Shard) -> str:
+    """Label of the namespaces that a shard's istiod watches; one namespace may carry several."""
+    return f"istio-discovery-shard-{shard.number}"
+
+
+def tag(shard: Shard) -> str:
+    """Revision tag that namespaces are labelled with, so that an upgrade moves only the tag."""
+    return f"shard-{shard.number}"
+
+
+def revision(shard: Shard, istio_version: str | None) -> str:
+    """Revision of the shard's istiod: version and number, as `1-28-3-shard-1`."""
+    version = (istio_version or "").split("-")[0].replace(".", "-")
+    return f"{version}-{tag(shard)}" if version else f"r1-{tag(shard)}"
+
+
+def shard_values(shard: Shard, istio_version: str | None) -> Document:
+    """Values of the istiod chart for one shard."""
+    plan = shard.plan
+    return {
+        "revision": revision(shard, istio_version),
+        "meshConfig": {"discoverySelectors": [{"matchLabels": {watch_label(shard): "true"}}]},
+        "pilot": {
+            "resources": resources_block(_sizes(plan)),
+            "autoscaleEnabled": True,
+            "autoscaleMin": plan.replicas,
+            "autoscaleMax": plan.replicas + 2,
+            "cpu": {"targetAverageUtilization": plan.target},
+        },
+    }
+
+
+def shard_files(
+    advice: ShardAdvice,
+    mesh: Namespaces,
+    *,
+    istio_version: str | None,
+    labels: Mapping[str, Mapping[str, str]],
+) -> Mapping[str, str]:
+    """File name to text.
+
+    Parameters
+    ----------
+    advice : ShardAdvice
+    mesh : Namespaces
+    istio_version : str, optional
+    labels : mapping of namespace to its labels
+        As they are now, for the way back (see `rightsize.namespaces.traffic.namespace_labels`).
+    """
+    shards = advice.chosen.shards
+    files = {"1-label-watched.sh": _script([c for s in shards for c in watch_commands(s)])}
+    for shard in shards:
+        comment = (
+            f"istiod chart, shard {shard.number}: {len(shard.members)} namespaces of its own, "
+            f"{len(shard.watched)} watched.\n"
+            "Keep meshConfig, trust domain and CA (cacerts) as in the revision in use: mutual TLS "
+            "goes on across shards."
+        )
+        files[f"2-{tag(shard)}-values.yaml"] = to_yaml(
+            [shard_values(shard, istio_version)], comment=comment
+        )
+    files["3-migration.md"] = "\n".join(_runbook(advice, mesh, istio_version, labels)) + "\n"
+    return files
+
+
+def watch_commands(shard: Shard) -> list[str]:
+    """To run before the shard's istiod starts: what is not labelled it does not know."""
+    return [f"kubectl label namespace {name} {watch_label(shard)}=true" for name in shard.watched]
+
+
+def _script(commands: Sequence[str]) -> str:
+    return "\n".join(["#!/bin/sh", "set -e", *commands, ""])
+
+
+def _runbook(
+    advice: ShardAdvice,
+    mesh: Namespaces,
+    istio_version: str | None,
+    labels: Mapping[str, Mapping[str, str]],
+) -> list[str]:
+    lines = [
+        "# Move to shards",
+        "",
+        f"{advice.reason}. The istiod in use stays until the last namespace has moved, so that "
+        "each step can be taken back.",
+        "",
+        "1. `sh 1-label-watched.sh`, and the values of the istiod in use, which every shard shares: "
+        "`helm get values istiod -n istio-system -o yaml > values-in-use.yaml` (or the file in your "
+        "repository)",
+    ]
+    for number, shard in enumerate(advice.chosen.shards, start=2):
+        name = revision(shard, istio_version)
+        lines += [
+            f"{number}. Install shard {shard.number}, then wait until its pods are ready:",
+            "",
+            "   ```",
+            f"   helm install istiod-{tag(shard)} istio/istiod{_chart(istio_version)} -n istio-system "
+            f"-f values-in-use.yaml -f 2-{tag(shard)}-values.yaml",
+            f"   istioctl tag set {tag(shard)} --revision {name}",
+            "   ```",
+            "",
+            "   Check: `count(up{pod=~"
+            + f'"istiod-{name}-.*"'
+            + f"}} == 1) >= {shard.plan.replicas}`",
+            "",
+            f"   Way back: `istioctl tag remove {tag(shard)}`, "
+            f"`helm uninstall istiod-{tag(shard)} -n istio-system`",
+        ]
+    for shard in advice.chosen.shards:
+        lines += ["", f"## Shard {shard.number}", ""]
+        for place, namespace in enumerate(migration_order(mesh, shard), start=1):
+            lines += _step(place, namespace, shard, mesh, istio_version, labels.get(namespace, {}))
+    if mesh.without_proxies:
+        lines += [
+            "",
+            "Watched, and not moved, since they have no proxies: "
+            f"{', '.join(mesh.without_proxies)}.",
+        ]
+    lines += [
+        "",
+        "When every namespace has moved and a week has passed, point the default revision at a shard "
+        f"(`istioctl tag set default --revision {revision(advice.chosen.shards[0], istio_version)} "
+        "--overwrite`) and uninstall the old istiod. Requests are cut only after usage has dropped.",
+        "",
+        *_later(advice.chosen.shards),
+    ]
+    return lines
+
+
+def _chart(istio_version: str | None) -> str:
+    """The release in use: without it Helm takes the newest chart."""
+    version = (istio_version or "").split("-")[0]
+    return f" --version {version}" if version else " --version RELEASE-IN-USE"
+
+
+def _step(
+    place: int,
+    namespace: str,
+    shard: Shard,
+    mesh: Namespaces,
+    istio_version: str | None,
+    labels: Mapping[str, str],
+) -> list[str]:
+    there, back = _move(namespace, tag(shard), mesh, labels)
+    pods = f'pod=~"istiod-{revision(shard, istio_version)}-.*"'
+    # Gateways report what they send, and receive nothing from a sidecar.
+    side = "source" if namespace in mesh.gateways_alone else "destination"
+    calls = f'reporter="{side}",{side}_workload_namespace="{namespace}"'
+    return [
+        f"{place}. {namespace}",
+        "",
+        "   ```",
+        *(f"   {line}" for line in there),
+        f"   istioctl proxy-status | grep {namespace}    # SYNCED, served by {tag(shard)}",
+        "   ```",
+        "",
+        "   Check: `histogram_quantile(0.99, sum by (le) (rate("
+        f"pilot_proxy_convergence_time_bucket{{{pods}}}[10m]))) < 10`",
+        "",
+        f'   Check: `sum(rate(istio_requests_total{{{calls},response_code=~"5.."}}[10m])) / '
+        f"sum(rate(istio_requests_total{{{calls}}}[10m]))` is not above what it was",
+        "",
+        "   Way back:",
+        "",
+        "   ```",
+        *(f"   {line}" for line in back),
+        "   ```",
+        "",
+    ]
+
+
+def _move(
+    namespace: str, to: str, mesh: Namespaces, labels: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """Commands that move a namespace's proxies to a revision tag, and those that move them back.
+
+    A label on the namespace injects all of its pods, so it is set only where one was before (or
+    labels are not known and sidecars are there). Restarts spare what is no gateway in a namespace
+    of gateways: istiod itself may run beside them.
+    """
+    gateways = mesh.gateway_workloads.get(namespace, ())
+    labelled = _INJECTION in labels or _REVISION in labels
+    if not labelled and namespace in mesh.gateways_alone:
+        return _by_helm(namespace, gateways, to), _by_helm(namespace, gateways, "")
+    if not labelled and labels:
+        return (
+            [
+                "# Pods are injected by a label of their own, the namespace has none:",
+                f"# set {_REVISION}: {to} beside sidecar.istio.io/inject on their pod templates",
+            ],
+            [f"# take {_REVISION} off the pod templates again"],
+        )
+    restart = (
+        [f"kubectl rollout restart deployment {name} -n {namespace}" for name in gateways]
+        if namespace in mesh.gateways_alone
+        else [f"kubectl rollout restart deployment,statefulset,daemonset -n {namespace}"]
+    )
+    before = [f"{_REVISION}={labels[_REVISION]}" if _REVISION in labels else f"{_REVISION}-"]
+    if _INJECTION in labels or not labelled:
+        before.append(f"{_INJECTION}={labels.get(_INJECTION, 'enabled')}")
+    return (
+        # istio-injection wins over istio.io/rev, so it has to go.
+        [
+            f"kubectl label namespace {namespace} {_INJECTION}- {_REVISION}={to} --overwrite",
+            *restart,
+        ],
+        [f"kubectl label namespace {namespace} {' '.join(before)} --overwrite", *restart],
+    )
+
+
+def _by_helm(namespace: str, gateways: Sequence[str], to: str) -> list[str]:
+    """A gateway in a namespace without a label carries its revision on its pods."""
+    return [
+        "# a gateway of the gateway chart; of another, the label istio.io/rev of its pod template",
+        *(
+            f"helm upgrade {name} istio/gateway -n {namespace} --reuse-values --set revision={to}"
+            for name in gateways
+        ),
+    ]
+
+
+def _later(shards: Sequence[Shard]) -> list[str]:
+    """What stays to be done for namespaces, as long as there are shards."""
+    every = " ".join(f"{watch_label(shard)}=true" for shard in shards)
+    return [
+        "## Namespaces made later",
+        "",
+        "Of all revisions one istiod at a time writes ConfigMap `istio-ca-root-cert`, and from Istio "
+        "1.22 on only into namespaces that it watches; without it no pod with a sidecar starts. "
+        "Namespaces of today keep theirs. Label a new one for all shards, then for its own alone:",
+        "",
+        "```",
+        f"kubectl label namespace NAME {every} {_REVISION}={tag(shards[0])}",
+        "kubectl get configmap istio-ca-root-cert -n NAME    # until it is there",
+        f"kubectl label namespace NAME {watch_label(shards[-1])}-    # where no shard's own calls it",
+        "```",
+        "",
+        "When the root certificate changes, set the labels of all shards on all namespaces until "
+        "each ConfigMap has changed.",
+    ]
+
+
+def shards_to_dict(advice: ShardAdvice, *, simulated: bool) -> Mapping[str, object]:
+    """The answer of `rightsize shards --format json`; see docs/control-plane.md."""
+    return {
+        "schema_version": JSON_VERSION,
+        "simulated": simulated,
+        "reason": advice.reason,
+        "notes": list(advice.notes),
+        "shards": [
+            {
+                "number": shard.number,
+                "members": list(shard.members),
+                "watched": list(shard.watched),
+                "load_share": shard.share,
+                "load": asdict(shard.load),
+                "replicas": shard.plan.replicas,
+                "cpu_request_cores": shard.plan.cpu_request,
+                "memory_request_bytes": shard.plan.memory.high,
+            }
+            for shard in advice.chosen.shards
+        ],
+        "looked_at": [_looked_at(found) for found in advice.looked_at],
+    }
+
+
+def shard_lines(advice: ShardAdvice) -> list[str]:
+    """The same for people."""
+    lines = [f"{advice.reason}.", "shards  pods  largest pod            cut calls  fits  worth"]
+    for found in advice.looked_at:
+        largest = max(found.shards, key=lambda s: s.plan.memory.high).plan
+        size = f"{format_cpu(largest.cpu_request)}, {format_memory(largest.memory.high)}"
+        cut = f"{found.cut_calls:,.0f}/{found.total_calls:,.0f}"
+        ratio = found.worth / advice.looked_at[0].worth
+        mark = "  <-" if found is advice.chosen else ""
+        lines.append(
+            f"{len(found.shards):>6}  {sum(s.plan.replicas for s in found.shards):>4}  {size:<21}  "
+            f"{cut:>9}  {'yes' if found.fits else 'no':>4}  {ratio:.2f}x{mark}"
+        )
+    lines.append("worth: requests of all istiods by prices of CPU and memory, one istiod = 1")
+    for shard in advice.chosen.shards:
+        lines.append(
+            f"shard {shard.number}: {len(shard.members)} namespaces, {len(shard.watched)} watched, "
+            f"{shard.load.proxies:,.0f} proxies, {shard.load.services:,.0f} services, "
+            f"{shard.share:.0%} of the load, {shard.plan.replicas} x "
+            f"{format_cpu(shard.plan.cpu_request)}, {format_memory(shard.plan.memory.high)}"
+        )
+    return lines + [f"note: {note}" for note in advice.notes]
+
+
+def _looked_at(found: Sharding) -> Mapping[str, object]:
+    return {
+        "shards": len(found.shards),
+        "cut_calls": found.cut_calls,
+        "total_calls": found.total_calls,
+        "services_watched_twice": found.cut_services,
+        "heaviest_over_mean": found.heaviest,
+        "largest_pod_memory_bytes": max(s.plan.memory.high for s in found.shards),
+        "fits": found.fits,
+        "relative_worth_usd_per_hour": found.worth,
+    }
+
+
+def _sizes(plan: ReplicaPlan) -> Sizes:
+    return Sizes(
+        cpu_request=round_up_cpu(plan.cpu_request), memory_request=round_up_memory(plan.memory.high)
+    )

@@ -1,0 +1,247 @@
+"""Everything that `rightsize scope` says, from one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from rightsize.config import NodeSettings
+from rightsize.errors import NoDataError, UsageError
+from rightsize.istiod.mesh_today import MeshToday, mesh_today
+from rightsize.istiod.model import IstiodModel, fit_istiod
+from rightsize.istiod.source import IstiodTables, read_istiod, usage_of
+from rightsize.namespaces.configuration import Configuration
+from rightsize.namespaces.destination_rules import (
+    ServiceRules,
+    error_shares,
+    service_rules,
+)
+from rightsize.namespaces.discovery import DiscoveryScope, discovery_scope
+from rightsize.namespaces.egress import ROOT_NAMESPACE, EgressScope, egress_scopes
+from rightsize.namespaces.injection import InjectionCandidate, injection_candidates
+from rightsize.namespaces.proxy_memory import ProxyMemoryLaw, fit_proxy_memory, proxies_of
+from rightsize.namespaces.savings import (
+    InjectionSaving,
+    NodeSaving,
+    ScopeSaving,
+    injection_saving,
+    node_saving,
+    scope_saving,
+)
+from rightsize.namespaces.traffic import namespace_labels, read_edges
+from rightsize.snapshot import Snapshot
+
+_MEMORY_DAYS = 7
+_PROVIDERS = (
+    "what meshConfig.extensionProviders and EnvoyFilters name (tracing, external authorization, "
+    "log and rate-limit services) is called by Envoy itself and stands in no metric; a sidecar only "
+    "has clusters of its scope: give their hosts with --host"
+)
+"""istio/istio, pilot/pkg/networking/core/cluster.go: services = proxy.SidecarScope.Services()."""
+
+
+@dataclass(frozen=True)
+class ScopeStudy:
+    """Scopes, rules and candidates with what they rest on."""
+
+    edges: pd.DataFrame
+    """See `rightsize.namespaces.traffic.edges`."""
+    egress: tuple[EgressScope, ...]
+    silent: tuple[str, ...]
+    """Namespaces with sidecars that were never seen to call anybody: left unscoped."""
+    discovery: DiscoveryScope
+    injection: tuple[InjectionCandidate, ...]
+    rules: ServiceRules
+    saving: ScopeSaving
+    nodes: NodeSaving | None
+    """None where nodes, prices or the law of proxy memory are not known."""
+    without_sidecars: InjectionSaving | None
+    """None where there is no candidate."""
+    model: IstiodModel | None
+    notes: tuple[str, ...]
+
+
+def study_scope(
+    snapshot: Snapshot,
+    *,
+    given_hosts: Sequence[str] = (),
+    given_namespaces: Sequence[str] = (),
+    configuration: Configuration | None = None,
+    settings: NodeSettings | None = None,
+) -> ScopeStudy:
+    """Study the traffic of a snapshot.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    given_hosts : sequence of str
+        Egress hosts for every namespace besides those seen, as `namespace/dnsName`; the root
+        namespace's are always given.
+    given_namespaces : sequence of str
+        Namespaces to watch whatever was seen.
+    configuration : Configuration, optional
+        Istio's own objects, which metrics do not tell.
+    settings : NodeSettings, optional
+        For the plan of nodes behind the dollars.
+
+    Raises
+    ------
+    NoDataError
+        Without traffic: nothing may be scoped.
+    """
+    edges = read_edges(snapshot)
+    if edges.empty:
+        raise NoDataError(
+            "the snapshot has no traffic between workloads: nothing can be scoped",
+            hint="collect with istio_requests_total and istio_tcp_* in Prometheus",
+        )
+    pods, containers = snapshot.read("pods"), snapshot.read("containers")
+    sidecars = containers[containers["component"] == "sidecar"]
+    namespaces = sorted(set(sidecars["namespace"].astype(str)))
+    tables = read_istiod(snapshot)
+    routes = virtual_services(tables.control_plane)
+    egress = egress_scopes(
+        edges,
+        namespaces,
+        window_days=len(snapshot.days),
+        end=pd.Timestamp(snapshot.manifest.end),
+        given=tuple(dict.fromkeys((f"{ROOT_NAMESPACE}/*", *given_hosts))),
+        configuration=configuration,
+        routes_unknown=routes != 0,
+    )
+    discovery = discovery_scope(
+        edges,
+        pods,
+        containers,
+        labels=namespace_labels(snapshot.read("namespaces")),
+        given=given_namespaces,
+        configuration=configuration,
+    )
+    notes = [*_route_notes(configuration, routes), _PROVIDERS]
+    model = _model(tables, notes)
+    proxies, law, missing = fitted_proxies(snapshot)
+    notes += missing
+    proxies = _running(proxies, pods)
+    saving = scope_saving(egress, discovery, proxies, law=law, model=model)
+    candidates = injection_candidates(edges, pods, containers)
+    today = _today(snapshot, proxies, model, settings, notes)
+    return ScopeStudy(
+        edges=edges,
+        egress=egress,
+        silent=tuple(sorted(set(namespaces) - {e.namespace for e in egress} - {ROOT_NAMESPACE})),
+        discovery=discovery,
+        injection=candidates,
+        rules=with_standing_rules(service_rules(edges, pods, _errors(snapshot)), configuration),
+        saving=saving,
+        nodes=None if today is None else node_saving(saving, today),
+        without_sidecars=injection_saving(candidates, today, model),
+        model=model,
+        notes=tuple(notes),
+    )
+
+
+def _errors(snapshot: Snapshot) -> pd.DataFrame:
+    """Worst hour of each service over all days."""
+    parts = [error_shares(pd.DataFrame(part.to_pandas())) for _, part in snapshot.by_day("traffic")]
+    whole = pd.concat(parts, ignore_index=True)
+    worst = whole.groupby("destination_service")["error_share"].max()
+    return worst.reset_index()
+
+
+def _route_notes(configuration: Configuration | None, routes: float | None) -> list[str]:
+    if configuration is not None:
+        return [
+            f"{len(configuration.routes)} VirtualServices of the files hold for sidecars: their "
+            "hosts stay in scope wherever one of their calls was seen"
+        ]
+    if routes != 0:
+        many = "an unknown number of" if routes is None else f"{routes:.0f}"
+        return [
+            f"{many} VirtualServices: hosts are written as */host, so that a route for them "
+            "stays wherever it is kept. Where one sends a host's calls to another service, metrics "
+            "tell the second only: give the VirtualServices with -f, or the first host with "
+            "--host, else its route is lost"
+        ]
+    return []
+
+
+def with_standing_rules(rules: ServiceRules, configuration: Configuration | None) -> ServiceRules:
+    """Say of each rule whether its host has one already."""
+    known = {} if configuration is None else configuration.rules
+    found = []
+    for rule in rules.rules:
+        said = []
+        if rule.host in known:
+            said.append(
+                f"{known[rule.host]} is a DestinationRule of the same host: add these settings to "
+                "it, of two rules one traffic policy is passed over"
+            )
+        said += [
+            f"{owner} for {host} counts no more for this host, since a rule of its own replaces it "
+            "whole: copy what it sets"
+            for host, owner in known.items()
+            if host.startswith("*") and rule.host.endswith(host[1:])
+        ]
+        found.append(replace(rule, reasons=(*said, *rule.reasons)))
+    return replace(rules, rules=tuple(found))
+
+
+def _model(tables: IstiodTables, notes: list[str]) -> IstiodModel | None:
+    try:
+        return fit_istiod(tables.hours)
+    except NoDataError as error:
+        notes.append(error.what)
+        return None
+
+
+def virtual_services(control_plane: pd.DataFrame) -> float | None:
+    """Most VirtualServices that istiod knew; None where it did not tell."""
+    known = control_plane[control_plane["metric"] == "pilot_virt_services"]["value"]
+    return None if known.empty else float(known.max())
+
+
+def _today(
+    snapshot: Snapshot,
+    proxies: pd.DataFrame,
+    model: IstiodModel | None,
+    settings: NodeSettings | None,
+    notes: list[str],
+) -> MeshToday | None:
+    """The mesh and its nodes; None, with a note, where no node can be planned."""
+    if model is None:
+        return None
+    try:
+        today = mesh_today(snapshot, proxies, model.load.services, settings)
+        if today.fleet is not None:
+            today.fleet(0.0, 0.0, False)
+    except (NoDataError, UsageError) as error:
+        notes.append(f"nodes and dollars are not computed: {error.what}")
+        return None
+    return today
+
+
+def _running(proxies: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
+    """Those of the proxies whose pod was still there at the end of the snapshot."""
+    left = pods[pods["last_seen"] >= pods["last_seen"].max()]
+    there = set(zip(left["namespace"].astype(str), left["pod"].astype(str), strict=True))
+    ours = zip(proxies["namespace"].astype(str), proxies["pod"].astype(str), strict=True)
+    return proxies[np.array([pair in there for pair in ours], dtype=bool)]
+
+
+def fitted_proxies(
+    snapshot: Snapshot,
+) -> tuple[pd.DataFrame, ProxyMemoryLaw | None, tuple[str, ...]]:
+    """Clusters and memory of the sidecars over the last week, the law between them, and notes."""
+    days = snapshot.days[-_MEMORY_DAYS:]
+    containers = snapshot.read("containers", days=days)
+    sidecars = containers[containers["component"] == "sidecar"]
+    columns = ["namespace", "pod", "container", "memory"]
+    used = usage_of(snapshot, sidecars["pod"], days=days, columns=columns)
+    proxies = proxies_of(snapshot.read("proxies", days=days), used, containers)
+    try:
+        return proxies, fit_proxy_memory(proxies["clusters"], proxies["memory"]), ()
+    except NoDataError as error:
+        return proxies, None, (error.what,)

@@ -1,0 +1,165 @@
+"""The whole answer for one snapshot: nodes today, plans for today's and recommended requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from rightsize.config import NodeSettings
+from rightsize.nodes.demand import pod_days, scheduled_pods
+from rightsize.nodes.month import AutoscalerKind, MonthReplay, replay_month
+from rightsize.nodes.plan import PLAN_NAMES, Fleet, NodeGroup, NodePlans, PlanName
+from rightsize.nodes.plans import plan_nodes
+from rightsize.prices.shapes import priced_catalogue
+from rightsize.results import Advice
+from rightsize.snapshot import Snapshot
+from rightsize.snapshot.schema import WINDOW_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAnswer:
+    """Plans before and after the recommendations. `today` is the fleet on the last day seen."""
+
+    cluster: str
+    simulated: bool
+    start: datetime
+    end: datetime
+    region: str | None
+    today: Fleet
+    before: NodePlans
+    after: NodePlans | None
+    """None without advice."""
+    notes: tuple[str, ...]
+    month: MonthAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MonthAnswer:
+    """The month replayed. `seen_nodes` is the mean number of nodes seen at once, by the snapshot."""
+
+    before: MonthReplay
+    after: MonthReplay | None
+    seen_nodes: float
+
+
+def answer(
+    snapshot: Snapshot,
+    settings: NodeSettings | None = None,
+    *,
+    advice: Advice | None = None,
+    region: str | None = None,
+    autoscaler: AutoscalerKind | None = None,
+    names: tuple[PlanName, ...] = PLAN_NAMES,
+) -> NodeAnswer:
+    """Plan nodes for a snapshot's pods, with today's requests and with the recommended ones.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    settings : NodeSettings, optional
+    advice : Advice, optional
+        Recommended requests; without it only today's are planned for.
+    region : str, optional
+        Whose prices apply, instead of the region the snapshot names.
+    autoscaler : {"cluster-autoscaler", "karpenter"}, optional
+        Also replay the month under this autoscaler.
+    names : tuple of PlanName
+        Plans to make.
+
+    Raises
+    ------
+    NoDataError
+        If no pod was seen.
+    """
+    chosen = settings or NodeSettings()
+    pods, containers = snapshot.read("pods"), snapshot.read("containers")
+    nodes = snapshot.read("nodes", days=snapshot.days[-1:])
+    where = region or snapshot.manifest.region or _region(nodes)
+    catalogue, said = priced_catalogue(where, snapshot.read("prices"))
+    before = plan_nodes(
+        scheduled_pods(pods, containers, at=chosen.demand), catalogue, chosen, nodes, names=names
+    )
+    after = None
+    if advice is not None:
+        changed = scheduled_pods(pods, containers, at=chosen.demand, advice=advice)
+        after = plan_nodes(changed, catalogue, chosen, nodes, names=names)
+    manifest = snapshot.manifest
+    return NodeAnswer(
+        cluster=manifest.cluster,
+        simulated=manifest.simulated,
+        start=manifest.start,
+        end=manifest.end,
+        region=where,
+        today=fleet_in_use(nodes, catalogue),
+        before=before,
+        after=after,
+        notes=said,
+        month=None
+        if autoscaler is None
+        else month_of(snapshot, catalogue, chosen, autoscaler, advice),
+    )
+
+
+def month_of(
+    snapshot: Snapshot,
+    catalogue: pd.DataFrame,
+    settings: NodeSettings,
+    autoscaler: AutoscalerKind,
+    advice: Advice | None = None,
+) -> MonthAnswer:
+    """Replay the month under today's requests and, with advice, under the recommended ones."""
+    pods, containers = snapshot.read("pods"), snapshot.read("containers")
+    nodes = snapshot.read("nodes")
+    last = nodes[nodes["day"] == nodes["day"].max()]
+
+    def replayed(used: Advice | None) -> MonthReplay:
+        days = pod_days(pods, containers, used)
+        return replay_month(days, catalogue, last, settings, autoscaler)
+
+    before = replayed(None)
+    return MonthAnswer(before, None if advice is None else replayed(advice), mean_nodes(nodes))
+
+
+def mean_nodes(nodes: pd.DataFrame) -> float:
+    """Mean number of nodes at once over the days of the table, from when each was seen."""
+    if nodes.empty:
+        return 0.0
+    window = pd.Timedelta(seconds=WINDOW_SECONDS)
+    seen = pd.to_timedelta(nodes["last_seen"] - nodes["first_seen"]) + window
+    seconds = seen.dt.total_seconds()
+    start = nodes["first_seen"].min() - window
+    return float(seconds.sum() / (nodes["last_seen"].max() - start).total_seconds())
+
+
+def fleet_in_use(nodes: pd.DataFrame, catalogue: pd.DataFrame) -> Fleet:
+    """The nodes seen at the end of the table's last day, priced where a price is known."""
+    if nodes.empty:
+        return Fleet(())
+    # A missed scrape or two does not take a node away.
+    still = nodes["last_seen"].max() - 3 * pd.Timedelta(seconds=WINDOW_SECONDS)
+    last = nodes[nodes["last_seen"] >= still]
+    price = catalogue.set_index("instance_type")
+    groups = []
+    table = pd.DataFrame(
+        {
+            "type": last["instance_type"].astype("string").fillna("unknown"),
+            "capacity": last["capacity_type"].astype("string").fillna("unknown"),
+            "zone": last["zone"].astype("string").fillna(""),
+        }
+    )
+    for key, members in table.groupby(["type", "capacity", "zone"]):
+        assert isinstance(key, tuple)
+        name, capacity, zone = (str(part) for part in key)
+        column = "spot_usd_per_hour" if capacity == "spot" else "usd_per_hour"
+        usd = float(price[column].get(name, float("nan")))
+        groups.append(
+            NodeGroup(name, capacity, zone or None, len(members), usd if usd > 0 else None)
+        )
+    return Fleet(tuple(groups))
+
+
+def _region(nodes: pd.DataFrame) -> str | None:
+    known = nodes["region"].dropna().astype(str)
+    return str(known.iloc[0]) if len(known) else None

@@ -1,0 +1,147 @@
+"""The pods that nodes must hold: at an hour of the month, today or with recommended requests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import pandas as pd
+
+from rightsize.nodes.requests import pod_requests, with_advice
+from rightsize.nodes.rules import parse_rules
+from rightsize.results import Advice
+from rightsize.snapshot.schema import WINDOW_SECONDS
+
+Moment = Literal["busiest", "last", "peak"]
+ENDED = ("Succeeded", "Failed")
+PER_NODE_KINDS = ("DaemonSet", "Node")
+"""DaemonSets and static pods (owned by the Node): every node runs its own."""
+_WINDOW = pd.Timedelta(seconds=WINDOW_SECONDS)
+_TEXTS = ("namespace", "pod", "workload", "workload_kind", "node", "phase")
+
+
+def pod_days(
+    pods: pd.DataFrame, containers: pd.DataFrame, advice: Advice | None = None
+) -> pd.DataFrame:
+    """Every pod of every day with what it requests; ended pods (Succeeded, Failed) left out.
+
+    Parameters
+    ----------
+    pods, containers : DataFrame
+        Tables `pods` and `containers` of the snapshot, with their `day`.
+    advice : Advice, optional
+        Recommended requests for mesh containers, instead of those in force.
+
+    Returns
+    -------
+    DataFrame
+        `day`, `namespace`, `workload`, `workload_kind`, `pod`, `cpu` (cores), `memory` (bytes),
+        `unset` (containers without a request), `daemonset`, `scheduling`, `labels`, `node`,
+        `started`, `first_seen`, `last_seen`.
+    """
+    if advice is not None:
+        containers = with_advice(containers, pods, advice)
+    table = pods.copy()
+    for column in _TEXTS:
+        table[column] = table[column].astype("string")
+    table = table[~table["phase"].isin(ENDED)]
+    table = table.merge(pod_requests(containers), on=["day", "namespace", "pod"], how="left")
+    rules = [
+        parse_rules(text)
+        for text in table["scheduling"].astype(object).where(table["scheduling"].notna(), None)
+    ]
+    table["cpu"] = table["cpu"].fillna(0.0) + [rule.overhead_cpu for rule in rules]
+    table["memory"] = table["memory"].fillna(0.0) + [rule.overhead_memory for rule in rules]
+    table["unset"] = table["unset"].fillna(0).astype(int)
+    table["workload"] = table["workload"].fillna(table["pod"])
+    table["workload_kind"] = table["workload_kind"].fillna("Pod")
+    table["daemonset"] = table["workload_kind"].isin(PER_NODE_KINDS).to_numpy(dtype=bool)
+    columns = ["day", "namespace", "workload", "workload_kind", "pod", "cpu", "memory", "unset"]
+    columns += ["daemonset", "scheduling", "labels", "node", "started", "first_seen", "last_seen"]
+    return table[columns].reset_index(drop=True)
+
+
+def alive_at(days: pd.DataFrame, time: datetime | pd.Timestamp) -> pd.DataFrame:
+    """Rows of `pod_days` that ran at a time; midnight belongs to the day before it."""
+    at = pd.Timestamp(time)
+    return days[(days["first_seen"] - _WINDOW < at) & (at <= days["last_seen"])]
+
+
+def hours_of(days: pd.DataFrame) -> pd.DatetimeIndex:
+    """Ends of the hours that the pods cover."""
+    first = (days["first_seen"].min() - _WINDOW).floor("h") + pd.Timedelta(hours=1)
+    last = days["last_seen"].max().floor("h")
+    return pd.date_range(min(first, last), last, freq="h")
+
+
+def busiest_hour(days: pd.DataFrame) -> pd.Timestamp:
+    """The hour in whose end the pods request most CPU; the latest of equals."""
+    hours = hours_of(days)
+    requested = [float(alive_at(days, hour)["cpu"].sum()) for hour in hours]
+    best = max(range(len(hours)), key=lambda i: (round(requested[i], 9), i))
+    return pd.Timestamp(hours[best])
+
+
+def scheduled_pods(
+    pods: pd.DataFrame,
+    containers: pd.DataFrame,
+    *,
+    at: datetime | Moment = "busiest",
+    advice: Advice | None = None,
+) -> pd.DataFrame:
+    """The pods to be placed, with today's requests or the recommended ones.
+
+    Parameters
+    ----------
+    pods, containers : DataFrame
+        Tables of the snapshot, with their `day`.
+    at : datetime or {"busiest", "last", "peak"}
+        A time of the snapshot; the hour in which today's requests are highest; its last hour;
+        or its last hour with every workload grown to the most pods it had at once in any hour.
+        The hour is found with today's requests, so that before and after are the same pods.
+    advice : Advice, optional
+        Recommended requests for mesh containers.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `pod_days` without `day`, `first_seen`, `last_seen`. Empty for an empty input.
+    """
+    today = pod_days(pods, containers)
+    if today.empty:
+        return today.drop(columns=["day", "first_seen", "last_seen"])
+    hours = hours_of(today)
+    if at == "busiest":
+        time = busiest_hour(today)
+    elif at in ("last", "peak"):
+        time = pd.Timestamp(hours[-1])
+    else:
+        time = pd.Timestamp(at)
+    days = today if advice is None else pod_days(pods, containers, advice)
+    chosen = alive_at(days, time).drop(columns=["day", "first_seen", "last_seen"])
+    if at == "peak":
+        chosen = grown(chosen, peak_replicas(today))
+    return chosen.reset_index(drop=True)
+
+
+def peak_replicas(days: pd.DataFrame) -> pd.Series:
+    """Most pods at once in any hour, by (namespace, workload, workload_kind)."""
+    owner = ["namespace", "workload", "workload_kind"]
+    counts = [
+        alive_at(days, hour).groupby(owner, observed=True)["pod"].nunique()
+        for hour in hours_of(days)
+    ]
+    return pd.concat(counts).groupby(level=owner, observed=True).max()
+
+
+def grown(pods: pd.DataFrame, replicas: pd.Series) -> pd.DataFrame:
+    """Clone pods of each workload until it has its `replicas`; per-node pods stay as they are."""
+    owner = ["namespace", "workload", "workload_kind"]
+    parts = [pods]
+    for key, members in pods[~pods["daemonset"]].groupby(owner, observed=True):
+        missing = int(replicas.get(key, 0)) - len(members)
+        if missing > 0:
+            clones = pd.concat([members.tail(1)] * missing)
+            names = [f"{members['pod'].iloc[-1]}+{i + 1}" for i in range(missing)]
+            parts.append(clones.assign(pod=names, node=None))
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,378 @@
+"""From pods, offers and rules to the arrays of a packing problem."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from rightsize.config import NodeSettings
+from rightsize.nodes.acceptance import ANY_ZONE, Acceptance
+from rightsize.nodes.inventory import Inventory, Pool
+from rightsize.nodes.problem import Flags, Floats, Ints, Problem
+from rightsize.nodes.rules import HOSTNAME, ZONE, Rules, matches, parse_rules
+from rightsize.nodes.spread import Owner, ZoneSplit, owner_of
+from rightsize.nodes.units import to_whole
+
+_USD_PER_VCPU = 0.05
+OWNER = ["namespace", "workload_kind", "workload"]
+
+
+@dataclass(frozen=True)
+class Unplaced:
+    """A pod that no node can hold, and why."""
+
+    namespace: str
+    workload: str
+    pod: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A packing problem with what its numbers stand for.
+
+    `offers` has one row for each offer of the problem: `instance_type`, `capacity_type`, `zone`,
+    `pool` (index into `pools`), `usd_per_hour`, `in_use`. `pods` are the placeable pods in the
+    order of `problem.classes`. `relaxed` holds the same pods without the choices made for the
+    odd pods of a spread, for the bound.
+    """
+
+    problem: Problem
+    relaxed: Problem
+    open_fits: Flags
+    """(K, O) offers each class may use, whatever zone the packing chose for it."""
+    offers: pd.DataFrame
+    pods: pd.DataFrame
+    rules: tuple[Rules, ...]
+    """Rules of each class."""
+    owners: tuple[Owner, ...]
+    """Workload of each class."""
+    pools: tuple[Pool, ...]
+    zones: tuple[str, ...]
+    zoned: bool
+    """Zones bind: offers are told apart by zone."""
+    unplaced: tuple[Unplaced, ...]
+    assumptions: tuple[str, ...]
+
+
+def lay_out(
+    pods: pd.DataFrame, offers: pd.DataFrame, inventory: Inventory, settings: NodeSettings
+) -> Layout:
+    """Group equal pods into classes and find out which offers each may use.
+
+    Parameters
+    ----------
+    pods : DataFrame
+        `namespace`, `workload`, `workload_kind`, `pod`, `cpu` (cores), `memory` (bytes),
+        `daemonset`; `scheduling`, `labels` (JSON), `started` where known.
+    offers : DataFrame
+        `Offers.table`.
+    inventory : Inventory
+        Zones and pools of the nodes in use.
+    settings : NodeSettings
+        `spread`, `floor_per_zone`, `max_types`, the on-demand share, `zones`.
+    """
+    table = pods.reset_index(drop=True)
+    texts = [_text(t) for t in table.get("scheduling", pd.Series(None, table.index))]
+    rules = [parse_rules(text) for text in texts]
+    labels = [_labels(t) for t in table.get("labels", pd.Series(None, table.index))]
+    zones = settings.zones or inventory.zones or ("zone-1", "zone-2", "zone-3")
+    movable = ~table["daemonset"].to_numpy(dtype=bool)
+    owners = _owners(table, rules, labels, movable, settings)
+    zoned = _zones_matter(owners, rules, settings)
+    wide = _by_zone_and_pool(offers, zones if zoned else (ANY_ZONE,), inventory.pools)
+    asked = Acceptance(wide, inventory)
+    capacity = _net_capacity(table, rules, movable, wide, asked)
+    fits_of = {key: asked.of(rule) for key, rule in _distinct(texts, rules)}
+    load = dict.fromkeys(zones, 0.0)
+    splits = {key: ZoneSplit(owner, load, zoned) for key, owner in owners.items()}
+    drafts, unplaced = _classes(
+        table, texts, rules, movable, owners, splits, fits_of, capacity, wide
+    )
+    return _assemble(
+        table, rules, drafts, unplaced, owners, wide, capacity, inventory, zones, zoned, settings
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """A class before it becomes a row of arrays. `loose` pods may go to any zone."""
+
+    owner: tuple[str, str, str]
+    rules: Rules
+    size: tuple[float, float]
+    fits: Flags
+    relaxed_fits: Flags
+    pods: list[int]
+    relaxed_pinned: int
+
+
+def _by_zone_and_pool(
+    offers: pd.DataFrame, zones: tuple[str, ...], pools: tuple[Pool, ...]
+) -> pd.DataFrame:
+    parts = [offers.assign(zone=zone, pool=pool) for pool in range(len(pools)) for zone in zones]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _owners(
+    table: pd.DataFrame,
+    rules: list[Rules],
+    labels: list[dict[str, str] | None],
+    movable: Flags,
+    settings: NodeSettings,
+) -> dict[tuple[str, str, str], Owner]:
+    owners = {}
+    for key, members in table[movable].groupby(OWNER, observed=True):
+        first = int(members.index[0])
+        owners[_key(key)] = owner_of(
+            _key(key), len(members), rules[first], labels[first], settings.spread
+        )
+    return owners
+
+
+def _key(key: object) -> tuple[str, str, str]:
+    assert isinstance(key, tuple)
+    return str(key[0]), str(key[1]), str(key[2])
+
+
+def _zones_matter(
+    owners: dict[tuple[str, str, str], Owner], rules: list[Rules], settings: NodeSettings
+) -> bool:
+    return (
+        settings.floor_per_zone > 0
+        or any(owner.zone_skew is not None for owner in owners.values())
+        or any(ZONE in rule.keys for rule in set(rules))
+    )
+
+
+def _distinct(texts: list[str | None], rules: list[Rules]) -> list[tuple[str | None, Rules]]:
+    return list(dict(zip(texts, rules, strict=True)).items())
+
+
+def _net_capacity(
+    table: pd.DataFrame,
+    rules: list[Rules],
+    movable: Flags,
+    wide: pd.DataFrame,
+    asked: Acceptance,
+) -> Floats:
+    """(O, 3) what each offer has left once the DaemonSets that run there have their share."""
+    capacity = np.column_stack(
+        [
+            to_whole(wide["cpu"].to_numpy(dtype=float), wide["memory"].to_numpy(dtype=float)),
+            np.floor(wide["pods"].to_numpy(dtype=float)),
+        ]
+    )
+    fixed = table[~movable]
+    for _, members in fixed.groupby(OWNER, observed=True):
+        first = int(members.index[0])
+        share = to_whole(
+            np.array([members["cpu"].max()]), np.array([members["memory"].max()]), up=True
+        )[0]
+        capacity[asked.of(rules[first])] -= [*share, 1.0]
+    return np.asarray(np.clip(capacity, 0, None), dtype=float)
+
+
+def _classes(
+    table: pd.DataFrame,
+    texts: list[str | None],
+    rules: list[Rules],
+    movable: Flags,
+    owners: dict[tuple[str, str, str], Owner],
+    splits: dict[tuple[str, str, str], ZoneSplit],
+    fits_of: dict[str | None, Flags],
+    capacity: Floats,
+    wide: pd.DataFrame,
+) -> tuple[list[_Draft], list[Unplaced]]:
+    size = to_whole(
+        table["cpu"].to_numpy(dtype=float), table["memory"].to_numpy(dtype=float), up=True
+    )
+    zone_of_offer = wide["zone"].to_numpy()
+    drafts: list[_Draft] = []
+    unplaced: list[Unplaced] = []
+    keys = list(zip(*(table[c].astype(str) for c in OWNER), strict=True))
+    groups: dict[tuple[tuple[str, str, str], str | None, float, float], list[int]] = {}
+    for row in np.flatnonzero(movable):
+        signature = (keys[row], texts[row], float(size[row, 0]), float(size[row, 1]))
+        groups.setdefault(signature, []).append(int(row))
+    total = np.maximum(size.sum(axis=0), 1.0)
+    for (key, text, cpu, memory), members in groups.items():
+        accepted = fits_of[text]
+        fits = accepted & (capacity >= [cpu, memory, 1.0]).all(axis=1)
+        if not fits.any():
+            why = _reason(rules[members[0]], accepted, capacity, cpu, memory)
+            unplaced += [_named(table, member, why) for member in members]
+            continue
+        taken, weight = 0, float(cpu / total[0] + memory / total[1])
+        for zone, share in splits[key].take(len(members), weight, zone_of_offer, fits):
+            part = members[taken : taken + share.pods]
+            taken += share.pods
+            here = fits if zone is None else fits & (zone_of_offer == zone)
+            drafts.append(
+                _Draft(key, rules[members[0]], (cpu, memory), here, fits, part, share.pinned)
+            )
+        for late in members[taken:]:
+            why = "a zone holds one pod of the workload at most, and there are too few zones"
+            unplaced.append(_named(table, late, why))
+    return drafts, unplaced
+
+
+def _named(table: pd.DataFrame, row: int, reason: str) -> Unplaced:
+    pod = table.loc[row]
+    return Unplaced(str(pod["namespace"]), str(pod["workload"]), str(pod["pod"]), reason)
+
+
+def _reason(rules: Rules, accepted: Flags, capacity: Floats, cpu: float, memory: float) -> str:
+    if not accepted.any():
+        keys = ", ".join(sorted(rules.keys)) or "taints that it does not tolerate"
+        return f"no node that may be bought satisfies its node selector or taints ({keys})"
+    largest = capacity[accepted].max(axis=0)
+    if cpu > largest[0]:
+        return f"asks for {cpu / 1000:g} cores; the largest node leaves {largest[0] / 1000:g}"
+    if memory > largest[1]:
+        gib = 2**30
+        return f"asks for {memory / gib:.1f} GiB; the largest node leaves {largest[1] / gib:.1f}"
+    return "no one node has both the CPU and the memory it asks for"
+
+
+def _assemble(
+    table: pd.DataFrame,
+    rules: list[Rules],
+    drafts: list[_Draft],
+    unplaced: list[Unplaced],
+    owners: dict[tuple[str, str, str], Owner],
+    wide: pd.DataFrame,
+    capacity: Floats,
+    inventory: Inventory,
+    zones: tuple[str, ...],
+    zoned: bool,
+    settings: NodeSettings,
+) -> Layout:
+    limited = {key: i for i, key in enumerate(k for k, o in owners.items() if o.node_limit)}
+    problem = Problem(
+        size=np.array([[*d.size, 1.0] for d in drafts]).reshape(-1, 3),
+        count=np.array([len(d.pods) for d in drafts], dtype=np.int64),
+        capacity=capacity,
+        price=_price(wide),
+        fits=np.array([d.fits for d in drafts]).reshape(-1, len(wide)).astype(bool),
+        group=np.array([limited.get(d.owner, -1) for d in drafts], dtype=np.int64),
+        limit=np.array([owners[key].node_limit for key in limited], dtype=np.int64),
+        avoid=_conflicts(drafts, owners),
+        kind=_codes(wide["instance_type"]),
+        zone=_codes(wide["zone"]),
+        on_demand=(wide["capacity_type"] == "on-demand").to_numpy(dtype=bool),
+        floor=settings.floor_per_zone,
+        max_types=settings.max_types,
+        on_demand_share=settings.on_demand_share if settings.capacity == "blend" else 0.0,
+    )
+    placed = [row for draft in drafts for row in draft.pods]
+    return Layout(
+        problem=problem,
+        relaxed=_relaxed(problem, drafts) if zoned else problem,
+        open_fits=np.array([d.relaxed_fits for d in drafts]).reshape(-1, len(wide)).astype(bool),
+        offers=wide,
+        pods=table.loc[placed].reset_index(drop=True),
+        rules=tuple(d.rules for d in drafts),
+        owners=tuple(owners[d.owner] for d in drafts),
+        pools=inventory.pools,
+        zones=zones,
+        zoned=zoned,
+        unplaced=tuple(unplaced),
+        assumptions=_assumptions(table, rules, owners, inventory, settings, zones),
+    )
+
+
+def _price(wide: pd.DataFrame) -> Floats:
+    """Prices in USD/h; a type of unknown price is weighed by its vCPUs, to count nodes with."""
+    weight = wide["vcpu"].to_numpy(dtype=float) * _USD_PER_VCPU
+    price = wide["usd_per_hour"].to_numpy(dtype=float)
+    return np.asarray(np.where(np.isfinite(price), price, weight), dtype=float)
+
+
+def _codes(names: pd.Series) -> Ints:
+    return np.asarray(np.unique(names.astype(str), return_inverse=True)[1], dtype=np.int64)
+
+
+def _relaxed(problem: Problem, drafts: list[_Draft]) -> Problem:
+    """Pods above what every spread must put into a zone may go to any zone."""
+    pinned = np.array([min(d.relaxed_pinned, len(d.pods)) for d in drafts], dtype=np.int64)
+    free = problem.count - pinned
+    loose = np.array([d.relaxed_fits for d in drafts]).reshape(problem.fits.shape).astype(bool)
+    twice: list[Ints] = [np.concatenate([a, a + len(drafts)]) for a in problem.avoid]
+    return replace(
+        problem,
+        size=np.vstack([problem.size, problem.size]),
+        count=np.concatenate([pinned, free]),
+        fits=np.vstack([problem.fits, loose]),
+        group=np.concatenate([problem.group, problem.group]),
+        avoid=tuple(twice + twice),
+    )
+
+
+def _conflicts(drafts: list[_Draft], owners: dict[tuple[str, str, str], Owner]) -> tuple[Ints, ...]:
+    """Classes of other workloads that required anti-affinity keeps off the same node."""
+    apart: list[set[int]] = [set() for _ in drafts]
+    by_owner: dict[tuple[str, str, str], list[int]] = {}
+    for i, draft in enumerate(drafts):
+        by_owner.setdefault(draft.owner, []).append(i)
+    for key, members in by_owner.items():
+        terms = [t for t in drafts[members[0]].rules.apart if t.topology == HOSTNAME]
+        for other, others in by_owner.items() if terms else ():
+            labels = owners[other].labels
+            if other == key or labels is None:
+                continue
+            if any(
+                other[0] in (term.namespaces or (key[0],)) and matches(term.selector, labels)
+                for term in terms
+            ):
+                for i in members:
+                    apart[i].update(others)
+                for j in others:
+                    apart[j].update(members)
+    return tuple(np.array(sorted(found), dtype=np.int64) for found in apart)
+
+
+def _assumptions(
+    table: pd.DataFrame,
+    rules: list[Rules],
+    owners: dict[tuple[str, str, str], Owner],
+    inventory: Inventory,
+    settings: NodeSettings,
+    zones: tuple[str, ...],
+) -> tuple[str, ...]:
+    said = []
+    unknown = sum(not rule.known for rule in rules)
+    if unknown:
+        said.append(
+            f"scheduling rules of {unknown} of {len(rules)} pods are not in the snapshot: "
+            "no node selector, toleration or anti-affinity is known of them"
+        )
+    assumed = sum(owner.assumed for owner in owners.values())
+    if assumed and settings.spread != "none":
+        how = "on at least two nodes" if settings.spread == "host" else "evenly over the zones"
+        said.append(f"replicas of {assumed} workloads are spread {how} (--spread)")
+    company = sum(rule.needs_company for rule in rules)
+    if company:
+        said.append(f"required pod affinity of {company} pods is not modelled")
+    if not inventory.labels_known:
+        said.append("node labels are not known: selectors on labels of node groups are left out")
+    if not (settings.zones or inventory.zones):
+        said.append(f"zones are not known: {len(zones)} assumed")
+    unset = int((table["unset"] > 0).sum()) if "unset" in table.columns else 0
+    if unset:
+        said.append(
+            f"{unset} pods have a container without a CPU or memory request, which counts as 0"
+        )
+    return tuple(said)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _labels(value: object) -> dict[str, str] | None:
+    text = _text(value)
+    return dict(json.loads(text)) if text else None

@@ -1,0 +1,379 @@
+"""Three plans for a set of pods: the same type, the cheapest single type, the cheapest mix."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from rightsize.config import NodeSettings
+from rightsize.errors import NoDataError, UsageError
+from rightsize.nodes.bound import lower_bound
+from rightsize.nodes.improve import Clock, Pace
+from rightsize.nodes.inventory import read_inventory
+from rightsize.nodes.layout import Layout, lay_out
+from rightsize.nodes.offers import find_offers
+from rightsize.nodes.packing import Packed, pack
+from rightsize.nodes.plan import (
+    PLAN_NAMES,
+    Binding,
+    NodePlan,
+    NodePlans,
+    PackedFleet,
+    PlanName,
+    fleet_of,
+    placement_of,
+)
+from rightsize.nodes.problem import RESOURCES, Flags, Floats, Ints, Problem
+from rightsize.nodes.promise import Promised, promise
+from rightsize.nodes.rules import parse_rules
+from rightsize.nodes.solver import Effort
+from rightsize.results import Rejected
+
+_SINGLES_PACKED = 6
+"""Single types packed in earnest: those of the lowest bounds."""
+_SINGLES_PROMISED = 3
+_SMALLER_MIXES = 2
+_SPREAD_BINDS = 1.02
+_QUICK = Effort(1.0, steady=True)
+
+
+def plan_nodes(
+    pods: pd.DataFrame,
+    catalogue: pd.DataFrame,
+    settings: NodeSettings | None = None,
+    nodes: pd.DataFrame | None = None,
+    *,
+    names: tuple[PlanName, ...] = PLAN_NAMES,
+) -> NodePlans:
+    """Find the nodes that a set of pods needs, in three ways.
+
+    Parameters
+    ----------
+    pods : DataFrame
+        As of `scheduled_pods`: `namespace`, `workload`, `workload_kind`, `pod`, `cpu` (cores),
+        `memory` (bytes), `daemonset`; `scheduling`, `labels`, `started`, `unset` where known.
+    catalogue : DataFrame
+        `rightsize.prices.catalogue.priced_types`: shapes with `usd_per_hour` (NaN: unknown), and
+        `spot_usd_per_hour` where Spot may be bought.
+    settings : NodeSettings, optional
+    nodes : DataFrame, optional
+        One day of the snapshot's table `nodes`: types, zones, labels and taints in use.
+    names : tuple of PlanName
+        Plans to make; all three by default.
+
+    Raises
+    ------
+    NoDataError
+        Without pods.
+    UsageError
+        If the settings leave no instance type with a price.
+    """
+    chosen = settings or NodeSettings()
+    if pods.empty:
+        raise NoDataError("no pod ran at that time, so there is nothing to plan for")
+    inventory = read_inventory(nodes, _asked(pods))
+    offers = find_offers(catalogue, inventory, chosen)
+    if offers.table.empty:
+        raise UsageError(
+            "no instance type is left that is allowed, known and priced",
+            hint="allow more with --families, --sizes or --arch, or give prices of the region",
+        )
+    layout = lay_out(pods, offers.table, inventory, chosen)
+    plans = [_same_type(layout, chosen)] if "same-type" in names else []
+    if {"single-type", "mix"} & set(names):
+        single = _single_type(layout, chosen, offers.excluded)
+        plans += [single] if "single-type" in names else []
+        plans += [_mix(layout, chosen, offers.excluded, single)] if "mix" in names else []
+    return NodePlans(
+        pods=int((~pods["daemonset"].astype(bool)).sum()),
+        plans=tuple(plans),
+        unplaced=layout.unplaced,
+        assumptions=(*offers.assumptions, *layout.assumptions),
+    )
+
+
+def plan_same_type(
+    pods: pd.DataFrame,
+    catalogue: pd.DataFrame,
+    settings: NodeSettings | None = None,
+    nodes: pd.DataFrame | None = None,
+) -> NodePlan:
+    """The first plan of `plan_nodes` alone, for callers that ask many times."""
+    chosen = settings or NodeSettings()
+    inventory = read_inventory(nodes, _asked(pods))
+    offers = find_offers(catalogue, inventory, chosen)
+    return _same_type(lay_out(pods, offers.table, inventory, chosen), chosen)
+
+
+def _asked(pods: pd.DataFrame) -> frozenset[str]:
+    if "scheduling" not in pods.columns:
+        return frozenset()
+    texts = {t for t in pods["scheduling"] if isinstance(t, str) and t}
+    return frozenset().union(*(parse_rules(text).keys for text in texts))
+
+
+def _none(name: PlanName, reason: str, excuses: tuple[Rejected, ...] = ()) -> NodePlan:
+    return NodePlan(name, None, None, "nothing", None, excuses, reason)
+
+
+def _priced(layout: Layout) -> Flags:
+    """Offers that are allowed and have a price."""
+    price = layout.offers["usd_per_hour"].to_numpy(dtype=float)
+    return np.asarray(np.isfinite(price) & layout.offers["allowed"].to_numpy(dtype=bool))
+
+
+def _clock(settings: NodeSettings) -> Clock:
+    return Clock(settings.time_limit, Pace() if settings.steady else None)
+
+
+def _same_type(layout: Layout, settings: NodeSettings) -> NodePlan:
+    keep = np.flatnonzero(layout.offers["in_use"].to_numpy(dtype=bool))
+    if not len(keep):
+        return _none("same-type", "no type of the nodes in use is known")
+    return _plan(layout, keep, "same-type", settings, None, _clock(settings))
+
+
+def _single_type(
+    layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...]
+) -> NodePlan:
+    clock = _clock(settings)
+    priced = _priced(layout)
+    excuses = list(excluded)
+    ranked: list[tuple[float, str, Ints]] = []
+    names = layout.offers["instance_type"].astype(str).to_numpy()
+    for name in sorted(set(names[priced])):
+        keep = np.flatnonzero(priced & (names == name))
+        bound = _bound(layout, keep)
+        if np.isfinite(bound):
+            ranked.append((bound, name, keep))
+        else:
+            excuses.append(Rejected(name, _why_not(layout, keep)))
+    ranked.sort(key=lambda item: item[:2])
+    packed: list[tuple[float, str, Ints, Packed]] = []
+    for bound, name, keep in ranked[:_SINGLES_PACKED]:
+        if packed and bound >= min(packed, key=lambda item: item[0])[0]:
+            break
+        share = max(clock.part(1 / _SINGLES_PACKED).left, 0.5)
+        found = _pack(layout, keep, settings, Clock(share, clock.pace), None)
+        if found is not None:
+            packed.append((found.cost, name, keep, found))
+    packed.sort(key=lambda item: item[:2])
+    best: tuple[float, str, Ints, Packed, Promised | None] | None = None
+    for cost, name, keep, found in packed[:_SINGLES_PROMISED]:
+        if best is not None and (clock.out or cost >= best[0]):
+            break
+        promised = promise(
+            layout, keep, found.packing.offers, settings, clock.part(1 / _SINGLES_PROMISED)
+        )
+        usd = promised.usd_per_hour if promised else float("inf")
+        if best is None or usd < best[0]:
+            best = (usd, name, keep, found, promised)
+    if best is None:
+        reason = "no single type that is allowed and priced can hold every pod"
+        return _none("single-type", reason, tuple(excuses))
+    _, chosen, keep, found, promised = best
+    near = [_excuse(layout, other, bound, kept) for bound, other, kept in ranked if other != chosen]
+    return _described(layout, keep, "single-type", found, promised, (*near, *excuses))
+
+
+def _mix(
+    layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...], single: NodePlan
+) -> NodePlan:
+    keep = undominated(layout.problem, layout.open_fits, np.flatnonzero(_priced(layout)))
+    if not len(keep):
+        return _none("mix", "no type that is allowed has a known price", excluded)
+    clock = _clock(settings)
+    plan = _plan(layout, keep, "mix", settings, settings.max_types, clock.part(0.6))
+    for halvings in range(1, _SMALLER_MIXES + 1):
+        small = _smaller(layout, keep, plan, halvings)
+        if clock.out or not len(small):
+            break
+        other = _plan(layout, small, "mix", settings, settings.max_types, clock.part(0.5))
+        plan = _with_promise_of(plan, other)
+    used = set(plan.packed.fleet.by_type) if plan.packed else set()
+    names = layout.offers["instance_type"].astype(str).to_numpy()
+    kept = set(names[keep])
+    dominated = [
+        Rejected(name, "another type offers at least as much of everything for no more money")
+        for name in sorted(set(names[_priced(layout)]) - kept)
+    ]
+    unused = [
+        Rejected(name, "buys less of what the pods need for its price")
+        for name in sorted(kept - used)
+    ]
+    plan = replace(plan, excuses=(*excluded, *dominated, *unused))
+    # One type alone is a mix too, and the scheduler may do better on it.
+    return _with_promise_of(plan, single)
+
+
+def _smaller(layout: Layout, keep: Ints, plan: NodePlan, halvings: int) -> Ints:
+    """Offers of at most a half (a quarter, …) of the size of the largest packed node.
+
+    Large nodes pack best, and cost most to hold in reserve for one that is lost.
+    """
+    if plan.packed is None or plan.packed.fleet.nodes == 0:
+        return keep[:0]
+    names = layout.offers["instance_type"].astype(str).to_numpy()[keep]
+    cpu = layout.offers["vcpu"].to_numpy(dtype=float)[keep]
+    largest = cpu[np.isin(names, list(plan.packed.fleet.by_type))].max()
+    return np.asarray(keep[cpu <= largest / 2**halvings], dtype=np.int64)
+
+
+def _with_promise_of(plan: NodePlan, other: NodePlan) -> NodePlan:
+    """The plan with the other's promised fleet, where that costs less."""
+    mine = plan.promised.usd_per_hour if plan.promised else None
+    theirs = other.promised.usd_per_hour if other.promised else None
+    if theirs is None or (mine is not None and mine <= theirs + 1e-9):
+        return plan
+    return replace(
+        plan,
+        promised=other.promised,
+        promised_placement=other.promised_placement,
+        use=other.use,
+        reason=None,
+    )
+
+
+def undominated(problem: Problem, fits: Flags, offers: Ints) -> Ints:
+    """Offers that no other one beats in every resource, rule and the price."""
+    keep = []
+    for o in offers:
+        same = offers[
+            (problem.zone[offers] == problem.zone[o])
+            & (problem.on_demand[offers] == problem.on_demand[o])
+            & (offers != o)
+        ]
+        beaten = (problem.capacity[same] >= problem.capacity[o]).all(axis=1)
+        beaten &= problem.price[same] <= problem.price[o]
+        beaten &= ~(fits[:, [o]] & ~fits[:, same]).any(axis=0)
+        # Of equals the first stays.
+        equal = (problem.capacity[same] == problem.capacity[o]).all(axis=1)
+        equal &= problem.price[same] == problem.price[o]
+        equal &= (fits[:, same] == fits[:, [o]]).all(axis=0)
+        if not (beaten & ~(equal & (same > o))).any():
+            keep.append(int(o))
+    return np.array(keep, dtype=np.int64)
+
+
+def _plan(
+    layout: Layout,
+    keep: Ints,
+    name: PlanName,
+    settings: NodeSettings,
+    max_types: int | None,
+    clock: Clock,
+) -> NodePlan:
+    found = _pack(layout, keep, settings, clock.part(0.6), max_types)
+    if found is None:
+        return _none(name, _why_not(layout, keep))
+    promised = promise(layout, keep, found.packing.offers, settings, clock)
+    return _described(layout, keep, name, found, promised, ())
+
+
+def _pack(
+    layout: Layout, keep: Ints, settings: NodeSettings, clock: Clock, max_types: int | None
+) -> Packed | None:
+    problem = replace(layout.problem.with_offers(keep), max_types=max_types)
+    relaxed = None
+    if layout.zoned:
+        relaxed = replace(layout.relaxed.with_offers(keep), max_types=max_types)
+    return pack(
+        problem, time_limit=clock.left, relaxed=relaxed, seed=settings.seed, pace=clock.pace
+    )
+
+
+def _bound(layout: Layout, keep: Ints) -> float:
+    """Bound for these offers alone, without a limit on types."""
+    return lower_bound(replace(layout.relaxed.with_offers(keep), max_types=None), _QUICK)
+
+
+def _described(
+    layout: Layout,
+    keep: Ints,
+    name: PlanName,
+    found: Packed,
+    promised: Promised | None,
+    excuses: tuple[Rejected, ...],
+) -> NodePlan:
+    problem = layout.problem.with_offers(keep)
+    fleet = fleet_of(layout, keep, found.packing.offers)
+    known = fleet.usd_per_hour is not None
+    nodes = None
+    if len(fleet.by_type) == 1 and len(set(problem.price)) == 1:
+        nodes = int(np.ceil(found.bound / float(problem.price[0]) - 1e-6))
+    placement = placement_of(layout, keep, found.packing.offers, found.packing.where)
+    packed = PackedFleet(fleet, placement, found.bound if known else None, nodes, found.gap)
+    final = promised.offers if promised else found.packing.offers
+    total = problem.capacity[final].sum(axis=0)
+    use = tuple(float(share) for share in problem.demand / np.maximum(total, 1.0))
+    return NodePlan(
+        name=name,
+        packed=packed,
+        promised=fleet_of(layout, keep, promised.offers, promised.zones) if promised else None,
+        binding=binding_of(layout, keep, found.packing.offers),
+        use=(use[0], use[1], use[2]),
+        excuses=excuses,
+        reason=None if promised else "no fleet up to four times the packed one passes the replay",
+        promised_placement=None
+        if promised is None
+        else placement_of(layout, keep, promised.offers, promised.where, promised.zones),
+    )
+
+
+def binding_of(layout: Layout, keep: Ints, offers: Ints) -> Binding:
+    """What makes the fleet as large as it is."""
+    if layout.problem.pods == 0:
+        return "nothing"
+    problem = replace(layout.relaxed.with_offers(keep), max_types=None)
+    free = replace(
+        problem,
+        group=np.full_like(problem.group, -1),
+        limit=np.zeros(0, dtype=np.int64),
+        floor=0,
+        fits=_any_zone(problem),
+    )
+    if lower_bound(problem, _QUICK) > lower_bound(free, _QUICK) * _SPREAD_BINDS:
+        return "zone spread" if layout.zoned else "replica spread"
+    total = layout.problem.with_offers(keep).capacity[offers].sum(axis=0)
+    return _scarcest(layout.problem.demand, total)
+
+
+def _any_zone(problem: Problem) -> Flags:
+    fits = problem.fits.copy()
+    for kind in np.unique(problem.kind):
+        members = problem.kind == kind
+        fits[:, members] = fits[:, members].any(axis=1, keepdims=True)
+    return fits
+
+
+def _scarcest(demand: Floats, total: Floats) -> Binding:
+    worst = int((demand / np.maximum(total, 1.0)).argmax())
+    names: tuple[Binding, Binding, Binding] = ("CPU", "memory", "pod density")
+    return names[worst]
+
+
+def _excuse(layout: Layout, name: str, bound: float, keep: Ints) -> Rejected:
+    problem = layout.problem.with_offers(keep)
+    limit = _scarcest(problem.demand, problem.capacity.max(axis=0))
+    what = {"pod density": "pod slots bind", "memory": "memory binds"}.get(limit, "CPU binds")
+    nodes = int(np.ceil(bound / problem.price.max() - 1e-6))
+    return Rejected(name, f"{what}, at least {nodes} nodes, {bound:.3f} USD/h")
+
+
+def _why_not(layout: Layout, keep: Ints) -> str:
+    problem = layout.problem.with_offers(keep)
+    homeless = ~problem.fits.any(axis=1) & (problem.count > 0)
+    if not homeless.any():
+        return "the rules of the pods and of the plan exclude each other"
+    k = int(np.flatnonzero(homeless)[problem.size[homeless, 0].argmax()])
+    owner = layout.owners[k].key
+    most = problem.capacity.max(axis=0)
+    short = [RESOURCES[r] for r in range(3) if problem.size[k, r] > most[r]] or [
+        "its node selector, taints or zone"
+    ]
+    return (
+        f"{int(problem.count[homeless].sum())} pods do not fit, such as those of "
+        f"{owner[0]}/{owner[2]} ({', '.join(short)})"
+    )

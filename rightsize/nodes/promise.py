@@ -1,0 +1,264 @@
+"""The smallest fleet to promise: the scheduler places every pod on it, also on a bad day.
+
+Pods come in the scheduler's order, by priority and then by age, and go where kube-scheduler's scores
+send them. Nodes join when a pod finds no room, in the proportions of the packed fleet, as they do
+under an autoscaler. (On a fleet that is all there from the start the scheduler spreads small pods
+over every node, and large ones that come late find no room on any.)
+
+Then a bad day is tried: a rollout adds the surge of the workload with the largest one, and any one
+node (or zone) is lost with everything on it. Spare nodes are added until all pods find a place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rightsize.config import NodeSettings
+from rightsize.nodes.improve import Clock
+from rightsize.nodes.layout import Layout
+from rightsize.nodes.problem import CPU, MEMORY, Flags, Ints, Problem
+from rightsize.nodes.scheduler import Cluster
+
+_MOST_TIMES = 4.0
+"""Fleets larger than so many times the packed one are not promised."""
+_TRIAL_SECONDS = 0.035
+"""What one replay of the scheduler takes with some 300 pods."""
+_NO_SURGE = ("StatefulSet", "Job", "CronJob", "Pod")
+"""Kinds whose roll-out adds no pods; DaemonSets replace theirs in place and are not packed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Promised:
+    """A fleet on which the replay places every pod. `where` is the node of each pod."""
+
+    offers: Ints
+    zones: Ints
+    where: Ints
+    usd_per_hour: float
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """Nodes that joined while the pods were scheduled, in that order."""
+
+    offers: Ints
+    zones: Ints
+    where: Ints
+
+
+def promise(
+    layout: Layout, keep: Ints, packed: Ints, settings: NodeSettings, clock: Clock
+) -> Promised | None:
+    """Find the cheapest fleet of the packed fleet's offers that passes the replay.
+
+    Parameters
+    ----------
+    layout : Layout
+    keep : int array
+        Offers of the layout that the plan may use; `packed` counts within them.
+    packed : (B,) int array
+        Offer of each node of the packed fleet.
+    settings : NodeSettings
+        `headroom` and `surge`.
+    clock : Clock
+        Ends the trials of other orders and spares; the first ones are made regardless.
+
+    Returns
+    -------
+    Promised or None
+        None if no fleet up to four times the packed one passes.
+    """
+    # The scheduler chooses zones itself; the packing's choice for odd pods does not bind it.
+    problem = replace(layout.problem.with_offers(keep), fits=layout.open_fits[:, keep])
+    best: Promised | None = None
+    for sequence in _sequences(problem, packed):
+        if best is not None and clock.out:
+            break
+        clock.spend(_TRIAL_SECONDS)
+        grown = grow(layout, problem, sequence)
+        if grown is None:
+            continue
+        grown = _with_floors(layout, problem, grown)
+        for spare in _spares(problem, grown.offers):
+            if best is not None and clock.out:
+                break
+            clock.spend(_TRIAL_SECONDS)
+            most = int((_MOST_TIMES - 1) * len(packed)) + 4
+            found = _with_spares(layout, problem, grown, spare, most, settings)
+            if found is not None and (
+                best is None or found.usd_per_hour < best.usd_per_hour - 1e-9
+            ):
+                best = found
+    return best
+
+
+def grow(layout: Layout, problem: Problem, sequence: Ints) -> Grown | None:
+    """Schedule every pod in order; the next node of the sequence that suits it joins when needed.
+
+    Where zones bind, one node of each zone is there from the start: to the scheduler a zone without
+    nodes is no zone, and a spread over the others would satisfy it.
+    """
+    zones = _zones(layout, problem, sequence)
+    cluster = Cluster(problem, layout.owners, sequence, zones)
+    cluster.alive[:] = False
+    if layout.zoned:
+        cluster.alive[np.unique(zones, return_index=True)[1]] = True
+    else:
+        cluster.alive[:1] = True
+    classes = problem.classes
+    where = np.full(len(classes), -1, dtype=np.int64)
+    for pod in arrival_order(layout):
+        k = int(classes[pod])
+        node = cluster.schedule(k)
+        for new in _joining(cluster, k) if node < 0 else ():
+            cluster.alive[new] = True
+            node = cluster.schedule(k)
+            if node >= 0:
+                break
+            cluster.alive[new] = False
+        if node < 0:
+            return None
+        where[pod] = node
+    joined = np.flatnonzero(cluster.alive)
+    number = np.full(len(sequence), -1, dtype=np.int64)
+    number[joined] = np.arange(len(joined))
+    return Grown(sequence[joined], zones[joined], number[where])
+
+
+def _joining(cluster: Cluster, k: int) -> Ints:
+    """Nodes not there yet that could hold a pod of class `k`: the first of each offer and zone."""
+    fits = cluster.problem.fits[k, cluster.offers]
+    waiting = np.flatnonzero(~cluster.alive & fits)
+    places = np.stack([cluster.offers[waiting], cluster.zones[waiting]])
+    _, first = np.unique(places, axis=1, return_index=True)
+    return np.asarray(waiting[np.sort(first)], dtype=np.int64)
+
+
+def bad_day(layout: Layout, problem: Problem, grown: Grown, settings: NodeSettings) -> bool:
+    """Do the pods, a rollout's surge, and those of any lost node all find a place?"""
+    cluster = Cluster(problem, layout.owners, grown.offers, grown.zones)
+    cluster.place(problem.classes, grown.where)
+    for k in surge_classes(layout, problem, settings.surge):
+        if cluster.schedule(int(k)) < 0:
+            return False
+    return all(cluster.survives(nodes) < 0 for nodes in _losses(cluster, settings))
+
+
+def arrival_order(layout: Layout) -> Ints:
+    """Pods as the scheduler takes them: priority first, then age, then name."""
+    priority = np.array([-layout.rules[k].priority for k in layout.problem.classes])
+    pods = layout.pods
+    if "started" in pods.columns and pods["started"].notna().any():
+        age = pods["started"].fillna(pods["started"].max()).astype("int64").to_numpy()
+    else:
+        age = np.zeros(len(pods), dtype=np.int64)
+    return np.lexsort((pods["pod"].astype(str).to_numpy(), age, priority))
+
+
+def surge_classes(layout: Layout, problem: Problem, share: float) -> Ints:
+    """Classes of the extra pods of the one rollout that asks for most, one entry a pod."""
+    best: Ints = np.zeros(0, dtype=np.int64)
+    heaviest = 0.0
+    for owner in dict.fromkeys(layout.owners) if share > 0 else ():
+        members = np.flatnonzero([o is owner for o in layout.owners])
+        pods = int(problem.count[members].sum())
+        if owner.key[1] in _NO_SURGE or pods == 0:
+            continue
+        extra = int(np.ceil(pods * share))
+        k = members[problem.count[members].argmax()]
+        weight = extra * float((problem.size[k] / problem.scale)[[CPU, MEMORY]].max())
+        if weight > heaviest:
+            heaviest, best = weight, np.full(extra, k, dtype=np.int64)
+    return best
+
+
+def _losses(cluster: Cluster, settings: NodeSettings) -> list[Flags]:
+    nodes = np.arange(len(cluster.offers))
+    if settings.headroom == "node":
+        # The fullest first: a fleet that is too small shows it at once.
+        full = (1 - cluster.rest / np.maximum(cluster.total, 1)).max(axis=1)
+        return [nodes == node for node in np.argsort(-full * cluster.total[:, 0], kind="stable")]
+    if settings.headroom == "zone":
+        return [cluster.zones == zone for zone in np.unique(cluster.zones)]
+    return []
+
+
+def _zones(layout: Layout, problem: Problem, offers: Ints) -> Ints:
+    """(B,) zone of each node: its offer's, or in turn where zones do not bind."""
+    if layout.zoned:
+        return problem.zone[offers]
+    return np.arange(len(offers), dtype=np.int64) % len(layout.zones)
+
+
+def _sequences(problem: Problem, packed: Ints) -> list[Ints]:
+    """Orders in which nodes may join: mixed in the packed proportions, then dearest first."""
+    kinds, counts = np.unique(packed, return_counts=True)
+    most = np.ceil(counts * _MOST_TIMES).astype(np.int64) + 2
+    # The i-th of n nodes of an offer joins at (i + 1/2) / n of the way.
+    turn = np.concatenate([(np.arange(m) + 0.5) / n for m, n in zip(most, counts, strict=True)])
+    offers = np.repeat(kinds, most)
+    mixed = offers[np.argsort(turn, kind="stable")]
+    if len(np.unique(problem.kind[kinds])) == 1:
+        return [mixed]
+    return [mixed, offers[np.argsort(-problem.price[offers], kind="stable")]]
+
+
+def _spares(problem: Problem, offers: Ints) -> list[Ints]:
+    """Offers of one type in every zone, for each type of the fleet; the dearest type first."""
+    kinds = np.unique(problem.kind[offers])
+    found = [np.unique(offers[problem.kind[offers] == kind]) for kind in kinds]
+    return sorted(found, key=lambda of: (-float(problem.price[of].max()), int(of[0])))
+
+
+def _with_floors(layout: Layout, problem: Problem, grown: Grown) -> Grown:
+    added = list(grown.offers)
+    for zone in np.unique(problem.zone) if problem.floor else ():
+        here = np.flatnonzero((problem.zone == zone) & np.isin(problem.kind, problem.kind[added]))
+        missing = problem.floor - int((problem.zone[grown.offers] == zone).sum())
+        added += [int(here[problem.price[here].argmin()])] * max(missing, 0)
+    return _extended(layout, problem, grown, np.array(added[len(grown.offers) :], dtype=np.int64))
+
+
+def _extended(layout: Layout, problem: Problem, grown: Grown, more: Ints) -> Grown:
+    offers = np.concatenate([grown.offers, more])
+    if layout.zoned:
+        zones = problem.zone[more]
+    else:
+        # New nodes go to the zone with the fewest.
+        zones = np.zeros(len(more), dtype=np.int64)
+        count = np.bincount(grown.zones, minlength=len(layout.zones))
+        for i in range(len(more)):
+            zones[i] = count.argmin()
+            count[zones[i]] += 1
+    return Grown(offers, np.concatenate([grown.zones, zones]), grown.where)
+
+
+def _with_spares(
+    layout: Layout,
+    problem: Problem,
+    grown: Grown,
+    spare: Ints,
+    most: int,
+    settings: NodeSettings,
+) -> Promised | None:
+    """The fleet with the fewest spare nodes of these offers that stands the bad day."""
+
+    def fleet(added: int) -> Grown:
+        return _extended(layout, problem, grown, np.resize(spare, added))
+
+    low, high = -1, 0
+    while not bad_day(layout, problem, fleet(high), settings):
+        if high >= most:
+            return None
+        low, high = high, min(max(2 * high, 1), most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if bad_day(layout, problem, fleet(middle), settings):
+            high = middle
+        else:
+            low = middle
+    found = fleet(high)
+    cost = float(problem.price[found.offers].sum())
+    return Promised(found.offers, found.zones, found.where, cost)

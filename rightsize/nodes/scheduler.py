@@ -1,0 +1,193 @@
+"""A replay of kube-scheduler: one pod after the other, filtered and scored, never moved again.
+
+Filters: resources and pod slots, node selector, taints, zones (all by `Problem.fits`), required
+anti-affinity over hosts, topology spread over hosts and zones. Scores, with the weights of the
+default profile of Kubernetes 1.30: NodeResourcesFit (LeastAllocated, 1),
+NodeResourcesBalancedAllocation (1), PodTopologySpread (2) with the built-in soft constraints
+(host skew 3, zone skew 5). Preferences of pods (preferred affinity, PreferNoSchedule) are not in
+the snapshot and left out. Ties go to the first node, where the scheduler draws lots.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rightsize.nodes.problem import Flags, Floats, Ints, Problem
+from rightsize.nodes.spread import Owner
+
+_SCORED_CPU = 100.0
+_SCORED_MEMORY = 200.0 * 2**20
+"""What scoring takes for a pod that requests nothing (`schedutil.DefaultMilliCPURequest`)."""
+_SPREAD_WEIGHT = 2.0
+
+
+class Cluster:
+    """Nodes that pods are scheduled on, one by one.
+
+    Parameters
+    ----------
+    problem : Problem
+        Sizes and rules of the pods, capacities of the offers.
+    owners : sequence of Owner
+        Workload of each class.
+    offers : (B,) int array
+        Offer of each node.
+    zones : (B,) int array
+        Zone of each node.
+    """
+
+    def __init__(
+        self, problem: Problem, owners: tuple[Owner, ...], offers: Ints, zones: Ints
+    ) -> None:
+        self.problem = problem
+        self.offers = offers
+        self.zones = zones
+        self._zone_count = int(zones.max(initial=0)) + 1
+        self.alive: Flags = np.ones(len(offers), dtype=bool)
+        self.total: Floats = problem.capacity[offers]
+        self.rest: Floats = self.total.copy()
+        self._owners = owners
+        names = {owner.key: i for i, owner in enumerate(dict.fromkeys(owners))}
+        self.owner_of_class: Ints = np.array([names[o.key] for o in owners], dtype=np.int64)
+        self.on_node: Ints = np.zeros((len(names), len(offers)), dtype=np.int64)
+        self._in_class: Ints = np.zeros((len(problem.count), len(offers)), dtype=np.int64)
+        self._score_size = np.where(
+            problem.size[:, :2] > 0, problem.size[:, :2], [_SCORED_CPU, _SCORED_MEMORY]
+        )
+        self._scored: Floats = np.zeros((len(offers), 2))
+        self._total2 = np.maximum(self.total[:, :2], 1.0)
+
+    def schedule(self, k: int) -> int:
+        """Place one pod of class `k` and return its node; -1 if no node passes the filters."""
+        nodes = np.flatnonzero(self.passing(k))
+        if not len(nodes):
+            return -1
+        node = int(nodes[self._score(k, nodes).argmax()])
+        self.put(k, node)
+        return node
+
+    def passing(self, k: int) -> Flags:
+        """(B,) nodes that pass every filter for a pod of class `k`."""
+        problem, owner = self.problem, self._owners[k]
+        mask: Flags = (self.rest >= problem.size[k]).all(axis=1) & self.alive
+        mask &= problem.fits[k, self.offers]
+        if not mask.any():
+            return mask
+        here = self.on_node[self.owner_of_class[k]]
+        group = problem.group[k]
+        if group >= 0 and owner.host_skew is None:
+            mask &= here < problem.limit[group]
+        if len(problem.avoid[k]):
+            mask &= ~self._in_class[problem.avoid[k]].any(axis=0)
+        if owner.host_skew is not None:
+            eligible = self.alive & problem.fits[k, self.offers]
+            mask &= here + 1 - here[eligible].min() <= owner.host_skew
+        if owner.zone_skew is not None:
+            mask &= self._zones_even(k, owner, here)
+        return mask
+
+    def _zones_even(self, k: int, owner: Owner, here: Ints) -> Flags:
+        eligible = self.alive & self.problem.fits[k, self.offers]
+        in_zone = np.bincount(
+            self.zones[self.alive], weights=here[self.alive], minlength=self._zone_count
+        )
+        if owner.zone_limit:
+            allowed = in_zone + 1 <= owner.zone_limit
+        else:
+            least = in_zone[np.unique(self.zones[eligible])].min()
+            allowed = in_zone + 1 - least <= (owner.zone_skew or 1)
+        return np.asarray(allowed[self.zones])
+
+    def _score(self, k: int, nodes: Ints) -> Floats:
+        used = (self._scored[nodes] + self._score_size[k]) / self._total2[nodes]
+        used = np.minimum(used, 1.0)
+        least = (1.0 - used).mean(axis=1) * 100
+        balanced = (1.0 - np.abs(used[:, 0] - used[:, 1]) / 2) * 100
+        here = self.on_node[self.owner_of_class[k]]
+        if not here.any():
+            return np.asarray(least + balanced)
+        in_zone = np.bincount(self.zones, weights=here * self.alive, minlength=self._zone_count)
+        host_weight, zone_weight = np.log(len(nodes) + 2), np.log(self._zone_count + 2)
+        count = here[nodes] * host_weight + in_zone[self.zones[nodes]] * zone_weight
+        top, low = count.max(), count.min()
+        even = np.full(len(nodes), 100.0) if top == 0 else 100 * (top + low - count) / top
+        return np.asarray(least + balanced + _SPREAD_WEIGHT * even)
+
+    def put(self, k: int, node: int) -> None:
+        """Bind a pod of class `k` to a node."""
+        self._shift(k, node, 1)
+
+    def remove(self, k: int, node: int) -> None:
+        """Take a pod of class `k` off a node."""
+        self._shift(k, node, -1)
+
+    def _shift(self, k: int, node: int, sign: int) -> None:
+        self.rest[node] -= sign * self.problem.size[k]
+        self._scored[node] += sign * self._score_size[k]
+        self.on_node[self.owner_of_class[k], node] += sign
+        self._in_class[k, node] += sign
+
+    def place(self, classes: Ints, where: Ints) -> None:
+        """Bind many pods at once: `classes` and `where` have one entry a pod, -1 is left out."""
+        bound = where >= 0
+        k, node = classes[bound], where[bound]
+        np.subtract.at(self.rest, node, self.problem.size[k])
+        np.add.at(self._scored, node, self._score_size[k])
+        np.add.at(self.on_node, (self.owner_of_class[k], node), 1)
+        np.add.at(self._in_class, (k, node), 1)
+
+    def pods_on(self, nodes: Flags) -> Ints:
+        """Classes of the pods on these nodes, one entry a pod."""
+        found = self._in_class[:, nodes].sum(axis=1)
+        return np.repeat(np.arange(len(found)), found)
+
+    def survives(self, nodes: Flags) -> int:
+        """Lose nodes, place their pods elsewhere, and put everything back as it was.
+
+        Returns
+        -------
+        int
+            Class of the first pod without a place, -1 if all found one.
+        """
+        kept = self.alive, self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
+        moved, failed = self._evacuate(nodes)
+        self._undo(moved, nodes, kept)
+        return failed
+
+    def drain(self, node: int) -> list[tuple[int, int]] | None:
+        """Take a node away if its pods find places elsewhere, else change nothing.
+
+        Returns
+        -------
+        list of (class, node) or None
+            Where each pod went; None if one found no place.
+        """
+        nodes = np.arange(len(self.alive)) == node
+        kept = self.alive, self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
+        moved, failed = self._evacuate(nodes)
+        if failed >= 0:
+            self._undo(moved, nodes, kept)
+            return None
+        self.rest[node] = self.total[node]
+        self._scored[node] = 0
+        return moved
+
+    def _evacuate(self, nodes: Flags) -> tuple[list[tuple[int, int]], int]:
+        orphans = self.pods_on(nodes)
+        self.alive = self.alive & ~nodes
+        self.on_node[:, nodes] = 0
+        self._in_class[:, nodes] = 0
+        moved: list[tuple[int, int]] = []
+        for k in orphans:
+            node = self.schedule(int(k))
+            if node < 0:
+                return moved, int(k)
+            moved.append((int(k), node))
+        return moved, -1
+
+    def _undo(
+        self, moved: list[tuple[int, int]], nodes: Flags, kept: tuple[Flags, Ints, Ints]
+    ) -> None:
+        for k, node in moved:
+            self.remove(k, node)
+        self.alive, self.on_node[:, nodes], self._in_class[:, nodes] = kept

@@ -1,0 +1,1 @@
+"""Tables, charts, alerts and the report: results for people and for programs."""

@@ -1,0 +1,249 @@
+"""The money answer as plain rows: the documented, versioned JSON, and tables for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from rightsize.cost.answer import MoneyAnswer, PricedPlan
+from rightsize.cost.plan import CostLine, PlanCost
+from rightsize.cost.saving import Saving
+from rightsize.results import Interval
+
+SCHEMA_VERSION = 1
+_PLANS = {
+    "same-type": "same type, fewer nodes",
+    "single-type": "cheapest single type",
+    "mix": "cheapest mix",
+}
+
+
+def money_to_dict(answer: MoneyAnswer) -> dict[str, Any]:
+    """The JSON document that `docs/money.md` describes: USD a month, null where unknown."""
+    price = answer.terms.other.get("cross_zone")
+    moved = answer.traffic
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "cluster": answer.cluster,
+        "simulated": answer.simulated,
+        "window": {"start": answer.start.isoformat(), "end": answer.end.isoformat()},
+        "region": answer.region,
+        "hours_per_month": answer.terms.hours,
+        "commitments_known": answer.terms.commitments.known,
+        "today": _plan(answer.today),
+        "plans": [
+            {
+                "name": plan.name,
+                "before": None if plan.before is None else _plan(plan.before),
+                "after": None if plan.after is None else _plan(plan.after),
+                "saving_by_requests": _saving(plan.saving),
+                "saving_against_today": _saving(plan.against_today),
+                "realisable": _interval(plan.realisable),
+            }
+            for plan in answer.plans
+        ],
+        "recommendations": [
+            {
+                "name": one.name,
+                "workloads": one.workloads,
+                "usd_alone": _cents(one.alone_usd),
+                "usd_share": _cents(one.share_usd),
+                "frees": one.frees,
+                "realisable": one.realisable,
+            }
+            for one in answer.valued
+        ],
+        "cross_zone": {
+            "gb": _interval(moved.moved.scaled(1e-9)),
+            "gb_with_locality_routing": round(moved.local / 1e9, 3),
+            "gb_of_unknown_zones": round(moved.unknown / 1e9, 3),
+            "locality_routing_saves": None
+            if price is None
+            else _interval(moved.locality_saving(price)),
+        },
+        "access_log": {"lines": round(answer.logs.lines), "gb": round(answer.logs.bytes / 1e9, 3)},
+        "allocation": {
+            "total": answer.allocation.total_cents / 100,
+            "mesh": answer.allocation.mesh_usd,
+            "sidecars": answer.allocation.sidecar_usd,
+            "idle": answer.allocation.idle_usd,
+            "unpriced_nodes": list(answer.allocation.unpriced),
+            "rows": allocation_rows(answer).to_dict("records"),
+        },
+        "notes": list(answer.notes),
+    }
+
+
+def bill_rows(answer: MoneyAnswer) -> pd.DataFrame:
+    """The bill by line: `line`, `low`, `usd`, `high` (USD a month), `source`, `note`."""
+    return pd.DataFrame(
+        [
+            {
+                "line": line.name,
+                "low": None if line.usd is None else line.usd.low,
+                "usd": None if line.usd is None else line.usd.mid,
+                "high": None if line.usd is None else line.usd.high,
+                "source": line.source,
+                "note": line.note,
+            }
+            for line in answer.today.lines
+        ]
+    ).astype(dict.fromkeys(("low", "usd", "high"), float))
+
+
+def allocation_rows(answer: MoneyAnswer) -> pd.DataFrame:
+    """The bill by cause: `part`, `component`, `namespace`, `workload`, `usd` a month."""
+    rows = answer.allocation.rows[["part", "component", "namespace", "workload", "usd"]]
+    texts = rows.astype(object)
+    return texts.where(texts.notna(), None).astype({"usd": float})
+
+
+def money_tables(answer: MoneyAnswer, *, workloads: int = 15) -> list[Table]:
+    """The bill, the plans, the recommendations and the causes, for a terminal."""
+    mark = ", simulated" if answer.simulated else ""
+    tables = [_bill_table(answer, mark)]
+    if answer.plans:
+        tables.append(_plan_table(answer.plans, mark))
+    if answer.valued:
+        tables.append(_valued_table(answer, mark))
+    tables += [_part_table(answer, mark), _cause_table(answer, workloads, mark)]
+    return tables
+
+
+def dollars(value: Interval | float | None) -> str:
+    """`1,234`, `1,234 (1,100-1,400)` for a range, `unknown` for None."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, Interval):
+        mid = f"{value.mid:,.0f}"
+        low, high = f"{value.low:,.0f}", f"{value.high:,.0f}"
+        return mid if low == mid == high else f"{mid} ({low} to {high})"
+    return f"{value:,.2f}"
+
+
+def _bill_table(answer: MoneyAnswer, mark: str) -> Table:
+    today = answer.today
+    table = _table(f"Bill of {today.nodes:.1f} nodes, USD a month{mark}", "USD")
+    for line in today.lines:
+        table.add_row(line.name, dollars(line.usd), _source(line))
+    table.add_row("total", dollars(today.total), "known lines only" if today.unknown else "")
+    return table
+
+
+def _plan_table(plans: tuple[PricedPlan, ...], mark: str) -> Table:
+    title = f"Promised fleets, EC2 and all, USD a month{mark}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("plan")
+    for name in ("nodes", "now", "after", "saved by requests", "against today", "promised"):
+        table.add_column(name, justify="right")
+    for plan in plans:
+        now, after, saved = plan.before, plan.after, plan.saving
+        overall = plan.against_today
+        table.add_row(
+            _PLANS[plan.name],
+            f"{'-' if now is None else f'{now.nodes:g}'} to "
+            f"{'-' if after is None else f'{after.nodes:g}'}",
+            dollars(None if now is None else now.total),
+            dollars(None if after is None else after.total),
+            dollars(None if saved is None else saved.on_demand_equivalent),
+            dollars(None if overall is None else overall.on_demand_equivalent),
+            "unknown" if plan.realisable is None else dollars(plan.realisable),
+        )
+    return table
+
+
+def _valued_table(answer: MoneyAnswer, mark: str) -> Table:
+    title = f"What each change is worth, same type of node, USD a month{mark}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("change")
+    table.add_column("alone", justify="right")
+    table.add_column("its share", justify="right")
+    table.add_column("frees a node")
+    for one in answer.valued:
+        table.add_row(one.name, dollars(one.alone_usd), dollars(one.share_usd), one.frees)
+    return table
+
+
+def _part_table(answer: MoneyAnswer, mark: str) -> Table:
+    table = Table(title=f"What it goes to, USD a month{mark}", title_justify="left")
+    table.add_column("part")
+    for name in ("USD", "share"):
+        table.add_column(name, justify="right")
+    split = answer.allocation
+    total = split.total_cents / 100
+    parts = split.rows.groupby("part")["cents"].sum() / 100
+    rows = [(str(name), float(usd)) for name, usd in parts.items()]
+    rows.append(("of mesh: sidecars", split.sidecar_usd))
+    for name, usd in sorted(rows, key=lambda row: -row[1]):
+        table.add_row(name, dollars(usd), f"{usd / total:.1%}" if total else "")
+    table.add_row("total", dollars(total), "")
+    return table
+
+
+def _cause_table(answer: MoneyAnswer, workloads: int, mark: str) -> Table:
+    table = Table(title=f"Who causes it, USD a month{mark}", title_justify="left")
+    for name in ("part", "namespace", "workload"):
+        table.add_column(name)
+    table.add_column("USD", justify="right")
+    rows = answer.allocation.rows
+    for row in allocation_rows(answer).head(workloads).to_dict("records"):
+        name = f"{row['workload']} ({row['component']})" if row["component"] else row["workload"]
+        table.add_row(row["part"], row["namespace"] or "", str(name), dollars(row["usd"]))
+    rest = rows.iloc[workloads:]
+    if len(rest):
+        table.add_row("", "", f"{len(rest)} more", dollars(float(rest["cents"].sum()) / 100))
+    table.add_row("total", "", "", dollars(answer.allocation.total_cents / 100))
+    return table
+
+
+def _table(title: str, unit: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("line")
+    table.add_column(unit, justify="right")
+    table.add_column("source and note")
+    return table
+
+
+def _source(line: CostLine) -> str:
+    return "; ".join(part for part in (line.note, line.source) if part)
+
+
+def _plan(cost: PlanCost) -> dict[str, Any]:
+    return {
+        "nodes": round(cost.nodes, 3),
+        "total": _interval(cost.total),
+        "not_in_total": list(cost.unknown),
+        "unpriced": list(cost.unpriced),
+        "lines": [
+            {
+                "name": line.name,
+                "usd": _interval(line.usd),
+                "source": line.source,
+                "note": line.note,
+            }
+            for line in cost.lines
+        ],
+    }
+
+
+def _saving(saving: Saving | None) -> dict[str, Any] | None:
+    if saving is None:
+        return None
+    return {
+        "on_demand_equivalent": _interval(saving.on_demand_equivalent),
+        "realisable": _interval(saving.realisable),
+        "nodes": round(saving.nodes, 3),
+        "note": saving.note,
+    }
+
+
+def _interval(value: Interval | None) -> dict[str, float] | None:
+    if value is None:
+        return None
+    return {"low": round(value.low, 2), "mid": round(value.mid, 2), "high": round(value.high, 2)}
+
+
+def _cents(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

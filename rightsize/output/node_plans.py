@@ -1,0 +1,251 @@
+"""Node plans as tables, rows and JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from rightsize.nodes.answer import MonthAnswer, NodeAnswer
+from rightsize.nodes.month import MonthReplay
+from rightsize.nodes.plan import Fleet, NodePlan, NodePlans, PackedFleet
+from rightsize.results import HOURS_PER_MONTH
+
+SCHEMA_VERSION = 1
+_EXCUSES_SHOWN = 8
+
+
+def answer_to_dict(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> dict[str, Any]:
+    """The answer for JSON. `docs/nodes.md` describes every field."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "cluster": answer.cluster,
+        "simulated": answer.simulated,
+        "start": answer.start.isoformat(),
+        "end": answer.end.isoformat(),
+        "region": answer.region,
+        "hours_per_month": hours,
+        "today": _fleet(answer.today, hours),
+        "plans": _plans(answer.before, hours),
+        "plans_recommended": None if answer.after is None else _plans(answer.after, hours),
+        "pods": answer.before.pods,
+        "assumptions": [*answer.notes, *answer.before.assumptions],
+        "replay": None if answer.month is None else _month_answer(answer.month),
+    }
+
+
+def answer_to_frame(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> pd.DataFrame:
+    """One row for each plan and set of requests; USD per month, empty where unknown."""
+    rows = []
+    for requests, plans in (("today", answer.before), ("recommended", answer.after)):
+        for plan in plans.plans if plans else ():
+            packed, promised = plan.packed, plan.promised
+            rows.append(
+                {
+                    "requests": requests,
+                    "plan": plan.name,
+                    "packed_nodes": packed.fleet.nodes if packed else None,
+                    "packed_usd_per_month": _month(packed.fleet, hours) if packed else None,
+                    "optimality_gap": packed.optimality_gap if packed else None,
+                    "promised_nodes": promised.nodes if promised else None,
+                    "promised_usd_per_month": _month(promised, hours) if promised else None,
+                    "types": _types(promised or (packed.fleet if packed else None)),
+                    "binding": plan.binding,
+                    "unplaced_pods": len(plans.unplaced) if plans else 0,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def answer_table(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> Table:
+    """The plans for people."""
+    title = f"Nodes of {answer.cluster}"
+    table = Table(title=f"{title} (simulated)" if answer.simulated else title)
+    for name in ("requests", "plan"):
+        table.add_column(name)
+    for name in ("packed", "gap", "promised", "USD/month"):
+        table.add_column(name, justify="right")
+    for name in ("types", "binds"):
+        table.add_column(name)
+    today = answer.today
+    table.add_row(
+        "today", "in use", "", "", str(today.nodes or "?"), _usd(today, hours), _types(today), ""
+    )
+    for requests, plans in (("today", answer.before), ("recommended", answer.after)):
+        for plan in plans.plans if plans else ():
+            table.add_row(requests, plan.name, *_cells(plan, hours))
+    return table
+
+
+def answer_markdown(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> str:
+    """The plans as a Markdown table, with what they take for granted."""
+    lines = [
+        "| requests | plan | packed | gap | promised | USD/month | types | binds |",
+        "|---|---|---:|---:|---:|---:|---|---|",
+    ]
+    for requests, plans in (("today", answer.before), ("recommended", answer.after)):
+        for plan in plans.plans if plans else ():
+            lines.append("| " + " | ".join((requests, plan.name, *_cells(plan, hours))) + " |")
+    lines += ["", *(f"- {line}" for line in remarks(answer))]
+    return "\n".join(lines) + "\n"
+
+
+def month_table(month: MonthAnswer) -> Table:
+    """The replayed month for people."""
+    table = Table(title=f"The month replayed: {month.before.autoscaler}")
+    table.add_column("requests")
+    for name in ("node-hours", "mean nodes", "peak", "scaling events"):
+        table.add_column(name, justify="right")
+    for requests, replay in (("today", month.before), ("recommended", month.after)):
+        if replay is not None:
+            table.add_row(requests, *_month_cells(replay))
+    return table
+
+
+def month_markdown(month: MonthAnswer) -> str:
+    """The replayed month as a Markdown table."""
+    lines = [
+        f"| requests ({month.before.autoscaler}) | node-hours | mean nodes | peak | events |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for requests, replay in (("today", month.before), ("recommended", month.after)):
+        if replay is not None:
+            lines.append("| " + " | ".join((requests, *_month_cells(replay))) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _month_cells(replay: MonthReplay) -> tuple[str, str, str, str]:
+    return (
+        f"{replay.node_hours:,.0f}",
+        f"{replay.mean:.1f}",
+        str(replay.peak),
+        str(replay.scaling_events),
+    )
+
+
+def _month_answer(month: MonthAnswer) -> dict[str, Any]:
+    return {
+        "autoscaler": month.before.autoscaler,
+        "instance_type": month.before.instance_type,
+        "seen_mean_nodes": month.seen_nodes,
+        "today": _replay(month.before),
+        "recommended": None if month.after is None else _replay(month.after),
+    }
+
+
+def _replay(replay: MonthReplay) -> dict[str, Any]:
+    timeline = replay.timeline
+    return {
+        "node_hours": replay.node_hours,
+        "mean_nodes": replay.mean,
+        "peak_nodes": replay.peak,
+        "scaling_events": replay.scaling_events,
+        "unplaced_pods": len(replay.unplaced),
+        "hours": [time.isoformat() for time in timeline["time"]],
+        "nodes": timeline["nodes"].tolist(),
+        "pods": timeline["pods"].tolist(),
+    }
+
+
+def remarks(answer: NodeAnswer) -> list[str]:
+    """What a reader must know beside the table, a sentence each."""
+    said = ["Simulated: no figure of this cluster was measured."] if answer.simulated else []
+    last = answer.after or answer.before
+    for plan in last.plans:
+        if plan.reason:
+            said.append(f"{plan.name}: {plan.reason}")
+    for pod in last.unplaced[:_EXCUSES_SHOWN]:
+        said.append(f"no place for {pod.namespace}/{pod.pod}: {pod.reason}")
+    if len(last.unplaced) > _EXCUSES_SHOWN:
+        said.append(
+            f"and {len(last.unplaced) - _EXCUSES_SHOWN} more pods without a place (--format json)"
+        )
+    for plan in last.plans:
+        if plan.name == "single-type":
+            said += [f"{e.option}: {e.reason}" for e in plan.excuses[:_EXCUSES_SHOWN]]
+    said += [*answer.notes, *last.assumptions]
+    if answer.month is not None:
+        seen, replayed = answer.month.seen_nodes, answer.month.before.mean
+        said.append(f"the snapshot saw {seen:.1f} nodes on average, the replay has {replayed:.1f}")
+    return said
+
+
+def _plans(plans: NodePlans, hours: float) -> list[dict[str, Any]]:
+    unplaced = [
+        {"namespace": p.namespace, "workload": p.workload, "pod": p.pod, "reason": p.reason}
+        for p in plans.unplaced
+    ]
+    return [_plan(plan, hours) | {"unplaced": unplaced} for plan in plans.plans]
+
+
+def _plan(plan: NodePlan, hours: float) -> dict[str, Any]:
+    use = None
+    if plan.use is not None:
+        use = dict(zip(("cpu", "memory", "pod_slots"), plan.use, strict=True))
+    return {
+        "name": plan.name,
+        "packed": None if plan.packed is None else _packed(plan.packed, hours),
+        "promised": None if plan.promised is None else _fleet(plan.promised, hours),
+        "binding": plan.binding,
+        "use": use,
+        "reason": plan.reason,
+        "excuses": [{"option": e.option, "reason": e.reason} for e in plan.excuses],
+    }
+
+
+def _packed(packed: PackedFleet, hours: float) -> dict[str, Any]:
+    bound = packed.lower_bound_usd_per_hour
+    return _fleet(packed.fleet, hours) | {
+        "lower_bound_usd_per_month": None if bound is None else bound * hours,
+        "lower_bound_nodes": packed.lower_bound_nodes,
+        "optimality_gap": packed.optimality_gap,
+    }
+
+
+def _fleet(fleet: Fleet, hours: float) -> dict[str, Any]:
+    return {
+        "nodes": fleet.nodes,
+        "usd_per_hour": fleet.usd_per_hour,
+        "usd_per_month": _month(fleet, hours),
+        "groups": [
+            {
+                "instance_type": g.instance_type,
+                "capacity_type": g.capacity_type,
+                "zone": g.zone,
+                "nodes": g.nodes,
+                "usd_per_hour": g.usd_per_hour,
+            }
+            for g in fleet.groups
+        ],
+    }
+
+
+def _cells(plan: NodePlan, hours: float) -> tuple[str, str, str, str, str, str]:
+    if plan.packed is None:
+        return ("–", "", "–", "", "", plan.reason or "")
+    promised = plan.promised
+    return (
+        str(plan.packed.fleet.nodes),
+        f"{plan.packed.optimality_gap:.1%}",
+        str(promised.nodes) if promised else "–",
+        _usd(promised, hours) if promised else "",
+        _types(promised or plan.packed.fleet),
+        plan.binding,
+    )
+
+
+def _month(fleet: Fleet, hours: float) -> float | None:
+    usd = fleet.usd_per_hour
+    return None if usd is None else usd * hours
+
+
+def _usd(fleet: Fleet, hours: float) -> str:
+    usd = _month(fleet, hours)
+    return "unknown" if usd is None else f"{usd:,.0f}"
+
+
+def _types(fleet: Fleet | None) -> str:
+    if fleet is None:
+        return ""
+    return ", ".join(f"{nodes} {name}" for name, nodes in fleet.by_type.items())

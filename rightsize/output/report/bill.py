@@ -1,0 +1,165 @@
+"""The bill: by cause, by line, by namespace, by node group and purchase type, by workload."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from rightsize.cost.allocation import PARTS
+from rightsize.output.charts.money import bill_parts, cost_by_namespace
+from rightsize.output.report.model import Column, ReportChart, ReportTable, Section
+from rightsize.output.report.sources import ranged, source_of
+from rightsize.review import Review
+
+_WHAT = {
+    "mesh": "sidecars, istiod, gateways, node agents: what they request",
+    "application": "what the applications' own containers request",
+    "system": "kube-system, and what kubelet and operating system hold back",
+    "idle": "paid for, and requested by nobody",
+    "shared": "belongs to no machine: control plane, traffic between zones",
+}
+
+
+def bill_section(review: Review) -> Section:
+    """What the month cost, and who causes it."""
+    parts = _parts(review)
+    rows = review.money.allocation.rows.assign(
+        component=lambda t: t["component"].fillna("–"),
+        namespace=lambda t: t["namespace"].fillna("–"),
+    )
+    charts = [
+        ReportChart(
+            "bill-parts",
+            bill_parts(parts.sort_values("usd", ascending=False), source_of(review)),
+            "Bars, the bill by cause: "
+            + ", ".join(f"{r.part} ${r.usd:,.2f}" for r in parts.itertuples())
+            + ".",
+        )
+    ]
+    sidecars = rows[rows["component"] == "sidecar"].groupby("namespace")["usd"].sum().reset_index()
+    if len(sidecars):
+        charts.append(
+            ReportChart(
+                "sidecar-cost",
+                cost_by_namespace(ranged(review, sidecars), source_of(review)),
+                f"Bars: what sidecars cost by namespace, ${sidecars['usd'].sum():,.2f} in all.",
+            )
+        )
+    return Section(
+        "bill",
+        "The bill",
+        (
+            f"What ran on {len(review.month.days)} days of {review.month.name}.",
+            *(f"{note[:1].upper()}{note[1:]}." for note in review.money.notes),
+        ),
+        (
+            ReportTable(
+                "parts", "By cause: the mesh, applications, idle", parts,
+                (
+                    Column("part", "cause"), Column("what", "what"), Column("low", "low", "usd"),
+                    Column("usd", "USD", "usd", total=True), Column("high", "high", "usd"),
+                    Column("share", "share of the bill", "percent"),
+                ),
+                note="Range: the age of the machines' prices; of traffic between zones, what is not known of it.",
+                formulas={"share": "D{row}/SUM(D${first}:D${last})"} if parts["usd"].sum() else {},
+            ),
+            _lines(review),
+            _namespaces(review),
+            node_groups_table(review),
+            ReportTable(
+                "allocation", "By workload", rows,
+                (
+                    Column("part", "cause"), Column("component", "component"),
+                    Column("namespace", "namespace"), Column("workload", "workload"),
+                    Column("usd", "USD", "usd", total=True),
+                ),
+                note="Machines and shared costs, split over requests; adds up to the bill's known lines.",
+            ),
+        ),
+        tuple(charts),
+    )  # fmt: skip
+
+
+def _parts(review: Review) -> pd.DataFrame:
+    """One row a cause, with the share of the bill; the mesh first."""
+    allocation = review.money.allocation
+    usd = allocation.rows.groupby("part")["cents"].sum().reindex(list(PARTS), fill_value=0) / 100
+    parts = ranged(review, pd.DataFrame({"part": usd.index, "usd": usd.to_numpy(float)}))
+    others = [
+        line.usd
+        for line in review.money.today.lines
+        if line.usd is not None and not line.name.startswith(("EC2", "EBS"))
+    ]
+    for end in ("low", "high"):
+        parts.loc[parts["part"] == "shared", end] = sum(getattr(one, end) for one in others)
+    total = allocation.total_cents / 100
+    parts["share"] = parts["usd"] / total if total else np.nan
+    parts["what"] = parts["part"].map(_WHAT)
+    order = {"mesh": 0, "application": 1, "system": 2, "idle": 3, "shared": 4}
+    return parts.sort_values("part", key=lambda names: names.map(order)).reset_index(drop=True)
+
+
+def _lines(review: Review) -> ReportTable:
+    lines = review.money.today.lines
+    ends = {
+        end: [np.nan if line.usd is None else getattr(line.usd, end) for line in lines]
+        for end in ("low", "mid", "high")
+    }
+    frame = pd.DataFrame(
+        {
+            "line": [line.name for line in lines],
+            **ends,
+            "source": [line.source or "–" for line in lines],
+            "note": [line.note or "–" for line in lines],
+        }
+    )
+    return ReportTable(
+        "bill", "By line", frame,
+        (
+            Column("line", "line"), Column("low", "low", "usd"),
+            Column("mid", "USD", "usd", total=True), Column("high", "high", "usd"),
+            Column("source", "source of the price"), Column("note", "note"),
+        ),
+    )  # fmt: skip
+
+
+def _namespaces(review: Review) -> ReportTable:
+    frame = review.money.allocation.by_namespace().reset_index()
+    frame["namespace"] = frame["namespace"].replace("", "(no namespace)")
+    frame["total"] = frame[list(PARTS)].sum(axis=1)
+    frame = frame.sort_values(["total", "namespace"], ascending=[False, True])
+    return ReportTable(
+        "namespaces", "By namespace", frame.reset_index(drop=True),
+        (
+            Column("namespace", "namespace"),
+            *(Column(part, part, "usd", total=True) for part in PARTS),
+            Column("total", "total", "usd", total=True),
+        ),
+        formulas={"total": "SUM(B{row}:F{row})"},
+    )  # fmt: skip
+
+
+def node_groups_table(review: Review) -> ReportTable:
+    """Machines by node group and purchase type; the workbook computes their cost."""
+    groups = review.node_groups
+    frame = groups.assign(
+        node_hours=groups["nodes"] * review.month.hours,
+        usd=groups["nodes"] * review.month.hours * groups["usd_per_hour"],
+    )
+    known = review.money.terms.commitments.known
+    return ReportTable(
+        "node-groups", "By node group and purchase type", frame,
+        (
+            Column("node_group", "node group"), Column("instance_type", "type"),
+            Column("purchase_option", "purchase"), Column("nodes", "mean nodes", "number"),
+            Column("node_hours", "node-hours", "number", total=True),
+            Column("usd_per_hour", "USD/h of a node", "rate"),
+            Column("usd", "USD", "usd", total=True),
+        ),
+        note="Machines at list price, before commitments." if known
+        else "Machines at list price; commitments are unknown.",
+        formulas={
+            "node_hours": "ROUND(D{row}*hours_of_month,2)",
+            "usd": "ROUND(E{row}*F{row}*(1-price_discount),2)",
+        },
+    )  # fmt: skip

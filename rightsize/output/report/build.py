@@ -1,0 +1,84 @@
+"""From a month's review to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rightsize.config import Settings
+from rightsize.output.report.figures import actions_of, figures_of
+from rightsize.output.report.methods import METHODS
+from rightsize.output.report.model import Assumption, Report
+from rightsize.output.report.sections import sections_of
+from rightsize.output.report.what_if import scenario_assumptions, what_if_of
+from rightsize.review import Review
+from rightsize.review.promises import promises_of
+
+
+def build_report(review: Review, settings: Settings) -> Report:
+    """Put the review into words, tables and charts."""
+    month = review.month
+    region = review.money.terms.region or "region unknown"
+    return Report(
+        title=f"Mesh cost review, {month.name}",
+        subtitle=(
+            f"Cluster {review.cluster}, {region}; {month.days[0]} to {month.days[-1]} (UTC), "
+            f"{len(month.days)} of {month.length} days; profile {review.advice.policy}"
+        ),
+        banner=_banner(review),
+        figures=figures_of(review),
+        actions=actions_of(review),
+        sections=sections_of(review),
+        methods=METHODS,
+        assumptions=(*_assumptions(review, settings), *scenario_assumptions(review)),
+        facts=_facts(review),
+        what_if=what_if_of(review),
+    )
+
+
+def _banner(review: Review) -> str:
+    parts = []
+    if review.simulated:
+        parts.append("Simulated: the demo mesh is synthetic, and no figure here was measured.")
+    if not review.month.whole:
+        month = review.month
+        parts.append(
+            f"Part of a month: {len(month.days)} of {month.length} days; nothing is added for the "
+            "days that are missing."
+        )
+    return " ".join(parts)
+
+
+def _assumptions(review: Review, settings: Settings) -> tuple[Assumption, ...]:
+    policy, prices = settings.policy, settings.prices
+    return (
+        Assumption("hours_of_month", review.month.hours, "h", "hours of the days that are there"),
+        Assumption("max_cut", policy.max_cut, "share", "largest cut of a request in one step"),
+        Assumption("limit_margin", policy.limit_margin, "share", "a limit is the peak plus this"),
+        Assumption(
+            "price_drift_per_year",
+            prices.price_drift_per_year,
+            "share",
+            "a price may have moved by this for each year of its age",
+        ),
+        Assumption("root_volume", prices.root_volume_gib, "GiB", "root volume of a node"),
+        Assumption(
+            "rollout_surge", settings.nodes.surge, "share", "pods that a rollout adds for a while"
+        ),
+    )
+
+
+def _facts(review: Review) -> Mapping[str, Any]:
+    """What later months compare with; the schema of `report.json` in `docs/report.md`."""
+    money = review.money
+    return {
+        "month": review.month.label,
+        "cluster": review.cluster,
+        "simulated": review.simulated,
+        "promises": promises_of(review.advice),
+        "bill_usd": money.today.total,
+        "mesh_usd": money.allocation.mesh_usd,
+        "nodes": {step.label: step.nodes for step in review.steps},
+        "available": None if review.available is None else review.available.on_demand_equivalent,
+        "realised": None if review.realised is None else review.realised.by_tool,
+    }

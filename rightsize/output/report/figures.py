@@ -1,0 +1,178 @@
+"""The month in five figures, and what to do now."""
+
+from __future__ import annotations
+
+from rightsize.cost.saving import saving
+from rightsize.output.report.model import Action, Figure
+from rightsize.output.report.sources import price_range
+from rightsize.quantity import format_cpu, format_memory
+from rightsize.results import Interval
+from rightsize.review import Review
+
+_MOST_ACTIONS = 5
+
+
+def figures_of(review: Review) -> tuple[Figure, ...]:
+    """Mesh cost, its share of the bill, saving available, saving realised, risk taken."""
+    money = review.money
+    total = money.allocation.total_cents / 100
+    mesh = money.allocation.mesh_usd
+    days = f"{len(review.month.days)} of {review.month.length} days"
+    known = not money.today.unpriced
+    return (
+        Figure("Mesh cost", price_range(review).scaled(mesh) if known else None, "usd",
+               f"sidecars, istiod, gateways: what they request; {days}", "parts", "bill"),
+        Figure("Share of the cluster's bill", mesh / total if known and total else None, "percent",
+               f"of ${total:,.2f}", "parts", "bill"),
+        Figure("Saving available", _available(review), "usd", _available_note(review),
+               "steps", "saving"),
+        Figure("Saving realised", _realised(review), "usd", _realised_note(review),
+               "promised", "realised"),
+        Figure("Risk taken", _risk(review), "percent",
+               "of 5-minute windows above the recommended CPU request, in-sample",
+               "risk", "risk"),
+    )  # fmt: skip
+
+
+def actions_of(review: Review) -> tuple[Action, ...]:
+    """At most five things to do now, safety first, then by dollars."""
+    found = [*_safety(review), *_apply(review), *_nodes(review), *_scale_points(review)]
+    return tuple(found[:_MOST_ACTIONS])
+
+
+def _available(review: Review) -> Interval | None:
+    saving = review.available
+    if saving is None:
+        return None
+    usd = saving.realisable or saving.on_demand_equivalent
+    if usd is None:
+        return None
+    # A fleet that would have to grow is no saving; the table behind shows it.
+    return Interval(max(usd.low, 0.0), max(usd.mid, 0.0), max(usd.high, 0.0))
+
+
+def _available_note(review: Review) -> str:
+    saving = review.available
+    if saving is None:
+        return "unknown: no plan or no price"
+    nodes = max(round(saving.nodes), 0)
+    kind = "a month" if saving.realisable else "on-demand equivalent, commitments unknown"
+    return f"{nodes} nodes fewer, {kind}, {len(review.month.days)} days"
+
+
+def _realised(review: Review) -> Interval | None:
+    return None if review.realised is None else review.realised.by_tool
+
+
+def _realised_note(review: Review) -> str:
+    if review.realised is None:
+        return "unknown: no month before, or no prices"
+    if review.earlier is None:
+        return "first report: from requests that fell since the month before"
+    return f"of what the report of {review.earlier} promised"
+
+
+def _risk(review: Review) -> float | None:
+    windows = review.risk["windows"].sum()
+    if not windows:
+        return None
+    return float(review.risk["cpu_above_recommended"].sum() / windows)
+
+
+def _safety(review: Review) -> list[Action]:
+    raised = [
+        row
+        for row in review.advice.recommendations
+        if row.workload is not None and "event" in (row.cpu.rule, row.memory.rule) and row.changes
+    ]
+    if not raised:
+        return []
+    names = ", ".join(row.key for row in raised[:4]) + (" and others" if len(raised) > 4 else "")
+    return [
+        Action(
+            f"Raise {_count(len(raised), 'throttled or OOM-killed workload')}",
+            None,
+            "one pull request",
+            "high while left as it is",
+            f"{names}: rightsize recommend -f values.yaml writes the sizes",
+        )
+    ]
+
+
+def _apply(review: Review) -> list[Action]:
+    default = review.advice.mesh_default
+    if default is None or not default.changes:
+        return []
+    cpu, memory = default.cpu.recommended_request, default.memory.recommended_request
+    shown = " and ".join(
+        text
+        for text in (
+            None if cpu is None else format_cpu(cpu),
+            None if memory is None else format_memory(memory),
+        )
+        if text
+    )
+    return [
+        Action(
+            f"Set the mesh default to {shown}",
+            _from_requests(review),
+            "one pull request and a rollout",
+            "low: one step, exceptions pinned",
+            "rightsize recommend -f values.yaml; the money comes with the nodes that go away",
+        )
+    ]
+
+
+def _from_requests(review: Review) -> Interval | None:
+    """What the requests alone bring: nodes that today's requests would let go are not theirs.
+
+    Where today's requests need more nodes than there are, only nodes that are there can go.
+    """
+    steps = {step.label: step for step in review.steps}
+    labels = ("today", "today's requests, packed", "this step's requests")
+    today, packed, after = (steps.get(label) for label in labels)
+    if today is None or packed is None or after is None:
+        return None
+    before = packed if packed.nodes < today.nodes else today
+    found = saving(before.cost, after.cost, review.money.terms)
+    usd = found.realisable or found.on_demand_equivalent
+    return None if usd is None else Interval(max(usd.low, 0), max(usd.mid, 0), max(usd.high, 0))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _nodes(review: Review) -> list[Action]:
+    steps = {step.label: step for step in review.steps}
+    packed, today = steps.get("today's requests, packed"), steps.get("today")
+    if packed is None or today is None or packed.nodes >= today.nodes:
+        return []
+    fewer = today.nodes - packed.nodes
+    usd = saving(today.cost, packed.cost, review.money.terms).on_demand_equivalent
+    return [
+        Action(
+            f"Let the autoscaler take {_count(fewer, 'node')} away",
+            # Nothing but the autoscaler's settings keeps the node: it may have to stay.
+            None if usd is None else Interval(0.0, max(usd.mid, 0.0), max(usd.mid, 0.0)),
+            "autoscaler settings",
+            "medium: pods move",
+            "today's requests already fit on fewer nodes of the same type",
+        )
+    ]
+
+
+def _scale_points(review: Review) -> list[Action]:
+    points = review.advice.scale_points
+    if not points:
+        return []
+    names = ", ".join(f"{p.namespace}/{p.hpa} to {p.kept_target_utilization} %" for p in points[:3])
+    return [
+        Action(
+            f"Move the target of {_count(len(points), 'autoscaler')} along",
+            None,
+            "one pull request",
+            "low",
+            f"{names}, or they add replicas at less usage than today",
+        )
+    ]

@@ -1,0 +1,134 @@
+"""Writes a report in every form into one folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from rightsize.errors import OutputError
+from rightsize.output.charts import save
+from rightsize.output.report.html import html_page
+from rightsize.output.report.markdown import markdown_page
+from rightsize.output.report.model import Report, ReportTable, shown
+from rightsize.output.report.workbook import safe_text, workbook_bytes
+from rightsize.results import Interval
+
+RESULTS = "report.json"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a report's folder and those in it.
+
+    Raises
+    ------
+    OutputError
+        If that cannot be done: told before a minute of work, rather than after it.
+    """
+    try:
+        for name in ("tables", "charts"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write page, Markdown, workbook, tables as CSV and JSON, charts as PNG and SVG.
+
+    The same report gives the same bytes. Each file is replaced in one step.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+    make_folder(folder)
+    try:
+        written = [
+            _replace(folder / "index.html", html_page(report).encode()),
+            _replace(folder / "report.md", markdown_page(report).encode()),
+            _replace(folder / "report.xlsx", workbook_bytes(report)),
+            _replace(folder / RESULTS, report_json(report).encode()),
+        ]
+        for table in report.tables:
+            base = folder / "tables" / table.name
+            written.append(_replace(base.with_suffix(".csv"), table_csv(table).encode()))
+            written.append(_replace(base.with_suffix(".json"), table_json(table).encode()))
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    for chart in report.charts:
+        written += [
+            save(chart.axes, folder / "charts" / f"{chart.name}{s}") for s in (".png", ".svg")
+        ]
+    return written
+
+
+def report_json(report: Report) -> str:
+    """Figures, actions, assumptions and the month's results, for the months to come."""
+    body = {
+        "schema_version": 1,
+        "title": report.title,
+        "banner": report.banner,
+        "figures": [
+            {"label": f.label, "kind": f.kind, "value": _plain(f.value), "note": f.note}
+            for f in report.figures
+        ],
+        "actions": [
+            {"title": a.title, "usd_per_month": _plain(a.usd_per_month), "effort": a.effort,
+             "risk": a.risk, "how": a.how}
+            for a in report.actions
+        ],
+        "assumptions": {a.name: {"value": a.value, "unit": a.unit} for a in report.assumptions},
+        "totals": {table.name: _plain(table.totals()) for table in report.tables},
+        "facts": _plain(dict(report.facts)),
+    }  # fmt: skip
+    return json.dumps(body, indent=1, sort_keys=True) + "\n"
+
+
+def table_csv(table: ReportTable) -> str:
+    """The table's columns as CSV, rounded as shown; cells that look like formulas are quoted."""
+    names = [column.name for column in table.columns]
+    frame = table.frame[names].copy()
+    for column in table.columns:
+        values = shown(frame[column.name], column.kind)
+        frame[column.name] = values.map(safe_text) if column.kind == "text" else values
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def table_json(table: ReportTable) -> str:
+    """The table's columns as a list of objects, null where unknown."""
+    names = [column.name for column in table.columns]
+    rows = [
+        {str(name): _plain(value) for name, value in row.items()}
+        for row in table.frame[names].to_dict("records")
+    ]
+    return json.dumps(rows, indent=1) + "\n"
+
+
+def _unwritable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{folder}: cannot be written ({error.strerror})", hint="give another folder with -o"
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Interval):
+        return {"low": value.low, "mid": value.mid, "high": value.high}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _replace(path: Path, data: bytes) -> Path:
+    partial = path.with_name(f".{path.name}.tmp")
+    partial.write_bytes(data)
+    os.replace(partial, path)
+    return path

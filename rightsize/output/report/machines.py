@@ -1,0 +1,148 @@
+"""Nodes now and planned: from today's fleet to the end state."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from rightsize.cost.saving import saving
+from rightsize.output.charts.money import saving_waterfall
+from rightsize.output.charts.nodes import nodes_over_time, packed_nodes
+from rightsize.output.report.model import Column, ReportChart, ReportTable, Section
+from rightsize.output.report.sources import source_of
+from rightsize.results import Interval
+from rightsize.review import Review
+from rightsize.review.review import Step
+
+THIS_STEP = "this step's requests"
+
+
+def nodes_section(review: Review) -> Section:
+    """Fleets, what they cost, and how full they are."""
+    frame = _steps(review)
+    known = review.money.terms.commitments.known
+    adds_up = np.isclose(frame["usd"].iloc[:1].sum() - frame["usd"], frame["saved"], atol=0.005)
+    table = ReportTable(
+        "steps", "From today's fleet to the end state", frame,
+        (
+            Column("label", "fleet"), Column("nodes", "nodes", "number"),
+            Column("usd_low", "low", "usd"), Column("usd", "USD", "usd"),
+            Column("usd_high", "high", "usd"), Column("saved_low", "saved, low", "usd"),
+            Column("saved", "saved against today", "usd"), Column("saved_high", "saved, high", "usd"),
+        ),
+        note="Machines and root volumes for the days of the month; each fleet but today's survives "
+             "the loss of a node during a rollout. Savings: "
+             + ("what the bill falls by." if known else "on-demand equivalent."),
+        formulas={"saved": "D${first}-D{row}"} if bool(adds_up.all()) else {},
+    )  # fmt: skip
+    notes = [] if review.plans is None else list(review.plans.notes)
+    tables = [table]
+    charts = [*_waterfall(review, frame), *_packed(review), *_over_time(review)]
+    if review.replay is not None:
+        tables.append(_replayed(review))
+    said = tuple(f"{note[:1].upper()}{note[1:]}." for note in notes)
+    return Section("nodes", "Nodes now and planned", said, tuple(tables), tuple(charts))
+
+
+def _steps(review: Review) -> pd.DataFrame:
+    rows = []
+    for step in review.steps:
+        cost = _machine_cost(step)
+        found = saving(review.steps[0].cost, step.cost, review.money.terms)
+        low, mid, high = _ends(found.realisable or found.on_demand_equivalent)
+        costs = dict(zip(("usd_low", "usd", "usd_high"), _ends(cost), strict=True))
+        rows.append({"label": step.label, "nodes": step.nodes, **costs,
+                     "saved_low": low, "saved": mid, "saved_high": high})  # fmt: skip
+    columns = ["label", "nodes", "usd_low", "usd", "usd_high", "saved_low", "saved", "saved_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _machine_cost(step: Step) -> Interval | None:
+    """Machines and root volumes of a step; None if a type has no price."""
+    if step.cost.unpriced:
+        return None
+    known = [
+        line.usd
+        for line in step.cost.lines
+        if line.usd is not None and line.name.startswith(("EC2", "EBS"))
+    ]
+    low, mid, high = (sum(getattr(one, end) for one in known) for end in ("low", "mid", "high"))
+    return Interval(low, mid, high)
+
+
+def _ends(usd: Interval | None) -> tuple[float, float, float]:
+    return (np.nan,) * 3 if usd is None else (usd.low, usd.mid, usd.high)
+
+
+def _waterfall(review: Review, frame: pd.DataFrame) -> list[ReportChart]:
+    if len(frame) < 2 or frame["usd"].isna().any():
+        return []
+    alt = "; ".join(f"{r.label}: {r.nodes} nodes, ${r.usd:,.0f}" for r in frame.itertuples())
+    axes = saving_waterfall(frame, source_of(review))
+    return [ReportChart("saving-waterfall", axes, f"Steps down: {alt}.")]
+
+
+def _packed(review: Review) -> list[ReportChart]:
+    before, after = review.packed
+    if not len(after):
+        return []
+    promised = next((s.nodes for s in review.steps if s.label == THIS_STEP), len(after))
+    spare = promised - len(after)
+    if spare > 0:
+        # Kept free to survive the loss of a node: nothing is placed on them.
+        empty = pd.DataFrame(0.0, index=range(spare), columns=after.columns)
+        after = pd.concat([after, empty], ignore_index=True)
+    axes = packed_nodes(before, after, source_of(review))
+    kept = f", {spare} of them kept free for the loss of a node" if spare > 0 else ""
+    alt = f"Bars: requests on each of {len(before)} nodes now and {len(after)} planned{kept}."
+    return [ReportChart("packed-nodes", axes, alt)]
+
+
+def _over_time(review: Review) -> list[ReportChart]:
+    days = review.nodes_by_day
+    if not len(days):
+        return []
+    times = pd.to_datetime(days["day"], utc=True)
+    ends = pd.DataFrame({"time": times + pd.Timedelta(days=1), "seen": days["nodes"]})
+    # A step is drawn up to its end: the first day begins a day before that.
+    ends = pd.concat([ends.head(1).assign(time=times.min()), ends], ignore_index=True)
+    hours = ends
+    if review.replay is not None:
+        replays = (("before", review.replay.before), ("after", review.replay.after))
+        frames = [
+            one.timeline[["time"]]
+            .assign(**{name: one.timeline["nodes"]})
+            .assign(time=lambda t: pd.to_datetime(t["time"], utc=True))
+            for name, one in replays
+            if one is not None
+        ]
+        hours = pd.concat([ends, *frames], ignore_index=True)
+    promised = next((s.nodes for s in review.steps if s.label == THIS_STEP), None)
+    axes = nodes_over_time(hours, source_of(review), promised)
+    alt = (
+        f"Line: nodes at once, {days['nodes'].min():.1f} to {days['nodes'].max():.1f} seen by day."
+    )
+    return [ReportChart("nodes-by-hour", axes, alt)]
+
+
+def _replayed(review: Review) -> ReportTable:
+    assert review.replay is not None
+    rows = [
+        {"requests": name, "mean": one.mean, "peak": one.peak, "hours": one.node_hours,
+         "events": one.scaling_events}
+        for name, one in (("today's", review.replay.before), ("recommended", review.replay.after))
+        if one is not None
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["requests", "mean", "peak", "hours", "events"])
+    one = review.replay.before
+    return ReportTable(
+        "replay", "The month again, under an autoscaler", frame,
+        (
+            Column("requests", "requests"), Column("mean", "mean nodes", "number"),
+            Column("peak", "most nodes", "number"), Column("hours", "node-hours", "number"),
+            Column("events", "nodes that joined or left", "number"),
+        ),
+        note=f"The month's pods hour by hour on {one.instance_type} nodes under "
+             f"{one.autoscaler}'s own rules, without spare nodes; seen in the month: "
+             f"{review.replay.seen_nodes:.1f} nodes on the mean.",
+    )  # fmt: skip

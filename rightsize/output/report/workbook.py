@@ -1,0 +1,203 @@
+"""The report as a workbook: a sheet for each table, assumptions a reader may change."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from datetime import UTC, datetime
+
+from openpyxl import Workbook
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.workbook.defined_name import DefinedName
+from openpyxl.worksheet.worksheet import Worksheet
+
+from rightsize.output.report.model import Report, ReportTable, shown
+
+_FORMATS = {
+    "usd": '"$"#,##0.00',
+    "rate": '"$"#,##0.0000',
+    "number": "#,##0.00",
+    "percent": "0.00 %",
+    "cpu": '0.000 "cores"',
+    "memory": '#,##0 "B"',
+    "text": "@",
+}
+_PLACE = re.compile(r"\{(\d+)\}")
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_BEGINS_FORMULA = "=+-@＝＋－＠\t\r\n"
+_HEAD = PatternFill("solid", fgColor="DDE6F0")
+_INPUT = PatternFill("solid", fgColor="FFF4CC")
+
+
+def workbook_bytes(report: Report) -> bytes:
+    """Render the workbook; the same report gives the same bytes.
+
+    Totals are formulas over their column; tables with `formulas` compute these columns from the
+    sheet "Assumptions", whose values are named cells.
+    """
+    book = Workbook()
+    summary = book.active
+    summary.title = "Summary"
+    _summary(summary, report)
+    _assumptions(book, report)
+    _what_if(book, report)
+    used = {"Summary", "Assumptions", "What if"}
+    for table in report.tables:
+        _table(book.create_sheet(_sheet_name(table.name, used)), table)
+    book.calculation.fullCalcOnLoad = True
+    book.properties.creator = "rightsize"
+    book.properties.created = book.properties.modified = _EPOCH.replace(tzinfo=None)
+    out = io.BytesIO()
+    book.save(out)
+    return _undated(out.getvalue())
+
+
+def safe_text(value: object) -> object:
+    """Text that no spreadsheet takes for a formula: what may begin one is quoted.
+
+    These are `=`, `+`, `-`, `@`, their full-width forms, tab and line ends (OWASP, "CSV
+    Injection"). A carriage return becomes a space, or the rest would be a line of its own.
+    """
+    if isinstance(value, str):
+        text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", value)
+        quote = "'" if text[:1] and text[0] in _BEGINS_FORMULA else ""
+        return quote + text.replace("\r", " ")
+    return value
+
+
+def _summary(sheet: Worksheet, report: Report) -> None:
+    sheet.append([safe_text(report.title)])
+    sheet.append([safe_text(report.subtitle)])
+    sheet.append([safe_text(report.banner)])
+    sheet.append([])
+    sheet.append(["figure", "low", "mid", "high", "note"])
+    for figure in report.figures:
+        value = figure.value
+        if value is None:
+            numbers: list[object] = ["unknown"] * 3
+        elif isinstance(value, float | int):
+            numbers = [value] * 3
+        else:
+            numbers = [value.low, value.mid, value.high]
+        sheet.append([figure.label, *numbers, safe_text(figure.note)])
+        for cell in sheet[sheet.max_row][1:4]:
+            cell.number_format = _FORMATS[figure.kind]
+    sheet.append([])
+    sheet.append(["what to do now", "low", "mid", "high", "effort", "risk", "how"])
+    for action in report.actions:
+        usd = action.usd_per_month
+        money = [None] * 3 if usd is None else [usd.low, usd.mid, usd.high]
+        text = [safe_text(t) for t in (action.effort, action.risk, action.how)]
+        sheet.append([safe_text(action.title), *money, *text])
+        for cell in sheet[sheet.max_row][1:4]:
+            cell.number_format = _FORMATS["usd"]
+    sheet["A1"].font = Font(bold=True, size=14)
+    _widths(sheet, [44, 14, 14, 14, 50, 30, 60])
+
+
+def _assumptions(book: Workbook, report: Report) -> None:
+    sheet = book.create_sheet("Assumptions")
+    sheet.append(["assumption", "value (may be changed)", "unit", "why"])
+    for assumption in report.assumptions:
+        sheet.append([assumption.name, assumption.value, assumption.unit, assumption.text])
+        place = f"Assumptions!$B${sheet.max_row}"
+        book.defined_names[assumption.name] = DefinedName(assumption.name, attr_text=place)
+        sheet.cell(sheet.max_row, 2).fill = _INPUT
+    _header(sheet, 1)
+    _widths(sheet, [34, 22, 18, 90])
+
+
+def _what_if(book: Workbook, report: Report) -> None:
+    """Lines that follow the assumptions as the reader changes them."""
+    if not report.what_if:
+        return
+    sheet = book.create_sheet("What if")
+    sheet.append(["what", "value", "from"])
+    places = {str(n): f"B{n + 1}" for n in range(1, len(report.what_if) + 1)}
+    for line in report.what_if:
+        formula = _PLACE.sub(lambda found: places[found[1]], line.formula)
+        sheet.append([line.label, f"={formula}", line.formula])
+        sheet.cell(sheet.max_row, 2).number_format = _FORMATS[line.kind]
+    sheet.append([])
+    sheet.append(["Change the yellow cells of the sheet Assumptions: these lines follow."])
+    _header(sheet, 1)
+    _widths(sheet, [52, 20, 70])
+
+
+def _table(sheet: Worksheet, table: ReportTable) -> None:
+    sheet.append([safe_text(table.title)])
+    sheet.append([safe_text(table.note)])
+    sheet.append([column.label for column in table.columns])
+    columns = [shown(table.frame[c.name], c.kind).tolist() for c in table.columns]
+    end = len(table.frame) + 3
+    for position, row in enumerate(zip(*columns, strict=True), 4):
+        cells: list[object] = []
+        for column, value in zip(table.columns, row, strict=True):
+            formula = table.formulas.get(column.name)
+            known = value is not None and value == value
+            cells.append(
+                "=" + formula.format(row=position, first=4, last=end)
+                if formula and known
+                else safe_text(value)
+                if known
+                else None
+            )
+        sheet.append(cells)
+    last = sheet.max_row
+    for number, column in enumerate(table.columns, 1):
+        letter = get_column_letter(number)
+        for cell in sheet[letter][3:last]:
+            cell.number_format = _FORMATS[column.kind]
+        if column.total and last > 3:
+            total = sheet.cell(last + 1, number, f"=SUM({letter}4:{letter}{last})")
+            total.number_format, total.font = _FORMATS[column.kind], Font(bold=True)
+    if last > 3 and table.totals():
+        first = sheet.cell(last + 1, 1)
+        first.value = first.value or "Total"
+        first.font = Font(bold=True)
+    _header(sheet, 3)
+    sheet["A1"].font = Font(bold=True, size=12)
+    sheet.freeze_panes = "A4"
+    if last > 3:
+        sheet.auto_filter.ref = f"A3:{get_column_letter(len(table.columns))}{last}"
+    _widths(sheet, [36 if c.kind == "text" else 16 for c in table.columns])
+
+
+def _header(sheet: Worksheet, row: int) -> None:
+    for cell in sheet[row]:
+        cell.font, cell.fill = Font(bold=True), _HEAD
+        cell.alignment = Alignment(wrap_text=True, vertical="top")
+
+
+def _widths(sheet: Worksheet, widths: list[int]) -> None:
+    for number, width in enumerate(widths, 1):
+        sheet.column_dimensions[get_column_letter(number)].width = width
+
+
+def _sheet_name(name: str, used: set[str]) -> str:
+    """At most 31 characters, none that a workbook refuses, none twice."""
+    base = re.sub(r"[\[\]:*?/\\]", "-", name)[:28]
+    candidate, number = base, 2
+    while candidate in used:
+        candidate, number = f"{base}-{number}", number + 1
+    used.add(candidate)
+    return candidate
+
+
+def _undated(book: bytes) -> bytes:
+    """The same archive with fixed times: openpyxl stamps entries and properties with now."""
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(book)) as source,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for entry in source.infolist():
+            data = source.read(entry)
+            if entry.filename == "docProps/core.xml":
+                data = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", b"2000-01-01T00:00:00Z", data)
+            fixed = zipfile.ZipInfo(entry.filename, (2000, 1, 1, 0, 0, 0))
+            fixed.compress_type = zipfile.ZIP_DEFLATED
+            target.writestr(fixed, data)
+    return out.getvalue()

@@ -1,0 +1,29 @@
+"""Patches the user's values files and manifests: only sizes change, byte by byte.
+
+`patch_files` is the one way in; `verify_chart` proves the result by rendering with Helm.
+"""
+
+from rightsize.patch.diff import unified_diff, write_patched
+from rightsize.patch.model import EffectiveSizes, PatchedFile, PathChange, SizeChange
+from rightsize.patch.patcher import effective_sizes, patch_files
+from rightsize.patch.verify import (
+    RenderedSize,
+    VerificationReport,
+    verify_chart,
+    verify_patched,
+)
+
+__all__ = [
+    "EffectiveSizes",
+    "PatchedFile",
+    "PathChange",
+    "RenderedSize",
+    "SizeChange",
+    "VerificationReport",
+    "effective_sizes",
+    "patch_files",
+    "unified_diff",
+    "verify_chart",
+    "verify_patched",
+    "write_patched",
+]

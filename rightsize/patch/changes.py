@@ -1,0 +1,36 @@
+"""From recommendations to what the patcher writes."""
+
+from __future__ import annotations
+
+from rightsize.patch import SizeChange
+from rightsize.results import Advice
+
+
+def size_changes(advice: Advice) -> list[SizeChange]:
+    """Everything to write: the mesh default, exceptions by annotation, istiod and gateways.
+
+    Rows that change nothing are left out, but for exceptions that a falling mesh default would
+    take along: these are pinned to what they have.
+    """
+    default = advice.mesh_default
+    default_moves = default is not None and default.changes
+    changes = []
+    for row in advice.recommendations:
+        covered = row.workload is not None and row.written == "mesh default"
+        pinned = default_moves and row.written == "annotations"
+        if covered or not (row.changes or pinned):
+            continue
+        changes.append(
+            SizeChange(
+                component=row.component,
+                namespace=row.namespace,
+                workload=row.workload,
+                kind=row.kind,
+                sizes=row.recommended,
+                running=row.current,
+                autoscale_min=None if row.autoscaling is None else row.autoscaling.min_replicas,
+                autoscale_max=None if row.autoscaling is None else row.autoscaling.max_replicas,
+                target_cpu=None if row.autoscaling is None else row.autoscaling.target_cpu,
+            )
+        )
+    return changes

@@ -1,0 +1,125 @@
+"""Shows and writes patched files."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rightsize.errors import OutputError
+from rightsize.patch.kustomize import LISTING, MARK
+from rightsize.patch.model import PatchedFile
+
+
+def unified_diff(patched: Sequence[PatchedFile]) -> str:
+    """A unified diff of all files, as `git apply` and `patch` read it; empty where none changed."""
+    return "".join(_diff(file) for file in patched if file.changed)
+
+
+def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[Path]:
+    """Write every file under its own name, and return the paths, in order.
+
+    Parameters
+    ----------
+    patched : sequence of PatchedFile
+    out_dir : pathlib.Path, optional
+        The folder to write to; None writes each file in its own place (`--in-place`).
+
+    Raises
+    ------
+    OutputError
+        A folder that cannot be written, two files of one name, or a file that is one of the
+        user's own.
+    """
+    own = [file.path for file in patched if file.text_before]
+    beside = own[0].parent if own else Path()
+    targets = [_target(file, out_dir, beside) for file in patched]
+    _refuse_clashes(patched, targets, out_dir)
+    for file, target in zip(patched, targets, strict=True):
+        if out_dir is None and not file.changed:
+            continue
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _replace(target, file.text_after)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OutputError(f"{target}: cannot be written: {reason}") from error
+    return targets
+
+
+def _target(file: PatchedFile, out_dir: Path | None, beside: Path) -> Path:
+    # New files (a Kustomize folder) keep their folder; the user's files keep their name alone.
+    if not file.text_before:
+        return (beside if out_dir is None else out_dir) / file.path
+    return file.path if out_dir is None else out_dir / file.path.name
+
+
+def _refuse_clashes(
+    patched: Sequence[PatchedFile], targets: Sequence[Path], out_dir: Path | None
+) -> None:
+    if out_dir is None:
+        for file, target in zip(patched, targets, strict=True):
+            if not file.text_before and target.exists() and not _ours(target.parent):
+                raise OutputError(f"{target}: exists already", hint="Move it, or give --out.")
+        return
+    own = {file.path.resolve() for file in patched if file.text_before}
+    taken: dict[Path, Path] = {}
+    for file, target in zip(patched, targets, strict=True):
+        if target.resolve() in own:
+            raise OutputError(
+                f"{target}: is the given file itself",
+                hint="Give another output folder, or --in-place.",
+            )
+        if target in taken:
+            raise OutputError(
+                f"{taken[target]} and {file.path} would both be written to {target}",
+                hint="Patch them in two runs, each with its own output folder.",
+            )
+        taken[target] = file.path
+
+
+def _ours(folder: Path) -> bool:
+    """Whether an earlier run wrote this folder, whose files may then be replaced."""
+    try:
+        return (folder / LISTING.name).read_text().startswith(MARK)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _replace(target: Path, text: str) -> None:
+    """Write beside and rename: a reader sees the old file or the new one, never a part."""
+    target = target.resolve()
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text.encode("utf-8"))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, mode)
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _diff(file: PatchedFile) -> str:
+    name = file.path.as_posix().lstrip("/")
+    lines = difflib.unified_diff(
+        _lines(file.text_before),
+        _lines(file.text_after),
+        f"a/{name}" if file.text_before else "/dev/null",
+        f"b/{name}",
+    )
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
+
+
+def _lines(text: str) -> list[str]:
+    """Lines at `\\n` alone: `splitlines` would also break at form feeds within a line."""
+    parts = text.split("\n")
+    lines = [part + "\n" for part in parts[:-1]]
+    return lines + ([parts[-1]] if parts[-1] else [])

@@ -1,0 +1,76 @@
+"""Sizes of gateways and waypoints that Istio deploys for Gateway API `Gateway` objects.
+
+Such a gateway takes `global.proxy.resources` unless its `spec.infrastructure.parametersRef` names a
+ConfigMap whose key `deployment` overlays the Deployment (from Istio 1.26).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rightsize.files import tree
+from rightsize.files.embedded import opened
+from rightsize.files.source import Layer
+from rightsize.patch.manifests import Workload
+from rightsize.patch.model import SizeChange
+
+PARAMETERS: tree.Path = ("spec", "infrastructure", "parametersRef")
+PROXY = "istio-proxy"
+
+
+@dataclass(eq=False)
+class ApiGateway(Layer):
+    """One `Gateway` object; Istio names its Deployment after it and its class."""
+
+    name: str
+    namespace: str | None
+    gateway_class: str
+
+    def is_for(self, change: SizeChange) -> bool:
+        return (
+            change.component in ("gateway", "waypoint")
+            and change.workload in (self.name, f"{self.name}-{self.gateway_class}")
+            and self.namespace in (None, change.namespace)
+        )
+
+
+def api_gateway(layer: Layer) -> ApiGateway | None:
+    """The `Gateway` of a document, if it is one."""
+    api = tree.text_at(layer.root, ("apiVersion",)) or ""
+    name = tree.text_at(layer.root, ("metadata", "name"))
+    is_gateway = api.startswith("gateway.networking.k8s.io/") and (
+        tree.text_at(layer.root, ("kind",)) == "Gateway"
+    )
+    if not is_gateway or name is None:
+        return None
+    return ApiGateway(
+        layer.source,
+        layer.document,
+        name,
+        tree.text_at(layer.root, ("metadata", "namespace")),
+        tree.text_at(layer.root, ("spec", "gatewayClassName")) or "istio",
+    )
+
+
+def overlay_of(gateway: ApiGateway, config_maps: Sequence[Layer]) -> Workload | None:
+    """The overlay of a gateway's Deployment, as a workload to patch; None where there is none."""
+    wanted = tree.text_at(gateway.root, (*PARAMETERS, "name"))
+    for layer in config_maps:
+        namespace = tree.text_at(layer.root, ("metadata", "namespace"))
+        same = namespace is None or gateway.namespace is None or namespace == gateway.namespace
+        if wanted is None or tree.text_at(layer.root, ("metadata", "name")) != wanted or not same:
+            continue
+        if tree.text_at(layer.root, ("data", "deployment")) is not None:
+            inner = opened(layer.source, layer.document, ("data", "deployment"))
+            return Workload(inner, 0, (), "Deployment", gateway.name, gateway.namespace)
+    return None
+
+
+def advice_to_pin(gateway: ApiGateway, change: SizeChange) -> str:
+    """What to do about a gateway that has no sizes of its own."""
+    return (
+        f"Gateway {gateway.name} takes global.proxy.resources; sizes of {change.key} not written: "
+        "give it a ConfigMap by spec.infrastructure.parametersRef whose key `deployment` sizes the "
+        f"container {PROXY} (Istio 1.26 and later)"
+    )

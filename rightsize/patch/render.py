@@ -1,0 +1,86 @@
+"""What a chart renders, as one flat table of values."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from rightsize.errors import ToolMissingError, VerificationError
+from rightsize.files.tree import Path as Keys
+
+Place = tuple[str, Keys]
+"""An object, as `Deployment istiod`, and a path in it; named list items go by name."""
+Leaves = dict[Place, str]
+"""Place -> value as JSON."""
+RENDER_SECONDS = 120
+
+
+def find_helm(helm: str) -> str:
+    """The path of the user's Helm."""
+    program = shutil.which(helm)
+    if program is None:
+        raise ToolMissingError(f"{helm} is not on PATH", hint="Install Helm 3 or 4.")
+    return program
+
+
+def render(helm: str, chart_dir: Path, files: Sequence[Path], release: tuple[str, str]) -> Leaves:
+    """Render a chart for a release (name, namespace) with values files in their order."""
+    command = [helm, "template", release[0], str(chart_dir), "--namespace", release[1]]
+    for file in files:
+        command += ["--values", str(file)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=RENDER_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise VerificationError(f"{' '.join(command)}: no answer in {RENDER_SECONDS} s") from error
+    if done.returncode != 0:
+        raise VerificationError(
+            f"{' '.join(command)} failed: {done.stderr.strip()}",
+            hint="Charts of Istio's older patches need Helm before 3.18.5; see docs/patching.md.",
+        )
+    leaves: Leaves = {}
+    seen: Counter[str] = Counter()
+    for document in YAML(typ="safe").load_all(done.stdout):
+        if isinstance(document, dict):
+            thing = _thing(document, release[1])
+            seen[thing] += 1
+            if seen[thing] > 1:
+                thing += f" (number {seen[thing]})"
+            for path, value in _walk(document, ()):
+                leaves[thing, path] = value
+    return leaves
+
+
+def _thing(document: dict[str, object], namespace: str) -> str:
+    """Kind and name of an object, with its namespace if that is another than the release's."""
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    own = metadata.get("namespace", namespace)
+    elsewhere = "" if own == namespace else f" in {own}"
+    return f"{document.get('kind', 'document')} {metadata.get('name', '')}{elsewhere}"
+
+
+def _walk(value: object, path: Keys) -> Iterator[tuple[Keys, str]]:
+    """Every leaf; JSON in a string is opened, lists of named things are keyed by name."""
+    if isinstance(value, dict) and value:
+        for key, child in value.items():
+            yield from _walk(child, (*path, str(key)))
+    elif isinstance(value, list) and value:
+        for number, child in enumerate(value):
+            name = child.get("name") if isinstance(child, dict) else None
+            step = name if isinstance(name, str) else number
+            yield from _walk(child, (*path, step))
+    elif isinstance(value, str) and value.startswith("{") and value.rstrip().endswith("}"):
+        try:
+            yield from _walk(json.loads(value), path)
+        except ValueError:
+            yield path, value
+    else:
+        yield path, json.dumps(value, default=str)

@@ -1,0 +1,166 @@
+"""Sizes in the values of Istio's charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rightsize.files import tree
+from rightsize.files.charts import FLAT_FROM, Chart, Scope, Version, require_version
+from rightsize.files.source import Layer
+from rightsize.files.tree import dotted
+from rightsize.patch.groups import BOUNDS, SIZES, Found, Group, Slot, first_set
+from rightsize.patch.model import SizeChange
+from rightsize.patch.paths import (
+    AUTOSCALING,
+    BLOCKS,
+    SCOPED,
+    Layout,
+    candidates,
+    slot_path,
+)
+from rightsize.results import Component
+
+
+@dataclass(eq=False)
+class ValuesGroup(Group):
+    """The values of one release of one chart, from one file or several."""
+
+    scopes: list[Scope] = field(default_factory=list)
+
+    @property
+    def layers(self) -> Sequence[Scope]:
+        return self.scopes
+
+    @property
+    def chart(self) -> Chart:
+        return self.scopes[0].chart
+
+    @property
+    def name(self) -> str | None:
+        return next((scope.name for scope in reversed(self.scopes) if scope.name), None)
+
+    @property
+    def version(self) -> Version | None:
+        return next((s.version for s in self.scopes if s.version is not None), None)
+
+    def covers(self, component: Component) -> bool:
+        return (self.chart, component) in BLOCKS
+
+    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
+        path = slot_path(self.chart, change.component, slot)
+        return [] if path is None else candidates(self._layout(layer), path)
+
+    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path:
+        path = slot_path(self.chart, change.component, slot)
+        if path is None:
+            raise ValueError(f"{self.chart} has no {slot} of {change.component}")
+        return (*self._layout(layer).prefix, *path)
+
+    def autoscaling_off(self, change: SizeChange) -> Found | None:
+        path = AUTOSCALING.get(self.chart)
+        found = None if path is None else self._find(path)
+        off = found is not None and found.scalar is not None and found.scalar.value == "false"
+        return found if off else None
+
+    def prepare(self, change: SizeChange) -> bool:
+        if change.component == "waypoint":
+            return self._has_waypoints()
+        self._refuse_unknown_release(change)
+        return True
+
+    def conclude(self, change: SizeChange) -> None:
+        if change.component == "sidecar":
+            self.note(
+                self.scopes[-1].source,
+                "global.proxy.resources also sizes istio-init, istio-validation and the gateways "
+                "that Istio deploys for the Gateway API; pin those that need more",
+            )
+        for scope in self.scopes:
+            self._note_wrapper_and_profile(scope, change)
+        if change.autoscale_min is not None or change.autoscale_max is not None:
+            self._note_replica_count()
+
+    def _layout(self, layer: Layer) -> Layout:
+        scope = next(scope for scope in self.scopes if scope is layer)
+        return Layout(
+            self.chart,
+            self.version,
+            next((s.wrapper for s in self.scopes if s.wrapper is not None), None),
+            any(_profile(s) is not None for s in self.scopes),
+            scope.prefix,
+            scope.outer_global,
+        )
+
+    def _find(self, path: tree.Path) -> Found | None:
+        return first_set(self.scopes, [candidates(self._layout(s), path) for s in self.scopes])
+
+    def _refuse_unknown_release(self, change: SizeChange) -> None:
+        """Flattened keys count from 1.24 on and are ignored before: it must be known which."""
+        scoped = SCOPED.get(self.chart)
+        paths = [slot_path(self.chart, change.component, slot) for slot in (*SIZES, *BOUNDS)]
+        for path in paths:
+            if path is None or scoped is None or path[0] != scoped:
+                continue
+            for scope in self.scopes:
+                node = tree.lookup(scope.root, (*scope.prefix, *path[1:]))
+                if node is None:
+                    continue
+                flat = dotted((*scope.prefix, *path[1:]))
+                if self.version is None:
+                    why = f"`{flat}` at the top level counts from 1.24 on and is ignored before"
+                    require_version(scope, why, node.start)
+                elif self.version < FLAT_FROM:
+                    self.note(scope.source, f"`{flat}` is ignored by Istio before 1.24")
+
+    def _has_waypoints(self) -> bool:
+        """Whether the release reads `global.waypoint.resources` (1.24 and later)."""
+        scope = self.scopes[-1]
+        version = self.version
+        if version is None:
+            version = require_version(scope, "waypoints can be sized from 1.24 on only", 0)
+        if version < FLAT_FROM:
+            self.note(
+                scope.source,
+                "waypoint sizes not written: before 1.24 the chart hard-codes them and ignores "
+                "global.waypoint.resources",
+            )
+        return version >= FLAT_FROM
+
+    def _note_wrapper_and_profile(self, scope: Scope, change: SizeChange) -> None:
+        if scope.wrapper is not None:
+            self.note(
+                scope.source,
+                f"a copy of the chart's own values.yaml: sizes changed inside `{scope.wrapper}`, "
+                "which Istio asks not to set; better keep a file with only what differs",
+            )
+        profile = _profile(scope)
+        if profile is not None and change.component in ("istiod", "istio-cni"):
+            self.note(
+                scope.source,
+                f"profile {profile} outranks top-level keys: sizes go to "
+                f"{SCOPED[self.chart]}.resources",
+            )
+
+    def _note_replica_count(self) -> None:
+        scoped = SCOPED.get(self.chart)
+        found = self._find(("replicaCount",) if scoped is None else (scoped, "replicaCount"))
+        if found is not None and found.scalar is not None:
+            text = f"{dotted(found.path)} is ignored while autoscaling is on (the default)"
+            self.note(found.layer.source, text)
+
+
+def _profile(scope: Scope) -> str | None:
+    outer = [(*scope.prefix[:-1], "global", "profile")] if scope.outer_global else []
+    paths = [(*scope.prefix, "profile"), (*scope.prefix, "global", "profile"), *outer]
+    found = (tree.text_at(scope.root, path) for path in paths)
+    return next((name for name in found if name), None)
+
+
+def values_groups(scopes: Sequence[Scope]) -> list[ValuesGroup]:
+    """Scopes by release: one group a chart, but one a name for gateways told apart by name."""
+    groups: dict[tuple[str, str | None], list[Scope]] = {}
+    for scope in scopes:
+        name = scope.name if scope.chart == "gateway" else None
+        groups.setdefault((scope.chart, name), []).append(scope)
+    return [ValuesGroup(scopes=members) for members in groups.values()]

@@ -1,0 +1,1 @@
+"""What machines cost: the bundled catalogue, the price book, and the unit price."""

@@ -1,5 +1,0 @@
-"""Alerts that say when a recommendation no longer holds, as Prometheus rules."""
-
-from rightsize.reporters.alerts.document import operator_text, rule_groups, rules_text
-
-__all__ = ["operator_text", "rule_groups", "rules_text"]

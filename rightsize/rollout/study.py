@@ -1,0 +1,175 @@
+"""Everything that a plan is made of, gathered once from a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+from rightsize.audit.measured import measured_findings
+from rightsize.audit.model import Finding
+from rightsize.config import Settings
+from rightsize.errors import NoDataError, UsageError
+from rightsize.istiod.sizing import IstiodAdvice, in_force
+from rightsize.istiod.source import read_istiod, size_istiod
+from rightsize.istiod.thresholds import Outlook, istiod_node, outlook
+from rightsize.namespaces.configuration import Configuration
+from rightsize.namespaces.shard_loads import Namespaces, namespaces_of
+from rightsize.namespaces.shards import ShardAdvice, choose_shards
+from rightsize.namespaces.study import ScopeStudy, study_scope
+from rightsize.namespaces.traffic import namespace_labels
+from rightsize.prices.unit_price import unit_price
+from rightsize.recommend import recommend
+from rightsize.results import Advice, ResourceAdvice
+from rightsize.rollout.ledger import Ledger
+from rightsize.snapshot import Manifest, Snapshot
+
+Progress = Callable[[str], None]
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True)
+class PlanStudy:
+    """What every command says of one snapshot; None where it lacks the data."""
+
+    manifest: Manifest
+    settings: Settings
+    advice: Advice
+    istiod: IstiodAdvice | None
+    outlook: Outlook | None
+    scope: ScopeStudy | None
+    shards: ShardAdvice | None
+    mesh: Namespaces | None
+    namespace_labels: Mapping[str, Mapping[str, str]]
+    ledger: Ledger | None
+    findings: tuple[Finding, ...]
+    configured: bool
+    """Istio's own objects were given, so that scopes keep the routes of VirtualServices."""
+    missing: tuple[tuple[str, str], ...]
+    """What could not be studied, and why."""
+
+
+def study_plan(
+    snapshot: Snapshot,
+    settings: Settings | None = None,
+    *,
+    now: datetime,
+    configuration: Configuration | None = None,
+    found: tuple[Finding, ...] = (),
+    progress: Progress = lambda _: None,
+) -> PlanStudy:
+    """Run every analysis whose recommendations belong in a plan.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    settings : Settings, optional
+    now : datetime
+        The time against which certificates are judged.
+    configuration : Configuration, optional
+        Istio's own objects, for scopes (see `study_scope`).
+    found : tuple of Finding, optional
+        Findings of an audit of the user's files.
+    progress : callable, optional
+        Told what is being done.
+
+    Raises
+    ------
+    NoDataError
+        Where the snapshot holds no mesh container at all.
+    """
+    rules = settings or Settings()
+    missing: list[tuple[str, str]] = []
+
+    def attempted(what: str, work: Callable[[], _Found]) -> _Found | None:
+        progress(what)
+        try:
+            return work()
+        except (NoDataError, UsageError) as error:
+            missing.append((what, error.what))
+            return None
+
+    progress("Sizing workloads")
+    advice = recommend(snapshot, rules)
+    tables = read_istiod(snapshot)
+    istiod = attempted("istiod", lambda: size_istiod(tables, snapshot.manifest, rules.policy))
+    node = istiod_node(tables.pods, tables.containers, tables.nodes)
+    ahead = None
+    if istiod is not None:
+        model = istiod.model
+        ahead = attempted(
+            "thresholds",
+            lambda: outlook(tables.hours, model, in_force=in_force(tables.containers), node=node),
+        )
+    scope = attempted(
+        "scope",
+        lambda: study_scope(snapshot, configuration=configuration, settings=rules.nodes),
+    )
+    mesh = shards = None
+    if scope is not None and istiod is not None and istiod.model is not None:
+        edges, model = scope.edges, istiod.model
+        containers = snapshot.read("containers")
+        mesh = attempted(
+            "shards",
+            lambda: namespaces_of(edges, tables.pods, containers, model.load.services),
+        )
+    if mesh is not None and istiod is not None and istiod.model is not None:
+        price = unit_price(snapshot.manifest.region).price
+        whole, fitted = mesh, istiod.model
+        told = configuration or Configuration()
+        # Namespaces with configuration alone belong to every shard.
+        kept = tuple(name for name in told.namespaces if name not in whole.names)
+        shards = attempted(
+            "shards", lambda: choose_shards(whole, fitted, price, node=node, kept=kept)
+        )
+    if istiod is not None and istiod.propagation.hold is not None:
+        advice, held = _held(advice)
+        missing += [("a smaller istiod", istiod.propagation.hold)] if held else []
+    ledger = attempted("nodes and money", lambda: Ledger(snapshot, advice, rules))
+    return PlanStudy(
+        manifest=snapshot.manifest,
+        settings=rules,
+        advice=advice,
+        istiod=istiod,
+        outlook=ahead,
+        scope=scope,
+        shards=shards,
+        mesh=mesh,
+        namespace_labels=namespace_labels(snapshot.read("namespaces")),
+        ledger=ledger,
+        findings=(*measured_findings(snapshot, now=now)[0], *found),
+        configured=configuration is not None,
+        missing=tuple(missing),
+    )
+
+
+def _held(advice: Advice) -> tuple[Advice, bool]:
+    """The advice without any cut of istiod, and whether there was one.
+
+    Propagation that is slow, or was not seen, forbids cuts whatever sized the row.
+    """
+    rows = []
+    for row in advice.recommendations:
+        if row.component == "istiod":
+            kept = replace(row, cpu=_not_cut(row.cpu), memory=_not_cut(row.memory))
+            rows.append(kept)
+        else:
+            rows.append(row)
+    held = replace(advice, recommendations=tuple(rows))
+    return held, held != advice
+
+
+def _not_cut(size: ResourceAdvice) -> ResourceAdvice:
+    request = _larger(size.request, size.recommended_request)
+    return replace(
+        size,
+        recommended_request=request,
+        recommended_limit=_larger(size.limit, size.recommended_limit),
+        target_request=_larger(request, size.target_request),
+    )
+
+
+def _larger(now: float | None, then: float | None) -> float | None:
+    """What is in force, unless more is asked for; what is not set stays so."""
+    return then if now is None or then is None else max(now, then)

@@ -1,0 +1,1 @@
+"""What if the mesh were larger, or had no sidecars."""

@@ -1,0 +1,1 @@
+"""What each container needs: history, policies, guards, the mesh default and its overrides."""

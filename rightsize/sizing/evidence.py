@@ -1,0 +1,58 @@
+"""What a recommendation rests on: quantiles, coverage, throttling, kills."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from rightsize.results import Evidence, Usage
+from rightsize.sizing.history import WINDOWS_PER_DAY, ContainerHistory
+from rightsize.sizing.policies.base import finite
+
+
+def summarise(values: pd.Series) -> Usage:
+    """Median, p95, p99 and peak of the known windows of all pods (linear interpolation)."""
+    known = finite(values)
+    if not known.size:
+        return Usage()
+    p50, p95, p99 = np.percentile(known, [50, 95, 99])
+    return Usage(float(p50), float(p95), float(p99), float(known.max()))
+
+
+def evidence_of(history: ContainerHistory) -> Evidence | None:
+    """Evidence of one container's history; None where it was never sampled."""
+    usage = history.usage
+    if usage.empty:
+        return None
+    return Evidence(
+        start=usage["time"].min().to_pydatetime(),
+        end=usage["time"].max().to_pydatetime(),
+        days=usage["time"].nunique() / WINDOWS_PER_DAY,
+        pods=int(usage["pod"].nunique()),
+        windows=len(usage),
+        cpu=summarise(usage["cpu"]),
+        memory=summarise(usage["memory"]),
+        throttled_share=throttled_share(usage, history.in_force.cpu_limit),
+        oom_kills=sum(day.kills for day in history.out_of_memory),
+        restarts=history.restarts,
+    )
+
+
+def throttled_share(usage: pd.DataFrame, cpu_limit: float | None) -> float | None:
+    """Throttled CFS periods / CFS periods, of the pods that ran with the limit now in force.
+
+    Throttling under an older, smaller limit says nothing against today's.
+    """
+    if cpu_limit is None:
+        return None
+    same = np.isclose(usage["pod_cpu_limit"].to_numpy(dtype=float), cpu_limit, rtol=1e-6)
+    periods = float(np.nansum(usage["periods"].to_numpy(dtype=float)[same]))
+    if periods == 0:
+        return None
+    return float(np.nansum(usage["throttled_periods"].to_numpy(dtype=float)[same])) / periods
+
+
+def gap_share(evidence: Evidence) -> float:
+    """Share of the windows between first and last one in which nothing was sampled."""
+    span = (evidence.end - evidence.start).total_seconds() / 300 + 1
+    return max(0.0, 1 - evidence.days * WINDOWS_PER_DAY / span)

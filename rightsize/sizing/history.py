@@ -1,0 +1,219 @@
+"""From the snapshot's tables to one history for each container of each workload.
+
+Sizing is by workload over all of its pods, past ones too, so that a rollout loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from rightsize.results import Component, Sizes
+from rightsize.snapshot import Snapshot
+
+WINDOWS_PER_DAY = 288
+_BATCH_ROWS = 1_500_000
+_KEY = ["component", "namespace", "workload", "container"]
+_Key = tuple[Component, str, str, str]
+_SIZES = ["cpu_request", "cpu_limit", "memory_request", "memory_limit"]
+_USAGE = ["time", "pod", "cpu", "memory", "periods", "throttled_periods"]
+_ANNOTATIONS = "sidecar.istio.io/proxy"
+
+
+@dataclass(frozen=True)
+class OutOfMemory:
+    """OOM kills of one day, with the memory limit in force then (None: no limit)."""
+
+    day: date
+    kills: int
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class ContainerHistory:
+    """One container of one workload: what it used, and what was in force.
+
+    `usage` has one row for each pod and 5-minute window with the columns of
+    `rightsize.sizing.policies.base`, and `pod_cpu_limit`, the CPU limit the pod ran with.
+    """
+
+    component: Component
+    namespace: str
+    workload: str
+    kind: str
+    container: str
+    native: bool
+    annotated: bool
+    """The workload's pods carry proxy resource annotations of their own."""
+    running: bool
+    """It still ran on the snapshot's last day."""
+    replicas: float
+    in_force: Sizes
+    restarts: int
+    out_of_memory: tuple[OutOfMemory, ...]
+    labels: str | None
+    usage: pd.DataFrame
+
+
+def container_histories(
+    snapshot: Snapshot,
+    *,
+    days: list[date] | None = None,
+    namespaces: list[str] | None = None,
+) -> Iterator[ContainerHistory]:
+    """Yield the history of every mesh container, grouped by workload, in order of the key.
+
+    Memory is bounded: namespaces are read in batches of about 1.5 million windows.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    days : list of date, optional
+        Only these days; all by default.
+    namespaces : list of str, optional
+        Only these namespaces; all by default.
+    """
+    chosen = snapshot.days if days is None else days
+    inventory = mesh_inventory(snapshot, chosen)
+    if namespaces is not None:
+        inventory = inventory[inventory["namespace"].isin(namespaces)]
+    for batch in _batches(inventory):
+        part = inventory[inventory["namespace"].isin(batch)]
+        usage = _usage(snapshot, chosen, batch)
+        yield from _split(part, usage, chosen)
+
+
+def mesh_inventory(snapshot: Snapshot, days: list[date]) -> pd.DataFrame:
+    """Mesh containers by day with their workload: one row for each day, pod and container."""
+    containers = snapshot.read("containers", days=days)
+    containers = _plain_text(containers[containers["component"].notna()])
+    pods = _plain_text(snapshot.read("pods", days=days))
+    columns = ["day", "namespace", "pod", "workload", "workload_kind", "started", "last_seen"]
+    columns += ["annotations", "labels"]
+    joined = containers.merge(pods[columns], on=["day", "namespace", "pod"], how="left")
+    # A pod that no owner claims stands for itself.
+    joined["workload"] = joined["workload"].fillna(joined["pod"])
+    joined["workload_kind"] = joined["workload_kind"].fillna("Pod")
+    return joined
+
+
+def _plain_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Dictionary columns as plain strings: merging categories of different days is slower."""
+    text = [c for c in frame.columns if isinstance(frame[c].dtype, pd.CategoricalDtype)]
+    return frame.astype(dict.fromkeys(text, object))
+
+
+def _batches(inventory: pd.DataFrame) -> Iterator[list[str]]:
+    rows = inventory.groupby("namespace").size() * WINDOWS_PER_DAY
+    batch: list[str] = []
+    total = 0
+    for namespace, count in rows.items():
+        if batch and total + count > _BATCH_ROWS:
+            yield batch
+            batch, total = [], 0
+        batch.append(str(namespace))
+        total += int(count)
+    if batch:
+        yield batch
+
+
+def _usage(snapshot: Snapshot, days: list[date], namespaces: list[str]) -> pd.DataFrame:
+    parts = [part for _, part in snapshot.by_day("usage", days=days, namespaces=namespaces)]
+    if not parts:
+        return snapshot.read("usage", days=[])
+    return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
+
+
+def _split(
+    inventory: pd.DataFrame, usage: pd.DataFrame, days: list[date]
+) -> Iterator[ContainerHistory]:
+    """Cut `usage` into one contiguous frame for each group of `inventory`."""
+    last = inventory.sort_values(["day", "started", "last_seen"], kind="stable")
+    groups = last.groupby(_KEY, sort=True, dropna=False)
+    pods = last.drop_duplicates(["namespace", "pod", "container"], keep="last").copy()
+    pods["group"] = groups.ngroup().loc[pods.index]
+    usage = _grouped(usage, pods)
+    periods = usage["periods"].to_numpy(dtype=float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        usage["throttled"] = np.where(
+            periods > 0, usage["throttled_periods"].to_numpy(dtype=float) / periods, np.nan
+        )
+    edges = np.searchsorted(usage["group"].to_numpy(), np.arange(groups.ngroups + 1))
+    for number, (key, rows) in enumerate(groups):
+        part = usage.iloc[edges[number] : edges[number + 1]].drop(columns="group")
+        part = part.sort_values("time", kind="stable", ignore_index=True)
+        yield _history(cast(_Key, key), rows, part, days)
+
+
+def _grouped(usage: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
+    """Give each window its `group` and its pod's `pod_cpu_limit`; groups stand together.
+
+    Joined on the dictionary codes: millions of windows name a few hundred pods.
+    """
+    names = ["namespace", "pod", "container"]
+    codes = np.zeros(len(usage), dtype=np.int64)
+    wanted = np.zeros(len(pods), dtype=np.int64)
+    for name in names:
+        column = usage[name].astype("category").cat
+        categories = column.categories
+        known = categories.get_indexer(pd.Index(pods[name]))
+        codes = codes * (len(categories) + 1) + column.codes.to_numpy()
+        wanted = np.where((wanted < 0) | (known < 0), -1, wanted * (len(categories) + 1) + known)
+    # A pod's windows of one day stand together: look each such run up once.
+    heads = np.flatnonzero(np.diff(codes, prepend=-1))
+    order = np.argsort(wanted, kind="stable")
+    place = np.minimum(np.searchsorted(wanted[order], codes[heads]), len(order) - 1)
+    row = order[place]
+    found = wanted[row] == codes[heads]
+    lengths = np.diff(np.append(heads, len(codes)))
+    row, heads, lengths = row[found], heads[found], lengths[found]
+    runs = np.argsort(pods["group"].to_numpy()[row], kind="stable")
+    row, heads, lengths = row[runs], heads[runs], lengths[runs]
+    offsets = np.repeat(heads - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+    sorting = offsets + np.arange(len(offsets))
+    return (
+        usage[_USAGE]
+        .take(sorting)
+        .assign(
+            group=np.repeat(pods["group"].to_numpy()[row], lengths),
+            pod_cpu_limit=np.repeat(pods["cpu_limit"].to_numpy(dtype=float)[row], lengths),
+        )
+    )
+
+
+def _history(
+    key: _Key, rows: pd.DataFrame, usage: pd.DataFrame, days: list[date]
+) -> ContainerHistory:
+    component, namespace, workload, container = key
+    newest = rows.iloc[-1]
+    killed = rows[rows["oom_kills"].fillna(0) > 0]
+    times = usage["time"].nunique()
+    return ContainerHistory(
+        component=component,
+        namespace=namespace,
+        workload=workload,
+        kind=str(newest["workload_kind"]),
+        container=container,
+        native=bool(newest["native"]),
+        annotated=_ANNOTATIONS in str(newest["annotations"] or ""),
+        running=newest["day"].date() == days[-1],
+        replicas=len(usage) / times if times else 0.0,
+        in_force=Sizes(*(_known(newest[name]) for name in _SIZES)),
+        restarts=int(rows["restarts"].fillna(0).sum()),
+        out_of_memory=tuple(
+            OutOfMemory(row["day"].date(), int(row["oom_kills"]), _known(row["memory_limit"]))
+            for row in killed.to_dict("records")
+        ),
+        labels=newest["labels"] if isinstance(newest["labels"], str) else None,
+        usage=usage,
+    )
+
+
+def _known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)

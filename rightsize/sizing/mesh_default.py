@@ -1,0 +1,262 @@
+"""The mesh default for sidecars, its exceptions, and what follows for each workload's row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from rightsize.config import PolicySettings
+from rightsize.prices.unit_price import unit_price
+from rightsize.results import (
+    Evidence,
+    OverridesCurve,
+    Recommendation,
+    Resource,
+    ResourceAdvice,
+    Sizes,
+)
+from rightsize.sizing.evidence import summarise
+from rightsize.sizing.history import ContainerHistory
+from rightsize.sizing.overrides import DefaultPlan, choose_default
+
+
+@dataclass
+class Sidecars:
+    """Usage of all sidecars, kept to pool the quantiles of those the default covers."""
+
+    usage: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+
+    def add(self, history: ContainerHistory) -> None:
+        columns = history.usage[["time", "cpu", "memory"]]
+        self.usage[history.namespace, history.workload] = columns
+
+    def pooled(self, rows: Iterable[Recommendation]) -> pd.DataFrame:
+        parts = [self.usage[str(r.namespace), str(r.workload)] for r in rows]
+        return pd.concat(parts, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class MeshDefault:
+    """All rows, the default's first, with what to say about it."""
+
+    recommendations: tuple[Recommendation, ...]
+    curve: OverridesCurve | None
+    warnings: tuple[str, ...]
+
+
+def with_mesh_default(
+    drafts: Sequence[Recommendation],
+    sidecars: Sidecars,
+    region: str | None,
+    settings: PolicySettings,
+) -> MeshDefault:
+    """Put the mesh default before the rows and let it decide for the workloads it covers.
+
+    Users of the default are the running sidecars without annotations whose sizes in force are
+    the most common ones (by pods); whatever else is in force was set for that workload.
+    """
+    in_force = _default_in_force(drafts)
+    if in_force is None:
+        return MeshDefault(tuple(drafts), None, ())
+    users = [d for d in drafts if _uses_default(d, in_force)]
+    plan, forced, source = _plan(users, in_force, region, settings)
+    exceptions = {id(user) for user, own in zip(users, plan.exceptions, strict=True) if own} | {
+        id(user) for user in forced
+    }
+    covered = [user for user in users if id(user) not in exceptions]
+    if not covered:
+        return MeshDefault(tuple(_own(d, users) for d in drafts), None, ())
+    default = _default_row(covered, in_force, sidecars, len(exceptions))
+    rows = [default]
+    for draft in drafts:
+        if id(draft) in exceptions:
+            rows.append(replace(draft, written="annotations"))
+        elif any(draft is user for user in covered):
+            rows.append(_covered(draft, default))
+        else:
+            rows.append(_own(draft, users))
+    curve = OverridesCurve(
+        chosen=len(exceptions),
+        usd_per_month=tuple(
+            None if not np.isfinite(c) else float(c) for c in plan.curve["usd_per_month"]
+        ),
+        price_source=source,
+    )
+    return MeshDefault(tuple(rows), curve, _gateways_to_pin(drafts, default))
+
+
+def _gateways_to_pin(drafts: Sequence[Recommendation], default: Recommendation) -> tuple[str, ...]:
+    """Gateways of the Gateway API take `global.proxy.resources` too, and have no annotations."""
+    return tuple(
+        f"gateway {draft.key} takes its size from global.proxy.resources too: pin its own size "
+        "(spec.infrastructure.parametersRef, Istio 1.26 and later) before the default is lowered"
+        for draft in drafts
+        if draft.component == "gateway" and draft.written == "mesh default" and default.changes
+    )
+
+
+def _default_in_force(drafts: Sequence[Recommendation]) -> Sizes | None:
+    counts: Counter[Sizes] = Counter()
+    for draft in drafts:
+        if draft.component == "sidecar" and draft.written == "values" and _running(draft):
+            counts[draft.current] += max(1, round(draft.replicas))
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def _uses_default(draft: Recommendation, in_force: Sizes) -> bool:
+    return (
+        draft.component == "sidecar"
+        and draft.written == "values"
+        and draft.current == in_force
+        and _running(draft)
+    )
+
+
+def _running(draft: Recommendation) -> bool:
+    return not draft.reason.startswith("kept: not running")
+
+
+def _own(draft: Recommendation, users: Sequence[Recommendation]) -> Recommendation:
+    """A sidecar outside the default has, or gets, annotations; other components have values."""
+    if draft.component != "sidecar" or draft in users:
+        return draft
+    return replace(draft, written="annotations")
+
+
+def _plan(
+    users: Sequence[Recommendation],
+    in_force: Sizes,
+    region: str | None,
+    settings: PolicySettings,
+) -> tuple[DefaultPlan, list[Recommendation], str]:
+    """Choose the default's requests; users that need a higher limit are exceptions anyway."""
+    most = settings.max_overrides
+    forced = [user for user in users if _needs_higher_limit(user, in_force)]
+    if len(forced) == len(users) or (most is not None and len(forced) > most):
+        forced = []
+    free = [user for user in users if all(user is not other for other in forced)]
+    price = unit_price(region)
+    plan = choose_default(
+        np.array([user.cpu.recommended_request or 0.0 for user in free]),
+        np.array([user.memory.recommended_request or 0.0 for user in free]),
+        np.array([max(user.replicas, 1.0) for user in free]),
+        price.price,
+        max_overrides=None if most is None else most - len(forced),
+        upkeep_usd_per_month=settings.override_usd_per_month,
+    )
+    chosen = dict(zip(map(id, free), plan.exceptions, strict=True))
+    mask = np.array([chosen.get(id(user), False) for user in users])
+    source = f"{price.source} prices of {price.region}, {price.as_of}"
+    return replace(plan, exceptions=mask), forced, source
+
+
+def _needs_higher_limit(user: Recommendation, in_force: Sizes) -> bool:
+    return (user.cpu.recommended_limit or 0) > (in_force.cpu_limit or np.inf) or (
+        user.memory.recommended_limit or 0
+    ) > (in_force.memory_limit or np.inf)
+
+
+def _default_row(
+    covered: Sequence[Recommendation], in_force: Sizes, sidecars: Sidecars, exceptions: int
+) -> Recommendation:
+    pooled = sidecars.pooled([row for row in covered if row.evidence is not None])
+    evidence = _pooled_evidence(covered, pooled)
+    cpu = _highest("cpu", [row.cpu for row in covered], in_force, evidence)
+    memory = _highest("memory", [row.memory for row in covered], in_force, evidence)
+    get = "one gets" if exceptions == 1 else f"{exceptions} get"
+    extra = f", {get} annotations of their own" if exceptions else ""
+    those = "one workload" if len(covered) == 1 else f"{len(covered)} workloads"
+    return Recommendation(
+        component="sidecar",
+        namespace=None,
+        workload=None,
+        kind=None,
+        container="istio-proxy",
+        native=False,
+        replicas=sum(row.replicas for row in covered),
+        cpu=cpu,
+        memory=memory,
+        evidence=evidence,
+        reason=f"largest need of the {those} it covers{extra}",
+        written="mesh default",
+        needs=Sizes(
+            cpu.recommended_request,
+            cpu.recommended_limit,
+            memory.recommended_request,
+            memory.recommended_limit,
+        ),
+        notes=("istio-init and gateways of the Gateway API take this size too",),
+    )
+
+
+def _pooled_evidence(covered: Sequence[Recommendation], pooled: pd.DataFrame) -> Evidence | None:
+    known = [row.evidence for row in covered if row.evidence is not None]
+    if not known:
+        return None
+    shares = [e.throttled_share for e in known if e.throttled_share is not None]
+    return Evidence(
+        start=min(e.start for e in known),
+        end=max(e.end for e in known),
+        days=pooled["time"].nunique() / 288,
+        pods=sum(e.pods for e in known),
+        windows=len(pooled),
+        cpu=summarise(pooled["cpu"]),
+        memory=summarise(pooled["memory"]),
+        throttled_share=max(shares) if shares else None,
+        oom_kills=sum(e.oom_kills for e in known),
+        restarts=sum(e.restarts for e in known),
+    )
+
+
+def _highest(
+    resource: Resource,
+    rows: Sequence[ResourceAdvice],
+    in_force: Sizes,
+    evidence: Evidence | None,
+) -> ResourceAdvice:
+    """The default's size: the largest of those it covers, field by field."""
+    cpu = resource == "cpu"
+    usage = None if evidence is None else (evidence.cpu if cpu else evidence.memory)
+    decisive = max(rows, key=lambda row: row.recommended_request or 0.0)
+    return ResourceAdvice(
+        request=in_force.cpu_request if cpu else in_force.memory_request,
+        limit=in_force.cpu_limit if cpu else in_force.memory_limit,
+        recommended_request=_most([row.recommended_request for row in rows]),
+        recommended_limit=_most([row.recommended_limit for row in rows]),
+        target_request=_most([row.target_request for row in rows]),
+        target_limit=_most([row.target_limit for row in rows]),
+        usage=usage if usage is not None else decisive.usage,
+        rule=decisive.rule,
+    )
+
+
+def _most(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return max(known) if known else None
+
+
+def _covered(draft: Recommendation, default: Recommendation) -> Recommendation:
+    """What will be in force for a workload under the default; `needs` keeps its own answer."""
+    return replace(
+        draft,
+        cpu=_under(draft.cpu, default.cpu),
+        memory=_under(draft.memory, default.memory),
+        written="mesh default",
+        reason=draft.reason,
+    )
+
+
+def _under(own: ResourceAdvice, default: ResourceAdvice) -> ResourceAdvice:
+    same = own.recommended_request == default.recommended_request
+    return replace(
+        own,
+        recommended_request=default.recommended_request,
+        recommended_limit=default.recommended_limit,
+        target_request=default.target_request,
+        target_limit=default.target_limit,
+        rule=own.rule if same else "mesh-default",
+    )

@@ -1,0 +1,183 @@
+"""The whole report on the demo mesh: in time, complete, adding up, and fit to be read anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from rightsize.demo import demo_snapshot
+from tests.cli.run import rightsize
+from tests.output.report.evaluated import changed, evaluated
+from tests.servers.browser import PHONE, WIDE, chromium, open_page, overflow
+
+pytestmark = pytest.mark.servers
+CHARTS = {
+    "bill-parts", "sidecar-cost", "requests-cpu", "requests-memory", "exceptions", "packed-nodes",
+    "saving-waterfall", "nodes-by-hour", "waste-against-risk", "istiod-growth",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Path, float]:
+    """The report's folder, and the seconds of CPU it took once the demo mesh was there."""
+    folder = tmp_path_factory.mktemp("work")
+    demo_snapshot()
+    start = _child_seconds()
+    done = rightsize("report", "-o", folder / "reports" / "2026-10", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "reports" / "2026-10", _child_seconds() - start
+
+
+def _child_seconds() -> float:
+    """CPU time of finished children: other tests that run meanwhile are not in it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.fixture(scope="module")
+def folder(made) -> Path:
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def results(folder) -> dict:
+    return json.loads((folder / "report.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as running:
+        yield running
+
+
+def test_it_takes_less_than_a_minute(made):
+    assert made[1] < 60
+
+
+def test_every_chart_is_there_as_png_and_svg_and_says_its_source(folder):
+    assert {path.stem for path in (folder / "charts").iterdir()} == CHARTS
+    for name in CHARTS:
+        svg = (folder / "charts" / f"{name}.svg").read_text()
+        assert "simulated demo mesh" in svg
+        assert "2026-" in svg
+        assert (folder / "charts" / f"{name}.png").stat().st_size > 5000
+
+
+def test_every_total_is_the_sum_of_its_csv_to_the_cent(folder, results):
+    checked = 0
+    for name, totals in results["totals"].items():
+        table = pd.read_csv(folder / "tables" / f"{name}.csv")
+        for column, total in totals.items():
+            assert round(table[column].sum(), 2) == total, (name, column)
+            checked += 1
+    assert checked > 10
+
+
+def test_the_page_shows_these_totals(browser, folder, results):
+    page = open_page(browser, folder / "index.html").page
+    for name in ("bill", "parts", "namespaces", "node-groups", "allocation"):
+        foot = page.locator(f"#data-{name} tfoot").inner_text()
+        for column, total in results["totals"][name].items():
+            if column != "node_hours":
+                assert f"${total:,.2f}" in foot, (name, column)
+
+
+def test_namespaces_causes_lines_and_workloads_add_up_to_the_same_bill(results):
+    totals = results["totals"]
+    bill = totals["bill"]["mid"]
+    assert totals["parts"]["usd"] == totals["allocation"]["usd"] == totals["namespaces"]["total"]
+    assert totals["parts"]["usd"] == pytest.approx(bill, abs=0.01)
+    assert totals["namespaces"]["mesh"] == pytest.approx(results["figures"][0]["value"]["mid"])
+
+
+def test_the_workbook_agrees_with_the_json(folder, results):
+    values = evaluated(folder / "report.xlsx")
+    book = openpyxl.load_workbook(folder / "report.xlsx")
+    checked = 0
+    for name, totals in results["totals"].items():
+        sheet = book[name]
+        last = [cell for cell in sheet[sheet.max_row] if cell.data_type == "f"]
+        sums = [values[name, cell.coordinate] for cell in last if "SUM(" in cell.value]
+        if totals:
+            assert sorted(sums) == pytest.approx(sorted(totals.values()), abs=0.005), name
+            checked += len(sums)
+    assert checked > 10
+    saving = results["figures"][2]["value"]
+    assert values["what if", "B4"] == pytest.approx(saving["mid"], abs=0.01)
+
+
+def test_twice_the_hours_and_a_discount_change_the_workbooks_machines(folder, tmp_path):
+    before = evaluated(folder / "report.xlsx")
+    hours = 744.0
+    other = changed(folder / "report.xlsx", tmp_path / "b.xlsx", hours_of_month=2 * hours,
+                    price_discount=0.25)  # fmt: skip
+    after = evaluated(other)
+    machines = [key for key in before if key[0] == "node-groups" and key[1].startswith("G")]
+    total = max(machines, key=lambda key: int(key[1][1:]))
+    assert after[total] == pytest.approx(2 * 0.75 * before[total], abs=0.02)
+    assert after["what if", "B2"] < 2 * before["what if", "B2"]
+    assert after["what if", "B2"] > 1.5 * before["what if", "B2"]
+
+
+def test_every_figure_leads_to_its_table_and_method_on_the_page(browser, folder):
+    page = open_page(browser, folder / "index.html").page
+    links = page.locator(".figures a")
+    assert links.count() == 10
+    for target in links.evaluate_all("all => all.map((one) => one.getAttribute('href'))"):
+        assert target.startswith("#")
+        assert page.locator(target).count() == 1, target
+    assert page.locator("a[href^='http']").count() == 0
+
+
+def test_the_mesh_cost_and_the_saving_are_read_in_the_tables_behind_them(folder, results):
+    parts = pd.read_csv(folder / "tables" / "parts.csv").set_index("part")
+    mesh, share, saving = (figure["value"] for figure in results["figures"][:3])
+    assert parts.loc["mesh", "usd"] == pytest.approx(mesh["mid"], abs=0.005)
+    assert parts.loc["mesh", "share"] == pytest.approx(share, abs=1e-5)
+    steps = pd.read_csv(folder / "tables" / "steps.csv").set_index("label")
+    row = steps.loc["this step's requests", ["saved_low", "saved", "saved_high"]]
+    assert list(row) == pytest.approx([saving[end] for end in ("low", "mid", "high")], abs=0.005)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(browser, folder, scheme):
+    page = open_page(browser, folder / "index.html", scheme=scheme).page
+    found = Axe().run(page).response["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    assert serious == [], [(one["id"], one["nodes"][0]["html"]) for one in serious]
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+def test_it_opens_quietly_and_fits_the_window(browser, folder, size):
+    opened = open_page(browser, folder / "index.html", size)
+    assert opened.messages == []
+    assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
+    assert overflow(opened.page) == 0
+
+
+def test_on_paper_it_is_a4_upright_but_for_the_widest_table(browser, folder):
+    page = open_page(browser, folder / "index.html").page
+    pdf = page.pdf(prefer_css_page_size=True)
+    boxes = re.findall(rb"/MediaBox \[([^\]]+)\]", pdf)
+    sheets = [tuple(round(float(n)) for n in box.split()[2:]) for box in boxes]
+    assert set(sheets) == {(595, 842), (842, 595)}
+    assert 5 < len(sheets) < 30
+    assert sheets[0] == (595, 842)
+
+
+def test_docs_name_every_section_chart_and_table_form(browser, folder):
+    page = open_page(browser, folder / "index.html").page
+    text = (Path(__file__).parents[3] / "docs" / "report.md").read_text()
+    titles = page.locator("section h2").all_inner_texts()
+    assert len(titles) > 10
+    for title in titles:
+        assert title in text, title
+    for chart in CHARTS:
+        assert f"`{chart}`" in text, chart
