@@ -71,7 +71,7 @@ class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
     --------
     >>> X = np.array([[100.0], [200.0], [300.0], [400.0]])
     >>> law = NonNegativeQuantileLaw().fit(X, 50 + 2 * X[:, 0])
-    >>> float(law.coef_[0].round(6)), float(law.intercept_.round(6))
+    >>> round(float(law.coef_[0]), 6), round(float(law.intercept_), 6)
     (2.0, 50.0)
     """
 
