@@ -22,6 +22,7 @@ from rightsize.errors import RightsizeError
 COMMANDS: tuple[str, ...] = (
     "collect",
     "doctor",
+    "check",
     "prices",
     "recommend",
     "explain",

@@ -171,6 +171,8 @@ def collect(
         gaps = (*gaps, *facts.missing)
     for missing in gaps:
         console.print(f"missing: {missing.what}: {missing.costs}", markup=False, soft_wrap=True)
+    for day in collected.gone:
+        console.print(f"{day}: to be fetched again, but the server no longer has it", markup=False)
     console.print(
         f"{len(collected.fetched)} days fetched, {collected.kept} were there already; "
         f"{collected.requests} requests, {collected.received_bytes / 1e6:.1f} MB",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +14,9 @@ FLOAT = pa.float64()
 SHORT = pa.float32()
 FLAG = pa.bool_()
 JSON = pa.string()
+
+_MOST = 2.0**63
+"""Kubernetes' quantities and counters of bytes end there."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,14 @@ class Table:
     grain: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    most: Mapping[str, float] = field(default_factory=dict)
+    """Largest values of columns where less than `_MOST` is possible."""
+
+    def range_of(self, column: Column) -> tuple[float, float]:
+        """The least and the largest value that a column of numbers can hold."""
+        # A credit is a negative cost.
+        least = -_MOST if column.unit == "USD" else 0.0
+        return least, self.most.get(column.name, _MOST)
 
     @property
     def schema(self) -> pa.Schema:
@@ -50,8 +61,10 @@ def make_table(
     text: str,
     key: Sequence[str],
     columns: Sequence[tuple[str, pa.DataType, str, str]],
+    most: Mapping[str, float] | None = None,
 ) -> Table:
-    return Table(name, text, grain, tuple(key), tuple(Column(*column) for column in columns))
+    named = tuple(Column(*column) for column in columns)
+    return Table(name, text, grain, tuple(key), named, most or {})
 
 
 def to_arrow(spec: Table, rows: pd.DataFrame) -> pa.Table:

@@ -30,6 +30,10 @@ SCHEMA_VERSION = 1
 
 WINDOW_SECONDS = 300
 """Length of a usage window."""
+LARGEST_CPU = 4096.0
+"""Cores. EC2's largest machine (u7inh-32tb.480xlarge, 2025) has 1,920 vCPUs and 32 TiB."""
+LARGEST_MEMORY = 2.0**46
+"""Bytes."""
 _POD = [
     ("namespace", TEXT, "", "namespace of the pod"),
     ("pod", TEXT, "", "name of the pod"),
@@ -61,6 +65,7 @@ USAGE = make_table(
         ("periods", SHORT, "periods", "CFS periods in the window; null without a CPU limit"),
         ("throttled_periods", SHORT, "periods", "of these, throttled ones"),
     ],
+    most={"cpu": LARGEST_CPU, "memory": LARGEST_MEMORY},
 )
 
 PODS = make_table(

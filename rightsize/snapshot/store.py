@@ -5,99 +5,41 @@
 <snapshot>/<table>/<day>.parquet    one file for each table and UTC day
 ```
 
-A day counts once the manifest names it; the manifest is replaced in one step after the day's
-files are whole. A window belongs to the day in which it ends, midnight to the day before it.
+A day counts once the manifest names it, with the hash of each of its files. A day's new files are
+written beside the old ones and synced; then the manifest names them, in one step; then they take the
+old ones' place. Whatever kills the writer, a day is the old one or the new one as a whole.
+
+A window belongs to the day in which it ends, midnight to the day before it.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from rightsize.errors import OutputError, SnapshotError
-from rightsize.snapshot.columns import Table, to_arrow
-from rightsize.snapshot.schema import SCHEMA_VERSION, TABLES
-
-_MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Something the source did not have, and what that costs the answer."""
-
-    what: str
-    costs: str
-
-
-@dataclass(frozen=True)
-class DayRecord:
-    """One day of the snapshot. `complete` is False while the day was not over."""
-
-    start: datetime
-    end: datetime
-    complete: bool
-    rows: Mapping[str, int]
-    stats: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a snapshot holds and where it comes from; never a secret."""
-
-    cluster: str
-    source: str
-    """`prometheus`, `victoriametrics`, … or `demo`."""
-    simulated: bool
-    region: str | None = None
-    istio_version: str | None = None
-    scrape_interval_seconds: float | None = None
-    days: Mapping[date, DayRecord] = field(default_factory=dict)
-    missing: tuple[Missing, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
-    """Further facts of the source, as text: product version, matchers, demo parameters."""
-
-    @property
-    def start(self) -> datetime:
-        return min(record.start for record in self.days.values())
-
-    @property
-    def end(self) -> datetime:
-        return max(record.end for record in self.days.values())
-
-    def to_json(self) -> str:
-        body = asdict(self) | {
-            "schema_version": SCHEMA_VERSION,
-            "days": {day.isoformat(): _record_json(r) for day, r in sorted(self.days.items())},
-            "missing": [asdict(m) for m in self.missing],
-        }
-        return json.dumps(body, indent=1, sort_keys=True) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Manifest:
-        body = json.loads(text)
-        version = body.pop("schema_version")
-        if version != SCHEMA_VERSION:
-            raise SnapshotError(
-                f"the snapshot has schema version {version}, this rightsize reads {SCHEMA_VERSION}",
-                hint="collect it again, or use the rightsize release that wrote it",
-            )
-        body["days"] = {date.fromisoformat(d): _record(r) for d, r in body["days"].items()}
-        body["missing"] = tuple(Missing(**m) for m in body["missing"])
-        return cls(**body)
+from rightsize.snapshot.manifest import MANIFEST, DayRecord, Manifest, read_manifest
+from rightsize.snapshot.schema import TABLES
+from rightsize.snapshot.table_files import (
+    file_in_force,
+    partial_file,
+    read_table,
+    sync_folder,
+    synced,
+    table_file,
+    write_table,
+)
 
 
 class Snapshot:
@@ -116,7 +58,7 @@ class Snapshot:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.manifest = _read_manifest(self.path)
+        self.manifest = read_manifest(self.path)
         if not self.manifest.days:
             raise SnapshotError(
                 f"{self.path}: the snapshot has no finished day",
@@ -189,22 +131,17 @@ class Snapshot:
         columns: Sequence[str] | None,
         namespaces: Sequence[str] | None,
     ) -> pa.Table:
-        path = table_file(self.path, table, day)
-        if not path.exists() and self.manifest.days[day].rows.get(table, 0) == 0:
-            spec = TABLES[table].schema.empty_table()
-            return spec if columns is None else spec.select(list(columns))
+        record = self.manifest.days[day]
         try:
-            return pq.read_table(
-                path,
-                columns=None if columns is None else list(columns),
-                filters=None if namespaces is None else pc.field("namespace").isin(namespaces),
-                partitioning=None,
+            return read_table(
+                self.path, TABLES[table], day, record, columns=columns, namespaces=namespaces
             )
-        except (OSError, pa.ArrowException) as error:
+        except SnapshotError as error:
+            if read_manifest(self.path).days.get(day) == record:
+                raise
             raise SnapshotError(
-                f"{path}: cannot be read ({error})",
-                hint=f"delete {path.name} from every table folder and its manifest entry, "
-                "then collect that day again",
+                f"{self.path}: {day} was collected anew while it was read",
+                hint="run the command again",
             ) from error
 
 
@@ -234,8 +171,8 @@ class SnapshotWriter:
                 f"{self.path}: another collect is writing to this folder",
                 hint="wait for it to end, or give another folder with --out",
             ) from error
-        if (self.path / _MANIFEST).exists():
-            there = _read_manifest(self.path)
+        if (self.path / MANIFEST).exists():
+            there = read_manifest(self.path)
             if there.cluster != self._initial.cluster or there.source != self._initial.source:
                 raise SnapshotError(
                     f"{self.path}: holds a snapshot of cluster {there.cluster!r} from "
@@ -243,9 +180,22 @@ class SnapshotWriter:
                     hint="give another folder with --out",
                 )
             self.manifest = replace(self._initial, days=there.days)
-        for orphan in self.path.glob("*/.*.tmp"):
-            orphan.unlink()
+        try:
+            self._settle()
+        except OSError as error:
+            raise _not_writable(self.path, error) from error
         return self
+
+    def _settle(self) -> None:
+        """Finish what a killed writer had named already, and remove what it had not."""
+        for day, record in self.manifest.days.items():
+            for name, digest in record.files.items():
+                path = table_file(self.path, name, day)
+                partial = partial_file(path)
+                if partial.exists() and file_in_force(path, digest) == partial:
+                    os.replace(partial, path)
+        for left in (*self.path.glob("*/.*.tmp"), *self.path.glob(".*.tmp")):
+            left.unlink()
 
     def __exit__(
         self,
@@ -262,70 +212,61 @@ class SnapshotWriter:
         tables: Mapping[str, pd.DataFrame | Iterable[pd.DataFrame]],
         record: DayRecord,
     ) -> None:
-        """Write one day: rows are sorted by the table's key, so equal data gives equal bytes.
+        """Write tables of one day; those that it has already and are not given stay.
 
-        A table too large to be in memory at once comes in parts, already in the order of its key.
+        Rows are sorted by the table's key, so equal data gives equal bytes. A table too large to be in memory at once comes in parts, already in the order of its key.
 
         Raises
         ------
         OutputError
             If the disk is full or read-only; days written before stay.
         """
-        rows = {}
+        before = self.manifest.days.get(day)
+        rows = dict(before.rows) if before else {}
+        files = dict(before.files) if before else {}
+        targets = [table_file(self.path, name, day) for name in tables]
         try:
-            for name, table in tables.items():
-                target = table_file(self.path, name, day)
+            for (name, table), target in zip(tables.items(), targets, strict=True):
                 target.parent.mkdir(exist_ok=True)
-                partial = target.with_name(f".{target.name}.tmp")
-                rows[name] = _write(TABLES[name], table, partial)
-                os.replace(partial, target)
-            days = dict(self.manifest.days) | {day: replace(record, rows=rows)}
-            self.write_manifest(replace(self.manifest, days=days))
+                rows[name], files[name] = write_table(TABLES[name], table, partial_file(target))
+            for folder in {target.parent for target in targets}:
+                sync_folder(folder)
         except (OSError, pa.ArrowException) as error:
+            for target in targets:
+                partial_file(target).unlink(missing_ok=True)
+            raise _not_writable(self.path, error) from error
+        days = dict(self.manifest.days) | {day: replace(record, rows=rows, files=files)}
+        self.write_manifest(replace(self.manifest, days=days))
+        try:
+            for target in targets:
+                os.replace(partial_file(target), target)
+        except OSError as error:
             raise _not_writable(self.path, error) from error
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Replace the manifest in one step."""
-        partial = self.path / f".{_MANIFEST}.tmp"
-        with partial.open("w") as out:
-            out.write(manifest.to_json())
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(partial, self.path / _MANIFEST)
+        """Replace the manifest in one step.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written; the old one stays.
+        """
+        target = self.path / MANIFEST
+        try:
+            partial_file(target).write_text(manifest.to_json())
+            synced(partial_file(target))
+            os.replace(partial_file(target), target)
+            sync_folder(self.path)
+        except OSError as error:
+            raise _not_writable(self.path, error) from error
         self.manifest = manifest
-
-
-def _write(spec: Table, table: pd.DataFrame | Iterable[pd.DataFrame], path: Path) -> int:
-    """Write one Parquet file and return its rows."""
-    if isinstance(table, pd.DataFrame):
-        order = [column for column in _sort_order(spec.key) if column in table.columns]
-        table = [table.sort_values(order, kind="stable")]
-    texts = [c.name for c in spec.columns if pa.types.is_dictionary(c.type)]
-    floats = [c.name for c in spec.columns if pa.types.is_floating(c.type)]
-    rows = 0
-    with pq.ParquetWriter(
-        path,
-        spec.schema,
-        compression="zstd",
-        # Measured values hardly repeat; their bytes of equal weight do.
-        use_dictionary=texts,
-        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
-    ) as out:
-        for part in table:
-            out.write_table(to_arrow(spec, part), row_group_size=65536)
-            rows += len(part)
-    return rows
-
-
-def table_file(snapshot: Path, table: str, day: date) -> Path:
-    return snapshot / table / f"{day.isoformat()}.parquet"
 
 
 def newest_snapshot(parent: Path) -> Path | None:
     """The folder below `parent` whose manifest covers the latest time, if any."""
     found = []
-    for manifest in parent.glob(f"*/{_MANIFEST}"):
-        read = _read_manifest(manifest.parent)
+    for manifest in parent.glob(f"*/{MANIFEST}"):
+        read = read_manifest(manifest.parent)
         if read.days:
             found.append((read.end, manifest.parent))
     return max(found)[1] if found else None
@@ -333,40 +274,8 @@ def newest_snapshot(parent: Path) -> Path | None:
 
 def remove_snapshot(path: Path) -> None:
     """Delete a snapshot folder, refusing anything that is not one."""
-    _read_manifest(path)
+    read_manifest(path)
     shutil.rmtree(path)
-
-
-def _sort_order(key: tuple[str, ...]) -> list[str]:
-    # Series together, then time: neighbouring values compress well and groups read contiguously.
-    return [k for k in key if k != "time"] + [k for k in key if k == "time"]
-
-
-def _read_manifest(path: Path) -> Manifest:
-    try:
-        return Manifest.from_json((path / _MANIFEST).read_text())
-    except FileNotFoundError as error:
-        raise SnapshotError(
-            f"{path}: no snapshot here (no {_MANIFEST})",
-            hint="make one with rightsize collect, or leave --snapshot out to use the demo",
-        ) from error
-    except NotADirectoryError as error:
-        raise SnapshotError(
-            f"{path}: is a file, a snapshot is a folder", hint="give the folder it is in"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SnapshotError(
-            f"{path / _MANIFEST}: cannot be read ({error})", hint="collect into another folder"
-        ) from error
-
-
-def _record_json(record: DayRecord) -> dict[str, Any]:
-    return asdict(record) | {"start": record.start.isoformat(), "end": record.end.isoformat()}
-
-
-def _record(body: dict[str, Any]) -> DayRecord:
-    times = {name: datetime.fromisoformat(body[name]) for name in ("start", "end")}
-    return DayRecord(**(body | times))
 
 
 def _not_writable(path: Path, error: OSError | pa.ArrowException) -> OutputError:

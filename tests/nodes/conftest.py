@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from rightsize.nodes.problem import Problem
+from rightsize.snapshot import DayRecord, Manifest, Snapshot, SnapshotWriter
 from rightsize.snapshot.schema import frame
-from rightsize.snapshot.store import DayRecord, Manifest, Snapshot, SnapshotWriter
 
 MEBIBYTE = 2**20
 DAY = date(2026, 3, 2)

@@ -25,11 +25,8 @@ def store_aws(path: Path, facts: AwsFacts) -> None:
     """
     manifest = Snapshot(path).manifest
     day = max(manifest.days)
-    record = manifest.days[day]
     with SnapshotWriter(path, manifest) as writer:
-        writer.write_day(day, facts.tables, record)
-        rows = {**record.rows, **writer.manifest.days[day].rows}
-        days = {**manifest.days, day: replace(record, rows=rows)}
+        writer.write_day(day, facts.tables, manifest.days[day])
         other = tuple(gap for gap in manifest.missing if not gap.what.startswith(AWS_MARK))
         known = {"aws_asked_at": datetime.now(UTC).isoformat(timespec="seconds")}
         if facts.eks_support is not None:
@@ -37,7 +34,6 @@ def store_aws(path: Path, facts: AwsFacts) -> None:
         writer.write_manifest(
             replace(
                 writer.manifest,
-                days=days,
                 region=manifest.region or facts.region,
                 missing=(*other, *facts.missing),
                 facts={**manifest.facts, **known},

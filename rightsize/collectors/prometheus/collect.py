@@ -24,8 +24,9 @@ from rightsize.collectors.prometheus.schedule import answers_by_day
 from rightsize.collectors.prometheus.source import Source, open_source
 from rightsize.config import PrometheusSettings
 from rightsize.errors import NoDataError, OutputError, UsageError
+from rightsize.snapshot import DayRecord, Manifest, SnapshotWriter
+from rightsize.snapshot.check import is_whole
 from rightsize.snapshot.schema import TABLES, WINDOW_SECONDS
-from rightsize.snapshot.store import DayRecord, Manifest, SnapshotWriter
 
 # Scrapes arrive late by their own time-out; a window that ended just now may still grow.
 _SETTLING_SECONDS = 120
@@ -44,6 +45,8 @@ class Collected:
     """Days that were complete already."""
     requests: int
     received_bytes: int
+    gone: tuple[date, ...] = ()
+    """Days to fetch again of which the server has nothing any more: left as they are."""
 
 
 def collect(
@@ -99,11 +102,13 @@ def collect(
             facts=_facts(source, settings, known),
         )
         with _writable(folder), SnapshotWriter(folder, manifest) as writer:
-            kept = [day for day in wanted if _is_kept(writer.manifest, day)]
-            todo = [day for day in wanted if day not in kept]
+            kept = [day for day in wanted if _is_kept(writer, day)]
+            todo = _damaged_before(writer, wanted[0])
+            todo += [day for day in wanted if day not in kept]
             tell = progress or (lambda done, total, day: None)
+            before = set(writer.manifest.days)
             fetched = _fetch_days(source, writer, todo, known, settings, tell)
-            if not any(record.rows["usage"] for record in writer.manifest.days.values()):
+            if not any(record.rows.get("usage") for record in writer.manifest.days.values()):
                 raise NoDataError(
                     f"{source.endpoints[0].server.connection.name}: no mesh container between "
                     f"{wanted[0].label:%Y-%m-%d} and {wanted[-1].label:%Y-%m-%d}",
@@ -116,6 +121,7 @@ def collect(
                 len(kept),
                 sum(e.server.traffic.requests for e in source.endpoints),
                 sum(e.server.traffic.received_bytes for e in source.endpoints),
+                tuple(day for day in _labels(todo) if day in before and day not in fetched),
             )
 
 
@@ -137,7 +143,11 @@ def _fetch_days(
         # Or this day's arrays would stay while the next day's come in.
         del answers
         written = day.label.date()
-        if assembled.pods or writer.manifest.days:
+        there = writer.manifest.days.get(written)
+        if there is not None and there.rows.get("usage") and not assembled.usage.keys:
+            # What is there, part of a day or damaged, is more than the server still has.
+            pass
+        elif assembled.pods or writer.manifest.days:
             # Before the first day with data lies only the server's retention.
             absent = lacking if absent is None else absent & lacking
             writer.manifest = _described(writer.manifest, source, day, absent, assembled)
@@ -168,9 +178,24 @@ def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _is_kept(manifest: Manifest, day: Day) -> bool:
-    record = manifest.days.get(day.label.date())
-    return record is not None and record.complete
+def _damaged_before(writer: SnapshotWriter, first: Day) -> list[Day]:
+    """Earlier days of the snapshot whose files are not what was written."""
+    return [
+        Day(int(record.start.timestamp()), int(record.end.timestamp()))
+        for day, record in sorted(writer.manifest.days.items())
+        if day < first.label.date() and not is_whole(writer.path, day, record)
+    ]
+
+
+def _labels(days: Iterable[Day]) -> list[date]:
+    return [day.label.date() for day in days]
+
+
+def _is_kept(writer: SnapshotWriter, day: Day) -> bool:
+    """Whether a day is there, over, and undamaged."""
+    label = day.label.date()
+    record = writer.manifest.days.get(label)
+    return record is not None and record.complete and is_whole(writer.path, label, record)
 
 
 def _described(

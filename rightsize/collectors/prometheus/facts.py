@@ -11,7 +11,7 @@ from rightsize.collectors.prometheus.parse import Answer
 from rightsize.collectors.prometheus.queries import DAILY, MESH_CONTAINERS
 from rightsize.collectors.prometheus.source import Source
 from rightsize.errors import UsageError
-from rightsize.snapshot.store import Missing
+from rightsize.snapshot.manifest import Missing
 
 _IMAGE_TAG = re.compile(r":(\d+\.\d+(?:\.\d+)?)")
 _USUAL_INTERVALS = (5, 10, 15, 20, 30, 60, 120, 300)

@@ -351,16 +351,16 @@ def test_a_full_disk_keeps_the_days_before(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import rightsize.snapshot.store as store
+    import pyarrow.parquet as pq
 
-    real = store.pq.ParquetWriter
+    real = pq.ParquetWriter
 
     def full(where: Path, *more: object, **options: object) -> object:
         if "2026-09-15" in where.name:
             raise OSError(28, "No space left on device")
         return real(where, *more, **options)
 
-    monkeypatch.setattr(store.pq, "ParquetWriter", full)
+    monkeypatch.setattr(pq, "ParquetWriter", full)
     code, said = collect(server)
     assert code == 7
     assert "No space left" in said

@@ -1,0 +1,87 @@
+"""What no table of a snapshot can hold: other types, impossible values, a row twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rightsize.snapshot.columns import Column, Table
+
+_FIRST_TIME, _LAST_TIME = (datetime(year, 1, 1, tzinfo=UTC) for year in (1970, 2200))
+
+
+def schema_faults(spec: Table, schema: pa.Schema, columns: Sequence[str] | None) -> Iterator[str]:
+    """Say which columns are absent or of another type."""
+    for column in spec.columns:
+        if columns is not None and column.name not in columns:
+            continue
+        count = len(schema.get_all_field_indices(column.name))
+        if count != 1:
+            yield f"{count} columns {column.name}" if count else f"no column {column.name}"
+        elif (there := schema.field(column.name).type) != column.type:
+            yield f"column {column.name} is {there}, not {column.type}"
+
+
+def value_faults(spec: Table, day: date, rows: pa.Table) -> Iterator[str]:
+    """Say which of the columns that were read hold impossible values, and whether rows are double.
+
+    `rows` may have fewer columns than the table; double rows are looked for if its key is there.
+    """
+    try:
+        rows.validate(full=True)
+    except pa.ArrowException as error:
+        yield str(error)
+        return
+    for column in spec.columns:
+        if column.name in rows.column_names:
+            yield from _column_faults(spec, column, day, rows.column(column.name))
+    if set(spec.key) <= set(rows.column_names):
+        double = rows.num_rows - _distinct(rows, spec.key)
+        if double:
+            yield f"{double} rows are double ({', '.join(spec.key)})"
+
+
+def _column_faults(
+    spec: Table, column: Column, day: date, values: pa.ChunkedArray
+) -> Iterator[str]:
+    if pa.types.is_floating(column.type):
+        least, most = spec.range_of(column)
+        bad = pc.invert(pc.and_(pc.greater_equal(values, least), pc.less_equal(values, most)))
+        if count := pc.sum(bad).as_py():
+            yield f"{count} values of {column.name} are not in {least:g} to {most:g}"
+    elif pa.types.is_timestamp(column.type):
+        first, last = _FIRST_TIME, _LAST_TIME
+        if column.name == "time" and spec.grain != "day":
+            first = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            last = first + timedelta(days=1)
+        limits = [pa.scalar(moment, column.type) for moment in (first, last)]
+        bad = pc.or_(pc.less(values, limits[0]), pc.greater(values, limits[1]))
+        if count := pc.sum(bad).as_py():
+            yield f"{count} times of {column.name} are not in {first} to {last}"
+    elif column.unit == "JSON":
+        kind = list if column.name == "taints" else dict
+        texts = values.unique().drop_null().to_pylist()
+        if count := sum(not _is_json(text, kind) for text in texts):
+            yield f"{count} values of {column.name} are no JSON {kind.__name__}"
+
+
+def _is_json(text: str, kind: type) -> bool:
+    try:
+        return isinstance(orjson.loads(text), kind)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _distinct(rows: pa.Table, key: Sequence[str]) -> int:
+    codes = np.zeros(rows.num_rows, dtype=np.int64)
+    for name in key:
+        part, names = pd.factorize(rows.column(name).to_pandas())
+        # Renumbered before each step, so that the product of the counts cannot overflow.
+        codes = pd.factorize(codes)[0] * (len(names) + 1) + part + 1
+    return len(pd.unique(codes))

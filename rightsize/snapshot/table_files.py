@@ -1,0 +1,184 @@
+"""One table's file of one day: written so that it lasts, read only if it is what was written."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from rightsize.errors import SnapshotError
+from rightsize.snapshot.columns import Table, to_arrow
+from rightsize.snapshot.faults import schema_faults, value_faults
+from rightsize.snapshot.manifest import DayRecord
+
+_FREE_BYTES = 128 * 2**20
+_LARGEST_RATIO = 200
+"""Uncompressed bytes that a file may announce: measured usage takes 2 times its file's size."""
+
+
+def table_file(snapshot: Path, table: str, day: date) -> Path:
+    return snapshot / table / f"{day.isoformat()}.parquet"
+
+
+def partial_file(path: Path) -> Path:
+    """Where a file is written before it takes the place of the one at `path`."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def write_table(
+    spec: Table, table: pd.DataFrame | Iterable[pd.DataFrame], path: Path
+) -> tuple[int, str]:
+    """Write one Parquet file down to the disk; return its rows and its SHA-256."""
+    if isinstance(table, pd.DataFrame):
+        order = [column for column in _sort_order(spec.key) if column in table.columns]
+        table = [table.sort_values(order, kind="stable")]
+    texts = [c.name for c in spec.columns if pa.types.is_dictionary(c.type)]
+    floats = [c.name for c in spec.columns if pa.types.is_floating(c.type)]
+    rows = 0
+    with pq.ParquetWriter(
+        path,
+        spec.schema,
+        compression="zstd",
+        # Measured values hardly repeat; their bytes of equal weight do.
+        use_dictionary=texts,
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+    ) as out:
+        for part in table:
+            out.write_table(to_arrow(spec, part), row_group_size=65536)
+            rows += len(part)
+    return rows, synced(path)
+
+
+def synced(path: Path) -> str:
+    """Wait until a file is on the disk, and return its SHA-256."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until renames in a folder are on the disk."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def file_in_force(path: Path, recorded: str | None) -> Path | None:
+    """The file with the hash that the manifest names; None if there is none.
+
+    Usually that at `path`. A writer that was killed after it wrote the manifest leaves the new
+    file beside it, whole and not yet renamed. A file without a recorded hash is taken as it is.
+    """
+    if recorded is None:
+        return path if path.exists() else None
+    for candidate in (path, partial_file(path)):
+        if candidate.exists():
+            about = candidate.stat()
+            if _digest(candidate, about.st_ino, about.st_mtime_ns, about.st_size) == recorded:
+                return candidate
+    return None
+
+
+@lru_cache(maxsize=10_000)
+def _digest(path: Path, *_: int) -> str:
+    """The hash of a file, found once for each state of it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_table(
+    snapshot: Path,
+    spec: Table,
+    day: date,
+    record: DayRecord,
+    *,
+    columns: Sequence[str] | None = None,
+    namespaces: Sequence[str] | None = None,
+) -> pa.Table:
+    """Read one table of one day.
+
+    Parameters
+    ----------
+    snapshot : Path
+    spec : Table
+    day : date
+    record : DayRecord
+        The manifest's entry for the day.
+    columns : sequence of str, optional
+        Only these.
+    namespaces : sequence of str, optional
+        Only their rows.
+
+    Raises
+    ------
+    SnapshotError
+        If the file is damaged, has another schema, or holds values that cannot be.
+    """
+    path = table_file(snapshot, spec.name, day)
+    count = record.rows.get(spec.name, 0)
+    if spec.name not in record.rows or (count == 0 and not path.exists()):
+        schema = spec.schema.empty_table()
+        return schema if columns is None else schema.select(list(columns))
+    with _arrow_reading(path, day):
+        file = file_in_force(path, record.files.get(spec.name))
+    if file is None:
+        what = "is not the file that was written" if path.exists() else "is gone"
+        raise _damaged(path, day, what)
+    with _arrow_reading(path, day), pq.ParquetFile(file) as opened:
+        schema, about = opened.schema_arrow, opened.metadata
+    for fault in (
+        *schema_faults(spec, schema, columns),
+        *_announced_faults(about, count, file.stat().st_size),
+    ):
+        raise _damaged(path, day, fault)
+    with _arrow_reading(path, day):
+        rows = pq.read_table(
+            file,
+            columns=[c.name for c in spec.columns] if columns is None else list(columns),
+            filters=None if namespaces is None else pc.field("namespace").isin(namespaces),
+            partitioning=None,
+        )
+    for fault in value_faults(spec, day, rows):
+        raise _damaged(path, day, fault)
+    return rows
+
+
+def _announced_faults(about: pq.FileMetaData, count: int, size: int) -> Iterator[str]:
+    if about.num_rows != count:
+        yield f"has {about.num_rows} rows, the manifest says {count}"
+    groups = (about.row_group(number) for number in range(about.num_row_groups))
+    if sum(group.total_byte_size for group in groups) > _FREE_BYTES + _LARGEST_RATIO * size:
+        yield "would unpack to more than such a file can hold"
+
+
+@contextlib.contextmanager
+def _arrow_reading(path: Path, day: date) -> Iterator[None]:
+    """Whatever Arrow raises about bytes from outside is damage of their file."""
+    try:
+        yield
+    except Exception as error:
+        raise _damaged(path, day, f"cannot be read ({error})") from error
+
+
+def _damaged(path: Path, day: date, what: str) -> SnapshotError:
+    return SnapshotError(
+        f"{path}: {what}",
+        hint=f"rightsize check {path.parents[1]} lists all damage; rightsize collect into the same "
+        f"folder fetches {day} again",
+    )
+
+
+def _sort_order(key: tuple[str, ...]) -> list[str]:
+    # Series together, then time: neighbouring values compress well and groups read contiguously.
+    return [k for k in key if k != "time"] + [k for k in key if k == "time"]
