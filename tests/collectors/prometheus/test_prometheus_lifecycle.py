@@ -18,6 +18,7 @@ from rightsize.collectors.prometheus import collect
 from rightsize.config import PrometheusSettings
 from rightsize.errors import SnapshotError
 from rightsize.snapshot import Manifest, Snapshot, SnapshotWriter
+from rightsize.snapshot.check import check_snapshot
 from tests.collectors.prometheus.mesh import DAY, HOUR, Pod, node
 from tests.servers.faulty_proxy import Fault, faulty_proxy
 from tests.servers.prometheus import filled_prometheus
@@ -157,3 +158,37 @@ def test_without_a_folder_it_goes_under_snapshots_by_the_clusters_name(
     )
     assert collected.path == Path("snapshots/prod")
     assert len(Snapshot(collected.path).days) == 1
+
+
+def test_damaged_days_are_collected_again_and_equal_what_they_were(
+    server: str, tmp_path: Path
+) -> None:
+    _take(server, tmp_path, DAY + 3 * 24 * HOUR)
+    whole = _tables(tmp_path)
+    flipped = bytearray(whole["usage/2026-09-14.parquet"])
+    flipped[len(flipped) // 2] ^= 1
+    (tmp_path / "usage" / "2026-09-14.parquet").write_bytes(flipped)
+    (tmp_path / "pods" / "2026-09-15.parquet").unlink()
+    assert [bool(day.faults) for day in check_snapshot(tmp_path)] == [True, True, False]
+    # Damaged days before those that are asked for are mended too.
+    _take(server, tmp_path, DAY + 3 * 24 * HOUR, first=DAY + 2 * 24 * HOUR)
+    assert not any(day.faults for day in check_snapshot(tmp_path))
+    assert _tables(tmp_path) == whole
+
+
+def test_a_damaged_day_that_the_server_has_no_more_is_left_as_it_is(
+    server: str, tmp_path: Path
+) -> None:
+    _take(server, tmp_path, DAY + 2 * 24 * HOUR)
+    (tmp_path / "pods" / "2026-09-14.parquet").unlink()
+    before = _tables(tmp_path)
+    collected = collect(
+        PrometheusSettings(url=(server,), matchers=("namespace=nowhere",)),
+        out=tmp_path,
+        start=datetime.fromtimestamp(DAY, UTC),
+        end=datetime.fromtimestamp(DAY + 2 * 24 * HOUR, UTC),
+        cluster="mesh",
+    )
+    assert [str(day) for day in collected.gone] == ["2026-09-14"]
+    assert collected.fetched == ()
+    assert _tables(tmp_path) == before
