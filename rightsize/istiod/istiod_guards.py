@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,14 @@ from rightsize.sizing.guards import Situation, cpu_events, guarded, memory_event
 from rightsize.sizing.history import OutOfMemory
 
 _WINDOWS_AN_HOUR = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Why the request of a resource may not be cut; None where it may."""
+
+    cpu: str | None = None
+    memory: str | None = None
 
 
 def evidence_of_hours(
@@ -51,7 +59,7 @@ def guard_istiod(
     evidence: Evidence,
     kills: tuple[OutOfMemory, ...],
     *,
-    hold: str | None,
+    hold: Holds,
     thin: str | None,
     rules: PolicySettings,
 ) -> tuple[ResourceAdvice, ResourceAdvice]:
@@ -65,22 +73,23 @@ def guard_istiod(
         In force.
     evidence : Evidence
     kills : tuple of OutOfMemory
-    hold, thin : str or None
-        Why nothing may be cut, and why nothing may be changed.
+    hold : Holds
+    thin : str or None
+        Why nothing may be changed.
     rules : PolicySettings
     """
     needed_cpu, needed_limit, throttled = cpu_events(evidence, sizes.cpu_limit, rules)
     cpu = Situation(
         "cpu", sizes.cpu_request, sizes.cpu_limit, best.cpu_request,
         max(best.cpu_peak, best.cpu_request), evidence.cpu, FLOOR_CPU, rule="istiod law",
-        hold=hold, thin=thin, needed_request=needed_cpu, needed_limit=needed_limit,
+        hold=hold.cpu, thin=thin, needed_request=needed_cpu, needed_limit=needed_limit,
         event=throttled,
     )  # fmt: skip
     needed, needed_limit, killed = memory_events(kills, evidence.memory, sizes.memory_limit)
     memory = Situation(
         "memory", sizes.memory_request, sizes.memory_limit, best.memory.high,
         best.memory.high * (1 + rules.limit_margin), evidence.memory, FLOOR_MEMORY,
-        rule="istiod law", hold=hold, thin=thin, needed_request=needed,
+        rule="istiod law", hold=hold.memory, thin=thin, needed_request=needed,
         needed_limit=needed_limit, event=killed,
     )  # fmt: skip
     return (

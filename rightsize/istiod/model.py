@@ -14,6 +14,7 @@ from rightsize.errors import NoDataError
 from rightsize.istiod.diagnoses import Diagnosis, diagnose
 from rightsize.istiod.law import Floats, NonNegativeQuantileLaw, quick_fit
 from rightsize.istiod.observations import known_drivers
+from rightsize.istiod.peaks import START_HOURS, Peaks, peaks_of
 from rightsize.istiod.published import CPU_PRIORS, ISTIOD, MEMORY_PRIORS, SPLIT
 from rightsize.results import Interval, Resource
 
@@ -27,7 +28,6 @@ _NAMES = {
     "pushes": "push/s",
     "pushed_mib": "MiB/s of configuration",
 }
-_START_HOURS = 2.0
 _LEAST_HOURS = 24
 _FOLDS = 5
 
@@ -87,6 +87,11 @@ class FittedLaw:
         """The middle of `at` alone: many times faster, for ranking."""
         return float(self.estimator.predict([load.of_one(replicas, self.drivers)])[0])
 
+    def predict(self, X: Floats) -> tuple[Floats, Floats]:
+        """Middle and usual upper end for rows of `drivers`, shape (rows, drivers): noise alone."""
+        middle = self.estimator.predict(X)
+        return middle, middle * (1 + max(float(self.estimator.noise_[1]), 0.0))
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before trusting the law, as sentences."""
@@ -102,19 +107,6 @@ class FittedLaw:
                     f"{SPLIT}"
                 )
         return (*notes, *(f"{self.resource}: {d.text}" for d in self.diagnoses))
-
-
-@dataclass(frozen=True, slots=True)
-class Peaks:
-    """How far short peaks stand above the law: factors on its value."""
-
-    memory_start: float | None
-    cpu_start: float | None
-    """Busiest 5 minutes of a pod's first two hours."""
-    cpu_burst: float | None
-    """Busiest 5 minutes of an hour, 99 of 100 hours: full pushes are in it."""
-    starts: int
-    """Starts of a pod within the window, on which the two start figures rest."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +153,7 @@ def fit_istiod(hours: pd.DataFrame, *, coverage: float = 0.9) -> IstiodModel:
         cpu=cpu,
         load=load_of(hours),
         replicas=float(last_day.groupby("time")["pod"].nunique().mean()),
-        peaks=_peaks(hours, memory, cpu),
+        peaks=peaks_of(hours, memory, cpu),
         start=hours["time"].min().to_pydatetime(),
         end=hours["time"].max().to_pydatetime(),
         hours=int(hours["time"].nunique()),
@@ -193,7 +185,7 @@ def _fit(
     drivers = known_drivers(hours, wanted)
     rows = hours.dropna(subset=[*drivers, resource, "age_hours"])
     # A pod that just started is not the law: its peak is measured apart.
-    steady = rows[rows["age_hours"] > _START_HOURS]
+    steady = rows[rows["age_hours"] > START_HOURS]
     hint = "scrape istiod's port 15014 and collect at least a day, then run again"
     if "proxies" not in drivers or "services" not in drivers:
         raise NoDataError(
@@ -243,30 +235,3 @@ def _forward_error(X: Floats, y: Floats) -> float:
         predicted = found[0] + X[future] @ found[1:]
         errors.append(np.abs(predicted - y[future])[known] / y[future][known])
     return float(np.median(np.concatenate(errors)))
-
-
-def _peaks(hours: pd.DataFrame, memory: FittedLaw, cpu: FittedLaw) -> Peaks:
-    first_hour = hours["time"].min()
-    starting = hours[
-        (hours["age_hours"] <= _START_HOURS)
-        & (hours["time"] - pd.to_timedelta(hours["age_hours"], "h") >= first_hour)
-    ]
-    ratio = _above(hours, cpu, "cpu_burst")
-    return Peaks(
-        memory_start=_highest(_above(starting, memory, "memory")),
-        cpu_start=_highest(_above(starting, cpu, "cpu_burst")),
-        cpu_burst=float(ratio.quantile(0.99)) if len(ratio) else None,
-        starts=int(starting["pod"].nunique()),
-    )
-
-
-def _above(hours: pd.DataFrame, law: FittedLaw, column: str) -> pd.Series:
-    rows = hours.dropna(subset=[*law.drivers, column])
-    if rows.empty:
-        return pd.Series(dtype=float)
-    predicted = law.estimator.predict(rows[list(law.drivers)].to_numpy(dtype=float))
-    return rows[column] / np.maximum(predicted, 1e-9)
-
-
-def _highest(ratios: pd.Series) -> float | None:
-    return None if ratios.empty else max(1.0, float(ratios.max()))

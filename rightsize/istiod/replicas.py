@@ -79,23 +79,37 @@ def replica_plans(
 
 def _plan(known: pd.DataFrame, model: IstiodModel, replicas: int) -> ReplicaPlan:
     plan = plan_for(model, model.load, replicas)
-    if replicas > model.replicas:
-        return plan
-    # As many pods as today, or fewer: what was seen was really needed.
-    seen = max(plan.memory.high, float(known["memory"].max()))
-    return replace(plan, memory=Interval(plan.memory.low, plan.memory.mid, seen))
+    peaks = model.peaks
+    # What the law does not explain was needed by one pod, and nothing shows that more pods share it.
+    memory, cpu = peaks.memory_seen, peaks.cpu_seen
+    if replicas <= model.replicas:
+        # As many pods as today, or fewer: what was seen was really needed.
+        memory = max(memory, float(known["memory"].max()))
+        cpu = max(cpu, float(known["cpu_burst"].fillna(0.0).max()))
+    return replace(
+        plan,
+        memory=replace(plan.memory, high=max(plan.memory.high, memory)),
+        cpu_peak=max(plan.cpu_peak, cpu),
+    )
 
 
 def plan_for(model: IstiodModel, load: MeshLoad, replicas: int) -> ReplicaPlan:
-    """What one of `replicas` pods (two or more) needs under `load`, one of them lost."""
+    """What one of `replicas` pods (two or more) needs under `load`, one of them lost.
+
+    A storm that was seen can come again: one pod then carries the share of all proxies that it
+    carried then, whatever the number of replicas. What stood above the law grows with the proxies.
+    """
     peaks = model.peaks
     start = max(peaks.memory_start or ASSUMED_MEMORY_START, 1.0)
     burst = max(peaks.cpu_burst or ASSUMED_CPU_BURST, peaks.cpu_start or 1.0)
-    lost = model.memory.at(load, replicas - 1)
-    memory = Interval(lost.low, lost.mid, max(lost.high, lost.mid * start))
+    left = min(replicas - 1.0, 1 / peaks.storm_share if peaks.storm_share else np.inf)
+    grown = load.proxies / model.load.proxies if model.load.proxies > 0 else 1.0
+    lost = model.memory.at(load, left)
+    memory = max(lost.high, lost.mid * start, lost.mid + peaks.memory_excess * grown)
     cpu = model.cpu.at(load, replicas)
-    peak = model.cpu.middle(load, replicas - 1) * burst
-    return ReplicaPlan(replicas, memory, cpu, max(peak, cpu.high), _target(replicas))
+    middle = model.cpu.middle(load, left)
+    peak = max(middle * burst, middle + peaks.cpu_excess * grown, cpu.high)
+    return ReplicaPlan(replicas, Interval(lost.low, lost.mid, memory), cpu, peak, _target(replicas))
 
 
 def quick_plan(model: IstiodModel, load: MeshLoad, price: UnitPrice, most: int) -> int:

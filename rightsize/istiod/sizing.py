@@ -13,12 +13,14 @@ import pandas as pd
 from rightsize.config import PolicySettings
 from rightsize.errors import NoDataError
 from rightsize.istiod.istiod_guards import (
+    Holds,
     evidence_of_hours,
     guard_istiod,
     out_of_memory,
 )
 from rightsize.istiod.model import IstiodModel, fit_istiod
 from rightsize.istiod.observations import istiod_hours
+from rightsize.istiod.peaks import events_text
 from rightsize.istiod.propagation import Propagation, propagation
 from rightsize.istiod.replicas import (
     DisruptionBudget,
@@ -124,12 +126,13 @@ def recommend_istiod(
         # Fewer pods are a cut, too; more of them at sizes that stay would only cost.
         plans = [as_many(plans, replicas_now)]
     best = cheapest(plans, unit_price(region).price)
+    leak = _leak(model)
     advised = guard_istiod(
         best,
         sizes,
         evidence_of_hours(known, containers, cpu.throttled_share),
         out_of_memory(containers),
-        hold=delays.hold,
+        hold=Holds(cpu=delays.hold, memory=delays.hold or leak),
         thin=thin,
         rules=rules,
     )
@@ -145,7 +148,7 @@ def recommend_istiod(
         expected_cpu=best.cpu,
         model=model,
         propagation=delays,
-        reasons=_reasons(best, model, delays, thin),
+        reasons=_reasons(best, model, delays.hold or leak, thin),
         warnings=warnings,
         rejected=rejected(plans, best),
     )
@@ -157,6 +160,13 @@ def _model(hours: pd.DataFrame) -> tuple[IstiodModel | None, tuple[str, ...]]:
     except NoDataError as error:
         return None, (f"{error.what}: sizes rest on the peaks seen, replicas stay",)
     return model, (*model.memory.notes, *model.cpu.notes)
+
+
+def _leak(model: IstiodModel | None) -> str | None:
+    """Why memory is not cut where it grows with the age of a pod, whatever the load."""
+    if model is None or all(found.kind != "leak" for found in model.memory.diagnoses):
+        return None
+    return "memory grows with the age of the pod, whatever the load; what it will need is not known"
 
 
 def _replicas(known: pd.DataFrame) -> float:
@@ -206,7 +216,7 @@ def _thin(known: pd.DataFrame, rules: PolicySettings) -> str | None:
 
 
 def _reasons(
-    best: ReplicaPlan, model: IstiodModel | None, delays: Propagation, thin: str | None
+    best: ReplicaPlan, model: IstiodModel | None, hold: str | None, thin: str | None
 ) -> tuple[str, ...]:
     reasons = [
         f"memory {format_memory(best.memory.high)}: what each pod left needs after one of "
@@ -220,8 +230,9 @@ def _reasons(
             f"error on later hours than those fitted: memory {model.memory.cv_error:.1%}, "
             f"CPU {model.cpu.cv_error:.1%} (median)"
         )
-    if delays.hold is not None:
-        reasons.append(f"nothing is cut: {delays.hold}")
+        reasons += events_text(model.peaks.events, "covered at every number of replicas")
+    if hold is not None:
+        reasons.append(f"nothing is cut: {hold}")
     if thin is not None:
         reasons.append(f"nothing is changed: {thin}")
     return tuple(reasons)
