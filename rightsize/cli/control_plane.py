@@ -14,8 +14,8 @@ from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.cli.writing import write_text
 from rightsize.config import load_settings
-from rightsize.istiod.source import study_istiod
-from rightsize.namespaces.manifests import istiod_values, to_yaml
+from rightsize.istiod.source import istiod_revisions, study_istiod
+from rightsize.namespaces.manifests import istiod_budget, istiod_values, to_yaml
 from rightsize.output.charts import save
 from rightsize.output.charts.control_plane import growth_with_thresholds
 from rightsize.output.control_plane_rows import control_plane_lines, control_plane_to_dict
@@ -58,23 +58,32 @@ def control_plane(
     settings = load_settings(settings_file)
     messages = error_console()
     with messages.status("Fitting istiod's history"):
-        advice, ahead = study_istiod(source, settings.policy)
+        revisions = istiod_revisions(source) or ("",)
+        found = [study_istiod(source, settings.policy, name) for name in revisions]
     if output_format is Format.json:
-        answer = control_plane_to_dict(advice, ahead, simulated=source.manifest.simulated)
+        answer = control_plane_to_dict(found, simulated=source.manifest.simulated)
         json.dump(answer, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         if source.manifest.simulated:
             print_lines(["Simulated: no figure of this mesh was measured."])
-        print_lines(control_plane_lines(advice, ahead))
-    if out is not None:
+        for advice, ahead in found:
+            print_lines(control_plane_lines(advice, ahead))
+    for advice, ahead in found:
+        if out is None:
+            break
+        suffix = f"-{advice.revision}" if len(found) > 1 else ""
         comment = "\n".join(["istiod chart, this step of rightsize control-plane", *advice.reasons])
         path = write_text(
-            out / "istiod-values.yaml", to_yaml([istiod_values(advice)], comment=comment)
+            out / f"istiod-values{suffix}.yaml", to_yaml([istiod_values(advice)], comment=comment)
         )
         messages.print(f"Values: {path}", markup=False)
+        budget = istiod_budget(advice)
+        if budget is not None:
+            path = write_text(out / f"istiod-budget{suffix}.yaml", to_yaml([budget]))
+            messages.print(f"Disruption budget: {path}", markup=False)
         if ahead.of("services") is not None:
             chart = growth_with_thresholds(
                 ahead, cluster=source.manifest.cluster, simulated=source.manifest.simulated
             )
-            messages.print(f"Chart: {save(chart, out / 'growth.png')}", markup=False)
+            messages.print(f"Chart: {save(chart, out / f'growth{suffix}.png')}", markup=False)

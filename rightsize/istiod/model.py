@@ -15,7 +15,7 @@ from rightsize.istiod.diagnoses import Diagnosis, diagnose
 from rightsize.istiod.law import Floats, NonNegativeQuantileLaw, quick_fit
 from rightsize.istiod.observations import known_drivers
 from rightsize.istiod.peaks import START_HOURS, Peaks, peaks_of
-from rightsize.istiod.published import CPU_PRIORS, ISTIOD, MEMORY_PRIORS, SPLIT
+from rightsize.istiod.published import CPU_PRIORS, MEMORY_PRIORS, prior_source
 from rightsize.results import Interval, Resource
 
 MEMORY_DRIVERS = ("services", "proxies", "endpoints", "pushes")
@@ -100,11 +100,10 @@ class FittedLaw:
         for c in self.coefficients:
             if not c.identified:
                 notes.append(
-                    f"{self.resource} of one {_NAMES[c.driver]} cannot be told from this history "
+                    f"{self.resource} of one {_NAMES[c.driver]} is not identified by this history "
                     f"(between {c.value.low / factor:.3g} and {c.value.high / factor:.3g} {unit}: "
-                    f"too little spread of its own); {c.value.mid / factor:.3g} {unit} is used, "
-                    f"from the published figure {ISTIOD.text}, as far as the history allows it; "
-                    f"{SPLIT}"
+                    f"too little spread of its own); {c.value.mid / factor:.3g} {unit} is used, as "
+                    f"far as the history allows it: {prior_source(self.resource, c.driver)}"
                 )
         return (*notes, *(f"{self.resource}: {d.text}" for d in self.diagnoses))
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
+
+from rightsize.snapshot.schema import frame
 
 COLUMNS = (
     "time",
@@ -21,6 +26,74 @@ COLUMNS = (
     "age_hours",
 )
 """See `istiod_hours`."""
+
+
+@dataclass(frozen=True)
+class IstiodTables:
+    """One istiod's part of a snapshot: `control_plane`, `usage` and `containers` hold its pods only.
+
+    Attributes
+    ----------
+    revision : str
+        Its workload (`istiod-1-24`); empty where the snapshot knows no owners.
+    earlier : DataFrame or None
+        `istiod_hours` of revisions before this one, up to its first hour.
+    carried : tuple of str
+        These revisions.
+    side_by_side : tuple of str
+        Revisions that run beside this one.
+    """
+
+    control_plane: pd.DataFrame
+    usage: pd.DataFrame
+    containers: pd.DataFrame
+    pods: pd.DataFrame = field(default_factory=lambda: frame("pods"))
+    hpas: pd.DataFrame = field(default_factory=lambda: frame("hpas"))
+    nodes: pd.DataFrame = field(default_factory=lambda: frame("nodes"))
+    revision: str = ""
+    earlier: pd.DataFrame | None = None
+    carried: tuple[str, ...] = ()
+    side_by_side: tuple[str, ...] = ()
+
+    @cached_property
+    def own_hours(self) -> pd.DataFrame:
+        """See `istiod_hours`."""
+        return istiod_hours(
+            self.control_plane, pods=self.pods, usage=self.usage, containers=self.containers
+        )
+
+    @property
+    def hours(self) -> pd.DataFrame:
+        """The same, with those carried over from earlier revisions before them."""
+        if self.earlier is None or self.earlier.empty:
+            return self.own_hours
+        return pd.concat([self.earlier, self.own_hours], ignore_index=True)
+
+
+class Carried(TypedDict):
+    """History of earlier revisions, as `IstiodTables` holds it."""
+
+    earlier: pd.DataFrame | None
+    carried: tuple[str, ...]
+
+
+def before(own: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> Carried:
+    """Hours of other revisions from before the first hour of this one.
+
+    Parameters
+    ----------
+    own : DataFrame
+        `istiod_hours` of this revision.
+    others : mapping of str to DataFrame
+        The same by revision.
+    """
+    first = own["time"].min()
+    parts = {name: hours[hours["time"] < first] for name, hours in others.items()}
+    parts = {name: hours for name, hours in parts.items() if len(hours)}
+    if own.empty or not parts:
+        return Carried(earlier=None, carried=())
+    joined = pd.concat(parts.values()).sort_values(["time", "pod"], ignore_index=True)
+    return Carried(earlier=joined, carried=tuple(sorted(parts)))
 
 
 def istiod_hours(

@@ -95,7 +95,9 @@ def peaks_of(hours: pd.DataFrame, memory: Law, cpu: Law) -> Peaks:
         Fitted on the same hours.
     """
     first_hour = hours["time"].min()
-    ordinary = hours.assign(**{c: hours[c].clip(upper=hours[c].quantile(0.99)) for c in _PUSHED})
+    ordinary = hours.assign(
+        **{c: hours[c].clip(upper=float(hours[c].quantile(0.99))) for c in _PUSHED}
+    )
     starting = (hours["age_hours"] <= START_HOURS) & (
         hours["time"] - pd.to_timedelta(hours["age_hours"], "h") >= first_hour
     )

@@ -6,6 +6,7 @@ reconnect and get everything anew.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,10 @@ ASSUMED_CPU_BURST = 2.0
 """Peaks over the law where no start and no 5-minute window was seen: assumptions, said as such."""
 _MOST_REPLICAS = 12
 _FEWEST_REPLICAS = 2
+CHART_MOST = 5
+"""`autoscaleMax` of the istiod chart, in every release from 1.18 on."""
+OWN_BUDGET = "PodDisruptionBudget"
+"""Path of a budget that is a manifest of its own, beside the chart."""
 _MOST_UTILIZATION = 80
 """Target of istiod's chart, CPU in percent of the request."""
 
@@ -170,25 +175,46 @@ def rejected(plans: list[ReplicaPlan], best: ReplicaPlan) -> tuple[Rejected, ...
     )
 
 
-def most_replicas(best: ReplicaPlan, now: int | None) -> int:
-    """Enough pods for a full push of the whole mesh within their requests, and one spare."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Bounds of istiod's autoscaler; None where unknown."""
+
+    least: float | None = None
+    most: float | None = None
+    memory_target: float | None = None
+    """Target of a memory metric, in percent of the request; None where it has none."""
+
+
+def most_replicas(best: ReplicaPlan, now: Bounds) -> int:
+    """Enough pods for a full push of the whole mesh within their requests, and one spare.
+
+    A larger minimum takes the maximum with it, so that the room between them stays; the maximum in
+    force, or the chart's own where it is unknown, is never lowered.
+    """
     pushing = best.cpu_peak * (best.replicas - 1) / max(best.cpu_request, FLOOR_CPU)
-    return max(best.replicas + 1, int(np.ceil(pushing)), now or 0)
+    most = now.most or CHART_MOST
+    grown = most * best.replicas / now.least if now.least else most
+    return max(best.replicas + 1, math.ceil(pushing), math.ceil(max(grown, most)))
 
 
 def disruption_budget(replicas: int, istio_version: str | None) -> DisruptionBudget:
-    """Return the budget that lets one pod at a time be drained, and never the last one.
+    """Return the budget that allows no more loss at once than the sizes survive: one pod.
 
-    `pdb` is a key of the istiod chart of 1.28 and 1.30 (not of 1.26 and before), where
-    `global.defaultPodDisruptionBudget.enabled` with its fixed `minAvailable: 1` is all there is.
+    `pdb` is a key of the istiod chart from 1.28 on (not of 1.26 and before), where
+    `global.defaultPodDisruptionBudget.enabled` with its fixed `minAvailable: 1` is all there is:
+    of more than two pods it would let all but one go. Two budgets over the same pods block every
+    eviction, so that the chart's is switched off where another takes its place.
     """
     release = minor_release(istio_version)
+    drains = "drains take one pod at a time, so that only one pod's proxies reconnect at once"
     if replicas > 2 and release is not None and release >= (1, 28):
+        return DisruptionBudget("pdb.maxUnavailable", "1", "1.28 and later", drains)
+    if replicas > 2:
         return DisruptionBudget(
-            "pdb.maxUnavailable",
-            "1",
-            "1.28 and later",
-            "drains take one pod at a time, so that only one pod's proxies reconnect at once",
+            OWN_BUDGET,
+            "maxUnavailable 1",
+            "all releases from 1.18",
+            f"{drains}; the chart's own allows {replicas - 1} of {replicas} to go and is off",
         )
     return DisruptionBudget(
         "global.defaultPodDisruptionBudget.enabled",

@@ -9,7 +9,7 @@ from datetime import date
 from rightsize.config import PolicySettings
 from rightsize.errors import NoDataError
 from rightsize.istiod.sizing import IstiodAdvice
-from rightsize.istiod.source import read_istiod, size_istiod
+from rightsize.istiod.source import istiod_revisions, read_istiod, size_istiod
 from rightsize.results import Autoscaling, Recommendation
 from rightsize.snapshot import Snapshot
 
@@ -23,21 +23,24 @@ def with_istiod_model(
     settings: PolicySettings,
     days: list[date] | None = None,
 ) -> list[Recommendation]:
-    """Replace the row of the mesh's one istiod by what its model says.
+    """Replace the row of each istiod by what its model says.
 
-    With several revisions, or without istiod's metrics, rows stay as their usage sized them.
+    Without istiod's metrics, rows stay as their usage sized them.
     """
-    rows = [row for row in drafts if row.component == "istiod" and row.evidence is not None]
-    if len(rows) != 1:
-        return list(drafts)
     part = snapshot if days is None else snapshot.only(days)
+    return [_with_model(row, part, settings) for row in drafts]
+
+
+def _with_model(row: Recommendation, part: Snapshot, settings: PolicySettings) -> Recommendation:
+    if row.component != "istiod" or row.evidence is None:
+        return row
+    if row.workload not in istiod_revisions(part):
+        return row
     try:
-        advice = size_istiod(read_istiod(part), part.manifest, settings)
+        advice = size_istiod(read_istiod(part, row.workload), part.manifest, settings)
     except NoDataError:
-        return list(drafts)
-    if advice.model is None:
-        return list(drafts)
-    return [_modelled(row, advice) if row is rows[0] else row for row in drafts]
+        return row
+    return row if advice.model is None else _modelled(row, advice)
 
 
 def _modelled(row: Recommendation, advice: IstiodAdvice) -> Recommendation:

@@ -19,10 +19,11 @@ from rightsize.istiod.istiod_guards import (
     out_of_memory,
 )
 from rightsize.istiod.model import IstiodModel, fit_istiod
-from rightsize.istiod.observations import istiod_hours
+from rightsize.istiod.observations import IstiodTables
 from rightsize.istiod.peaks import events_text
 from rightsize.istiod.propagation import Propagation, propagation
 from rightsize.istiod.replicas import (
+    Bounds,
     DisruptionBudget,
     ReplicaPlan,
     as_many,
@@ -33,7 +34,9 @@ from rightsize.istiod.replicas import (
     rejected,
     replica_plans,
 )
+from rightsize.istiod.runtime import runtime_limits, runtime_text
 from rightsize.istiod.slow_propagation import IstiodCpu
+from rightsize.istiod.thresholds import istiod_node
 from rightsize.prices.unit_price import unit_price
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Interval, Rejected, ResourceAdvice, Sizes
@@ -49,6 +52,8 @@ class IstiodAdvice:
 
     cpu: ResourceAdvice
     memory: ResourceAdvice
+    revision: str
+    """Workload of this istiod; empty where the snapshot knows no owners."""
     replicas_now: float
     autoscale_min: int
     autoscale_max: int
@@ -80,22 +85,17 @@ class IstiodAdvice:
 
 
 def recommend_istiod(
-    control_plane: pd.DataFrame,
+    tables: IstiodTables,
     *,
-    usage: pd.DataFrame,
-    containers: pd.DataFrame,
-    pods: pd.DataFrame | None = None,
-    hpas: pd.DataFrame | None = None,
     region: str | None = None,
     istio_version: str | None = None,
     settings: PolicySettings | None = None,
 ) -> IstiodAdvice:
-    """Size istiod from its own history.
+    """Size one istiod from its own history, and from that of the revisions before it.
 
     Parameters
     ----------
-    control_plane, usage, containers, pods, hpas : DataFrame
-        Tables of the snapshot.
+    tables : IstiodTables
     region : str, optional
         Ranks replicas against size by the region's prices of CPU and memory.
     istio_version : str, optional
@@ -108,7 +108,7 @@ def recommend_istiod(
         Where neither the mesh's usage nor istiod's metrics hold an istiod.
     """
     rules = settings or PolicySettings()
-    hours = istiod_hours(control_plane, pods=pods, usage=usage, containers=containers)
+    hours, containers = tables.hours, tables.containers
     known = hours.dropna(subset=["cpu", "memory"], how="all")
     if known.empty:
         raise NoDataError(
@@ -116,8 +116,8 @@ def recommend_istiod(
             hint="collect with a Prometheus that scrapes istiod or the cluster's kubelets",
         )
     sizes = in_force(containers)
-    cpu = _cpu_of(usage, containers, hours, sizes)
-    delays = propagation(control_plane, cpu=cpu, istio_version=istio_version)
+    cpu = _cpu_of(tables.usage, containers, tables.own_hours, sizes)
+    delays = propagation(tables.control_plane, cpu=cpu, istio_version=istio_version)
     model, warnings = _model(hours)
     replicas_now = _replicas(known)
     thin = _thin(known, rules)
@@ -126,29 +126,35 @@ def recommend_istiod(
         # Fewer pods are a cut, too; more of them at sizes that stay would only cost.
         plans = [as_many(plans, replicas_now)]
     best = cheapest(plans, unit_price(region).price)
-    leak = _leak(model)
+    bounds = _bounds(tables)
+    memory_hold = delays.hold or _leak(model) or _memory_hold(bounds)
     advised = guard_istiod(
         best,
         sizes,
         evidence_of_hours(known, containers, cpu.throttled_share),
         out_of_memory(containers),
-        hold=Holds(cpu=delays.hold, memory=delays.hold or leak),
+        hold=Holds(cpu=delays.hold, memory=memory_hold),
         thin=thin,
         rules=rules,
     )
     return IstiodAdvice(
         cpu=advised[0],
         memory=advised[1],
+        revision=tables.revision,
         replicas_now=replicas_now,
         autoscale_min=best.replicas,
-        autoscale_max=most_replicas(best, _bounds(hpas)),
+        autoscale_max=most_replicas(best, bounds),
         target_utilization=best.target,
         budget=disruption_budget(best.replicas, istio_version),
         expected_memory=best.memory,
         expected_cpu=best.cpu,
         model=model,
         propagation=delays,
-        reasons=_reasons(best, model, delays.hold or leak, thin),
+        reasons=(
+            *_reasons(best, model, Holds(delays.hold, memory_hold), thin),
+            *_runtime(tables, model, advised, istio_version),
+            *_carried(tables),
+        ),
         warnings=warnings,
         rejected=rejected(plans, best),
     )
@@ -201,11 +207,59 @@ def _cpu_of(
     )
 
 
-def _bounds(hpas: pd.DataFrame | None) -> int | None:
-    if hpas is None or hpas.empty:
+def _bounds(tables: IstiodTables) -> Bounds:
+    """What this istiod's own autoscaler says."""
+    if tables.hpas.empty:
+        return Bounds()
+    owners = tables.hpas["workload"].astype(str)
+    ours = tables.hpas[
+        owners == tables.revision if tables.revision else owners.str.startswith("istiod")
+    ]
+    targets = ours[ours["metric"].astype(str) == "memory"]["target_utilization"]
+
+    def known(values: pd.Series) -> float | None:
+        most = values.max()
+        return None if pd.isna(most) else float(most)
+
+    return Bounds(known(ours["min_replicas"]), known(ours["max_replicas"]), known(targets))
+
+
+def _memory_hold(bounds: Bounds) -> str | None:
+    if bounds.memory_target is None:
         return None
-    ours = hpas[hpas["workload"].astype(str).str.startswith("istiod")]
-    return None if ours.empty else int(ours["max_replicas"].max())
+    return (
+        f"its HPA adds pods at {bounds.memory_target:.0f} % of the memory request, which a smaller "
+        "request would reach sooner"
+    )
+
+
+def _runtime(
+    tables: IstiodTables,
+    model: IstiodModel | None,
+    advised: tuple[ResourceAdvice, ResourceAdvice],
+    istio_version: str | None,
+) -> tuple[str, ...]:
+    """What the recommended limits do to pushes, reconnecting proxies and Go's heap."""
+    node = istiod_node(tables.pods, tables.containers, tables.nodes)
+    proxies = None if model is None else model.load.proxies
+    sizes = Sizes(cpu_limit=advised[0].recommended_limit, memory_limit=advised[1].recommended_limit)
+    found = runtime_limits(
+        sizes,
+        istio_version=istio_version,
+        proxies=proxies,
+        node_cores=None if node is None else node[0],
+    )
+    return runtime_text(found, sizes, proxies)
+
+
+def _carried(tables: IstiodTables) -> tuple[str, ...]:
+    if not tables.carried:
+        return ()
+    own = tables.own_hours["time"].nunique() / 24
+    return (
+        f"history: {own:.1f} days of {tables.revision} and, before them, "
+        f"{tables.hours['time'].nunique() / 24 - own:.1f} of {' and '.join(tables.carried)}",
+    )
 
 
 def _thin(known: pd.DataFrame, rules: PolicySettings) -> str | None:
@@ -216,7 +270,7 @@ def _thin(known: pd.DataFrame, rules: PolicySettings) -> str | None:
 
 
 def _reasons(
-    best: ReplicaPlan, model: IstiodModel | None, hold: str | None, thin: str | None
+    best: ReplicaPlan, model: IstiodModel | None, hold: Holds, thin: str | None
 ) -> tuple[str, ...]:
     reasons = [
         f"memory {format_memory(best.memory.high)}: what each pod left needs after one of "
@@ -231,8 +285,10 @@ def _reasons(
             f"CPU {model.cpu.cv_error:.1%} (median)"
         )
         reasons += events_text(model.peaks.events, "covered at every number of replicas")
-    if hold is not None:
-        reasons.append(f"nothing is cut: {hold}")
+    if hold.cpu is not None:
+        reasons.append(f"nothing is cut: {hold.cpu}")
+    elif hold.memory is not None:
+        reasons.append(f"memory is not cut: {hold.memory}")
     if thin is not None:
         reasons.append(f"nothing is changed: {thin}")
     return tuple(reasons)

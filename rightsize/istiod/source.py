@@ -1,8 +1,8 @@
-"""What the control-plane commands read of a snapshot: istiod's own rows, not the whole mesh's."""
+"""What the control-plane commands read of a snapshot: one istiod's rows, not the whole mesh's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
@@ -10,43 +10,93 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rightsize.config import PolicySettings
-from rightsize.istiod.observations import istiod_hours
+from rightsize.istiod.observations import IstiodTables, before
 from rightsize.istiod.sizing import IstiodAdvice, in_force, recommend_istiod
 from rightsize.istiod.thresholds import Outlook, istiod_node, outlook
 from rightsize.snapshot import Manifest, Snapshot
 
 
-@dataclass(frozen=True)
-class IstiodTables:
-    """Tables of the snapshot; `usage` and `containers` hold istiod's containers only."""
+def istiod_revisions(snapshot: Snapshot) -> tuple[str, ...]:
+    """Workloads of istiod that ran on its last day, the one with most proxies first.
 
-    control_plane: pd.DataFrame
-    usage: pd.DataFrame
-    containers: pd.DataFrame
-    pods: pd.DataFrame
-    hpas: pd.DataFrame
-    nodes: pd.DataFrame
+    Each revision is an istiod of its own. One name, empty, where the snapshot knows no owners.
+    """
+    owners = _owners(snapshot.read("containers"), snapshot.read("pods"))
+    return _running(owners, snapshot.read("control_plane"))
 
-    @property
-    def hours(self) -> pd.DataFrame:
-        """See `istiod_hours`."""
-        return istiod_hours(
-            self.control_plane, pods=self.pods, usage=self.usage, containers=self.containers
+
+def read_istiod(snapshot: Snapshot, revision: str | None = None) -> IstiodTables:
+    """Read one istiod's part of a snapshot.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    revision : str, optional
+        Workload, as `istiod_revisions` names it; the one with most proxies without.
+
+    Returns
+    -------
+    IstiodTables
+        With the hours of the revisions that ran before this one, so that an upgrade does not
+        begin again without a history.
+    """
+    containers, pods = snapshot.read("containers"), snapshot.read("pods")
+    control_plane = snapshot.read("control_plane")
+    owners = _owners(containers, pods)
+    running = _running(owners, control_plane)
+    wanted = revision if revision is not None else (running[0] if running else "")
+    containers = containers[containers["component"] == "istiod"]
+    usage = usage_of(snapshot, containers["pod"])
+
+    def of(workload: str) -> IstiodTables:
+        names = set(owners.loc[owners["workload"] == workload, "pod"])
+        return IstiodTables(
+            control_plane=_of_pods(control_plane, names),
+            usage=_of_pods(usage, names),
+            containers=_of_pods(containers, names),
+            pods=pods,
+            hpas=snapshot.read("hpas"),
+            nodes=snapshot.read("nodes"),
+            revision=workload,
         )
 
-
-def read_istiod(snapshot: Snapshot) -> IstiodTables:
-    """Read istiod's part of a snapshot."""
-    containers = snapshot.read("containers")
-    containers = containers[containers["component"] == "istiod"]
-    return IstiodTables(
-        control_plane=snapshot.read("control_plane"),
-        usage=usage_of(snapshot, containers["pod"]),
-        containers=containers,
-        pods=snapshot.read("pods"),
-        hpas=snapshot.read("hpas"),
-        nodes=snapshot.read("nodes"),
+    others = [name for name in dict.fromkeys(owners["workload"]) if name != wanted]
+    if not others:
+        ours = control_plane if owners.empty else _of_pods(control_plane, set(owners["pod"]))
+        return replace(of(wanted), control_plane=ours)
+    own = of(wanted)
+    return replace(
+        own,
+        **before(own.hours, {name: of(name).hours for name in others}),
+        side_by_side=tuple(name for name in running if name != wanted),
     )
+
+
+def _owners(containers: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
+    """Columns pod, workload and day of istiod's pods; the workload is empty where unknown."""
+    ours = containers[containers["component"] == "istiod"][["day", "namespace", "pod"]].astype(
+        {"namespace": str, "pod": str}
+    )
+    known = pods[["namespace", "pod", "workload"]].dropna().astype(str)
+    owner = known.drop_duplicates(["namespace", "pod"], keep="last")
+    found = ours.merge(owner, on=["namespace", "pod"], how="left")
+    return found.assign(workload=found["workload"].fillna(""))
+
+
+def _running(owners: pd.DataFrame, control_plane: pd.DataFrame) -> tuple[str, ...]:
+    if owners.empty:
+        return ()
+    last = owners[owners["day"] == owners["day"].max()].drop_duplicates("pod")
+    proxies = control_plane[control_plane["metric"] == "pilot_xds"]
+    newest = proxies[proxies["time"] > proxies["time"].max() - pd.Timedelta(1, "D")]
+    by_pod = newest.groupby(newest["pod"].astype(str))["value"].mean()
+    weight = last.assign(proxies=last["pod"].map(by_pod).fillna(0.0))
+    order = weight.groupby("workload", sort=True)["proxies"].sum()
+    return tuple(str(name) for name in order.sort_values(ascending=False, kind="stable").index)
+
+
+def _of_pods(rows: pd.DataFrame, pods: set[str]) -> pd.DataFrame:
+    return rows[rows["pod"].astype(str).isin(pods)]
 
 
 def usage_of(
@@ -68,7 +118,7 @@ def usage_of(
 def size_istiod(
     tables: IstiodTables, manifest: Manifest, settings: PolicySettings | None = None
 ) -> IstiodAdvice:
-    """Size istiod from its part of a snapshot.
+    """Size one istiod from its part of a snapshot.
 
     Raises
     ------
@@ -76,28 +126,28 @@ def size_istiod(
         Where the tables hold nothing of istiod.
     """
     return recommend_istiod(
-        tables.control_plane,
-        usage=tables.usage,
-        containers=tables.containers,
-        pods=tables.pods,
-        hpas=tables.hpas,
-        region=manifest.region,
-        istio_version=manifest.istio_version,
-        settings=settings,
+        tables, region=manifest.region, istio_version=manifest.istio_version, settings=settings
     )
 
 
 def study_istiod(
-    snapshot: Snapshot, settings: PolicySettings | None = None
+    snapshot: Snapshot, settings: PolicySettings | None = None, revision: str | None = None
 ) -> tuple[IstiodAdvice, Outlook]:
-    """Size the snapshot's istiod and project when it outgrows what it has.
+    """Size one of the snapshot's istiods and project when it outgrows what it has.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    settings : PolicySettings, optional
+    revision : str, optional
+        As for `read_istiod`.
 
     Raises
     ------
     NoDataError
         Where the snapshot holds nothing of istiod.
     """
-    tables = read_istiod(snapshot)
+    tables = read_istiod(snapshot, revision)
     advice = size_istiod(tables, snapshot.manifest, settings)
     ahead = outlook(
         tables.hours,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ruamel.yaml import YAML
 
 from rightsize.istiod.pilot_settings import minor_release
+from rightsize.istiod.replicas import OWN_BUDGET
 from rightsize.istiod.sizing import IstiodAdvice
 from rightsize.namespaces.destination_rules import ConnectionPool, OutlierDetection, ServiceRule
 from rightsize.namespaces.discovery import DiscoveryScope
@@ -50,8 +51,28 @@ def istiod_values(advice: IstiodAdvice) -> Document:
     if advice.budget.path.startswith("pdb."):
         # maxUnavailable wins over the chart's minAvailable of 1.
         values["pdb"] = {"maxUnavailable": int(advice.budget.value)}
-    values["global"] = {"defaultPodDisruptionBudget": {"enabled": True}}
+    chart_budget = advice.budget.path != OWN_BUDGET
+    values["global"] = {"defaultPodDisruptionBudget": {"enabled": chart_budget}}
     return values
+
+
+def istiod_budget(advice: IstiodAdvice, namespace: str = "istio-system") -> Document | None:
+    """istiod's PodDisruptionBudget where the chart cannot make the right one."""
+    if advice.budget.path != OWN_BUDGET:
+        return None
+    revision = advice.revision.removeprefix("istiod").lstrip("-") or "default"
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {
+            "name": f"{advice.revision or 'istiod'}-one-at-a-time",
+            "namespace": namespace,
+        },
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": {"app": "istiod", "istio.io/rev": revision}},
+        },
+    }
 
 
 def api_version(group: str, istio_version: str | None) -> str:

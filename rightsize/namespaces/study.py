@@ -12,7 +12,8 @@ from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError, UsageError
 from rightsize.istiod.mesh_today import MeshToday, mesh_today
 from rightsize.istiod.model import IstiodModel, fit_istiod
-from rightsize.istiod.source import IstiodTables, read_istiod, usage_of
+from rightsize.istiod.observations import IstiodTables
+from rightsize.istiod.source import read_istiod, usage_of
 from rightsize.namespaces.configuration import Configuration
 from rightsize.namespaces.destination_rules import (
     ServiceRules,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rightsize.istiod.growth import Growth
 from rightsize.istiod.histograms import BucketQuantile
 from rightsize.istiod.model import FittedLaw, IstiodModel
+from rightsize.istiod.peaks import Peaks
 from rightsize.istiod.propagation import Propagation
 from rightsize.istiod.sizing import IstiodAdvice
 from rightsize.istiod.thresholds import Crossing, Outlook
@@ -17,12 +18,27 @@ from rightsize.results import Interval, ResourceAdvice
 JSON_VERSION = 1
 
 
-def control_plane_to_dict(advice: IstiodAdvice, ahead: Outlook, *, simulated: bool) -> object:
-    """The answer of `rightsize control-plane --format json`; see docs/control-plane.md."""
+def control_plane_to_dict(
+    found: Sequence[tuple[IstiodAdvice, Outlook]], *, simulated: bool
+) -> Mapping[str, object]:
+    """The answer of `rightsize control-plane --format json`; see docs/control-plane.md.
+
+    The istiod with most proxies stands at the top; the other revisions, of the same shape, stand
+    under `other_revisions`.
+    """
+    first, *others = (_one_istiod(advice, ahead) for advice, ahead in found)
     return {
         "schema_version": JSON_VERSION,
         "simulated": simulated,
+        **first,
+        "other_revisions": others,
+    }
+
+
+def _one_istiod(advice: IstiodAdvice, ahead: Outlook) -> Mapping[str, object]:
+    return {
         "istiod": {
+            "revision": advice.revision or None,
             "cpu": _advice(advice.cpu),
             "memory": _advice(advice.memory),
             "replicas_now": advice.replicas_now,
@@ -48,7 +64,7 @@ def control_plane_lines(advice: IstiodAdvice, ahead: Outlook) -> list[str]:
     """The same for people; memory in Mi or Gi, CPU in m, dates in UTC."""
     now, wanted = advice.current, advice.recommended
     lines = [
-        f"istiod, {advice.replicas_now:.1f} pods",
+        f"{advice.revision or 'istiod'}, {advice.replicas_now:.1f} pods",
         f"  CPU request     {_cpu(now.cpu_request)} -> {_cpu(wanted.cpu_request)}",
         f"  CPU limit       {_cpu(now.cpu_limit)} -> {_cpu(wanted.cpu_limit)}",
         f"  memory request  {_memory(now.memory_request)} -> {_memory(wanted.memory_request)}",
@@ -132,10 +148,18 @@ def _model(model: IstiodModel) -> Mapping[str, object]:
         "end": model.end.isoformat(),
         "hours": model.hours,
         "load": asdict(model.load),
-        "peaks": asdict(model.peaks),
+        "peaks": _peaks(model.peaks),
         "trusted": model.trusted,
         "laws": [_law(model.memory), _law(model.cpu)],
     }
+
+
+def _peaks(peaks: Peaks) -> Mapping[str, object]:
+    events = [
+        {**asdict(event), "start": event.start.isoformat(), "end": event.end.isoformat()}
+        for event in peaks.events
+    ]
+    return {**asdict(peaks), "events": events}
 
 
 def _law(law: FittedLaw) -> Mapping[str, object]:

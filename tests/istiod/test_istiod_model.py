@@ -62,7 +62,7 @@ def test_pods_share_proxies_and_all_know_every_service():
 def test_a_mesh_that_never_changed_says_what_it_cannot_tell():
     model = fit_istiod(hours_of(Mesh(growth=0.0)))
     assert not {c.driver: c for c in model.memory.coefficients}["services"].identified
-    assert any("one service cannot be told" in note for note in model.memory.notes)
+    assert any("one service is not identified" in note for note in model.memory.notes)
     assert any("1.5 GB at 1000 services" in note for note in model.memory.notes)
 
 

@@ -11,7 +11,8 @@ import pytest
 from rightsize.config import PolicySettings
 from rightsize.errors import NoDataError
 from rightsize.istiod import recommend_istiod
-from rightsize.istiod.replicas import disruption_budget
+from rightsize.istiod.observations import IstiodTables
+from rightsize.istiod.replicas import OWN_BUDGET, disruption_budget
 from rightsize.snapshot.schema import frame
 from tests.istiod.synthetic_istiod import (
     MIB,
@@ -35,9 +36,7 @@ def advise(
     if convergence is not None:
         parts.append(histogram("pilot_proxy_convergence_time", convergence, hours=24 * days))
     return recommend_istiod(
-        pd.concat(parts),
-        usage=frame("usage"),
-        containers=containers_of(**sizes),
+        IstiodTables(pd.concat(parts), frame("usage"), containers_of(**sizes)),
         istio_version="1.28.3",
         settings=PolicySettings(max_cut=1.0),
     )
@@ -112,7 +111,7 @@ def test_an_oom_kill_raises_memory_beyond_the_limit_that_was_in_force():
     )
     limit = 6 * 2**30
     containers = containers_of(memory_request=limit, memory_limit=limit).assign(oom_kills=1.0)
-    found = recommend_istiod(table, usage=frame("usage"), containers=containers)
+    found = recommend_istiod(IstiodTables(table, frame("usage"), containers))
     assert found.memory.rule == "event"
     assert found.recommended.memory_request >= limit
     assert found.recommended.memory_limit >= 1.2 * limit
@@ -139,7 +138,7 @@ def test_the_memory_of_a_start_is_covered():
     table = pd.concat(
         [control_plane_of(hours), histogram("pilot_proxy_convergence_time", FAST, hours=336)]
     )
-    found = recommend_istiod(table, usage=frame("usage"), containers=containers_of(), pods=pods)
+    found = recommend_istiod(IstiodTables(table, frame("usage"), containers_of(), pods))
     assert found.model.peaks.starts >= 4
     assert found.model.peaks.memory_start == pytest.approx(1.8, rel=0.06)
     left = found.model.memory.at(found.model.load, found.autoscale_min - 1).mid
@@ -157,7 +156,7 @@ def test_without_metrics_of_istiod_the_peaks_seen_are_kept():
         },
     )  # fmt: skip
     found = recommend_istiod(
-        frame("control_plane"), usage=usage, containers=containers_of(("istiod-a",))
+        IstiodTables(frame("control_plane"), usage, containers_of(("istiod-a",)))
     )
     assert found.model is None
     assert any("sizes rest on the peaks seen" in text for text in found.warnings)
@@ -166,12 +165,10 @@ def test_without_metrics_of_istiod_the_peaks_seen_are_kept():
 
 def test_no_istiod_at_all_is_said():
     with pytest.raises(NoDataError, match="no usage of istiod"):
-        recommend_istiod(
-            frame("control_plane"), usage=frame("usage"), containers=frame("containers")
-        )
+        recommend_istiod(IstiodTables(frame("control_plane"), frame("usage"), frame("containers")))
 
 
 def test_the_budget_is_one_that_the_release_reads():
     assert disruption_budget(4, "1.30.3").path == "pdb.maxUnavailable"
-    assert disruption_budget(4, "1.26.8").path == "global.defaultPodDisruptionBudget.enabled"
+    assert disruption_budget(4, "1.26.8").path == OWN_BUDGET
     assert disruption_budget(2, "1.30.3").path == "global.defaultPodDisruptionBudget.enabled"

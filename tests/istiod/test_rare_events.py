@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rightsize.config import PolicySettings
 from rightsize.istiod import fit_istiod, recommend_istiod
+from rightsize.istiod.observations import IstiodTables
 from rightsize.istiod.replicas import replica_plans
 from rightsize.snapshot.schema import frame
 from tests.istiod.synthetic_istiod import (
@@ -83,9 +84,11 @@ def advise(hours: pd.DataFrame, **sizes):
     delays = histogram("pilot_proxy_convergence_time", FAST, hours=MONTH.hours)
     usage = windows_of(hours)
     return recommend_istiod(
-        pd.concat([control_plane_of(hours), delays]),
-        usage=usage,
-        containers=containers_of(tuple(sorted(hours["pod"].unique())), **sizes),
+        IstiodTables(
+            pd.concat([control_plane_of(hours), delays]),
+            usage,
+            containers_of(tuple(sorted(hours["pod"].unique())), **sizes),
+        ),
         istio_version="1.28.3",
         settings=PolicySettings(max_cut=1.0),
     )
