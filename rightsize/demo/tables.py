@@ -63,6 +63,7 @@ def usage_rows(samples: DaySamples, day: date) -> pd.DataFrame:
             "time": times[windows],
             **{name: _coded(values, rows) for name, values in names.items()},
             "cpu": cpu[seen],
+            "seconds": 300.0,
             "memory": memory[seen],
             "periods": periods[seen],
             "throttled_periods": throttled[seen],
@@ -201,7 +202,9 @@ def _container_rows(mesh: Mesh, samples: DaySamples, day: date) -> pd.DataFrame:
             for name, cpu, memory in daemon_pods()
         ]
     )
-    return pd.concat([mesh_rows, app_rows, daemons], ignore_index=True)
+    rows = pd.concat([mesh_rows, app_rows, daemons], ignore_index=True)
+    # The demo has no native sidecar, nor does anything go unreported.
+    return rows.assign(requests_known=True, limits_known=True, left_out=0.0)
 
 
 def _node_rows(mesh: Mesh, day: date) -> pd.DataFrame:

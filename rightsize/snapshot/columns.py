@@ -40,6 +40,8 @@ class Table:
     columns: tuple[Column, ...]
     most: Mapping[str, float] = field(default_factory=dict)
     """Largest values of columns where less than `_MOST` is possible."""
+    later: frozenset[str] = frozenset()
+    """Columns that files of earlier releases lack: null there."""
 
     def range_of(self, column: Column) -> tuple[float, float]:
         """The least and the largest value that a column of numbers can hold."""
@@ -62,9 +64,10 @@ def make_table(
     key: Sequence[str],
     columns: Sequence[tuple[str, pa.DataType, str, str]],
     most: Mapping[str, float] | None = None,
+    later: Sequence[str] = (),
 ) -> Table:
     named = tuple(Column(*column) for column in columns)
-    return Table(name, text, grain, tuple(key), named, most or {})
+    return Table(name, text, grain, tuple(key), named, most or {}, frozenset(later))
 
 
 def to_arrow(spec: Table, rows: pd.DataFrame) -> pa.Table:

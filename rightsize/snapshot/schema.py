@@ -34,6 +34,14 @@ LARGEST_CPU = 4096.0
 """Cores. EC2's largest machine (u7inh-32tb.480xlarge, 2025) has 1,920 vCPUs and 32 TiB."""
 LARGEST_MEMORY = 2.0**46
 """Bytes."""
+LEFT_OUT_CAUSES = {
+    "start time moved": "its counter went on over a gap under a new start time, as after a restart "
+    "of the kubelet",
+    "cpu above node": "more CPU than the node has, as after a restart of the kubelet",
+    "cpu above limit": "more CPU than the limit allows, as after a restart of the kubelet",
+    "memory above node": "more memory than the node has, as after an exporter's underflow",
+}
+"""Why windows that no machine can have produced are left out, in words."""
 _POD = [
     ("namespace", TEXT, "", "namespace of the pod"),
     ("pod", TEXT, "", "name of the pod"),
@@ -57,15 +65,24 @@ USAGE = make_table(
             "cpu",
             FLOAT,
             "cores",
-            "increase of the CPU counter from the last sample of the window before to the last "
-            "sample of this one, over 300 s; after a reset the counter's own value; a pod's first "
-            "window counts from zero when the pod started in it, else it is null",
+            "increase of the CPU counter from the last sample before the window to the last "
+            "sample of the window, over `seconds`; after a reset the counter's own value; a "
+            "container's first window counts from zero when it started at most two windows ago, "
+            "else it is null; null where no machine can have done it",
+        ),
+        (
+            "seconds",
+            SHORT,
+            "seconds",
+            "time between these samples, or since the start: the sum of `cpu` times `seconds` is "
+            "the counter's increase, and a window's weight; null where `cpu` is",
         ),
         ("memory", FLOAT, "bytes", "highest working set sampled in the window"),
         ("periods", SHORT, "periods", "CFS periods in the window; null without a CPU limit"),
         ("throttled_periods", SHORT, "periods", "of these, throttled ones"),
     ],
     most={"cpu": LARGEST_CPU, "memory": LARGEST_MEMORY},
+    later=["seconds"],
 )
 
 PODS = make_table(
@@ -79,6 +96,13 @@ PODS = make_table(
         ("workload_kind", TEXT, "", "Deployment, StatefulSet, DaemonSet, Job, Rollout, Pod, …"),
         ("node", TEXT, "", "node it ran on; null while unscheduled"),
         ("phase", TEXT, "", "last phase of the day"),
+        (
+            "ended",
+            TIME,
+            "",
+            "when its containers ended (Succeeded, Failed, evicted); null while it runs. Its row "
+            "speaks of the time before, and days after it have none",
+        ),
         ("qos_class", TEXT, "", "Guaranteed, Burstable or BestEffort"),
         ("started", TIME, "", "start time of the pod"),
         *_SEEN,
@@ -93,6 +117,7 @@ PODS = make_table(
         ("labels", JSON, "JSON", "labels of the pod; null if unknown"),
         ("annotations", JSON, "JSON", "Istio's annotations of the pod; null if unknown"),
     ],
+    later=["ended"],
 )
 
 CONTAINERS = make_table(
@@ -111,13 +136,35 @@ CONTAINERS = make_table(
         ),
         ("init", FLAG, "", "it is an init container"),
         ("native", FLAG, "", "it is a native sidecar: an init container that keeps running"),
-        ("cpu_request", FLOAT, "cores", "CPU request; null if not set"),
-        ("cpu_limit", FLOAT, "cores", "CPU limit; null if not set"),
-        ("memory_request", FLOAT, "bytes", "memory request; null if not set"),
-        ("memory_limit", FLOAT, "bytes", "memory limit; null if not set"),
+        ("cpu_request", FLOAT, "cores", "CPU request; null if not set or unknown"),
+        ("cpu_limit", FLOAT, "cores", "CPU limit; null if not set or unknown"),
+        ("memory_request", FLOAT, "bytes", "memory request; null if not set or unknown"),
+        ("memory_limit", FLOAT, "bytes", "memory limit; null if not set or unknown"),
+        (
+            "requests_known",
+            FLAG,
+            "",
+            "requests were reported that day: a null request is one that is not set; false: it is "
+            "unknown; null in files of earlier releases",
+        ),
+        ("limits_known", FLAG, "", "the same for limits"),
         ("restarts", SHORT, "restarts", "restarts during the day; null if unknown"),
         ("oom_kills", SHORT, "kills", "OOM kills during the day; null if unknown"),
+        (
+            "left_out",
+            SHORT,
+            "windows",
+            "windows of the day without a value because no machine can have produced it",
+        ),
+        (
+            "left_out_cause",
+            TEXT,
+            "",
+            "why most of them: "
+            + ", ".join(f"`{cause}` ({words})" for cause, words in LEFT_OUT_CAUSES.items()),
+        ),
     ],
+    later=["requests_known", "limits_known", "left_out", "left_out_cause"],
 )
 
 NODES = make_table(

@@ -143,15 +143,24 @@ def read_table(
     ):
         raise _damaged(path, day, fault)
     with _arrow_reading(path, day):
+        wanted = [c.name for c in spec.columns] if columns is None else list(columns)
         rows = pq.read_table(
             file,
-            columns=[c.name for c in spec.columns] if columns is None else list(columns),
+            columns=[name for name in wanted if name in schema.names],
             filters=None if namespaces is None else pc.field("namespace").isin(namespaces),
             partitioning=None,
         )
     for fault in value_faults(spec, day, rows):
         raise _damaged(path, day, fault)
-    return rows
+    return _with_later_columns(spec, rows, wanted)
+
+
+def _with_later_columns(spec: Table, rows: pa.Table, wanted: Sequence[str]) -> pa.Table:
+    """Add the columns that an earlier release did not write, as nulls."""
+    for name in wanted:
+        if name not in rows.column_names:
+            rows = rows.append_column(name, pa.nulls(rows.num_rows, spec.schema.field(name).type))
+    return rows.select(list(wanted))
 
 
 def _announced_faults(about: pq.FileMetaData, count: int, size: int) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from rightsize.collectors.objects import Objects
@@ -19,20 +20,31 @@ from rightsize.collectors.prometheus.control_plane import control_plane_frame
 from rightsize.collectors.prometheus.days import Day
 from rightsize.collectors.prometheus.facts import istio_version
 from rightsize.collectors.prometheus.inventory import (
+    Container,
+    Pod,
     containers_frame,
     containers_of,
     pods_frame,
     pods_of,
     start_times,
 )
-from rightsize.collectors.prometheus.labels import cgroup_of, container_key
+from rightsize.collectors.prometheus.labels import (
+    ContainerKey,
+    PodKey,
+    cgroup_of,
+    container_key,
+    kubelet_of,
+)
+from rightsize.collectors.prometheus.machine_bounds import Bounds, within_bounds
 from rightsize.collectors.prometheus.parse import Answer
 from rightsize.collectors.prometheus.query import Shape
 from rightsize.collectors.prometheus.restarts import count_day
+from rightsize.collectors.prometheus.sample_times import times_of_samples
 from rightsize.collectors.prometheus.source import Source
 from rightsize.collectors.prometheus.traffic import traffic_frame
 from rightsize.collectors.prometheus.usage import DayUsage, day_usage
 from rightsize.collectors.prometheus.windows import Starts, highest, increases
+from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
 
 
 @dataclass(frozen=True)
@@ -70,16 +82,17 @@ def assemble(
         Asked once more where there were OOM kills.
     """
     started = start_times(answers["pod_starts"])
-    usage, resets = _usage(answers, day, started)
-    pods = pods_of(answers, day, usage)
-    containers = containers_of(answers, pods, usage, objects, gateways)
+    usage, resets = _usage(answers, day, started, source)
+    pods = pods_of(answers, day, usage, source)
+    containers = containers_of(answers, pods, usage, objects, gateways, day, source)
     counts = count_day(answers, day, started, source)
     hours = day.grid(Shape.HOURS)
     mesh = {key for key, container in containers.items() if container.component is not None}
     nodes = nodes_frame(answers, day, objects)
+    usage, left_out = within_bounds(usage, _bounds(answers, pods, containers, nodes))
     tables = {
         "pods": pods_frame(pods, objects),
-        "containers": containers_frame(containers, counts),
+        "containers": containers_frame(containers, counts, left_out),
         "nodes": nodes,
         "namespaces": namespaces_frame(answers, pods, objects),
         "hpas": hpas_frame(answers, objects),
@@ -101,19 +114,65 @@ def assemble(
 
 
 def _usage(
-    answers: Mapping[str, Answer], day: Day, started: Mapping[tuple[str, str], float]
+    answers: Mapping[str, Answer],
+    day: Day,
+    started: Mapping[tuple[str, str], float],
+    source: Source,
 ) -> tuple[DayUsage, int]:
     grid = day.grid(Shape.WINDOWS)
-    starts = answers["container_starts"]
-    runs = {
-        (container_key(labels), cgroup_of(labels)): float(value)
-        for labels, value in zip(starts.labels, starts.column, strict=True)
-        # Without a cgroup's name the newest run's start would stand for all runs of the day.
-        if value > 0 and cgroup_of(labels)
+    runs, latest = (_run_starts(answers[name]) for name in ("container_starts", "latest_starts"))
+    moved = {
+        run: start for run, start in latest.items() if start > runs.get(run, start) + grid.step
     }
-    known = Starts(runs, started)
-    cpu, periods, throttled = (
-        increases(answers[name], grid, known) for name in ("cpu", "periods", "throttled")
+    known = Starts(runs, started, moved)
+    cpu = increases(answers["cpu"], grid, known, times_of_samples(answers, day, source))
+    periods, throttled = (
+        increases(answers[name], grid, known) for name in ("periods", "throttled")
     )
     usage = day_usage(grid, cpu, highest(answers["memory"]), periods, throttled)
     return usage, cpu.resets
+
+
+def _run_starts(answer: Answer) -> dict[tuple[ContainerKey, str], float]:
+    return {
+        (container_key(labels), cgroup_of(labels)): float(value)
+        for labels, value in zip(answer.labels, answer.column, strict=True)
+        # Without a cgroup's name one run's start would stand for all runs of the day.
+        if value > 0 and cgroup_of(labels)
+    }
+
+
+def _bounds(
+    answers: Mapping[str, Answer],
+    pods: Mapping[PodKey, Pod],
+    containers: Mapping[ContainerKey, Container],
+    nodes: pd.DataFrame,
+) -> dict[ContainerKey, Bounds]:
+    """What each container can use at most; a node of unknown size is as large as the largest."""
+    cores, memory = (_machines(answers, nodes, resource) for resource in ("cpu", "memory"))
+    most = Bounds(
+        max(cores.values(), default=LARGEST_CPU), max(memory.values(), default=LARGEST_MEMORY)
+    )
+    return {
+        key: Bounds(
+            cores.get(pods[key[:2]].node or "", most.node_cpu),
+            memory.get(pods[key[:2]].node or "", most.node_memory),
+            container.sizes.get("cpu_limit", np.inf),
+        )
+        for key, container in containers.items()
+    }
+
+
+def _machines(
+    answers: Mapping[str, Answer], nodes: pd.DataFrame, resource: str
+) -> dict[str, float]:
+    """Cores or bytes of each node, by the kubelet where nothing else says so."""
+    answer = answers[f"machine_{resource}"]
+    found = {
+        kubelet_of(labels): float(value)
+        for labels, value in zip(answer.labels, answer.column, strict=True)
+    }
+    if len(nodes):
+        known = nodes.set_index("node")[f"capacity_{resource}"].astype(float).dropna()
+        found |= {str(node): float(size) for node, size in known.items()}
+    return {node: size for node, size in found.items() if size > 0}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from rightsize.results import Component
 
 _AGENTS = frozenset({"istio-proxy", "istio-validation", "istio-init"})
+_GATEWAY_NAME = re.compile("gateway|ingress|egress|waypoint")
 GATEWAY_CLASS = "gateway.networking.k8s.io/gateway-class-name"
 
 
@@ -16,11 +18,11 @@ def component(
     init: bool,
     namespace: str,
     workload: str,
-    others: Collection[str],
+    others: Collection[str] | None,
     gateway_class: str | None,
     gateways: Collection[str],
 ) -> Component | None:
-    """Tell a container's component, None for everything that is not the mesh's.
+    """Return a container's component, None for everything that is not the mesh's.
 
     Parameters
     ----------
@@ -29,8 +31,8 @@ def component(
         It is an init container.
     namespace, workload : str
         Of its pod.
-    others : collection of str
-        The pod's other containers that are no init containers.
+    others : collection of str or None
+        The pod's other containers that are no init containers; None if they are unknown.
     gateway_class : str or None
         Gateway API class among the pod's labels, if known.
     gateways : collection of str
@@ -48,7 +50,10 @@ def component(
         return "gateway"
     if gateway_class == "istio-waypoint":
         return "waypoint"
-    if init or set(others) - _AGENTS:
+    if init or (others is not None and set(others) - _AGENTS):
+        return "sidecar"
+    if others is None and not _GATEWAY_NAME.search(workload):
+        # Most proxies are sidecars, and gateways are named so.
         return "sidecar"
     # Alone in its pod. `istioctl waypoint` and the documentation name waypoints so.
     named = gateway_class is None and (workload.endswith("waypoint") or "-waypoint-" in workload)

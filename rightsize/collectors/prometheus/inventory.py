@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,13 +20,18 @@ from rightsize.collectors.prometheus.labels import (
     node_of,
     pod_key,
 )
+from rightsize.collectors.prometheus.machine_bounds import LeftOut
 from rightsize.collectors.prometheus.parse import Answer, Labels
+from rightsize.collectors.prometheus.queries import MESH_CONTAINERS
 from rightsize.collectors.prometheus.restarts import DayCounts
+from rightsize.collectors.prometheus.source import Source
+from rightsize.collectors.prometheus.undescribed import ends_of, other_containers
 from rightsize.collectors.prometheus.usage import DayUsage
 from rightsize.collectors.prometheus.workloads import owners
 from rightsize.results import Component
 from rightsize.snapshot.schema import WINDOW_SECONDS
 
+MESH_NAMES = frozenset(MESH_CONTAINERS.split("|"))
 Answers = Mapping[str, Answer]
 """The day's answers by the name of their query."""
 
@@ -41,6 +46,7 @@ class Pod:
     node: str | None = None
     host_network: bool | None = None
     started: float | None = None
+    ended: float | None = None
     phase: str | None = None
     qos_class: str | None = None
     workload: str = ""
@@ -54,13 +60,24 @@ class Container:
     init: bool
     native: bool = False
     sizes: dict[str, float] = field(default_factory=dict)
+    requests_known: bool = False
+    limits_known: bool = False
     component: Component | None = None
 
 
-def pods_of(answers: Answers, day: Day, usage: DayUsage) -> dict[PodKey, Pod]:
-    """Every pod that `kube_pod_info` or its own usage shows, with its workload.
+def pods_of(answers: Answers, day: Day, usage: DayUsage, source: Source) -> dict[PodKey, Pod]:
+    """Every pod that ran by `kube_pod_info` or its own usage, with its workload.
 
-    A pod that was made anew under its old name counts as the newest one.
+    A pod that was made anew under its old name counts as the newest one. Pods that had ended
+    before the day are not among them.
+
+    Parameters
+    ----------
+    answers : mapping of str to Answer
+    day : Day
+    usage : DayUsage
+    source : Source
+        Asked when pods ended that did so during the day.
     """
     pods: dict[PodKey, Pod] = {}
     info = answers["pod_info"]
@@ -85,6 +102,7 @@ def pods_of(answers: Answers, day: Day, usage: DayUsage) -> dict[PodKey, Pod]:
         if found is not None and found.node is None:
             found.node = kubelet_of(labels) or None
     _add_states(pods, answers)
+    _without_ended(pods, usage, ends_of(pods, answers, day, source), day)
     chain = owners(answers["pod_owners"], info, answers["replicaset_owners"], answers["job_owners"])
     for key, pod in pods.items():
         pod.workload_kind, pod.workload = chain.workload(key, pod.node or "")
@@ -107,8 +125,23 @@ def containers_of(
     usage: DayUsage,
     objects: Objects,
     gateways: Collection[str],
+    day: Day,
+    source: Source,
 ) -> dict[ContainerKey, Container]:
-    """Every container of `pods`, with its sizes at the end of the day and its component."""
+    """Every container of `pods`, with its sizes at the end of the day and its component.
+
+    Parameters
+    ----------
+    answers : mapping of str to Answer
+    pods : mapping of (namespace, pod) to Pod
+    usage : DayUsage
+    objects : Objects
+    gateways : collection of str
+        `namespace/workload` that are gateways though they do not look like it.
+    day : Day
+    source : Source
+        Asked for the other containers of pods that kube-state-metrics does not describe.
+    """
     containers: dict[ContainerKey, Container] = {}
     for prefix in ("init_", ""):
         init = prefix == "init_"
@@ -123,10 +156,29 @@ def containers_of(
                 if _current(labels, pods) and not np.isnan(value):
                     container = containers.setdefault(container_key(labels), Container(init))
                     container.sizes[f"{labels.get('resource')}_{kind}"] = float(value)
+    listed = {key[:2] for key, one in containers.items() if not one.init}
+    _mark_known(containers, answers)
     for key in usage.used():
+        if key[:2] in pods and key not in containers:
+            # It runs beside containers that are listed and is none of them: an init container.
+            beside = key[:2] in listed
+            containers[key] = Container(init=beside, native=beside)
+    unlisted = {key[:2] for key in usage.used() if key[:2] in pods} - listed
+    shown = other_containers(unlisted, day, source)
+    for key in shown:
         containers.setdefault(key, Container(init=False))
-    _tell_components(containers, pods, objects, gateways)
+    # A server that keeps the mesh's series alone says nothing of what runs beside a proxy.
+    silent = unlisted if all(key[2] in MESH_NAMES for key in shown) else set()
+    _set_components(containers, pods, objects, gateways, silent)
     return containers
+
+
+def _mark_known(containers: Mapping[ContainerKey, Container], answers: Answers) -> None:
+    """A size that is not reported is one that is not set, if such sizes are reported at all."""
+    for container in containers.values():
+        prefix = "init_" if container.init else ""
+        container.requests_known = len(answers[f"{prefix}requests"]) > 0
+        container.limits_known = len(answers[f"{prefix}limits"]) > 0
 
 
 def pods_frame(pods: Mapping[PodKey, Pod], objects: Objects) -> pd.DataFrame:
@@ -144,6 +196,7 @@ def pods_frame(pods: Mapping[PodKey, Pod], objects: Objects) -> pd.DataFrame:
                 "phase": pod.phase,
                 "qos_class": pod.qos_class,
                 "started": _moment(pod.started),
+                "ended": _moment(pod.ended),
                 "first_seen": _moment(pod.first_seen),
                 "last_seen": _moment(pod.last_seen),
                 "host_network": (
@@ -158,7 +211,9 @@ def pods_frame(pods: Mapping[PodKey, Pod], objects: Objects) -> pd.DataFrame:
 
 
 def containers_frame(
-    containers: Mapping[ContainerKey, Container], counts: DayCounts
+    containers: Mapping[ContainerKey, Container],
+    counts: DayCounts,
+    left_out: Mapping[ContainerKey, LeftOut],
 ) -> pd.DataFrame:
     """Return the rows of table `containers`."""
     rows = [
@@ -173,8 +228,12 @@ def containers_frame(
             "cpu_limit": container.sizes.get("cpu_limit"),
             "memory_request": container.sizes.get("memory_request"),
             "memory_limit": container.sizes.get("memory_limit"),
+            "requests_known": container.requests_known,
+            "limits_known": container.limits_known,
             "restarts": counts.restarts.get(key),
-            "oom_kills": counts.oom_kills.get(key, counts.no_kill(key)),
+            "oom_kills": counts.kills(key),
+            "left_out": left_out[key].windows if key in left_out else 0,
+            "left_out_cause": left_out[key].cause if key in left_out else None,
         }
         for key, container in containers.items()
     ]
@@ -191,12 +250,37 @@ def _add_states(pods: dict[PodKey, Pod], answers: Answers) -> None:
     for key, started in start_times(answers["pod_starts"]).items():
         if key in pods:
             pods[key].started = started
-    for name, attribute in (("phases", "phase"), ("qos", "qos_class")):
-        label = "phase" if name == "phases" else "qos_class"
-        answer = answers[name]
-        for labels, value in zip(answer.labels, answer.column, strict=True):
-            if value == 1 and _current(labels, pods):
-                setattr(pods[pod_key(labels)], attribute, labels.get(label))
+    for labels, value in _valued(answers["qos"]):
+        if value == 1 and _current(labels, pods):
+            pods[pod_key(labels)].qos_class = labels.get("qos_class")
+    for labels, value in _valued(answers["phases"]):
+        if value == 1 and _current(labels, pods):
+            pod, phase = pods[pod_key(labels)], labels.get("phase", "")
+            # Where phases that are over keep their last value, no pod comes back from its end.
+            if pod.phase is None or _PHASES.index(phase) > _PHASES.index(pod.phase):
+                pod.phase = phase
+
+
+_PHASES = ("", "Unknown", "Pending", "Running", "Succeeded", "Failed")
+
+
+def _valued(answer: Answer) -> Iterator[tuple[Labels, float]]:
+    return zip(answer.labels, (float(value) for value in answer.column), strict=True)
+
+
+def _without_ended(
+    pods: dict[PodKey, Pod], usage: DayUsage, ends: Mapping[PodKey, float], day: Day
+) -> None:
+    """Cut pods that ended to the time in which they ran; drop those that did not run that day."""
+    used = usage.spans()
+    for key, ended in ends.items():
+        pod, last_used = pods[key], used[key][1] if key in used else 0.0
+        pod.ended = max(ended, last_used)
+        if pod.ended <= day.start:
+            del pods[key]
+            continue
+        until = -(-pod.ended // WINDOW_SECONDS) * WINDOW_SECONDS
+        pod.last_seen = max(pod.first_seen, min(pod.last_seen, until))
 
 
 def _current(labels: Labels, pods: Mapping[PodKey, Pod]) -> bool:
@@ -207,12 +291,14 @@ def _current(labels: Labels, pods: Mapping[PodKey, Pod]) -> bool:
     return not pod.uid or labels.get("uid", pod.uid) == pod.uid
 
 
-def _tell_components(
+def _set_components(
     containers: Mapping[ContainerKey, Container],
     pods: Mapping[PodKey, Pod],
     objects: Objects,
     gateways: Collection[str],
+    silent: Collection[PodKey],
 ) -> None:
+    """Set each container's component; of `silent` pods the other containers are unknown."""
     mains: dict[PodKey, set[str]] = {}
     for (namespace, name, container), one in containers.items():
         if not one.init:
@@ -220,13 +306,14 @@ def _tell_components(
     for (namespace, name, container), one in containers.items():
         pod = pods[namespace, name]
         known = objects.pod(namespace, name, pod.workload_kind, pod.workload)
+        beside = mains.get((namespace, name), set())
         one.native |= one.init and container == "istio-proxy"
         one.component = component(
             container,
             init=one.init,
             namespace=namespace,
             workload=pod.workload,
-            others=mains.get((namespace, name), set()) - {container},
+            others=None if (namespace, name) in silent else beside - {container},
             gateway_class=known.labels.get(GATEWAY_CLASS),
             gateways=gateways,
         )

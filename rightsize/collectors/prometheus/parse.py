@@ -41,6 +41,10 @@ class Grid:
     def end(self) -> int:
         return self.start + (self.count - 1) * self.step
 
+    @property
+    def moments(self) -> FloatArray:
+        return self.start + self.step * np.arange(self.count, dtype=float)
+
     def part(self, first: int, count: int) -> Grid:
         return Grid(self.start + first * self.step, self.step, count)
 

@@ -60,11 +60,52 @@ USAGE: tuple[Query, ...] = (
 CONTAINER_STARTS = Query(
     "container_starts",
     Shape.DAY,
-    _mesh("max_over_time", "container_start_time_seconds", "$day"),
+    # From an hour before the day: a kubelet that restarts at midnight gives a new start time.
+    _mesh("min_over_time", "container_start_time_seconds", "25h"),
     ("container_start_time_seconds",),
     "the first 5 minutes of a restarted container may lack their CPU",
     True,
 )
+LATEST_STARTS = Query(
+    "latest_starts",
+    Shape.DAY,
+    _mesh("max_over_time", "container_start_time_seconds", "$day"),
+    ("container_start_time_seconds",),
+    optional=True,
+)
+
+SAMPLE_COUNTS = Query(
+    "sample_counts",
+    Shape.DAY,
+    _mesh("count_over_time", "container_cpu_usage_seconds_total", "$day"),
+    ("container_cpu_usage_seconds_total",),
+    optional=True,
+)
+
+
+def _sample_times(name: str, text: str, pods: str | None) -> Query:
+    metric = "container_cpu_usage_seconds_total"
+    parts = [
+        text.replace(
+            "$series",
+            f'{metric}{{{container}=~"{MESH_CONTAINERS}",'
+            + (f"{pod}=~{pods}," if pods is not None else "")
+            + "$M}",
+        )
+        for container, pod in (("container", "pod"), ("container_name", "pod_name"))
+    ]
+    return Query(name, Shape.WINDOWS, " or ".join(parts), (metric,))
+
+
+def sample_times(pods: str | None) -> Query:
+    """When the last CPU sample of each window was taken, of the pods a regular expression names."""
+    return _sample_times("sample_times", "timestamp($series)", pods)
+
+
+def ended_sample_times(pods: str | None) -> Query:
+    """The same for series that ended within a window, which the server calls stale at its end."""
+    return _sample_times("ended_times", "max_over_time(timestamp($series)[$window:10s])", pods)
+
 
 POD_WINDOWS = Query(
     "pod_info",
@@ -132,7 +173,8 @@ INVENTORY: tuple[Query, ...] = (
         "kube_pod_start_time",
         "the first window of a new pod has no CPU, so start-up peaks may be missed",
     ),
-    _last("phases", "kube_pod_status_phase", "finished pods are not told from running ones"),
+    _last("phases", "kube_pod_status_phase", "finished pods look like running ones"),
+    _last("completions", "kube_pod_completion_time", "", optional=True),
     _last("qos", "kube_pod_status_qos_class", "QoS classes are unknown", optional=True),
     _last(
         "restarts",
@@ -160,6 +202,8 @@ INVENTORY: tuple[Query, ...] = (
         "what pods may request of a node: no node plan",
         'resource=~"cpu|memory|pods",',
     ),
+    _last("machine_cpu", "machine_cpu_cores", "", optional=True),
+    _last("machine_memory", "machine_memory_bytes", "", optional=True),
     _last("namespace_labels", "kube_namespace_labels", "labels of namespaces", optional=True),
     _last(
         "hpa_targets",
@@ -239,6 +283,38 @@ OOM_KILLED: tuple[Query, ...] = (
 )
 
 
+REASONS = Query(
+    "reasons",
+    Shape.DAY,
+    f"count(last_over_time({_REASON.format(family='')}{{$M}}[$day]))",
+    (_REASON.format(family=""),),
+    "OOM kills are unknown where containers restarted: memory that was too small may be cut",
+    True,
+)
+
+
+def phase_windows(pods: str) -> Query:
+    """Windows in which the pods that the regular expression names had ended."""
+    text = (
+        'last_over_time(kube_pod_status_phase{phase=~"Failed|Succeeded",$label=~'
+        f"{pods},$M}}[$window]) > 0"
+    )
+    text = _either(text, "pod", "exported_pod")
+    return Query("phase_windows", Shape.WINDOWS, text, ("kube_pod_status_phase",))
+
+
+def pod_containers(pods: str) -> Query:
+    """All containers that cAdvisor shows of the pods that the regular expression names."""
+    parts = [
+        f"count by (namespace, {pod}, {container}) (last_over_time("
+        f'container_memory_working_set_bytes{{{container}!="",{container}!="POD",{pod}=~{pods},$M}}'
+        "[$day]))"
+        for container, pod in (("container", "pod"), ("container_name", "pod_name"))
+    ]
+    metrics = ("container_memory_working_set_bytes",)
+    return Query("pod_containers", Shape.DAY, " or ".join(parts), metrics)
+
+
 def restart_windows(family: str, pods: str) -> Query:
     """Restart counters in 5-minute windows of the pods that the regular expression names."""
     metric = _RESTARTS.format(family=family)
@@ -258,11 +334,14 @@ def reason_windows(family: str, pods: str) -> Query:
 DAILY: tuple[Query, ...] = (
     *USAGE,
     CONTAINER_STARTS,
+    LATEST_STARTS,
+    SAMPLE_COUNTS,
     POD_WINDOWS,
     NODE_WINDOWS,
     *INVENTORY,
     *RESTARTS_BEFORE,
     *OOM_KILLED,
+    REASONS,
     *PROXIES,
     *CONTROL_PLANE,
     *TRAFFIC,

@@ -31,10 +31,15 @@ class DayCounts:
 
     restarts: Mapping[ContainerKey, float]
     oom_kills: Mapping[ContainerKey, float]
+    reasons_known: bool = True
+    """The server has reasons of terminations at all."""
 
-    def no_kill(self, key: ContainerKey) -> float | None:
-        """No kill where restarts are counted, else unknown."""
-        return 0.0 if key in self.restarts else None
+    def kills(self, key: ContainerKey) -> float | None:
+        """OOM kills; none without a restart, unknown where no reason of a restart is given."""
+        restarts = self.restarts.get(key)
+        if restarts is None or (restarts > 0 and not self.reasons_known):
+            return None
+        return self.oom_kills.get(key, 0.0)
 
 
 def count_day(
@@ -50,7 +55,7 @@ def count_day(
         killed = answers[f"{family}oom_killed"]
         if len(killed):
             kills |= _kills(family, killed, day, source)
-    return DayCounts(restarts, kills)
+    return DayCounts(restarts, kills, len(answers["reasons"]) > 0)
 
 
 def _restarts(

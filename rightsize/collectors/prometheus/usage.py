@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from rightsize.collectors.prometheus.labels import ContainerKey, PodKey
-from rightsize.collectors.prometheus.parse import Grid
+from rightsize.collectors.prometheus.parse import FloatArray, Grid
 from rightsize.collectors.prometheus.windows import Windows
-from rightsize.snapshot.schema import WINDOW_SECONDS
 
 _CONTAINERS_AT_ONCE = 200
 """Their windows of a day are one row group of the file."""
@@ -31,7 +30,7 @@ class DayUsage:
     there : array of bool, shape (keys, windows)
         Windows with a sample of CPU or memory.
     cpu : Windows
-        CPU seconds.
+        CPU seconds, and the seconds they cover.
     memory : Windows
         Bytes.
     periods, throttled : Windows
@@ -69,21 +68,20 @@ class DayUsage:
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """Yield the rows of table `usage`, series after series."""
-        places = {
-            "cpu": (_rows_of(self.cpu), WINDOW_SECONDS),
-            "memory": (_rows_of(self.memory), 1),
-            "periods": (_rows_of(self.periods), 1),
-            "throttled_periods": (_rows_of(self.throttled), 1),
+        signals = {
+            "cpu": (self.cpu, self.cpu.values / self.cpu.seconds),
+            "seconds": (self.cpu, np.where(np.isnan(self.cpu.values), np.nan, self.cpu.seconds)),
+            "memory": (self.memory, self.memory.values),
+            "periods": (self.periods, self.periods.values),
+            "throttled_periods": (self.throttled, self.throttled.values),
         }
-        signals = dict(
-            zip(places, (self.cpu, self.memory, self.periods, self.throttled), strict=True)
-        )
+        places = {name: _rows_of(signal) for name, (signal, _) in signals.items()}
         for first in range(0, len(self.keys), _CONTAINERS_AT_ONCE):
             keys = self.keys[first : first + _CONTAINERS_AT_ONCE]
             there = self.there[first : first + _CONTAINERS_AT_ONCE]
             frame = self._index(keys, there)
-            for name, (place, unit) in places.items():
-                frame[name] = _spread(signals[name], place, keys)[there] / unit
+            for name, (_, values) in signals.items():
+                frame[name] = _spread(values, places[name], keys)[there]
             yield frame
 
     def _index(
@@ -121,12 +119,12 @@ def _rows_of(signal: Windows) -> Mapping[ContainerKey, int]:
 
 
 def _spread(
-    signal: Windows, place: Mapping[ContainerKey, int], keys: Sequence[ContainerKey]
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    of_signal: FloatArray, place: Mapping[ContainerKey, int], keys: Sequence[ContainerKey]
+) -> FloatArray:
     """Values for `keys`, NaN where the signal has none."""
-    values = np.full((len(keys), signal.values.shape[1]), np.nan)
+    values = np.full((len(keys), of_signal.shape[1]), np.nan)
     known = [(i, place[key]) for i, key in enumerate(keys) if key in place]
     if known:
         to, of = (list(part) for part in zip(*known, strict=True))
-        values[to] = signal.values[of]
+        values[to] = of_signal[of]
     return values

@@ -2,28 +2,26 @@
 
 `rate(x[5m])` every 5 minutes loses the increment between the last sample of one window and the
 first of the next. Here the counter's last sample of each window is asked for, and differences are
-taken on this side: they add up to the counter itself, so no second is lost.
+taken on this side: they add up to the counter itself, so no second is lost. Each difference comes
+with the seconds between its samples, since scrapes need not fall on the windows' borders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from rightsize.collectors.prometheus.labels import (
-    ContainerKey,
-    PodKey,
-    cgroup_of,
-    container_key,
-)
+from rightsize.collectors.prometheus.cgroups import Run, grouped, runs_by_container
+from rightsize.collectors.prometheus.labels import ContainerKey, PodKey, container_key
 from rightsize.collectors.prometheus.parse import Answer, FloatArray, Grid
-from rightsize.snapshot.schema import WINDOW_SECONDS
 
 _RunKey = tuple[ContainerKey, str]
-_Key = TypeVar("_Key")
+_LONGEST_WINDOWS = 2
+"""Windows over which an increase is still spread; beyond, its time is unknown."""
+_SHORTEST_SECONDS = 60.0
+"""A rate over less says nothing about 5 minutes: such a start counts with the next window."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,20 @@ class Windows:
         NaN where unknown.
     sampled : array of bool, shape (containers, windows)
         Windows in which there was a sample at all.
+    seconds : array of float, shape (containers, windows)
+        The time that each increase covers; NaN where it is unknown, and for a gauge.
     resets : int
         Times a counter fell.
+    moved : mapping of container to int
+        Windows without a value since the counter went on over a gap under a new start time.
     """
 
     keys: Sequence[ContainerKey]
     values: FloatArray
     sampled: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
+    seconds: FloatArray
     resets: int = 0
+    moved: Mapping[ContainerKey, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,26 +57,41 @@ class Starts:
 
     runs: Mapping[_RunKey, float]
     pods: Mapping[PodKey, float]
+    moved: Mapping[_RunKey, float] = field(default_factory=dict)
+    """Later start times that runs got while they went on, as from a restarted kubelet."""
+
+
+@dataclass(frozen=True)
+class _Increase:
+    """Of one run in each window: `gain` (NaN where unknown), from when to when (NaN: nothing)."""
+
+    gain: FloatArray
+    begin: FloatArray
+    end: FloatArray
+    resets: int
 
 
 def highest(answer: Answer) -> Windows:
     """Windows of a gauge that already is each window's maximum; duplicates give the highest."""
     values = np.where(answer.values < 0, np.nan, answer.values)
-    groups = _grouped([container_key(labels) for labels in answer.labels])
+    groups = grouped([container_key(labels) for labels in answer.labels])
     rows = [_nanmax(values[index]) for index in groups.values()]
     stacked = np.array(rows) if rows else np.empty((0, answer.values.shape[1]))
     # The first moment of the grid is the end of the day before.
     stacked = stacked[:, 1:]
-    return Windows(list(groups), stacked, ~np.isnan(stacked))
+    return Windows(list(groups), stacked, ~np.isnan(stacked), np.full(stacked.shape, np.nan))
 
 
-def increases(answer: Answer, grid: Grid, starts: Starts) -> Windows:
+def increases(
+    answer: Answer, grid: Grid, starts: Starts, times: FloatArray | None = None
+) -> Windows:
     """Increase of a counter in each window, from last sample to last sample.
 
-    A counter that falls was reset: it counts its own value. A run of a container (a cgroup) that
-    appears counts from zero when it started in that window, or when an earlier run of the same
-    container was there until then; otherwise its first window is unknown, and so is the first
-    window after a gap. The runs of one container add up.
+    A counter that falls was reset: it counts its own value. A counter that goes on has gone on,
+    whatever its start time says. A run that appears counts from zero when it started at most two
+    windows ago, or when an earlier run of the same container was there until then; otherwise its
+    first window is unknown, and so is the first one after a gap of two windows. The runs of one
+    container add up.
 
     Parameters
     ----------
@@ -81,94 +100,95 @@ def increases(answer: Answer, grid: Grid, starts: Starts) -> Windows:
     grid : Grid
         The moments of `answer`.
     starts : Starts
+    times : array of float, shape (series, moments), optional
+        When the samples were taken, NaN where that is unknown: at the end of the window, then.
     """
-    runs = _runs(answer)
-    count = max(answer.values.shape[1] - 1, 0)
-    ends = grid.start + grid.step * np.arange(1, count + 1)
-    by_container = _grouped([key for key, _ in runs])
-    counters = list(runs.values())
-    names = list(runs)
-    values = np.zeros((len(by_container), count))
-    sampled = np.zeros((len(by_container), count), dtype=bool)
-    resets = 0
-    for row, (key, index) in enumerate(by_container.items()):
-        told = {i for i in index if names[i][1]}
-        for i in index:
-            counter = counters[i]
-            if told and i not in told:
-                # The same cgroup by way of a scraper that drops its id: a stopgap only.
-                counter = _where_silent(counter, [counters[k] for k in told])
-            siblings = [counters[k] for k in told if k != i] if i in told else []
-            gain = np.diff(counter)
-            fell = gain < 0
-            resets += int(fell.sum())
-            gain = np.where(fell, counter[1:], gain)
-            born = np.isnan(counter[:-1]) & ~np.isnan(counter[1:])
-            if born.any():
-                alone = len(index) == 1
-                zero = born & _from_zero(names[i], key, ends, siblings, alone, starts)
-                gain[zero] = counter[1:][zero]
-            here = ~np.isnan(counter[1:])
-            values[row] += np.where(here, gain, 0.0)
-            sampled[row] |= here
-    values[~sampled] = np.nan
-    return Windows(list(by_container), values, sampled, resets)
+    taken = np.broadcast_to(grid.moments, answer.values.shape)
+    if times is not None:
+        taken = np.where(np.isnan(times), taken, times)
+    keys, values, seconds, sampled = [], [], [], []
+    resets, moved = 0, {}
+    for key, runs in runs_by_container(answer, taken):
+        each = [_increase(run, key, runs, starts, grid.step) for run in runs]
+        here = np.logical_or.reduce([run.known[1:] for run in runs])
+        gains = [
+            np.where(run.known[1:], one.gain, 0.0) for run, one in zip(runs, each, strict=True)
+        ]
+        gain = np.sum(gains, axis=0)
+        span = np.fmax.reduce([one.end for one in each]) - np.fmin.reduce([o.begin for o in each])
+        known = here & ~np.isnan(gain) & (span > 0)
+        keys.append(key)
+        values.append(np.where(known, gain, np.nan))
+        seconds.append(np.where(known, span, np.nan))
+        sampled.append(here)
+        resets += sum(one.resets for one in each)
+        lost = sum(
+            _moved(run, one, starts.moved.get((key, run.cgroup)))
+            for run, one in zip(runs, each, strict=True)
+        )
+        if lost:
+            moved[key] = lost
+    shape = (len(keys), max(grid.count - 1, 0))
+    return Windows(
+        keys,
+        np.array(values, dtype=float).reshape(shape),
+        np.array(sampled, dtype=bool).reshape(shape),
+        np.array(seconds, dtype=float).reshape(shape),
+        resets,
+        moved,
+    )
 
 
-def _runs(answer: Answer) -> dict[_RunKey, FloatArray]:
-    """One counter for each run of a container, joined from its duplicates.
-
-    The fullest series goes first and others fill its gaps: two scrapers of one counter differ by
-    seconds only, and what one window gains by that the next one gives back.
-    """
-    values = np.where(answer.values < 0, np.nan, answer.values)
-    groups = _grouped([(container_key(one), cgroup_of(one)) for one in answer.labels])
-    runs = {}
-    for key, index in groups.items():
-        if len(index) == 1:
-            runs[key] = values[index[0]]
-            continue
-        fullest = sorted(index, key=lambda i: -int((~np.isnan(values[i])).sum()))
-        counter = values[fullest[0]].copy()
-        for other in fullest[1:]:
-            counter = np.where(np.isnan(counter), values[other], counter)
-        runs[key] = counter
-    return runs
+def _moved(run: Run, increase: _Increase, start: float | None) -> int:
+    """1 if the first window after a new start time has no increase although the counter went on."""
+    if start is None:
+        return 0
+    after = np.flatnonzero(run.known[1:] & (run.times[1:] >= start))
+    return int(len(after) > 0 and bool(np.isnan(increase.gain[after[0]])))
 
 
-def _from_zero(
-    run: _RunKey,
-    key: ContainerKey,
-    ends: FloatArray,
-    siblings: Sequence[FloatArray],
-    alone: bool,
-    starts: Starts,
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Windows in which a counter that appears there counts from zero."""
-    started = starts.runs.get(run, starts.pods.get(key[:2], np.nan))
-    # On the border before the window the counter is zero too.
-    fresh = (started >= ends - WINDOW_SECONDS) & (started <= ends)
-    if run in starts.runs or alone:
-        return np.asarray(fresh)
-    # Not told when this run started: another run right before it was its predecessor.
-    before = np.zeros(len(ends), dtype=bool)
-    for other in siblings:
-        before |= ~np.isnan(other[:-1])
-    return np.asarray(fresh | before)
+def _increase(
+    run: Run, key: ContainerKey, runs: Sequence[Run], starts: Starts, step: int
+) -> _Increase:
+    counter, times = run.counter, run.times
+    column = np.arange(len(counter))
+    before = np.maximum.accumulate(np.where(run.known, column, -1))[:-1]
+    last, then = counter[before], times[before]
+    gain = counter[1:] - last
+    fell = gain < 0
+    gain = np.where(fell, counter[1:], gain)
+    unknown = ~run.known[1:] | (before < 0) | (column[1:] - before > _LONGEST_WINDOWS)
+    gain[unknown] = np.nan
+    begin = np.where(unknown, np.nan, then)
+    end = np.where(unknown, np.nan, times[1:])
+    first = int(np.argmax(run.known))
+    zero = _zero_time(run, first, key, runs, starts, step) if first > 0 else None
+    if zero is not None:
+        at = first - 1
+        if times[first] - zero < _SHORTEST_SECONDS and run.known[first + 1 : first + 2].any():
+            # Nothing is known of the first seconds alone; the next window has them too.
+            gain[at], at = 0.0, first
+        gain[at], begin[at], end[at] = counter[at + 1], zero, times[at + 1]
+    return _Increase(gain, begin, end, int((fell & ~unknown).sum()))
 
 
-def _where_silent(counter: FloatArray, others: Sequence[FloatArray]) -> FloatArray:
-    heard = np.zeros(len(counter), dtype=bool)
-    for other in others:
-        heard |= ~np.isnan(other)
-    return np.where(heard, np.nan, counter)
-
-
-def _grouped(keys: Sequence[_Key]) -> dict[_Key, list[int]]:
-    groups: dict[_Key, list[int]] = {}
-    for index, key in enumerate(keys):
-        groups.setdefault(key, []).append(index)
-    return groups
+def _zero_time(
+    run: Run, first: int, key: ContainerKey, runs: Sequence[Run], starts: Starts, step: int
+) -> float | None:
+    """When a counter whose first sample is at column `first` was zero, None if unknown."""
+    sample = run.times[first]
+    known = starts.runs.get((key, run.cgroup))
+    if known is None or known > sample:
+        # A start after the first sample is that of a restarted kubelet, not of the container.
+        known = starts.pods.get(key[:2])
+    if known is not None and sample - _LONGEST_WINDOWS * step <= known <= sample:
+        return known
+    if (key, run.cgroup) in starts.runs:
+        return None
+    # Nothing says when this run started: another run right before it was its predecessor.
+    previous = [other.times[first - 1] for other in runs if other is not run and other.cgroup]
+    known_before = [moment for moment in previous if not np.isnan(moment)]
+    return max(known_before) if known_before else None
 
 
 def _nanmax(rows: FloatArray) -> FloatArray:

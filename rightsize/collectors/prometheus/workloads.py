@@ -1,6 +1,6 @@
 """Owner chains: from a pod to the workload whose template made it.
 
-With `kube_replicaset_owner` and `kube_job_owner` the chain is told; without, the names are read as
+With `kube_replicaset_owner` and `kube_job_owner` the chain is known; without, the names are read as
 Kubernetes makes them: a Deployment's ReplicaSet is `<deployment>-<pod-template-hash>`, a CronJob's
 Job `<cronjob>-<minutes since 1970>`.
 """
@@ -18,6 +18,7 @@ from rightsize.collectors.prometheus.parse import Answer
 _HASH = "[bcdfghjklmnpqrstvwxz2456789]"
 _REPLICASET = re.compile(rf"(.+)-{_HASH}{{6,10}}")
 _JOB = re.compile(r"(.+)-\d{8,11}")
+_CRON_POD = re.compile(rf"(.+)-[2-9]\d{{7}}-(?:\d+-)?{_HASH}{{5}}")
 _REPLICA_POD = re.compile(rf"(.+)-{_HASH}{{6,10}}-{_HASH}{{5}}")
 _RANDOM_POD = re.compile(rf"(.+)-{_HASH}{{5}}")
 _ORDINAL_POD = re.compile(r"(.+)-\d+")
@@ -94,6 +95,7 @@ def _above(
 def _guess(pod: str) -> Owner:
     """Read the pod's name where no owner metric speaks of it."""
     for pattern, kind in (
+        (_CRON_POD, "CronJob"),
         (_REPLICA_POD, "Deployment"),
         (_ORDINAL_POD, "StatefulSet"),
         (_RANDOM_POD, "DaemonSet"),

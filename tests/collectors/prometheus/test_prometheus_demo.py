@@ -55,6 +55,9 @@ def test_a_collected_table_equals_the_generated_one(
 
 def _comparable(snapshot: Snapshot, table: str) -> pd.DataFrame:
     rows = snapshot.read(table).drop(columns=_UNTOLD.get(table, []))
+    if table == "usage":
+        # A window in which a container starts is shorter when it is collected.
+        rows["cpu"] *= rows.pop("seconds")
     text = rows.select_dtypes(include="category").columns
     rows = rows.astype(dict.fromkeys(text, object))
     if "labels" in rows:

@@ -102,8 +102,9 @@ def test_bad_samples_make_gaps_and_no_figures(tmp_path: Path) -> None:
     usage = snapshot.read("usage")
     known = usage["cpu"].dropna()
     assert known.to_numpy() == pytest.approx(0.01)
-    # The bad sample's window and the one after it.
-    assert len(known) == 288 - 6
+    # Each bad sample's window; the one after it covers both.
+    assert len(known) == 288 - 3
+    assert usage["seconds"].max() == 600
     assert usage["memory"].max() == 60 * MIB
     assert np.isfinite(usage["memory"].dropna()).all()
     stats = snapshot.manifest.days[snapshot.days[0]].stats
@@ -118,7 +119,8 @@ def test_a_pod_of_one_minute_has_its_window(tmp_path: Path) -> None:
     usage = snapshot.read("usage")
     rows = usage[usage["pod"] == brief.name]
     assert len(rows) == 1
-    assert rows["cpu"].iloc[0] == pytest.approx(0.01 * 50 / 300)
+    assert rows["cpu"].iloc[0] == pytest.approx(0.01)
+    assert rows["seconds"].iloc[0] == 50
     pods = snapshot.read("pods").set_index("pod")
     assert pods.loc[brief.name, "first_seen"] == pods.loc[brief.name, "last_seen"]
 

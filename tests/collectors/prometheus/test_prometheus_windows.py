@@ -96,6 +96,12 @@ def _of(usage: pd.DataFrame, number: int) -> pd.Series:
     return pd.Series(rows["cpu"].to_numpy(), index=ends.astype(int))
 
 
+def _seconds(usage: pd.DataFrame, number: int) -> pd.Series:
+    """What each window of one pod covers."""
+    cpu, rows = _of(usage, number), usage[usage["pod"] == _pod(number).name]
+    return pd.Series(rows["seconds"].to_numpy(), index=cpu.index)
+
+
 def test_a_burst_before_the_border_belongs_to_the_window_that_ends_there(
     usage: pd.DataFrame,
 ) -> None:
@@ -126,7 +132,8 @@ def test_a_memory_peak_on_the_border_belongs_to_the_window_that_ends_there(
 def test_a_pods_first_window_counts_from_zero_if_it_started_there(usage: pd.DataFrame) -> None:
     cpu = _of(usage, 4)
     assert cpu.index[0] == 300
-    assert cpu[300] == pytest.approx(IDLE * 200 / 300)
+    assert cpu[300] == pytest.approx(IDLE)
+    assert _seconds(usage, 4)[300] == 200
 
 
 def test_a_pod_seen_for_the_first_time_after_its_start_has_an_unknown_first_window(
