@@ -267,10 +267,10 @@ def _morning(name: str, family: str) -> Query:
     return Query(name, Shape.MORNING, text, (metric,), optional=True)
 
 
-def _killed(name: str, family: str, optional: bool) -> Query:
+def _killed(name: str, family: str) -> Query:
     metric = _REASON.format(family=family)
     text = f'max_over_time({metric}{{reason="OOMKilled",$M}}[$day]) > 0'
-    return Query(name, Shape.DAY, text, (metric,), optional=optional)
+    return Query(name, Shape.DAY, text, (metric,), optional=True)
 
 
 RESTARTS_BEFORE: tuple[Query, ...] = (
@@ -278,8 +278,8 @@ RESTARTS_BEFORE: tuple[Query, ...] = (
     _morning("init_restarts_before", "init_"),
 )
 OOM_KILLED: tuple[Query, ...] = (
-    _killed("oom_killed", "", False),
-    _killed("init_oom_killed", "init_", True),
+    _killed("oom_killed", ""),
+    _killed("init_oom_killed", "init_"),
 )
 
 
@@ -340,8 +340,8 @@ DAILY: tuple[Query, ...] = (
     NODE_WINDOWS,
     *INVENTORY,
     *RESTARTS_BEFORE,
-    *OOM_KILLED,
     REASONS,
+    *OOM_KILLED,
     *PROXIES,
     *CONTROL_PLANE,
     *TRAFFIC,

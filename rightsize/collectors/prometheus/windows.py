@@ -20,8 +20,8 @@ from rightsize.collectors.prometheus.parse import Answer, FloatArray, Grid
 _RunKey = tuple[ContainerKey, str]
 _LONGEST_WINDOWS = 2
 """Windows over which an increase is still spread; beyond, its time is unknown."""
-_SHORTEST_SECONDS = 60.0
-"""A rate over less says nothing about 5 minutes: such a start counts with the next window."""
+_SHORTEST_SECONDS = 150.0
+"""A rate over less says little about 5 minutes: such a start counts with the next window."""
 
 
 @dataclass(frozen=True)
