@@ -145,7 +145,10 @@ class PrometheusSettings(_Section):
     )
     in_flight: int = Field(2, ge=1, le=16, description="requests at once to one server")
     timeout_seconds: float = Field(
-        120.0, gt=0, description="time for one answer, connecting and reading included"
+        120.0,
+        gt=0,
+        description="time for one answer, connecting and reading included; a question in all its "
+        "pieces and repeats has three times that",
     )
     max_points: int = Field(
         5_000_000, ge=1000, description="points that one query may ask of the server"

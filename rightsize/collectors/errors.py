@@ -6,8 +6,6 @@ every secret it was given before a text gets here.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rightsize.errors import SourceError
 
 
@@ -20,7 +18,7 @@ class MetricsServerError(SourceError):
 
     exit_code = 20
     passing: bool = False
-    too_much: ClassVar[bool] = False
+    too_much: bool = False
 
     def __init__(
         self,
@@ -29,9 +27,14 @@ class MetricsServerError(SourceError):
         hint: str | None = None,
         retry_after: float | None = None,
         passing: bool | None = None,
+        too_much: bool | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(what, hint=hint)
         self.retry_after = retry_after
+        self.status = status
+        if too_much is not None:
+            self.too_much = too_much
         if passing is not None:
             self.passing = passing
 
@@ -74,7 +77,7 @@ class NotFoundError(MetricsServerError):
 
 
 class QueryTooLargeError(MetricsServerError):
-    """The server's limit on points, samples, series, time range or request size, even for the
+    """A limit on points, samples, series, time range or size, the server's or ours, even for the
     smallest piece of the question."""
 
     exit_code = 27

@@ -13,6 +13,10 @@ import pyarrow.compute as pc
 
 from rightsize.snapshot.columns import Column, Table
 
+_UNIQUE = frozenset(
+    ("usage", "pods", "containers", "nodes", "namespaces", "control_plane", "traffic", "proxies")
+)
+"""Tables that are joined or added up by their key."""
 _FIRST_TIME, _LAST_TIME = (datetime(year, 1, 1, tzinfo=UTC) for year in (1970, 2200))
 
 
@@ -43,10 +47,27 @@ def value_faults(spec: Table, day: date, rows: pa.Table) -> Iterator[str]:
     for column in spec.columns:
         if column.name in rows.column_names:
             yield from _column_faults(spec, column, day, rows.column(column.name))
-    if set(spec.key) <= set(rows.column_names):
+    if spec.name in _UNIQUE and set(spec.key) <= set(rows.column_names):
         double = rows.num_rows - _distinct(rows, spec.key)
         if double:
             yield f"{double} rows are double ({', '.join(spec.key)})"
+
+
+def within_range(spec: Table, rows: pa.Table) -> pa.Table:
+    """The same with null in place of numbers out of range."""
+    for number, column in enumerate(spec.columns):
+        if pa.types.is_floating(column.type):
+            values = rows.column(number)
+            bad = _out_of_range(spec, column, values)
+            if pc.any(bad).as_py():
+                values = pc.if_else(pc.fill_null(bad, False), None, values)
+                rows = rows.set_column(number, rows.field(number), values)
+    return rows
+
+
+def _out_of_range(spec: Table, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    least, most = spec.range_of(column)
+    return pc.invert(pc.and_(pc.greater_equal(values, least), pc.less_equal(values, most)))
 
 
 def _column_faults(
@@ -54,8 +75,7 @@ def _column_faults(
 ) -> Iterator[str]:
     if pa.types.is_floating(column.type):
         least, most = spec.range_of(column)
-        bad = pc.invert(pc.and_(pc.greater_equal(values, least), pc.less_equal(values, most)))
-        if count := pc.sum(bad).as_py():
+        if count := pc.sum(_out_of_range(spec, column, values)).as_py():
             yield f"{count} values of {column.name} are not in {least:g} to {most:g}"
     elif pa.types.is_timestamp(column.type):
         first, last = _FIRST_TIME, _LAST_TIME

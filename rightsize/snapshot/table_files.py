@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from rightsize.errors import SnapshotError
 from rightsize.snapshot.columns import Table, to_arrow
-from rightsize.snapshot.faults import schema_faults, value_faults
+from rightsize.snapshot.faults import schema_faults, value_faults, within_range
 from rightsize.snapshot.manifest import DayRecord
 
 _FREE_BYTES = 128 * 2**20
@@ -37,7 +37,10 @@ def partial_file(path: Path) -> Path:
 def write_table(
     spec: Table, table: pd.DataFrame | Iterable[pd.DataFrame], path: Path
 ) -> tuple[int, str]:
-    """Write one Parquet file down to the disk; return its rows and its SHA-256."""
+    """Write one Parquet file down to the disk; return its rows and its SHA-256.
+
+    A number that no row can hold is not known: what is written can be read.
+    """
     if isinstance(table, pd.DataFrame):
         order = [column for column in _sort_order(spec.key) if column in table.columns]
         table = [table.sort_values(order, kind="stable")]
@@ -53,7 +56,7 @@ def write_table(
         column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
     ) as out:
         for part in table:
-            out.write_table(to_arrow(spec, part), row_group_size=65536)
+            out.write_table(within_range(spec, to_arrow(spec, part)), row_group_size=65536)
             rows += len(part)
     return rows, synced(path)
 

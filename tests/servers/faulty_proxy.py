@@ -45,6 +45,8 @@ class Fault:
     """Say nothing for so long."""
     change: Callable[[bytes], bytes] | None = None
     """Rewrite the server's own body."""
+    raw: Callable[[], Iterator[bytes]] | None = None
+    """Write these bytes instead of an answer, and close."""
 
 
 class FaultyProxy:
@@ -125,6 +127,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
             self.close_connection = True
+            return
+        if fault.raw is not None:
+            self.close_connection = True
+            for piece in fault.raw():
+                if self.state.stopping.is_set():
+                    return
+                self._write(piece)
             return
         if fault.status is not None:
             self._send(fault.status, fault.body, fault)

@@ -106,6 +106,7 @@ def assemble(
     stats = {
         "counter_resets": float(resets),
         "infinite_samples": float(sum(answer.faults for answer in answers.values())),
+        "impossible_samples": float(sum(answer.impossible for answer in answers.values())),
     }
     version = istio_version(answers["containers"])
     # An application may well call a container `discovery`.

@@ -1,43 +1,38 @@
-"""`PrometheusConnect`, extended where it is slow or loses what the server said.
+"""How one server is asked: a few requests at a time, repeated where that helps, within a budget.
 
-The library puts even a POST's query into the URL, asks for gzip, repeats a query that the server
-gave up on, may wait for ever, and drops statuses and warnings. `Server.call` posts a form, asks for
-plain bytes, gives up after one deadline, repeats only what may pass by itself, and raises an error
-that names the cause.
+prometheus-api-client asks for single values and names, which it does well. It does not read the
+windows: it puts even a POST's query into the URL, keeps a whole body and every point of it as
+Python objects, may wait for ever, and drops statuses and warnings.
 """
 
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
-import requests
 import urllib3
 from prometheus_api_client import PrometheusConnect
-from urllib3 import Retry
-from urllib3.exceptions import HTTPError as TransportError
 
 from rightsize.collectors.errors import (
-    MalformedAnswerError,
     MetricsServerError,
+    QueryRefusedError,
     SlowServerError,
     UnreachableError,
 )
 from rightsize.collectors.prometheus.connection import Connection
-from rightsize.collectors.prometheus.failures import failed_answer, failed_request
+from rightsize.collectors.prometheus.parse import malformed
+from rightsize.collectors.prometheus.transport import BoundedSession
 
 _ATTEMPTS = 4
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
-_CONNECT_SECONDS = 10.0
-_CHUNK = 1 << 20
+_PIECES = 3
+"""Times `--timeout` that a question may take in all its pieces, repeats and pauses."""
 _Read = TypeVar("_Read")
 
 
@@ -54,6 +49,16 @@ class Traffic:
         with self._lock:
             self.requests += requests
             self.received_bytes += size
+
+
+class Budget:
+    """Seconds that are left for one question, in all its pieces."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def spend(self, seconds: float) -> None:
+        self.seconds = max(self.seconds - seconds, 0.0)
 
 
 class Gate:
@@ -86,8 +91,11 @@ class Gate:
             self.width = 1
 
 
-class Server(PrometheusConnect):
+class Server:
     """One Prometheus-compatible server.
+
+    Windows are read by `read`, which posts a form and hands on the body as it arrives; single
+    values and names come through `PrometheusConnect`, on the same bounded session.
 
     Parameters
     ----------
@@ -108,21 +116,21 @@ class Server(PrometheusConnect):
         compress: bool = False,
         pause: Callable[[float], object] | None = None,
     ) -> None:
-        http = requests.Session()
-        http.proxies = dict(connection.proxies)
-        super().__init__(
-            url=connection.url,
-            headers=dict(connection.headers),
-            auth=connection.auth,
-            session=http,
-            timeout=connection.timeout,
-            retry=Retry(total=0, redirect=0, read=False),
-        )
         self.connection = connection
         self.traffic = Traffic()
         self.gate = Gate(in_flight)
-        self._http = http
-        self._encoding = "gzip" if compress else "identity"
+        self._http = BoundedSession(
+            connection, compress=compress, received=lambda size: self.traffic.add(size=size)
+        )
+        self._library = PrometheusConnect(
+            url=connection.url,
+            headers=dict(connection.headers),
+            auth=connection.auth,
+            session=self._http,
+            timeout=connection.timeout,
+        )
+        # The library has put an adapter of its own before ours.
+        self._http.watch(connection.url)
         self._stopped = threading.Event()
         self._pause = pause or self._stopped.wait
         if connection.verify is False:
@@ -130,146 +138,151 @@ class Server(PrometheusConnect):
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._verb = "POST"
 
-    def call(self, path: str, form: Mapping[str, str]) -> bytes:
-        """Post a query to `path` and return the body of a 200 answer.
+    def call(
+        self,
+        path: str,
+        form: Mapping[str, str],
+        *,
+        most: int = 4 << 20,
+        budget: Budget | None = None,
+    ) -> bytes:
+        """Post a query to `path` and return the body of a 200 answer, of `most` bytes at most.
 
         Raises
         ------
         MetricsServerError
             One of its kinds, after the repeats that make sense.
         """
-        return self._asked(self._verb, path, form, b"".join)
+        return self.read(path, form, b"".join, most=most, budget=budget)
 
     def read(
-        self, path: str, form: Mapping[str, str], reader: Callable[[Iterator[bytes]], _Read]
+        self,
+        path: str,
+        form: Mapping[str, str],
+        reader: Callable[[Iterator[bytes]], _Read],
+        *,
+        most: int,
+        budget: Budget | None = None,
     ) -> _Read:
         """The same for long answers: `reader` gets the body as it arrives, from its start each time
         the query is repeated, and its result is returned."""
-        return self._asked(self._verb, path, form, reader)
+
+        def once() -> _Read:
+            try:
+                return self._send(self._verb, path, form, reader, most)
+            except QueryRefusedError as error:
+                if error.status != 405 or self._verb == "GET":
+                    raise
+            # Some read-only proxies let nothing but GET through.
+            self._verb = "GET"
+            return self._send(self._verb, path, form, reader, most)
+
+        return self._repeated(once, budget)
 
     def get(self, path: str, form: Mapping[str, str]) -> bytes:
-        """The same for paths that take no POST: metadata and status."""
-        return self._asked("GET", path, form, b"".join)
+        """The same for paths that take no POST: status."""
+        return self._repeated(lambda: self._send("GET", path, form, b"".join, 4 << 20), None)
+
+    def single(self, query: str, at: int) -> list[Any]:
+        """Return the result of a query of few values, by `PrometheusConnect.custom_query`."""
+        return self._asked_by(lambda: self._library.custom_query(query, {"time": at}))
+
+    def label_values(
+        self, label: str, form: Mapping[str, str], budget: Budget | None = None
+    ) -> list[Any]:
+        """Return the values of a label, by `PrometheusConnect.get_label_values`."""
+        return self._asked_by(lambda: self._library.get_label_values(label, dict(form)), budget)
+
+    def budget(self) -> Budget:
+        """Time for one question in all its pieces."""
+        return Budget(_PIECES * self.connection.timeout)
 
     def stop(self) -> None:
         """Begin no further request: what runs ends by itself, what waits gives up."""
         self._stopped.set()
 
-    def _asked(
-        self,
-        verb: str,
-        path: str,
-        form: Mapping[str, str],
-        reader: Callable[[Iterator[bytes]], _Read],
-    ) -> _Read:
+    def close(self) -> None:
+        self._http.close()
+
+    def _asked_by(self, ask: Callable[[], Any], budget: Budget | None = None) -> list[Any]:
+        """A list that the library was given, whatever it makes of what came instead."""
+
+        def once() -> list[Any]:
+            try:
+                found = ask()
+            except MetricsServerError:
+                raise
+            except Exception as error:
+                # What is no answer in JSON; a broken connection is named by the session.
+                if isinstance(error, OSError) and not isinstance(error, ValueError):
+                    raise
+                raise malformed(b"?", self.connection.name) from error
+            if not isinstance(found, list):
+                raise malformed(b"?", self.connection.name)
+            return found
+
+        return self._repeated(once, budget)
+
+    def _repeated(self, once: Callable[[], _Read], budget: Budget | None) -> _Read:
+        left = budget or self.budget()
         with self.gate:
             for attempt in range(_ATTEMPTS):
                 if self._stopped.is_set():
                     raise UnreachableError(f"{self.connection.name}: no longer asked")
+                if not left.seconds:
+                    raise SlowServerError(
+                        f"{self.connection.name}: no whole answer to one question within "
+                        f"{_PIECES * self.connection.timeout:g} s, asked in pieces",
+                        hint="allow more time with --timeout, or narrow with --matcher",
+                        too_much=False,
+                    )
                 started = time.monotonic()
                 self.traffic.add(requests=1)
                 try:
-                    result = self._once(verb, path, form, started + self.connection.timeout, reader)
+                    with self._http.within(min(self.connection.timeout, left.seconds)):
+                        result = once()
                 except MetricsServerError as error:
-                    self._react(error, attempt)
+                    left.spend(time.monotonic() - started)
+                    self._react(error, attempt, left)
                     continue
+                left.spend(time.monotonic() - started)
                 if time.monotonic() - started > self.connection.timeout / 4:
                     self.gate.narrow()
                 return result
         raise AssertionError("the last attempt returns or raises")
 
-    def _react(self, error: MetricsServerError, attempt: int) -> None:
+    def _react(self, error: MetricsServerError, attempt: int, left: Budget) -> None:
         if error.passing or error.too_much:
             self.gate.narrow()
         if not error.passing or attempt == _ATTEMPTS - 1:
             raise error
-        self.traffic.repeated += 1
         wanted = error.retry_after
         if wanted is None:
             wanted = _FIRST_PAUSE * 2**attempt * random.uniform(0.75, 1.25)
-        self._pause(min(wanted, _LONGEST_PAUSE))
+        pause = min(wanted, _LONGEST_PAUSE)
+        left.spend(pause)
+        if not left.seconds:
+            raise error
+        self.traffic.repeated += 1
+        self._pause(pause)
 
-    def _once(
+    def _send(
         self,
         verb: str,
         path: str,
         form: Mapping[str, str],
-        deadline: float,
         reader: Callable[[Iterator[bytes]], _Read],
+        most: int,
     ) -> _Read:
-        place = self.connection
-        try:
-            answer = self._http.request(
-                verb,
-                place.url + path,
-                data=form if verb == "POST" else None,
-                params=form if verb == "GET" else None,
-                headers={**place.headers, "Accept-Encoding": self._encoding},
-                auth=place.auth,
-                timeout=(min(_CONNECT_SECONDS, place.timeout), place.timeout),
-                verify=place.verify,
-                cert=place.certificate,
-                allow_redirects=False,
-                stream=True,
-            )
-        except requests.RequestException as error:
-            raise failed_request(error, place) from None
-        with answer:
-            if answer.status_code == 405 and verb == "POST":
-                # Some read-only proxies let nothing but GET through.
-                self._verb = "GET"
-                return self._once("GET", path, form, deadline, reader)
-            if answer.status_code == 200:
-                return reader(self._body(answer, deadline))
-            body = b"".join(self._body(answer, deadline))
-        if 300 <= answer.status_code < 400:
-            raise _redirected(answer, place)
-        raise failed_answer(answer.status_code, answer.headers, body, place)
-
-    def _body(self, answer: requests.Response, deadline: float) -> Iterator[bytes]:
-        try:
-            # The library's time-out is one for each read, which a slow drip never exceeds.
-            for chunk in _chunks(answer):
-                self.traffic.add(size=len(chunk))
-                yield chunk
-                if time.monotonic() > deadline:
-                    raise SlowServerError(
-                        f"{self.connection.name}: the answer was not whole after "
-                        f"{self.connection.timeout:g} s",
-                        hint="allow more time with --timeout, or ask for less with --in-flight 1",
-                    )
-        except (TransportError, OSError) as error:
-            raise _broken_body(error, self.connection) from None
-
-
-def _chunks(answer: requests.Response) -> Iterator[bytes]:
-    """The body as it arrives."""
-    raw = answer.raw
-    if raw.chunked:
-        yield from raw.stream(_CHUNK, decode_content=True)
-        return
-    while chunk := raw.read1(_CHUNK, decode_content=True):
-        yield chunk
-
-
-def _broken_body(error: Exception, place: Connection) -> MetricsServerError:
-    if re.search("timed out", str(error), re.IGNORECASE):
-        return SlowServerError(
-            f"{place.name}: the answer stopped for {place.timeout:g} s",
-            hint="allow more time with --timeout",
-        )
-    return MalformedAnswerError(
-        f"{place.name}: the answer was cut off",
-        hint="look at proxies between here and the server",
-        passing=True,
-    )
-
-
-def _redirected(answer: requests.Response, place: Connection) -> MetricsServerError:
-    target = urlsplit(answer.headers.get("Location", ""))
-    host = target.hostname or "another page"
-    return MalformedAnswerError(
-        f"{place.name}: redirects to {host} instead of answering",
-        hint="a sign-in page? Give the address behind it, or credentials; redirects are not "
-        "followed, so that no secret goes astray",
-    )
+        with self._http.request(
+            verb,
+            self.connection.url + path,
+            data=form if verb == "POST" else None,
+            params=form if verb == "GET" else None,
+            headers=dict(self.connection.headers),
+            auth=self.connection.auth,
+            # Or a variable of the environment would come before the session's own.
+            verify=self.connection.verify,
+            stream=True,
+        ) as answer:
+            return reader(self._http.body(answer, most))

@@ -73,5 +73,9 @@ def part_of(answer: Answer, shape: Shape, number: int) -> Answer:
     values = answer.values[:, first : first + count]
     there = np.flatnonzero(~np.isnan(values).all(axis=1))
     return replace(
-        answer, labels=[answer.labels[int(i)] for i in there], values=values[there], faults=0
+        answer,
+        labels=[answer.labels[int(i)] for i in there],
+        values=values[there],
+        faults=0,
+        impossible=0,
     )

@@ -128,10 +128,10 @@ def _diagnose(source: Source, endpoint: Endpoint, now: int, days: int) -> Diagno
 def _metrics(source: Source, endpoint: Endpoint, now: int) -> list[MetricFinding]:
     about = {query.metrics[0]: query for query in DAILY if query.costs}
     names = "|".join(sorted(about))
-    answer = source.instant(f'count by (__name__) ({{__name__=~"{names}",$M}})', now, endpoint)
+    answer = source.single(f'count by (__name__) ({{__name__=~"{names}",$M}})', now, endpoint)
     counts = {
         labels.get("__name__", ""): int(value)
-        for labels, value in zip(answer.labels, answer.column, strict=True)
+        for labels, value in zip(answer.labels, np.nan_to_num(answer.column), strict=True)
     }
     return [
         MetricFinding(metric, counts.get(metric, 0), query.optional, query.costs)
@@ -141,8 +141,8 @@ def _metrics(source: Source, endpoint: Endpoint, now: int) -> list[MetricFinding
 
 def _labels(source: Source, endpoint: Endpoint, now: int, found: set[str]) -> list[LabelFinding]:
     def there(text: str) -> int:
-        answer = source.instant(f"count({text})", now, endpoint)
-        return int(answer.column[0]) if len(answer) else 0
+        answer = source.single(f"count({text})", now, endpoint)
+        return int(np.nan_to_num(answer.column[0])) if len(answer) else 0
 
     findings = []
     if "container_cpu_usage_seconds_total" in found:
@@ -189,7 +189,7 @@ def _retention(endpoint: Endpoint) -> str | None:
     try:
         body = endpoint.server.get("/api/v1/status/runtimeinfo", {})
         data, _ = envelope(body, server=endpoint.server.connection.name)
-        return str(data["storageRetention"])
+        return str(data["storageRetention"])[:100]
     except (MetricsServerError, KeyError, TypeError):
         # Only Prometheus itself tells.
         return None

@@ -62,6 +62,7 @@ def failed_request(error: requests.RequestException, place: Connection) -> Metri
         return SlowServerError(
             f"{place.name}: no answer within {place.timeout:g} s",
             hint="allow more time with --timeout",
+            too_much=False,
         )
     if isinstance(error, (requests.exceptions.ProxyError, requests.ConnectionError)):
         via = " through the proxy" if place.proxies else ""
@@ -71,7 +72,9 @@ def failed_request(error: requests.RequestException, place: Connection) -> Metri
         )
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return MalformedAnswerError(f"{place.name}: the answer was cut off", passing=True)
-    return MetricsServerError(f"{place.name}: {text}")
+    return MetricsServerError(
+        f"{place.name}: {text}", hint="is this a Prometheus API, or a proxy before one?"
+    )
 
 
 def failed_answer(
@@ -109,7 +112,8 @@ def failed_answer(
             hint="look at the server's log",
             retry_after=_retry_after(headers.get("Retry-After")),
         )
-    return QueryRefusedError(where, hint="rightsize doctor tells what this server can do")
+    hint = "rightsize doctor tells what this server can do"
+    return QueryRefusedError(where, hint=hint, status=status)
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -131,8 +135,9 @@ def _error_of(body: bytes) -> tuple[str, str]:
     try:
         answer = orjson.loads(body)
         if isinstance(answer, dict):
-            text = answer.get("error") or answer.get("message") or ""
-            return str(answer.get("errorType", "")), str(text)
+            said = [answer.get("errorType"), answer.get("error") or answer.get("message")]
+            kind, text = (one if isinstance(one, str) else "" for one in said)
+            return kind, text
     except orjson.JSONDecodeError:
         pass
     text = body[:4000].decode("utf-8", "replace")
@@ -148,10 +153,10 @@ def _retry_after(value: str | None) -> float | None:
     """Seconds to wait: the header holds a number or an HTTP date (RFC 9110, 10.2.3)."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+        return max(0.0, moment.timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())

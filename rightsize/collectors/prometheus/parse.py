@@ -1,32 +1,32 @@
-"""From the bytes of an answer to arrays, at the speed of the disk rather than of Python objects.
-
-A range answer is `{"metric":{...},"values":[[t,"v"],...]}` for each series. Quotes inside JSON
-strings are escaped, so the bytes `,"values":[[` occur nowhere else, and everything up to the next
-`"]]}` is numbers: these stretches become arrays without a Python object for each point, and are
-dropped while the rest is on its way. An answer of any other form goes the plain way.
-"""
+"""What an answer is: series on a grid, read so that nothing from outside is trusted."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import orjson
-import simdjson
 
-from rightsize.collectors.errors import MalformedAnswerError, PartialAnswerError
+from rightsize.collectors.errors import (
+    MalformedAnswerError,
+    MetricsServerError,
+    PartialAnswerError,
+    QueryTooLargeError,
+)
 
 Labels = Mapping[str, str]
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
-_RESULT = b'"result":['
-_METRIC = b'{"metric":'
-_VALUES = b',"values":[['
-_LAST = b'"]]}'
-_BLANKED = bytes.maketrans(b'[]"', b"   ")
+MOST_POINTS = 5_000_000
+"""Points of one answer, unless the settings say otherwise."""
+MOST_PLAIN_BYTES = 48 << 20
+"""Of an answer that is decoded as a whole."""
+MOST_OBJECTS = 3_000_000
+"""Of such an answer: each costs 50 bytes and more, and is written with two."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,14 @@ class Answer:
         NaN where there is no sample, and where it was no finite number.
     faults : int
         Samples that were infinite.
+    impossible : int
+        Samples that no machine can produce; see `possible`.
     """
 
     labels: Sequence[Labels]
     values: FloatArray
     faults: int = 0
+    impossible: int = 0
     notes: tuple[str, ...] = field(default=())
     """What the server said about an incomplete answer."""
 
@@ -96,44 +99,37 @@ def merged(answers: Sequence[Answer], offsets: Sequence[int], grid: Grid) -> Ans
         where = [rows[frozenset(one.items())] for one in answer.labels]
         values[where, offset : offset + answer.values.shape[1]] = answer.values
     notes = tuple(dict.fromkeys(note for answer in answers for note in answer.notes))
-    return Answer(labels, values, sum(a.faults for a in answers), notes)
+    faults, impossible = (sum(a.faults for a in answers), sum(a.impossible for a in answers))
+    return Answer(labels, values, faults, impossible, notes)
 
 
-def read_range(chunks: Iterable[bytes], grid: Grid, *, server: str) -> Answer:
-    """Read the answer of `/api/v1/query_range` as it arrives.
-
-    Raises
-    ------
-    MalformedAnswerError
-        If it is no such answer.
-    """
-    reading = _RangeReading(grid)
-    arriving = iter(chunks)
-    for chunk in arriving:
-        if not reading.take(chunk):
-            break
-    answer = reading.answer()
-    if answer is not None:
-        return answer
-    body = reading.pending + b"".join(arriving)
-    if reading.begun:
-        # Its beginning was of the usual form and is gone: no server changes its ways in between.
-        raise malformed(body, server)
-    return _plain(body, grid, server)
-
-
-def parse_instant(body: bytes, *, server: str) -> Answer:
+def parse_instant(body: bytes, *, server: str, most_points: int = MOST_POINTS) -> Answer:
     """Read the answer of `/api/v1/query`: one value for each series.
 
     Raises
     ------
     MalformedAnswerError
         If it is no such answer.
+    QueryTooLargeError
+        As `read_range`.
     """
-    return _plain(body, Grid(0, 1, 1), server)
+    with parsing(server):
+        return plain(body, Grid(0, 1, 1), server, most_points)
 
 
-def envelope(body: bytes, *, server: str) -> Any:
+def parse_result(result: Sequence[Any], *, server: str) -> Answer:
+    """Read the series of an instant query that were decoded already.
+
+    Raises
+    ------
+    MalformedAnswerError
+        If they are none.
+    """
+    with parsing(server):
+        return _series(result, Grid(0, 1, 1), (), Room(server, MOST_POINTS))
+
+
+def envelope(body: bytes | bytearray, *, server: str) -> Any:
     """Return the `data` of any answer of the HTTP API, with the server's warnings.
 
     Raises
@@ -141,18 +137,62 @@ def envelope(body: bytes, *, server: str) -> Any:
     MalformedAnswerError
         If it is no such answer.
     """
-    try:
-        answer = orjson.loads(body)
+    with parsing(server):
+        if objects_in(body) > MOST_OBJECTS:
+            raise too_large(server)
+        try:
+            answer = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise malformed(body, server) from error
         if answer["status"] != "success":
-            raise KeyError("status")
-        return answer["data"], _notes(answer)
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise malformed(body, server) from error
+            raise malformed(body, server)
+        return answer["data"], notes_of(answer)
 
 
-def malformed(body: bytes, server: str) -> MalformedAnswerError:
+@contextlib.contextmanager
+def parsing(server: str) -> Iterator[None]:
+    """Whatever is raised by reading what came from outside: the answer is none."""
+    try:
+        yield
+    except MetricsServerError:
+        raise
+    except Exception as error:
+        raise malformed(b"?", server) from error
+
+
+def too_large(server: str) -> QueryTooLargeError:
+    return QueryTooLargeError(
+        f"{server}: the answer has more series or labels than expected",
+        hint="narrow the question with --matcher, or raise max_points in the settings",
+    )
+
+
+class Room:
+    """Memory that one answer may take: 40 bytes for each point, of which the value takes eight."""
+
+    def __init__(self, server: str, most_points: int) -> None:
+        self._server, self._left = server, 40 * most_points
+
+    def take(self, labels: Labels, points: int) -> None:
+        """Account for one series.
+
+        Raises
+        ------
+        QueryTooLargeError
+        """
+        self._left -= 8 * points + 250 + 60 * len(labels) + sum(map(len, labels.values()))
+        if self._left < 0:
+            raise too_large(self._server)
+
+
+def objects_in(body: bytes | bytearray) -> int:
+    """How many objects decoding can make, at most."""
+    return sum(map(body.count, (b",", b"[", b"{")))
+
+
+def malformed(body: bytes | bytearray, server: str) -> MalformedAnswerError:
     """Say what came instead of an answer."""
-    page = body.lstrip()[:1] == b"<"
+    page = body[:100].lstrip()[:1] == b"<"
     what = "an HTML page" if page else "nothing" if not body else "no Prometheus answer"
     return MalformedAnswerError(
         f"{server}: answered with {what}",
@@ -174,7 +214,7 @@ def refuse_partial(answer: Answer, *, server: str) -> None:
         )
 
 
-def _notes(answer: Mapping[str, Any]) -> tuple[str, ...]:
+def notes_of(answer: Mapping[str, Any]) -> tuple[str, ...]:
     # Prometheus 3 also warns about the query itself ("PromQL warning: …"): nothing is missing then.
     warnings = [str(w) for w in answer.get("warnings") or () if "PromQL" not in str(w)]
     if answer.get("isPartial"):
@@ -182,122 +222,72 @@ def _notes(answer: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _plain(body: bytes, grid: Grid, server: str) -> Answer:
+def plain(body: bytes | bytearray, grid: Grid, server: str, most_points: int) -> Answer:
     data, notes = envelope(body, server=server)
-    try:
-        if data["resultType"] == "scalar":
-            return Answer([{}], np.array([[float(data["result"][1])]]), 0, notes)
-        labels: list[Labels] = []
-        values = np.full((len(data["result"]), grid.count), np.nan)
-        for row, series in enumerate(data["result"]):
-            labels.append(_shared(series["metric"]))
-            points = series["values"] if "values" in series else [series["value"]]
-            pairs = np.array([(float(t), float(v)) for t, v in points])
-            if not _place(values[row], pairs, grid, single="value" in series):
-                raise ValueError("a point off the grid")
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise malformed(body, server) from error
-    return _finite(labels, values, notes)
+    if data["resultType"] == "scalar":
+        return Answer([{}], np.array([[_sample(data["result"])[1]]]), notes=notes)
+    return _series(data["result"], grid, notes, Room(server, most_points))
 
 
-class _RangeReading:
-    """Series of the usual form, taken from the front of what has arrived so far."""
-
-    def __init__(self, grid: Grid) -> None:
-        self.labels: list[Labels] = []
-        self.pending = b""
-        self.begun = False
-        self._grid = grid
-        self._rows: list[FloatArray] = []
-        self._parser = simdjson.Parser()
-        self._opening = b""
-
-    def take(self, chunk: bytes) -> bool:
-        """Add a piece; False if the answer has another form than the usual one."""
-        self.pending += chunk
-        if not self._opening:
-            end = self.pending.find(_RESULT)
-            if end < 0:
-                return True
-            if b'"matrix"' not in self.pending[:end]:
-                return False
-            self._opening = self.pending[: end + len(_RESULT)]
-        try:
-            return self._take_series()
-        except ValueError:
-            return False
-
-    def answer(self) -> Answer | None:
-        """What was read, when everything has come; None if it is not whole or of another form."""
-        left = self.pending if self.begun else self.pending[len(self._opening) :]
-        if not self._opening or not left.startswith(b"]"):
-            return None
-        try:
-            # What is left is the envelope alone: small, and the place of the warnings.
-            rest = orjson.loads(self._opening + left)
-        except orjson.JSONDecodeError:
-            return None
-        if rest.get("status") != "success":
-            return None
-        values = np.array(self._rows) if self._rows else np.empty((0, self._grid.count))
-        return _finite(self.labels, values, _notes(rest))
-
-    def _take_series(self) -> bool:
-        """Turn every whole series into a row, and keep what is left."""
-        body, position = self.pending, 0 if self.begun else len(self._opening)
-        while True:
-            start = position + (bool(self.labels) and body.startswith(b",", position))
-            middle = body.find(_VALUES, start)
-            end = body.find(_LAST, middle)
-            if middle < 0 or end < 0 or not body.startswith(_METRIC, start):
-                break
-            labels = _shared(orjson.loads(body[start + len(_METRIC) : middle]))
-            row = np.full(self._grid.count, np.nan)
-            numbers = _numbers(body[middle + len(_VALUES) : end], self._parser)
-            if not _place(row, numbers, self._grid):
-                return False
-            self.labels.append(labels)
-            self._rows.append(row)
-            position = end + len(_LAST)
-        if self.labels:
-            self.pending, self.begun = body[position:], True
-        return True
+def _series(
+    result: Sequence[Mapping[str, Any]], grid: Grid, notes: tuple[str, ...], room: Room
+) -> Answer:
+    labels: list[Labels] = []
+    rows: list[FloatArray] = []
+    for series in result:
+        labels.append(shared(series["metric"]))
+        room.take(labels[-1], grid.count)
+        single = "value" in series
+        points = [series["value"]] if single else series["values"]
+        pairs = np.array([_sample(point) for point in points]).reshape(-1, 2)
+        rows.append(np.full(grid.count, np.nan))
+        if not place(rows[-1], pairs, grid, single=single):
+            raise ValueError("a point off the grid")
+    values = np.array(rows) if rows else np.empty((0, grid.count))
+    return finite(labels, values, notes)
 
 
-def _shared(labels: dict[str, str]) -> Labels:
+def _sample(point: Any) -> tuple[float, float]:
+    """A moment and a value, which is text: `true` is no sample, and neither is a bare number."""
+    moment, value = point
+    if isinstance(moment, bool) or not isinstance(moment, int | float) or type(value) is not str:
+        raise ValueError("no sample")
+    return float(moment), float(value)
+
+
+def shared(labels: dict[str, str]) -> Labels:
     """The same labels with each text stored once: pods' names come in twenty answers a day."""
+    if type(labels) is not dict or not all(type(value) is str for value in labels.values()):
+        raise ValueError("labels that are no texts")
     return {name: sys.intern(value) for name, value in labels.items()}
 
 
-def _numbers(segment: bytes, parser: Any) -> FloatArray:
-    """Turn `t,"v"],[t,"v"` into an array of pairs, shape (points, 2)."""
-    flat = segment.translate(_BLANKED)
-    try:
-        # of_type 'd' copies; the buffer lives as long as the parser's document.
-        numbers = np.array(parser.parse(b"[" + flat + b"]").as_buffer(of_type="d")).view(np.float64)
-    except (ValueError, TypeError):
-        # NaN and +Inf are no JSON numbers.
-        numbers = np.array([float(text) for text in flat.split(b",")])
-    return numbers.reshape(-1, 2)
-
-
-def _place(row: FloatArray, pairs: FloatArray, grid: Grid, *, single: bool = False) -> bool:
+def place(row: FloatArray, pairs: FloatArray, grid: Grid, *, single: bool = False) -> bool:
     """Put points where they belong on the grid; False if one is off it."""
     if single:
         row[0] = pairs[-1, 1]
         return True
-    if len(pairs) == grid.count and pairs[0, 0] == grid.start and pairs[-1, 0] == grid.end:
+    if len(pairs) == grid.count and np.array_equal(pairs[:, 0], grid.moments):
         # A point for every moment, as for most series.
         row[:] = pairs[:, 1]
         return True
-    index = np.rint((pairs[:, 0] - grid.start) / grid.step).astype(np.intp)
-    if len(index) and (index[0] < 0 or index[-1] >= grid.count):
+    index = np.rint((pairs[:, 0] - grid.start) / grid.step)
+    if not np.all((index >= 0) & (index < grid.count)):
         return False
-    row[index] = pairs[:, 1]
+    row[index.astype(np.intp)] = pairs[:, 1]
     return True
 
 
-def _finite(labels: Sequence[Labels], values: FloatArray, notes: tuple[str, ...]) -> Answer:
+def finite(labels: Sequence[Labels], values: FloatArray, notes: tuple[str, ...]) -> Answer:
     infinite = ~np.isfinite(values) & ~np.isnan(values)
     values[infinite] = np.nan
-    return Answer(labels, values, int(infinite.sum()), notes)
+    return Answer(labels, values, int(infinite.sum()), notes=notes)
+
+
+def possible(answer: Answer, most: float) -> Answer:
+    """The same without samples below zero or above `most`: an underflow writes 2^64 as memory."""
+    beyond = (answer.values < 0) | (answer.values > most)
+    if not beyond.any():
+        return answer
+    values = np.where(beyond, np.nan, answer.values)
+    return replace(answer, values=values, impossible=answer.impossible + int(beyond.sum()))

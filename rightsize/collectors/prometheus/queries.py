@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from rightsize.collectors.prometheus.istio_queries import CONTROL_PLANE, TRAFFIC
 from rightsize.collectors.prometheus.query import Query, Shape
+from rightsize.snapshot.schema import LARGEST_MEMORY
 
 MESH_CONTAINERS = "istio-proxy|discovery|install-cni"
 
@@ -27,13 +28,25 @@ def _mesh(function: str, metric: str, over: str) -> str:
     return _either(text, "container", "container_name")
 
 
-def _cadvisor(name: str, metric: str, function: str, costs: str) -> Query:
-    return Query(name, Shape.WINDOWS, _mesh(function, metric, "$window"), (metric,), costs)
+_LAST_TIME = 7.2e9
+"""Seconds of the year 2198."""
 
 
-def _last(name: str, metric: str, costs: str, selector: str = "", optional: bool = False) -> Query:
+def _cadvisor(name: str, metric: str, function: str, costs: str, most: float = Query.most) -> Query:
+    text = _mesh(function, metric, "$window")
+    return Query(name, Shape.WINDOWS, text, (metric,), costs, most=most)
+
+
+def _last(
+    name: str,
+    metric: str,
+    costs: str,
+    selector: str = "",
+    optional: bool = False,
+    most: float = Query.most,
+) -> Query:
     text = f"last_over_time({metric}{{{selector}$M}}[$day])"
-    return Query(name, Shape.DAY, text, (metric,), costs, optional)
+    return Query(name, Shape.DAY, text, (metric,), costs, optional, most)
 
 
 USAGE: tuple[Query, ...] = (
@@ -41,7 +54,11 @@ USAGE: tuple[Query, ...] = (
         "cpu", "container_cpu_usage_seconds_total", "last_over_time", "CPU cannot be sized at all"
     ),
     _cadvisor(
-        "memory", "container_memory_working_set_bytes", "max_over_time", "memory cannot be sized"
+        "memory",
+        "container_memory_working_set_bytes",
+        "max_over_time",
+        "memory cannot be sized",
+        LARGEST_MEMORY,
     ),
     _cadvisor(
         "periods",
@@ -65,6 +82,7 @@ CONTAINER_STARTS = Query(
     ("container_start_time_seconds",),
     "the first 5 minutes of a restarted container may lack their CPU",
     True,
+    _LAST_TIME,
 )
 LATEST_STARTS = Query(
     "latest_starts",
@@ -172,6 +190,7 @@ INVENTORY: tuple[Query, ...] = (
         "pod_starts",
         "kube_pod_start_time",
         "the first window of a new pod has no CPU, so start-up peaks may be missed",
+        most=_LAST_TIME,
     ),
     _last("phases", "kube_pod_status_phase", "finished pods look like running ones"),
     _last("completions", "kube_pod_completion_time", "", optional=True),
@@ -195,12 +214,14 @@ INVENTORY: tuple[Query, ...] = (
         "kube_node_status_capacity",
         "size of the machines, so instance types cannot be inferred",
         'resource=~"cpu|memory",',
+        most=LARGEST_MEMORY,
     ),
     _last(
         "allocatable",
         "kube_node_status_allocatable",
         "what pods may request of a node: no node plan",
         'resource=~"cpu|memory|pods",',
+        most=LARGEST_MEMORY,
     ),
     _last("machine_cpu", "machine_cpu_cores", "", optional=True),
     _last("machine_memory", "machine_memory_bytes", "", optional=True),

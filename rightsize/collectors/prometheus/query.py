@@ -26,3 +26,5 @@ class Query:
     costs: str = ""
     optional: bool = False
     """Many a good set-up does not have it: no warning, a note."""
+    most: float = 2.0**63
+    """Largest value that a machine can produce; what is above it is no sample."""

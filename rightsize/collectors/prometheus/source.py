@@ -10,26 +10,30 @@ from functools import partial
 
 import numpy as np
 
-from rightsize.collectors.errors import MetricsServerError
-from rightsize.collectors.prometheus.client import Server
+from rightsize.collectors.errors import MalformedAnswerError, MetricsServerError
+from rightsize.collectors.prometheus.client import Budget, Server
 from rightsize.collectors.prometheus.connection import connections, matchers, quoted
 from rightsize.collectors.prometheus.days import DAY_SECONDS, HOUR_SECONDS, Span
 from rightsize.collectors.prometheus.labels import ContainerKey, cgroup_of, container_key
 from rightsize.collectors.prometheus.parse import (
+    MOST_PLAIN_BYTES,
     Answer,
     FloatArray,
     Grid,
     empty_answer,
-    envelope,
     merged,
     parse_instant,
-    read_range,
+    parse_result,
+    possible,
     refuse_partial,
 )
 from rightsize.collectors.prometheus.product import Product, identify
 from rightsize.collectors.prometheus.query import Query, Shape
+from rightsize.collectors.prometheus.range_reading import read_range
 from rightsize.config import PrometheusSettings
 
+_FIRST_CLOCK, _LAST_CLOCK = 1e9, 6e9
+"""Seconds of the years 2001 and 2160."""
 _SHORTEST_SPAN = HOUR_SECONDS
 """Seconds below which a question is split by namespace rather than by time."""
 
@@ -59,6 +63,7 @@ class Source:
         self._max_points = settings.max_points
         self._allow_partial = settings.allow_partial
         self._pool = ThreadPoolExecutor(settings.in_flight * len(self.endpoints))
+        self._failed: tuple[int, MetricsServerError] | None = None
         self.partial: set[str] = set()
 
     @property
@@ -79,7 +84,13 @@ class Source:
     def now(self) -> float:
         """The first server's clock, since ours may be off."""
         answer = self.instant("time()", None)
-        return float(answer.column[0])
+        clock = float(answer.column[0]) if len(answer) else np.nan
+        if not _FIRST_CLOCK < clock < _LAST_CLOCK:
+            raise MalformedAnswerError(
+                f"{self.endpoints[0].server.connection.name}: says that the time is {clock:g}",
+                hint="is this a Prometheus API? Set the server's clock if it is",
+            )
+        return clock
 
     def instant(self, text: str, at: int | None, endpoint: Endpoint | None = None) -> Answer:
         """Ask one server once, now or at a time."""
@@ -88,6 +99,13 @@ class Source:
         if at is not None:
             form["time"] = str(at)
         return self._get_instant(one, form)
+
+    def single(self, text: str, at: int, endpoint: Endpoint) -> Answer:
+        """Ask one server for a few values, by prometheus-api-client."""
+        server = endpoint.server
+        return parse_result(
+            server.single(self._written(text, endpoint, ""), at), server=server.connection.name
+        )
 
     def daily(
         self, text: str, first: int, last: int, endpoint: Endpoint
@@ -107,46 +125,60 @@ class Source:
         grid = span.grid(query.shape)
         if grid.count == 1 and query.shape is Shape.HOURS:
             return empty_answer(grid)
-        answer = self._pieces(endpoint, query, grid, grid, "")
+        budget = endpoint.server.budget()
+        if self._failed is not None and span.start >= self._failed[0]:
+            # Without that answer this day is none either; days before it still become whole.
+            raise self._failed[1]
+        try:
+            answer = self._pieces(endpoint, query, grid, "", budget)
+        except MetricsServerError as error:
+            self._failed = self._failed or (span.start, error)
+            raise
         endpoint.series[query.name] = len(answer)
-        return answer
+        return possible(answer, query.most)
 
     def _pieces(
-        self, endpoint: Endpoint, query: Query, grid: Grid, whole: Grid, shard: str
+        self, endpoint: Endpoint, query: Query, grid: Grid, shard: str, budget: Budget
     ) -> Answer:
-        """Ask for a grid, in one piece where possible."""
+        """Ask for a grid, in one piece where possible, and within one budget."""
         expected = endpoint.series.get(query.name, 0) * grid.count
         splittable = grid.end - grid.start > _SHORTEST_SPAN
         if not (splittable and not shard and expected > self._max_points):
             try:
-                return self._once(endpoint, query, grid, shard)
+                return self._once(endpoint, query, grid, shard, budget)
             except MetricsServerError as error:
-                if not error.too_much:
+                if not error.too_much or not budget.seconds:
                     raise
                 if not splittable:
                     if shard:
                         raise
-                    return self._by_namespace(endpoint, query, grid, error)
+                    return self._by_namespace(endpoint, query, grid, error, budget)
         half = grid.count // 2
         parts = [(0, half), (half, grid.count - half)]
         answers = [
-            self._pieces(endpoint, query, grid.part(first, count), whole, shard)
+            self._pieces(endpoint, query, grid.part(first, count), shard, budget)
             for first, count in parts
         ]
         return merged(answers, [first for first, _ in parts], grid)
 
     def _by_namespace(
-        self, endpoint: Endpoint, query: Query, grid: Grid, error: MetricsServerError
+        self,
+        endpoint: Endpoint,
+        query: Query,
+        grid: Grid,
+        error: MetricsServerError,
+        budget: Budget,
     ) -> Answer:
-        names = sorted(self._namespaces(endpoint, query, grid))
+        names = sorted(self._namespaces(endpoint, query, grid, budget))
         if len(names) < 2:
             raise error
         answers = [
-            self._once(endpoint, query, grid, f"namespace={quoted(name)},") for name in names
+            self._once(endpoint, query, grid, f"namespace={quoted(name)},", budget)
+            for name in names
         ]
         return merged(answers, [0] * len(answers), grid)
 
-    def _namespaces(self, endpoint: Endpoint, query: Query, grid: Grid) -> set[str]:
+    def _namespaces(self, endpoint: Endpoint, query: Query, grid: Grid, budget: Budget) -> set[str]:
         """Namespaces that the query's metrics have, the empty one for series without."""
         selectors = [f"{metric}{{{self._matchers}}}" for metric in query.metrics]
         form = {
@@ -154,15 +186,21 @@ class Source:
             "start": str(grid.start - DAY_SECONDS),
             "end": str(grid.end),
         }
-        path = "/api/v1/label/namespace/values"
-        server = endpoint.server
-        found, _ = envelope(server.get(path, form), server=server.connection.name)
-        return {*found, ""}
+        found = endpoint.server.label_values("namespace", form, budget)
+        return {*(name for name in found if isinstance(name, str)), ""}
 
-    def _once(self, endpoint: Endpoint, query: Query, grid: Grid, shard: str) -> Answer:
+    def _once(
+        self,
+        endpoint: Endpoint,
+        query: Query,
+        grid: Grid,
+        shard: str,
+        budget: Budget | None = None,
+    ) -> Answer:
         text = self._written(query.text, endpoint, shard)
         if query.shape in (Shape.DAY, Shape.MORNING) and grid.count == 1:
-            return self._get_instant(endpoint, {"query": text, "time": str(grid.start)})
+            form = {"query": text, "time": str(grid.start)}
+            return self._get_instant(endpoint, form, budget)
         server = endpoint.server
         form = {
             "query": text,
@@ -173,18 +211,35 @@ class Source:
         answer = server.read(
             "/api/v1/query_range",
             form | self._extras(endpoint),
-            partial(read_range, grid=grid, server=server.connection.name),
+            partial(
+                read_range,
+                grid=grid,
+                server=server.connection.name,
+                most_points=self._max_points,
+            ),
+            # A point takes 35 bytes, a series' labels a few hundred.
+            most=(1 << 20) + 64 * self._max_points,
+            budget=budget,
         )
         return self._checked(answer, endpoint)
 
-    def _get_instant(self, endpoint: Endpoint, form: Mapping[str, str]) -> Answer:
+    def _get_instant(
+        self, endpoint: Endpoint, form: Mapping[str, str], budget: Budget | None = None
+    ) -> Answer:
         server = endpoint.server
-        body = server.call("/api/v1/query", dict(form) | self._extras(endpoint))
-        return self._checked(parse_instant(body, server=server.connection.name), endpoint)
+        body = server.call(
+            "/api/v1/query",
+            dict(form) | self._extras(endpoint),
+            most=MOST_PLAIN_BYTES,
+            budget=budget,
+        )
+        answer = parse_instant(body, server=server.connection.name, most_points=self._max_points)
+        return self._checked(answer, endpoint)
 
     def _extras(self, endpoint: Endpoint) -> dict[str, str]:
-        # The server should stop working on what nobody waits for any more.
-        extras = {"timeout": f"{endpoint.server.connection.timeout * 1000:.0f}ms"}
+        # The server should stop before nobody waits any more, and say so: then smaller pieces are
+        # asked for, whereas silence may be anything.
+        extras = {"timeout": f"{endpoint.server.connection.timeout * 900:.0f}ms"}
         if endpoint.product.name == "victoriametrics":
             # Its cache drops the newest points and rounds windows.
             extras["nocache"] = "1"
@@ -210,6 +265,7 @@ def joined(answers: Sequence[Answer]) -> Answer:
         labels=labels,
         values=np.concatenate([answer.values for answer in answers]),
         faults=sum(answer.faults for answer in answers),
+        impossible=sum(answer.impossible for answer in answers),
     )
 
 

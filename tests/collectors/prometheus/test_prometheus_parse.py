@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rightsize.collectors.errors import MalformedAnswerError
-from rightsize.collectors.prometheus import parse
-from rightsize.collectors.prometheus.parse import Grid, merged, parse_instant, read_range
+from rightsize.collectors.prometheus import parse, range_reading
+from rightsize.collectors.prometheus.parse import Grid, merged, parse_instant
+from rightsize.collectors.prometheus.range_reading import read_range
 
 GRID = Grid(1_795_392_000, 300, 12)
 
@@ -55,11 +56,11 @@ def test_the_fast_way_reads_what_the_plain_way_reads_in_pieces_of_any_size(
     series: list[tuple[dict[str, str], dict[str, str], dict[int, float]]], size: int
 ) -> None:
     body = _body(series)
-    reading = parse._RangeReading(GRID)
+    reading = range_reading._RangeReading(GRID, "server", 10_000)
     assert all(reading.take(piece) for piece in _pieces(body, size))
     fast = reading.answer()
     assert fast is not None
-    plain = parse._plain(body, GRID, "server")
+    plain = parse.plain(body, GRID, "server", 10_000)
     assert list(fast.labels) == list(plain.labels)
     np.testing.assert_array_equal(fast.values, plain.values)
     assert fast.faults == plain.faults
