@@ -47,7 +47,7 @@ def test_both_snapshots_lead_to_the_same_recommendations(both):
             usages = [getattr(r, resource).usage for r in (one, other)]
             for name in ("p50", "p95", "p99"):
                 values = [getattr(u, name) for u in usages]
-                assert values[0] == pytest.approx(values[1], rel=1e-3), (one.key, resource, name)
+                assert values[0] == pytest.approx(values[1], rel=1e-2), (one.key, resource, name)
             # Collected, a window in which a pod starts is divided by the time it lived.
             assert 0.999 < usages[1].peak / usages[0].peak < 2
 
