@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
@@ -33,7 +34,8 @@ class Missing:
 class DayRecord:
     """One day of the snapshot. `complete` is False while the day was not over.
 
-    `files` has the SHA-256 of each table's file; it lacks files of earlier releases.
+    `files` has the SHA-256 of each table's file; it lacks files of earlier releases. `absent` names
+    the metrics that the source did not have that day; None in records of earlier releases.
     """
 
     start: datetime
@@ -42,6 +44,7 @@ class DayRecord:
     rows: Mapping[str, int]
     stats: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.start.utcoffset() is None or self.end.utcoffset() is None:
@@ -69,6 +72,8 @@ class Manifest:
     missing: tuple[Missing, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     """Further facts of the source, as text: product version, matchers, demo parameters."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """What tells this mesh from others beside the matchers: uid of the namespace kube-system."""
 
     def __post_init__(self) -> None:
         for day, record in self.days.items():
@@ -77,6 +82,20 @@ class Manifest:
         interval = self.scrape_interval_seconds
         if interval is not None and not 0 < interval < math.inf:
             raise ValueError(f"a scrape interval of {interval} s")
+
+    def other_mesh(self, other: Manifest) -> str | None:
+        """Say in which fact two manifests speak of different meshes; None if in none."""
+        mine, others = ({"matchers": one.matchers, **one.identity} for one in (self, other))
+        for name in sorted(mine.keys() & others.keys()):
+            if mine[name] != others[name]:
+                return f"{name} {others[name] or 'none'}, not {mine[name] or 'none'}"
+        return None
+
+    @property
+    def matchers(self) -> str:
+        """The matchers it was collected with, however they were written."""
+        texts = self.facts.get("matchers", "").split(", ")
+        return ", ".join(sorted(re.sub(r'[\s"]', "", text) for text in texts))
 
     @property
     def start(self) -> datetime:

@@ -179,7 +179,13 @@ class SnapshotWriter:
                     f"{there.source}, not of {self._initial.cluster!r} from {self._initial.source}",
                     hint="give another folder with --out",
                 )
-            self.manifest = replace(self._initial, days=there.days)
+            if other := self._initial.other_mesh(there):
+                raise SnapshotError(
+                    f"{self.path}: holds a snapshot of another mesh ({other})",
+                    hint="give another folder with --out, or the matchers it was collected with",
+                )
+            identity = {**there.identity, **self._initial.identity}
+            self.manifest = replace(self._initial, days=there.days, identity=identity)
         try:
             self._settle()
         except OSError as error:

@@ -13,11 +13,17 @@ import pyarrow as pa
 
 from rightsize.collectors.objects import Objects, read_objects
 from rightsize.collectors.prometheus.assemble import Assembled, assemble
+from rightsize.collectors.prometheus.clusters import cluster_label, matched_nothing
 from rightsize.collectors.prometheus.days import DAY_SECONDS, Day
 from rightsize.collectors.prometheus.facts import (
-    cluster_name,
     missing_metrics,
     scrape_interval,
+)
+from rightsize.collectors.prometheus.identity import (
+    cluster_of,
+    folder_name,
+    mesh_identity,
+    refuse_other_machines,
 )
 from rightsize.collectors.prometheus.queries import DAILY
 from rightsize.collectors.prometheus.schedule import answers_by_day
@@ -68,7 +74,8 @@ def collect(
     ----------
     settings : PrometheusSettings
     out : Path, optional
-        The snapshot's folder; `./snapshots/<cluster>` by default.
+        The snapshot's folder; by default `./snapshots/` with the cluster's label, else the
+        matchers' values, else `cluster`.
     days : int
         Days before `end`, where no `start` is given.
     start, end : datetime, optional
@@ -92,16 +99,18 @@ def collect(
     with _arrow_frees_memory(), open_source(settings) as source:
         now = int(source.now())
         wanted = _days(now, days, start, end)
-        found = cluster_name(source, wanted[-1].end)
-        name = cluster or found
+        found = folder_name(cluster_label(source, wanted[-1].end), settings)
+        name = cluster or cluster_of(out, found)
         folder = out or Path("snapshots") / name
         manifest = Manifest(
             cluster=name,
             source=source.product.name,
             simulated=False,
             facts=_facts(source, settings, known),
+            identity=mesh_identity(source, wanted[-1].end),
         )
         with _writable(folder), SnapshotWriter(folder, manifest) as writer:
+            refuse_other_machines(folder, writer.manifest, source)
             kept = [day for day in wanted if _is_kept(writer, day)]
             todo = _damaged_before(writer, wanted[0])
             todo += [day for day in wanted if day not in kept]
@@ -109,11 +118,7 @@ def collect(
             before = set(writer.manifest.days)
             fetched = _fetch_days(source, writer, todo, known, settings, tell)
             if not any(record.rows.get("usage") for record in writer.manifest.days.values()):
-                raise NoDataError(
-                    f"{source.endpoints[0].server.connection.name}: no mesh container between "
-                    f"{wanted[0].label:%Y-%m-%d} and {wanted[-1].label:%Y-%m-%d}",
-                    hint="rightsize doctor tells which metrics and labels are there",
-                )
+                raise _no_mesh(source, wanted, settings)
             return Collected(
                 folder,
                 writer.manifest,
@@ -155,6 +160,16 @@ def _fetch_days(
             fetched.append(written)
         tell(number, len(todo), written)
     return fetched
+
+
+def _no_mesh(source: Source, wanted: Sequence[Day], settings: PrometheusSettings) -> NoDataError:
+    server = source.endpoints[0].server.connection.name
+    return NoDataError(
+        f"{server}: no mesh container between {wanted[0].label:%Y-%m-%d} and "
+        f"{wanted[-1].label:%Y-%m-%d}",
+        hint=matched_nothing(settings, wanted[-1].end)
+        or "rightsize doctor says which metrics and labels are there, and how old the newest is",
+    )
 
 
 def _days(now: int, days: int, start: datetime | None, end: datetime | None) -> list[Day]:

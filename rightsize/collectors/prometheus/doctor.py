@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from rightsize.collectors.errors import MetricsServerError
+from rightsize.collectors.prometheus.clusters import clusters_of
 from rightsize.collectors.prometheus.days import DAY_SECONDS, HOUR_SECONDS, Day
-from rightsize.collectors.prometheus.facts import clusters_of, scrape_interval
+from rightsize.collectors.prometheus.facts import scrape_interval
 from rightsize.collectors.prometheus.parse import envelope
 from rightsize.collectors.prometheus.queries import (
     DAILY,

@@ -10,45 +10,10 @@ import numpy as np
 from rightsize.collectors.prometheus.parse import Answer
 from rightsize.collectors.prometheus.queries import DAILY, MESH_CONTAINERS
 from rightsize.collectors.prometheus.source import Source
-from rightsize.errors import UsageError
 from rightsize.snapshot.manifest import Missing
 
 _IMAGE_TAG = re.compile(r":(\d+\.\d+(?:\.\d+)?)")
 _USUAL_INTERVALS = (5, 10, 15, 20, 30, 60, 120, 300)
-
-
-def cluster_name(source: Source, now: int) -> str:
-    """Name of the cluster by its `cluster` label, `cluster` where there is none.
-
-    Raises
-    ------
-    UsageError
-        If the server holds several clusters and no matcher chooses one.
-    """
-    names = clusters_of(source, now)
-    if len(names) > 1:
-        shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-        raise UsageError(
-            f"the server holds {len(names)} clusters: {shown}",
-            hint=f"choose one: --matcher cluster={names[0]}",
-        )
-    return re.sub(r"[^A-Za-z0-9._-]", "-", names[0]) if names else "cluster"
-
-
-def clusters_of(source: Source, now: int) -> list[str]:
-    """Values of the `cluster` label of mesh containers, none where there is no such label."""
-    text = (
-        "count by (cluster) (last_over_time(container_cpu_usage_seconds_total{"
-        f'container=~"{MESH_CONTAINERS}",$M}}[$hour]))'
-    )
-    return sorted(
-        {
-            name
-            for endpoint in source.endpoints
-            for labels in source.instant(text, now, endpoint).labels
-            if (name := labels.get("cluster"))
-        }
-    )
 
 
 def scrape_interval(source: Source, at: int) -> float | None:

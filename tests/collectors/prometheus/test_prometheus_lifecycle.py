@@ -20,7 +20,7 @@ from rightsize.errors import SnapshotError
 from rightsize.snapshot import Manifest, Snapshot, SnapshotWriter
 from rightsize.snapshot.check import check_snapshot
 from tests.collectors.prometheus.mesh import DAY, HOUR, Pod, node
-from tests.servers.faulty_proxy import Fault, faulty_proxy
+from tests.servers.faulty_proxy import Asked, Fault, faulty_proxy
 from tests.servers.prometheus import filled_prometheus
 
 DAYS = 4
@@ -176,19 +176,28 @@ def test_damaged_days_are_collected_again_and_equal_what_they_were(
     assert _tables(tmp_path) == whole
 
 
+def _nothing_left(asked: Asked) -> Fault | None:
+    if "{" not in asked.form.get("query", ""):
+        return None
+    kind = "matrix" if asked.path.endswith("/query_range") else "vector"
+    data = {"resultType": kind, "result": []}
+    return Fault(200, json.dumps({"status": "success", "data": data}).encode())
+
+
 def test_a_damaged_day_that_the_server_has_no_more_is_left_as_it_is(
     server: str, tmp_path: Path
 ) -> None:
     _take(server, tmp_path, DAY + 2 * 24 * HOUR)
     (tmp_path / "pods" / "2026-09-14.parquet").unlink()
     before = _tables(tmp_path)
-    collected = collect(
-        PrometheusSettings(url=(server,), matchers=("namespace=nowhere",)),
-        out=tmp_path,
-        start=datetime.fromtimestamp(DAY, UTC),
-        end=datetime.fromtimestamp(DAY + 2 * 24 * HOUR, UTC),
-        cluster="mesh",
-    )
+    with faulty_proxy(server, _nothing_left) as proxy:
+        collected = collect(
+            PrometheusSettings(url=(proxy.address,)),
+            out=tmp_path,
+            start=datetime.fromtimestamp(DAY, UTC),
+            end=datetime.fromtimestamp(DAY + 2 * 24 * HOUR, UTC),
+            cluster="mesh",
+        )
     assert [str(day) for day in collected.gone] == ["2026-09-14"]
     assert collected.fetched == ()
     assert _tables(tmp_path) == before
