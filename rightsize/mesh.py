@@ -35,6 +35,7 @@ from rightsize.sizing.backtest import (
 )
 from rightsize.sizing.policies import SizingPolicy, named
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import usage_by_workload
 
 
 class Mesh:
@@ -68,14 +69,7 @@ class Mesh:
         Columns time, namespace, workload, component, pod, container, cpu (cores), memory (bytes),
         periods and throttled_periods (CFS periods).
         """
-        usage = self.snapshot.read("usage")
-        keys = ["namespace", "pod", "container"]
-        owners = self.snapshot.read("containers")[[*keys, "component"]].merge(
-            self.snapshot.read("pods")[["namespace", "pod", "workload"]].drop_duplicates(),
-            on=["namespace", "pod"],
-        )
-        owners = owners.dropna(subset="component").drop_duplicates(keys)
-        joined = usage.merge(owners, on=keys, how="left")
+        joined = usage_by_workload(self.snapshot)
         first = ["time", "namespace", "workload", "component"]
         joined = joined[first + [c for c in joined.columns if c not in first]]
         return joined.astype(

@@ -37,13 +37,13 @@ from rightsize.sizing.history import ContainerHistory, container_histories
 from rightsize.sizing.mesh_default import MeshDefault, Sidecars, with_mesh_default
 from rightsize.sizing.pod_rules import (
     budget_warnings,
-    newest_pods,
     quota_warnings,
     with_qos_notes,
 )
 from rightsize.sizing.policies import SizingPolicy, profile
 from rightsize.sizing.reasons import reason_of
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import newest_containers, newest_rows
 
 _MANAGED_GATEWAY = "gateway.networking.k8s.io/gateway-name"
 """Label of the pods that istiod makes for a Gateway of the Gateway API."""
@@ -235,10 +235,10 @@ def _advice(
 ) -> Advice:
     manifest = snapshot.manifest
     records = [manifest.days[day] for day in (days or snapshot.days)]
-    pods = newest_pods(snapshot, days)
+    pods = newest_containers(snapshot, days)
     rows = with_qos_notes(default.recommendations, pods)
-    points = scale_points(scalers, snapshot, rows, days)
-    pdbs = snapshot.read("pdbs", days=[(days or snapshot.days)[-1]])
+    points = scale_points(scalers, rows, pods)
+    pdbs = newest_rows(snapshot, "pdbs", days)
     return Advice(
         cluster=manifest.cluster,
         simulated=manifest.simulated,

@@ -6,9 +6,9 @@ import pandas as pd
 
 from rightsize.review.month import Month
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import CONTAINER, containers_by_day
 
 _KEYS = ["component", "namespace", "workload"]
-_JOIN = ["namespace", "pod", "container"]
 
 
 def incidents(snapshot: Snapshot, month: Month) -> pd.DataFrame:
@@ -35,22 +35,16 @@ def incidents(snapshot: Snapshot, month: Month) -> pd.DataFrame:
 
 
 def _of(snapshot: Snapshot) -> pd.DataFrame:
-    containers = snapshot.read("containers")
-    containers = containers[containers["component"].notna()]
-    pods = snapshot.read("pods")[["day", "namespace", "pod", "workload"]]
-    text = dict.fromkeys(["namespace", "pod"], object)
-    owned = containers.astype({**text, "container": object, "component": object}).merge(
-        pods.astype({**text, "workload": object}), on=["day", "namespace", "pod"]
-    )
+    owned = containers_by_day(snapshot, mesh_only=True)
     events = owned.groupby(_KEYS)[["oom_kills", "restarts"]].sum(min_count=1)
-    owners = owned.drop_duplicates(_JOIN)[[*_JOIN, "component", "workload"]]
+    owners = owned.drop_duplicates(CONTAINER)[[*CONTAINER, "component", "workload"]]
     parts = []
-    columns = [*_JOIN, "periods", "throttled_periods"]
+    columns = [*CONTAINER, "periods", "throttled_periods"]
     for _, table in snapshot.by_day("usage", columns=columns):
         day = table.to_pandas().dropna(subset="periods")
-        day = day.astype(dict.fromkeys(_JOIN, object))
-        sums = day.groupby(_JOIN)[["periods", "throttled_periods"]].sum().reset_index()
-        parts.append(sums.merge(owners, on=_JOIN))
+        day = day.astype(dict.fromkeys(CONTAINER, object))
+        sums = day.groupby(CONTAINER)[["periods", "throttled_periods"]].sum().reset_index()
+        parts.append(sums.merge(owners, on=CONTAINER))
     periods = pd.concat(parts).groupby(_KEYS)[["periods", "throttled_periods"]].sum()
     share = (periods["throttled_periods"] / periods["periods"]).where(periods["periods"] > 0)
     return events.join(share.rename("throttled_share"), how="left")

@@ -10,9 +10,9 @@ from rightsize.sizing.backtest import (
     backtest_workloads,
     snapshot_workloads,
 )
-from rightsize.sizing.history import mesh_inventory
 from rightsize.sizing.policies import named
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import containers_by_day
 
 POLICIES = ("cautious", "balanced", "lean", "krr", "vpa", "autopilot", "peak")
 MOST_WORKLOADS = 30
@@ -48,7 +48,7 @@ def review_backtest(snapshot: Snapshot, most: int = MOST_WORKLOADS) -> Backtest 
 
 def mesh_workloads(snapshot: Snapshot) -> list[tuple[str, str]]:
     """Namespace and name of every workload with a mesh container, in order."""
-    rows = mesh_inventory(snapshot, snapshot.days)[_KEY].astype(str).drop_duplicates()
+    rows = containers_by_day(snapshot, mesh_only=True)[_KEY].astype(str).drop_duplicates()
     return sorted(rows.itertuples(index=False, name=None))
 
 

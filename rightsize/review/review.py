@@ -36,6 +36,7 @@ from rightsize.review.promises import kept_promises, lowered
 from rightsize.review.risk import windows_above
 from rightsize.sizing.backtest import Backtest
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import newest_containers
 
 _KEYS = ["namespace", "workload", "container"]
 _SECONDS_A_PLAN = 4.0
@@ -223,16 +224,9 @@ def _last_before(label: str, earlier: Mapping[str, object]) -> str | None:
 
 
 def _in_force(snapshot: Snapshot) -> pd.DataFrame:
-    """Requests of each workload's newest pod on the last day."""
-    last = snapshot.days[-1:]
-    pods = snapshot.read("pods", days=last)[["namespace", "pod", "workload", "started"]]
-    containers = snapshot.read("containers", days=last)
-    joined = containers.astype({"namespace": object, "pod": object, "container": object}).merge(
-        pods.astype({"namespace": object, "pod": object, "workload": object}),
-        on=["namespace", "pod"],
-    )
-    newest = joined.sort_values("started", kind="stable").drop_duplicates(_KEYS, keep="last")
-    return newest[[*_KEYS, "cpu_request", "memory_request"]].reset_index(drop=True)
+    """Requests of each workload's newest pod, workloads that are gone left out."""
+    newest = newest_containers(snapshot)
+    return newest[newest["there"]][[*_KEYS, "cpu_request", "memory_request"]]
 
 
 def _facts_before(

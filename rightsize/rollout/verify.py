@@ -16,8 +16,8 @@ import pandas as pd
 from scipy.stats import binomtest, mannwhitneyu
 
 from rightsize.results import Sizes
-from rightsize.sizing.history import mesh_inventory
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import containers_by_day
 
 Verdict = Literal["worse", "not worse", "too early"]
 
@@ -83,7 +83,7 @@ def rollout_effects(
     after = [day for day in snapshot.days if day >= since]
     if not before or not after:
         raise ValueError(f"the snapshot has no day {'after' if before else 'before'} {since}")
-    inventory = mesh_inventory(snapshot, snapshot.days)
+    inventory = containers_by_day(snapshot, mesh_only=True)
     inventory["late"] = inventory["day"] >= pd.Timestamp(since, tz="UTC")
     throttling = _throttling(snapshot, inventory)
     latency = _latency(snapshot, since)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import date
 from typing import Any
 
@@ -12,13 +12,12 @@ from rightsize.results import Recommendation, Resource, ScalePoint
 from rightsize.sizing.history import ContainerHistory
 from rightsize.sizing.hpa import kept_target
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import WORKLOAD, newest_rows
 
 
 def autoscalers(snapshot: Snapshot, days: list[date] | None = None) -> pd.DataFrame:
-    """HPAs of the last day that target utilisation of CPU or memory, one row a metric."""
-    last = [(days or snapshot.days)[-1]]
-    rows = snapshot.read("hpas", days=last)
-    rows = rows.astype(dict.fromkeys(("namespace", "workload", "metric", "hpa"), object))
+    """HPAs, as last reported, that target utilisation of CPU or memory, one row a metric."""
+    rows = newest_rows(snapshot, "hpas", days)
     on_requests = rows["metric"].isin(["cpu", "memory"]) & rows["target_utilization"].notna()
     return rows[on_requests].reset_index(drop=True)
 
@@ -43,17 +42,22 @@ def held_by_autoscaler(scalers: pd.DataFrame, history: ContainerHistory) -> str 
 
 
 def scale_points(
-    scalers: pd.DataFrame,
-    snapshot: Snapshot,
-    recommendations: tuple[Recommendation, ...],
-    days: list[date] | None = None,
+    scalers: pd.DataFrame, recommendations: Sequence[Recommendation], containers: pd.DataFrame
 ) -> tuple[ScalePoint, ...]:
-    """The HPAs on whole pods whose scale point the recommendations move."""
+    """The HPAs on whole pods whose scale point the recommendations move.
+
+    Parameters
+    ----------
+    scalers : DataFrame
+        As `autoscalers` gives.
+    recommendations : sequence of Recommendation
+    containers : DataFrame
+        As `rightsize.snapshot.views.newest_containers` gives.
+    """
     whole_pod = scalers[scalers["metric_type"].astype(object).fillna("Resource") == "Resource"]
     if whole_pod.empty:
         return ()
-    last = [(days or snapshot.days)[-1]]
-    requests = _pod_requests(snapshot, last)
+    requests = _pod_requests(containers)
     points = []
     for row in recommendations:
         if row.autoscaling is not None:
@@ -92,16 +96,8 @@ def _scale_point(
     )
 
 
-def _pod_requests(snapshot: Snapshot, days: list[date]) -> pd.DataFrame:
+def _pod_requests(containers: pd.DataFrame) -> pd.DataFrame:
     """Requests of one pod of each workload: all containers that keep running, summed."""
-    containers = snapshot.read("containers", days=days)
-    pods = snapshot.read("pods", days=days, columns=["namespace", "pod", "workload", "started"])
-    text = ["namespace", "pod"]
-    joined = containers.astype(dict.fromkeys(text, object)).merge(
-        pods.astype(dict.fromkeys([*text, "workload"], object)), on=text
-    )
-    joined = joined[~joined["init"].fillna(False) | joined["native"].fillna(False)]
-    by_pod = joined.groupby(["namespace", "workload", "started", "pod"], dropna=False)[
-        ["cpu_request", "memory_request"]
-    ].sum()
-    return by_pod.groupby(level=["namespace", "workload"]).last()
+    kept = ~containers["init"].eq(True) | containers["native"].eq(True)
+    by_workload = containers[kept].groupby(WORKLOAD)
+    return by_workload[["cpu_request", "memory_request"]].sum()

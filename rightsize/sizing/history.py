@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from rightsize.results import Component, Sizes
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import containers_by_day
 
 WINDOWS_PER_DAY = 288
 _BATCH_ROWS = 1_500_000
@@ -80,33 +81,13 @@ def container_histories(
         Only these namespaces; all by default.
     """
     chosen = snapshot.days if days is None else days
-    inventory = mesh_inventory(snapshot, chosen)
+    inventory = containers_by_day(snapshot, chosen, mesh_only=True)
     if namespaces is not None:
         inventory = inventory[inventory["namespace"].isin(namespaces)]
     for batch in _batches(inventory):
         part = inventory[inventory["namespace"].isin(batch)]
         usage = _usage(snapshot, chosen, batch)
         yield from _split(part, usage, chosen)
-
-
-def mesh_inventory(snapshot: Snapshot, days: list[date]) -> pd.DataFrame:
-    """Mesh containers by day with their workload: one row for each day, pod and container."""
-    containers = snapshot.read("containers", days=days)
-    containers = _plain_text(containers[containers["component"].notna()])
-    pods = _plain_text(snapshot.read("pods", days=days))
-    columns = ["day", "namespace", "pod", "workload", "workload_kind", "started", "last_seen"]
-    columns += ["annotations", "labels"]
-    joined = containers.merge(pods[columns], on=["day", "namespace", "pod"], how="left")
-    # A pod that no owner claims stands for itself.
-    joined["workload"] = joined["workload"].fillna(joined["pod"])
-    joined["workload_kind"] = joined["workload_kind"].fillna("Pod")
-    return joined
-
-
-def _plain_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Dictionary columns as plain strings: merging categories of different days is slower."""
-    text = [c for c in frame.columns if isinstance(frame[c].dtype, pd.CategoricalDtype)]
-    return frame.astype(dict.fromkeys(text, object))
 
 
 def _batches(inventory: pd.DataFrame) -> Iterator[list[str]]:

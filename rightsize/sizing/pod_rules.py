@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import pandas as pd
 
 from rightsize.quantity import parse_quantity
 from rightsize.results import Recommendation
-from rightsize.snapshot import Snapshot
 
 _QUOTAS = {
     "requests.cpu": "cpu_request",
@@ -31,7 +29,7 @@ def with_qos_notes(
     ----------
     rows : sequence of Recommendation
     containers : DataFrame
-        As `newest_pods` gives.
+        As `rightsize.snapshot.views.newest_containers` gives.
     """
     by_workload: dict[Any, pd.DataFrame] = dict(list(containers.groupby(["namespace", "workload"])))
     return tuple(_with_note(row, by_workload) for row in rows)
@@ -74,22 +72,6 @@ def qos_class(containers: pd.DataFrame) -> str:
     return "Guaranteed" if equal and limits.notna().all(axis=None) else "Burstable"
 
 
-def newest_pods(snapshot: Snapshot, days: list[date] | None = None) -> pd.DataFrame:
-    """Containers of the newest pod of each workload on the last day, with `workload`."""
-    last = [(days or snapshot.days)[-1]]
-    text = dict.fromkeys(["namespace", "pod"], object)
-    pods = snapshot.read("pods", days=last)[["namespace", "pod", "workload", "started"]]
-    containers = snapshot.read("containers", days=last)
-    joined = containers.astype({**text, "container": object}).merge(
-        pods.astype({**text, "workload": object}), on=["namespace", "pod"]
-    )
-    newest = joined.sort_values("started", kind="stable").drop_duplicates(
-        ["namespace", "workload"], keep="last"
-    )
-    keys = ["namespace", "workload", "pod"]
-    return joined.merge(newest[keys], on=keys).reset_index(drop=True)
-
-
 def quota_warnings(
     rows: Sequence[Recommendation],
     containers: pd.DataFrame,
@@ -102,7 +84,7 @@ def quota_warnings(
     rows : sequence of Recommendation
         Their mean replicas count.
     containers : DataFrame
-        As `newest_pods` gives: what else the pods ask for.
+        As `rightsize.snapshot.views.newest_containers` gives: what else the pods ask for.
     quotas : mapping of namespace to mapping of quota name to quantity
         `requests.cpu`, `requests.memory`, `limits.cpu`, `limits.memory`.
 

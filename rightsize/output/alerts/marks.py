@@ -18,6 +18,7 @@ from rightsize.istiod.source import read_istiod
 from rightsize.istiod.thresholds import daily_load
 from rightsize.results import Advice, Component, Interval, Resource
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import usage_by_workload
 
 USUAL_DAYS = 7
 """A week: workdays and weekend count as they are."""
@@ -112,16 +113,6 @@ def _usual(snapshot: Snapshot) -> Iterator[UsualUse]:
 
 def _component_means(snapshot: Snapshot, day: date) -> pd.DataFrame:
     """Mean over workloads of the mean over their pods; columns time, component, cpu, memory."""
-    keys = ["namespace", "pod", "container"]
-    text = dict.fromkeys(keys, object)
-    containers = snapshot.read("containers", days=[day], columns=[*keys, "component"])
-    owners = snapshot.read("pods", days=[day], columns=["namespace", "pod", "workload"])
-    named = containers.dropna(subset="component").astype({**text, "component": object})
-    owners = owners.astype({"namespace": object, "pod": object, "workload": object})
-    named = named[[*keys, "component"]].merge(
-        owners[["namespace", "pod", "workload"]], on=["namespace", "pod"]
-    )
-    usage = snapshot.read("usage", days=[day], columns=["time", *keys, "cpu", "memory"])
-    joined = usage.astype(text).merge(named, on=keys)
+    joined = usage_by_workload(snapshot, [day], ["cpu", "memory"])
     by_workload = joined.groupby(["time", "component", "namespace", "workload"])[["cpu", "memory"]]
     return by_workload.mean().groupby(["time", "component"]).mean().reset_index()
