@@ -1,7 +1,7 @@
 """What analysis reads of a snapshot: pods with their workloads, containers in force, usage.
 
-Facts hold over the window, not for a day. Owner, kind, labels, component and sizes of a pod come
-from the newest day that knew them, so that a day without kube-state-metrics changes none of them.
+Owner, component and sizes of a day that missed them are filled as the tables are read; here they are
+joined, and each workload's sizes in force are those of the newest day that knew them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,17 @@ POD = ["namespace", "pod"]
 CONTAINER = [*POD, "container"]
 WORKLOAD = ["namespace", "workload"]
 SIZES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
-_FACTS = ["workload", "workload_kind", "node", "labels", "annotations", "started"]
-_UNKNOWN = "_unknown"
+_OF_POD = [
+    "workload",
+    "workload_kind",
+    "node",
+    "phase",
+    "started",
+    "ended",
+    "first_seen",
+    "last_seen",
+]
+_OF_POD += ["labels", "annotations"]
 
 
 def plain_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -40,15 +49,10 @@ def pods_with_workloads(snapshot: Snapshot, days: Sequence[date] | None = None) 
     Returns
     -------
     DataFrame
-        The columns of table `pods` and `day`; `reported`, whether the cluster's state metrics spoke
-        of the pod on that day. Where they did not, owner, kind, node, labels, annotations and
-        start are those of the pod's newest day that was reported, else the owner of its siblings,
-        else what its name says. A pod that nothing owns is its own workload, of kind Pod.
+        The columns of table `pods` and `day`. A pod that nothing owns is its own workload, of kind
+        Pod.
     """
     rows = plain_text(snapshot.read("pods", days=days))
-    rows["reported"] = (rows["phase"].notna() | rows["started"].notna()).to_numpy(dtype=bool)
-    if not rows["reported"].all():
-        rows = _with_owner_of_siblings(_with_newest_facts(rows))
     rows["workload"] = rows["workload"].fillna(rows["pod"])
     rows["workload_kind"] = rows["workload_kind"].fillna("Pod")
     return rows
@@ -71,22 +75,18 @@ def containers_by_day(
     -------
     DataFrame
         The columns of table `containers`, and of the pod `workload`, `workload_kind`, `node`,
-        `phase`, `started`, `first_seen`, `last_seen`, `labels`, `annotations`, `reported`;
-        `requests_known` and `limits_known`, whether that day knew the container's requests and
-        limits: where it did, null says "not set", where it did not, null says nothing.
+        `phase`, `started`, `ended`, `first_seen`, `last_seen`, `labels`, `annotations`;
+        `requests_known` and `limits_known` are true or false: where true, null says "not set",
+        where false, null says nothing.
     """
     rows = plain_text(snapshot.read("containers", days=days))
     pods = pods_with_workloads(snapshot, days)
-    columns = [*_FACTS, "phase", "first_seen", "last_seen", "reported"]
-    rows = rows.merge(pods[["day", *POD, *columns]], on=["day", *POD], how="left")
+    rows = rows.merge(pods[["day", *POD, *_OF_POD]], on=["day", *POD], how="left")
     rows["workload"] = rows["workload"].fillna(rows["pod"])
     rows["workload_kind"] = rows["workload_kind"].fillna("Pod")
-    rows["reported"] = rows["reported"].eq(True).to_numpy(dtype=bool)
     for kind in ("request", "limit"):
-        own = rows[[f"cpu_{kind}", f"memory_{kind}"]].notna().any(axis=1)
-        rows[f"{kind}s_known"] = own | (rows["reported"] & _day_knows(rows, kind))
-    if not rows["reported"].all():
-        rows = _with_newest_component(rows)
+        told = rows[f"{kind}s_known"]
+        rows[f"{kind}s_known"] = np.where(told.isna(), _day_knows(rows, kind), told.eq(True))
     return rows[rows["component"].notna()] if mesh_only else rows
 
 
@@ -109,11 +109,7 @@ def newest_containers(snapshot: Snapshot, days: Sequence[date] | None = None) ->
     rows = containers_by_day(snapshot, days)
     last = rows.groupby(WORKLOAD, sort=False)["day"].transform("max")
     rows["there"] = last == rows["day"].max()
-    order = [c for c in ("day", "started", "last_seen") if c in rows.columns]
-    rows = rows.sort_values(order, kind="stable")
-    # Reported days alone tell a pod's containers; without any, what was seen has to do.
-    told = rows.groupby(WORKLOAD, sort=False)["reported"].transform("any")
-    rows = rows[rows["reported"] | ~told]
+    rows = rows.sort_values(["day", "started", "last_seen"], kind="stable")
     newest = rows.drop_duplicates(WORKLOAD, keep="last")[["day", *WORKLOAD, "pod"]]
     chosen = rows.merge(newest, on=["day", *WORKLOAD, "pod"]).reset_index(drop=True)
     return _with_known_sizes(chosen, rows)
@@ -150,65 +146,14 @@ def usage_by_workload(
     return usage.merge(owners, on=CONTAINER, how="inner")
 
 
-def _with_newest_facts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give unreported days of a pod the facts of its newest reported day."""
-    known = rows[rows["reported"]].sort_values("day", kind="stable")
-    known = known.drop_duplicates(POD, keep="last").set_index(POD)[_FACTS]
-    keys = pd.MultiIndex.from_frame(rows[POD])
-    there = ~rows["reported"].to_numpy() & keys.isin(known.index)
-    facts = known.reindex(keys[there])
-    for name in _FACTS:
-        column = facts[name].to_numpy()
-        rows.loc[there, name] = pd.Series(column, index=rows.index[there]).where(
-            pd.notna(column), rows.loc[there, name]
-        )
-    rows[_UNKNOWN] = ~rows["reported"].to_numpy() & ~there
-    return rows
-
-
-def _with_owner_of_siblings(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give pods that were never reported the owner of pods that share their generated name."""
-    unknown = rows[_UNKNOWN].to_numpy()
-    known = rows[rows["reported"]]
-    for parts in (1, 2):
-        prefix = rows["pod"].str.rsplit("-", n=parts).str[0]
-        names = ["namespace", "prefix"]
-        owners = known.assign(prefix=prefix[known.index])[[*names, "workload", "workload_kind"]]
-        owners = owners.drop_duplicates()
-        owners = owners[~owners.duplicated(names, keep=False)].set_index(names)
-        keys = pd.MultiIndex.from_arrays([rows["namespace"], prefix])
-        there = unknown & keys.isin(owners.index)
-        for name in ("workload", "workload_kind"):
-            rows.loc[there, name] = owners[name].reindex(keys[there]).to_numpy()
-        unknown = unknown & ~there
-    return rows.drop(columns=_UNKNOWN)
-
-
-def _with_newest_component(rows: pd.DataFrame) -> pd.DataFrame:
-    """What a container is, from the reported days of its workload: alone it looks like another."""
-    key = [*WORKLOAD, "container"]
-    columns = ["component", "init", "native"]
-    known = rows[rows["reported"]].sort_values("day", kind="stable")
-    known = known.drop_duplicates(key, keep="last").set_index(key)[columns]
-    keys = pd.MultiIndex.from_frame(rows[key])
-    there = ~rows["reported"].to_numpy() & keys.isin(known.index)
-    facts = known.reindex(keys[there])
-    for name in columns:
-        rows.loc[there, name] = facts[name].to_numpy()
-    return rows
-
-
-def _day_knows(rows: pd.DataFrame, kind: str) -> np.ndarray:
-    """Whether the day's metrics of requests or limits were there for a row's sort of container.
+def _day_knows(rows: pd.DataFrame, kind: str) -> pd.Series:
+    """Whether a day of an earlier release's snapshot had the metric of requests or limits.
 
     Prometheus holds no series for what is not set, so a metric that no container of the day has,
     init containers apart, is taken to be missing.
     """
-    names = [f"cpu_{kind}", f"memory_{kind}"]
-    some = rows[names].notna().any(axis=1)
-    init = rows["init"].eq(True)
-    known: np.ndarray = some.groupby([rows["day"], init]).transform("any").to_numpy(dtype=bool)
-    return known
+    some = rows[[f"cpu_{kind}", f"memory_{kind}"]].notna().any(axis=1)
+    return some.groupby([rows["day"], rows["init"].eq(True)]).transform("any")
 
 
 def _with_known_sizes(chosen: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

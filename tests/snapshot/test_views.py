@@ -6,31 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from rightsize.snapshot import DayRecord, Manifest, Snapshot, SnapshotWriter
 from rightsize.snapshot.views import (
     containers_by_day,
     newest_containers,
     newest_rows,
-    pods_with_workloads,
     usage_by_workload,
 )
 from tests.tiny_mesh import FIRST_DAY, Tiny, hpa, tiny_snapshot, tiny_tables
-
-STATE = ["phase", "started"]
-SIZES = ["cpu_request", "cpu_limit", "memory_request", "memory_limit"]
-
-
-def unreported(tables, *, owner="web", kind="Deployment", component="gateway"):
-    """The day as the kubelets alone tell it: no state, no sizes, no other container."""
-    pods, containers = tables["pods"].copy(), tables["containers"].copy()
-    pods[STATE] = None
-    pods["workload"], pods["workload_kind"] = owner, kind
-    containers = containers[containers["component"].notna()].copy()
-    containers[SIZES] = np.nan
-    containers["component"] = component
-    return tables | {"pods": pods, "containers": containers}
 
 
 def written(path, *days):
@@ -44,42 +28,16 @@ def written(path, *days):
     return Snapshot(path)
 
 
-@pytest.fixture
-def without_last_day(tmp_path):
-    web = Tiny(pods=1, app_cpu_request=0.4, kind="Rollout")
+def test_sizes_in_force_are_the_newest_known_ones_and_say_of_when(tmp_path):
+    def unknown(start):
+        tables = tiny_tables([Tiny(pods=1)], start)
+        sizes = dict.fromkeys(["cpu_limit", "memory_limit"], np.nan)
+        return tables | {"containers": tables["containers"].assign(**sizes, limits_known=False)}
 
-    def whole(start):
-        return tiny_tables([web], start)
-
-    return written(tmp_path / "s", whole, whole, lambda start: unreported(whole(start)))
-
-
-def test_owner_and_kind_are_those_of_the_newest_day_that_knew(without_last_day):
-    pods = pods_with_workloads(without_last_day)
-    assert set(pods["workload_kind"]) == {"Rollout"}
-    assert pods["reported"].tolist() == [True, True, False]
-
-
-def test_a_sidecar_stays_one_on_a_day_that_shows_it_alone(without_last_day):
-    assert set(containers_by_day(without_last_day, mesh_only=True)["component"]) == {"sidecar"}
-
-
-def test_sizes_in_force_are_the_newest_known_ones_and_say_of_when(without_last_day):
-    rows = newest_containers(without_last_day).set_index("container")
-    assert rows.loc["istio-proxy", "cpu_limit"] == 2.0
-    assert rows.loc["app", "cpu_request"] == 0.4
-    assert rows.loc["istio-proxy", "sizes_as_of"].date() == FIRST_DAY + timedelta(days=1)
-    assert rows["there"].all()
-
-
-def test_an_unreported_pod_has_the_owner_of_its_siblings(tmp_path):
-    old, new = Tiny(pods=1, kind="Rollout"), Tiny(pods=2, kind="Rollout")
-    snapshot = written(
-        tmp_path / "s",
-        lambda start: tiny_tables([old], start),
-        lambda start: unreported(tiny_tables([new], start)),
-    )
-    assert set(pods_with_workloads(snapshot)["workload_kind"]) == {"Rollout"}
+    snapshot = written(tmp_path / "s", lambda start: tiny_tables([Tiny(pods=1)], start), unknown)
+    (row,) = newest_containers(snapshot).to_dict("records")
+    assert row["cpu_limit"] == 2.0
+    assert row["sizes_as_of"].date() == FIRST_DAY
 
 
 def test_a_limit_that_is_not_set_is_known_where_others_are_set(tmp_path):
