@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from rightsize.border import write_text
 from rightsize.cli.console import error_console
 from rightsize.cli.recommend import computed
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.cli.writing import write_text
 from rightsize.collectors.prometheus.connection import matchers as matchers_of
 from rightsize.config import Settings, load_settings
 from rightsize.errors import UsageError

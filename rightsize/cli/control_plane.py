@@ -10,12 +10,13 @@ from typing import Annotated
 
 import typer
 
+from rightsize.border import write_text
 from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.cli.writing import write_text
 from rightsize.config import load_settings
+from rightsize.files.yaml_text import to_yaml
 from rightsize.istiod.source import istiod_revisions, study_istiod
-from rightsize.namespaces.manifests import istiod_budget, istiod_values, to_yaml
+from rightsize.namespaces.manifests import istiod_budget, istiod_values
 from rightsize.output.charts import save
 from rightsize.output.charts.control_plane import growth_with_thresholds
 from rightsize.output.control_plane_rows import control_plane_lines, control_plane_to_dict

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
+from rightsize.border import write_files
 from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.cli.writing import write_text
 from rightsize.collectors.istio_objects import read_istio_objects
 from rightsize.config import load_settings
 from rightsize.errors import UsageError
@@ -95,7 +95,5 @@ def scope(
             print_lines(["Simulated: no figure of this mesh was measured."])
         print_lines(scope_lines(study))
     if out is not None:
-        written = scope_files(study, istio_version=source.manifest.istio_version)
-        for name, text in written.items():
-            write_text(out / name, text)
-        messages.print(f"{len(written)} files in {out}", markup=False)
+        made = scope_files(study, istio_version=source.manifest.istio_version)
+        messages.print(f"{len(write_files(out, made))} files in {out}", markup=False)

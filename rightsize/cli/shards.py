@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
+from rightsize.border import write_files
 from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.cli.writing import write_text
 from rightsize.collectors.istio_objects import read_istio_objects
 from rightsize.istiod.model import fit_istiod
 from rightsize.istiod.source import read_istiod
@@ -106,8 +106,7 @@ def shards(
             istio_version=source.manifest.istio_version,
             labels=namespace_labels(source.read("namespaces")),
         )
-        for name, text in files.items():
-            write_text(out / name, text)
+        write_files(out, files)
         messages.print(f"{len(files)} files in {out}", markup=False)
 
 

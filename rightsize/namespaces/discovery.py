@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rightsize.border import command
+from rightsize.files.shell import Change
 from rightsize.namespaces.configuration import Configuration
 from rightsize.namespaces.egress import ROOT_NAMESPACE
 from rightsize.namespaces.traffic import CLUSTER_DOMAIN, UNKNOWN, egress_host
@@ -37,8 +39,19 @@ class DiscoveryScope:
     @property
     def commands(self) -> tuple[str, ...]:
         """To run before the patch: until a namespace is labelled, the patch would drop it."""
+        return tuple(line for change in self.changes for line in change.commands)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The same by namespace; a label that is there with another value is replaced."""
+        label = f"{self.label}={self.value}"
         return tuple(
-            f"kubectl label namespace {name} {self.label}={self.value}" for name in self.selected
+            Change(
+                name,
+                ("namespace", name),
+                (command("kubectl", "label", "namespace", name, label, "--overwrite"),),
+            )
+            for name in self.selected
         )
 
     @property

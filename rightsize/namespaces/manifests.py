@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
-
-from ruamel.yaml import YAML
-
+from rightsize.files.yaml_text import Document
 from rightsize.istiod.pilot_settings import minor_release
 from rightsize.istiod.replicas import OWN_BUDGET
 from rightsize.istiod.sizing import IstiodAdvice
@@ -15,23 +11,6 @@ from rightsize.namespaces.discovery import DiscoveryScope
 from rightsize.namespaces.egress import EgressScope
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Sizes
-
-Document = Mapping[str, object]
-
-
-def to_yaml(documents: Sequence[Document], *, comment: str = "") -> str:
-    """Documents as YAML text, `comment` in front; keys keep their order."""
-    writer = YAML()
-    writer.indent(mapping=2, sequence=4, offset=2)
-    writer.width = 100
-    out = io.StringIO()
-    for line in comment.splitlines():
-        out.write(f"# {line}\n" if line else "#\n")
-    for number, document in enumerate(documents):
-        if number:
-            out.write("---\n")
-        writer.dump(_plain(document), out)
-    return out.getvalue()
 
 
 def istiod_values(advice: IstiodAdvice) -> Document:
@@ -182,11 +161,3 @@ def _quantities(cpu: float | None, memory: float | None) -> dict[str, str]:
     if memory is not None:
         found["memory"] = format_memory(memory)
     return found
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rightsize.border import command, path_part, printable, promql_pattern, promql_string
+from rightsize.files.shell import change_script
+from rightsize.files.yaml_text import to_yaml
 from rightsize.namespaces.injection import InjectionCandidate
 from rightsize.namespaces.manifests import (
     destination_rule,
@@ -11,7 +14,6 @@ from rightsize.namespaces.manifests import (
     discovery_values,
     sidecar,
     sidecar_comment,
-    to_yaml,
 )
 from rightsize.namespaces.study import ScopeStudy
 
@@ -26,14 +28,9 @@ def scope_files(study: ScopeStudy, *, istio_version: str | None) -> Mapping[str,
     """
     found = study.discovery
     files = {
-        "1-label-namespaces.sh": "\n".join(
-            [
-                "#!/bin/sh",
-                "# Run before the selectors: a namespace without the label loses discovery.",
-                "set -e",
-                *found.commands,
-                "",
-            ]
+        "1-label-namespaces.sh": change_script(
+            found.changes,
+            "Run before the selectors: a namespace without the label loses discovery.",
         ),
         "2-discovery-selectors-values.yaml": to_yaml(
             [discovery_values(found)],
@@ -45,12 +42,12 @@ def scope_files(study: ScopeStudy, *, istio_version: str | None) -> Mapping[str,
     }  # fmt: skip
     for scope in study.egress:
         folder = "3-sidecars" if scope.confidence.enough else "3-sidecars-not-yet"
-        name = f"{folder}/{scope.namespace}.yaml"
+        name = f"{folder}/{path_part(scope.namespace)}.yaml"
         notes = [f"Note: {note}." for note in study.notes]
         comment = "\n".join([sidecar_comment(scope), *notes])
         files[name] = to_yaml([sidecar(scope, istio_version)], comment=comment)
     for rule in study.rules.rules:
-        name = f"4-destination-rules/{rule.namespace}-{rule.name}.yaml"
+        name = f"4-destination-rules/{path_part(f'{rule.namespace}-{rule.name}')}.yaml"
         files[name] = to_yaml(
             [destination_rule(rule, istio_version)], comment=destination_rule_comment(rule)
         )
@@ -68,19 +65,19 @@ def _idle_runbook(candidates: Sequence[InjectionCandidate]) -> list[str]:
         "STRICT mutual TLS a workload without a sidecar cannot call the mesh.",
     ]
     for number, c in enumerate(candidates, start=1):
-        target = f"{c.kind.lower()} {c.workload} -n {c.namespace}"
-        told = f'namespace="{c.namespace}",pod=~"{c.workload}-.*"'
+        target = ("kubectl", "patch", c.kind.lower(), c.workload, "-n", c.namespace, "-p")
+        pods = f'namespace={promql_string(c.namespace)},pod=~"{promql_pattern(c.workload)}-.*"'
         lines += [
             "",
-            f"{number}. {c.namespace}/{c.workload}: {c.pods} pods, no mesh traffic in {c.days} days",
+            f"{number}. {printable(c.namespace)}/{printable(c.workload)}: {c.pods} pods, no mesh traffic in {c.days} days",
             "",
             "   ```",
-            f"   kubectl patch {target} -p '{_inject(_OFF)}'",
+            f"   {command(*target, _inject(_OFF))}",
             "   ```",
             "",
-            f'   Check: `sum(kube_pod_status_ready{{{told},condition="true"}})` is {c.pods} again',
+            f'   Check: `sum(kube_pod_status_ready{{{pods},condition="true"}})` is {c.pods} again',
             "",
-            f"   Way back: `kubectl patch {target} -p '{_inject(_UNSET)}'` (or the value it had)",
+            f"   Way back: `{command(*target, _inject(_UNSET))}` (or the value it had)",
         ]
     return lines
 

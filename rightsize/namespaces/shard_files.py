@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from rightsize.border import command, printable, promql_string, word
+from rightsize.files.shell import Change, change_script
+from rightsize.files.yaml_text import Document, to_yaml
 from rightsize.istiod.replicas import ReplicaPlan
-from rightsize.namespaces.manifests import Document, resources_block, to_yaml
+from rightsize.namespaces.manifests import resources_block
 from rightsize.namespaces.shard_loads import Namespaces
 from rightsize.namespaces.shards import Shard, ShardAdvice, Sharding, migration_order
 from rightsize.quantity import format_cpu, format_memory, round_up_cpu, round_up_memory
@@ -67,7 +70,12 @@ def shard_files(
         As they are now, for the way back (see `rightsize.namespaces.traffic.namespace_labels`).
     """
     shards = advice.chosen.shards
-    files = {"1-label-watched.sh": _script([c for s in shards for c in watch_commands(s)])}
+    files = {
+        "1-label-watched.sh": change_script(
+            [c for s in shards for c in watch_changes(s)],
+            "Run before any shard is installed: what is not labelled its istiod does not know.",
+        )
+    }
     for shard in shards:
         comment = (
             f"istiod chart, shard {shard.number}: {len(shard.members)} namespaces of its own, "
@@ -82,13 +90,17 @@ def shard_files(
     return files
 
 
-def watch_commands(shard: Shard) -> list[str]:
+def watch_changes(shard: Shard) -> list[Change]:
     """To run before the shard's istiod starts: what is not labelled it does not know."""
-    return [f"kubectl label namespace {name} {watch_label(shard)}=true" for name in shard.watched]
-
-
-def _script(commands: Sequence[str]) -> str:
-    return "\n".join(["#!/bin/sh", "set -e", *commands, ""])
+    label = f"{watch_label(shard)}=true"
+    return [
+        Change(
+            name,
+            ("namespace", name),
+            (command("kubectl", "label", "namespace", name, label, "--overwrite"),),
+        )
+        for name in shard.watched
+    ]
 
 
 def _runbook(
@@ -133,7 +145,7 @@ def _runbook(
         lines += [
             "",
             "Watched, and not moved, since they have no proxies: "
-            f"{', '.join(mesh.without_proxies)}.",
+            f"{', '.join(map(printable, mesh.without_proxies))}.",
         ]
     lines += [
         "",
@@ -164,13 +176,13 @@ def _step(
     pods = f'pod=~"istiod-{revision(shard, istio_version)}-.*"'
     # Gateways report what they send, and receive nothing from a sidecar.
     side = "source" if namespace in mesh.gateways_alone else "destination"
-    calls = f'reporter="{side}",{side}_workload_namespace="{namespace}"'
+    calls = f'reporter="{side}",{side}_workload_namespace={promql_string(namespace)}'
     return [
-        f"{place}. {namespace}",
+        f"{place}. {printable(namespace)}",
         "",
         "   ```",
         *(f"   {line}" for line in there),
-        f"   istioctl proxy-status | grep {namespace}    # SYNCED, served by {tag(shard)}",
+        f"   istioctl proxy-status | {command('grep', '-F', namespace)}    # SYNCED, served by {tag(shard)}",
         "   ```",
         "",
         "   Check: `histogram_quantile(0.99, sum by (le) (rate("
@@ -210,9 +222,15 @@ def _move(
             [f"# take {_REVISION} off the pod templates again"],
         )
     restart = (
-        [f"kubectl rollout restart deployment {name} -n {namespace}" for name in gateways]
+        [
+            command("kubectl", "rollout", "restart", "deployment", name, "-n", namespace)
+            for name in gateways
+        ]
         if namespace in mesh.gateways_alone
-        else [f"kubectl rollout restart deployment,statefulset,daemonset -n {namespace}"]
+        else [
+            command("kubectl", "rollout", "restart", "deployment,statefulset,daemonset")
+            + f" -n {word(namespace)}"
+        ]
     )
     before = [f"{_REVISION}={labels[_REVISION]}" if _REVISION in labels else f"{_REVISION}-"]
     if _INJECTION in labels or not labelled:
@@ -220,10 +238,14 @@ def _move(
     return (
         # istio-injection wins over istio.io/rev, so it has to go.
         [
-            f"kubectl label namespace {namespace} {_INJECTION}- {_REVISION}={to} --overwrite",
+            command("kubectl", "label", "namespace", namespace, f"{_INJECTION}-")
+            + f" {_REVISION}={to} --overwrite",
             *restart,
         ],
-        [f"kubectl label namespace {namespace} {' '.join(before)} --overwrite", *restart],
+        [
+            command("kubectl", "label", "namespace", namespace, *before, "--overwrite"),
+            *restart,
+        ],
     )
 
 
@@ -232,7 +254,8 @@ def _by_helm(namespace: str, gateways: Sequence[str], to: str) -> list[str]:
     return [
         "# a gateway of the gateway chart; of another, the label istio.io/rev of its pod template",
         *(
-            f"helm upgrade {name} istio/gateway -n {namespace} --reuse-values --set revision={to}"
+            command("helm", "upgrade", name, "istio/gateway", "-n", namespace)
+            + f" --reuse-values --set revision={to}"
             for name in gateways
         ),
     ]

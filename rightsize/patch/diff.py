@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from rightsize.border import below, replace_file
 from rightsize.errors import OutputError
 from rightsize.patch.kustomize import LISTING, MARK
 from rightsize.patch.model import PatchedFile
@@ -42,7 +41,7 @@ def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[
             continue
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, file.text_after)
+            replace_file(target, file.text_after.encode("utf-8"))
         except OSError as error:
             reason = error.strerror or str(error)
             raise OutputError(f"{target}: cannot be written: {reason}") from error
@@ -52,7 +51,7 @@ def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[
 def _target(file: PatchedFile, out_dir: Path | None, beside: Path) -> Path:
     # New files (a Kustomize folder) keep their folder; the user's files keep their name alone.
     if not file.text_before:
-        return (beside if out_dir is None else out_dir) / file.path
+        return below(beside if out_dir is None else out_dir, PurePosixPath(file.path))
     return file.path if out_dir is None else out_dir / file.path.name
 
 
@@ -86,23 +85,6 @@ def _ours(folder: Path) -> bool:
         return (folder / LISTING.name).read_text().startswith(MARK)
     except (OSError, UnicodeDecodeError):
         return False
-
-
-def _replace(target: Path, text: str) -> None:
-    """Write beside and rename: a reader sees the old file or the new one, never a part."""
-    target = target.resolve()
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode("utf-8"))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, mode)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _diff(file: PatchedFile) -> str:

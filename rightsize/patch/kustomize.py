@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rightsize.patch.manifests import POD_TEMPLATES, annotation_values
+from rightsize.border import path_part
+from rightsize.files.yaml_text import Document, Quoted, to_yaml
+from rightsize.patch.manifests import POD_TEMPLATES, TEMPLATE, annotation_values
 from rightsize.patch.model import PatchedFile, SizeChange
 
 FOLDER = Path("sidecar-annotations")
 LISTING = FOLDER / "kustomization.yaml"
 MARK = "# Sidecar sizes by annotation."
 """How the listing begins: a folder with it was written by an earlier run."""
+_HOW = (
+    "Add this folder to `components:` of your kustomization.\n"
+    "# Patches apply to manifests that state their namespace: a `namespace:` of the outer\n"
+    "# kustomization is set only afterwards."
+)
 API_VERSIONS = {"Rollout": "argoproj.io/v1alpha1", "Job": "batch/v1", "CronJob": "batch/v1"}
 
 
@@ -28,43 +34,41 @@ def kustomize_folder(changes: Sequence[SizeChange]) -> list[PatchedFile]:
     if not changes:
         return []
     files = [_patch(change) for change in changes]
-    lines = [
-        f"{MARK} Add this folder to `components:` of your kustomization.",
-        "# Patches apply to manifests that state their namespace: a `namespace:` of the outer",
-        "# kustomization is set only afterwards.",
-        "apiVersion: kustomize.config.k8s.io/v1alpha1",
-        "kind: Component",
-        "patches:",
-    ]
-    for change, file in zip(changes, files, strict=True):
-        lines += [f"  - path: {file.path.name}", "    target:"]
-        lines += [f"      kind: {change.kind or '|'.join(POD_TEMPLATES)}"]
-        lines += [f"      name: {change.workload}"]
-        lines += [f"      namespace: {change.namespace}"] if change.namespace else []
-    listing = PatchedFile(LISTING, "", "\n".join(lines) + "\n")
-    return [listing, *files]
+    listing: Document = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "patches": [
+            {"path": file.path.name, "target": _target(change)}
+            for change, file in zip(changes, files, strict=True)
+        ],
+    }
+    return [PatchedFile(LISTING, "", f"{MARK} {_HOW}\n{to_yaml([listing])}"), *files]
+
+
+def _target(change: SizeChange) -> Document:
+    target = {"kind": change.kind or "|".join(POD_TEMPLATES), "name": change.workload}
+    return target | ({"namespace": change.namespace} if change.namespace else {})
 
 
 def _patch(change: SizeChange) -> PatchedFile:
     kind = change.kind or "Deployment"
-    indent = 0
-    lines = [
-        f"apiVersion: {API_VERSIONS.get(kind, 'apps/v1')}",
-        f"kind: {kind}",
-        "metadata:",
-        f"  name: {change.workload}",
-    ]
-    lines += [f"  namespace: {change.namespace}"] if change.namespace else []
-    for key in (*POD_TEMPLATES.get(kind, POD_TEMPLATES["Deployment"]), "metadata", "annotations"):
-        lines.append(" " * indent + f"{key}:")
-        indent += 2
-    annotations = annotation_values(change)
-    lines += [" " * indent + f"{key}: {json.dumps(value)}" for key, value in annotations.items()]
+    metadata = {"name": change.workload}
+    metadata |= {"namespace": change.namespace} if change.namespace else {}
+    body: object = {key: Quoted(text) for key, text in annotation_values(change).items()}
+    for key in ("annotations", "metadata", *reversed(POD_TEMPLATES.get(kind, TEMPLATE))):
+        body = {key: body}
+    assert isinstance(body, dict)
+    document = {
+        "apiVersion": API_VERSIONS.get(kind, "apps/v1"),
+        "kind": kind,
+        "metadata": metadata,
+        **body,
+    }
     name = "-".join(filter(None, (change.namespace, change.workload, kind.lower())))
     return PatchedFile(
-        FOLDER / f"{name}.yaml",
+        FOLDER / f"{path_part(name)}.yaml",
         "",
-        "\n".join(lines) + "\n",
+        to_yaml([document]),
         added=(
             f"a patch with the sidecar annotations of {change.key}; its manifest was not given",
         ),

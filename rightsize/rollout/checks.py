@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rightsize.namespaces.manifests import to_yaml
+from rightsize.files.yaml_text import to_yaml
 from rightsize.rollout.model import RolloutPlan
 
 RECORD = "rightsize:plan_check"

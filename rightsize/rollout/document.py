@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rightsize.border import write_files
 from rightsize.errors import OutputError
 from rightsize.nodes.plan import NodePlan
 from rightsize.rollout import mesh_files, node_files
@@ -112,18 +113,7 @@ def write_document(document: PlanDocument, out: Path) -> list[Path]:
     """
     earlier = check_folder(out)
     _clear(out, earlier)
-    written = []
-    for name, text in document.files.items():
-        path = out / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode("utf-8"))
-        except OSError as error:
-            raise OutputError(
-                f"{path}: cannot be written ({error.strerror})", hint="give another folder with -o"
-            ) from error
-        written.append(path)
-    return written
+    return write_files(out, document.files)
 
 
 def check_folder(out: Path) -> list[str]:

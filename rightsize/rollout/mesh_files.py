@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 from rightsize.audit.measured import MEASURED_RULES
 from rightsize.audit.model import Finding
+from rightsize.border import command, path_part, word
+from rightsize.files.shell import plain_script
+from rightsize.files.yaml_text import to_yaml
 from rightsize.istiod.pilot_settings import (
     DEBOUNCE_AFTER,
     DEBOUNCE_MAX,
@@ -16,7 +19,7 @@ from rightsize.istiod.pilot_settings import (
 )
 from rightsize.namespaces.configuration import EXPORT
 from rightsize.namespaces.injection import InjectionCandidate
-from rightsize.namespaces.manifests import sidecar, sidecar_comment, to_yaml
+from rightsize.namespaces.manifests import sidecar, sidecar_comment
 from rightsize.namespaces.scope_files import scope_files
 from rightsize.namespaces.shard_files import shard_files
 from rightsize.namespaces.study import ScopeStudy
@@ -29,7 +32,7 @@ from rightsize.rollout.steps import (
     helm_back,
     helm_upgrade,
     patch,
-    script,
+    resource_of,
 )
 from rightsize.rollout.study import PlanStudy
 
@@ -42,7 +45,7 @@ _LABELS = "1-label-namespaces.sh"
 
 def baseline_files(folder: str, rules: str, operator_rules: str) -> PhaseFiles:
     """Copies for the ways back, and the rules."""
-    save = script(
+    save = plain_script(
         [
             "mkdir -p before",
             "helm list -A -o yaml > before/releases.yaml",
@@ -164,7 +167,7 @@ def sidecar_files(study: PlanStudy, folder: str) -> PhaseFiles:
         )
     back = []
     for found in ready_scopes(scope):
-        name = f"{found.namespace}.yaml"
+        name = f"{path_part(found.namespace)}.yaml"
         files[name] = to_yaml(
             [sidecar(found, study.manifest.istio_version)], comment=sidecar_comment(found)
         )
@@ -172,15 +175,18 @@ def sidecar_files(study: PlanStudy, folder: str) -> PhaseFiles:
             Step(
                 f"{found.namespace}: {len(found.hosts)} hosts; {found.confidence.text}.",
                 (
-                    f"istioctl analyze -n {found.namespace} {folder}/{name}",
-                    f"kubectl apply -f {folder}/{name}",
+                    command("istioctl", "analyze", "-n", found.namespace, f"{folder}/{name}"),
+                    command("kubectl", "apply", "-f", f"{folder}/{name}"),
                 ),
             )
         )
         back.append(
             Step(
                 f"{found.namespace}:",
-                (f"kubectl delete sidecars.networking.istio.io default -n {found.namespace}",),
+                (
+                    command("kubectl", "delete", "sidecars.networking.istio.io", "default")
+                    + f" -n {word(found.namespace)}",
+                ),
             )
         )
     return PhaseFiles(tuple(steps), tuple(back), files)
@@ -201,14 +207,16 @@ def rule_files(study: PlanStudy, folder: str) -> PhaseFiles:
     ]
     back = []
     for rule in scope.rules.rules:
-        name = f"{rule.namespace}-{rule.name}.yaml"
-        steps.append(Step(f"{rule.host}:", (f"kubectl apply -f {folder}/{name}",)))
+        name = f"{path_part(f'{rule.namespace}-{rule.name}')}.yaml"
+        steps.append(
+            Step(f"{rule.host}:", (command("kubectl", "apply", "-f", f"{folder}/{name}"),))
+        )
         back.append(
             Step(
                 f"{rule.host}:",
                 (
-                    f"kubectl delete destinationrules.networking.istio.io {rule.name} "
-                    f"-n {rule.namespace}",
+                    command("kubectl", "delete", "destinationrules.networking.istio.io", rule.name)
+                    + f" -n {word(rule.namespace)}",
                 ),
             )
         )
@@ -224,23 +232,20 @@ def injection_files(study: PlanStudy, folder: str) -> PhaseFiles:
         if found.kind not in POD_TEMPLATES:
             steps.append(Step(f"{who} ({found.kind}): put {found.label} on the pod by hand."))
             continue
-        name = f"{found.namespace}-{found.workload}.yaml"
+        name = f"{path_part(who.replace('/', '-', 1))}.yaml"
         files[name] = to_yaml([_labelled(found, "false")], comment=f"{who}: no sidecar.")
         steps.append(
             Step(
                 f"{who}, once its owner agrees:",
-                tuple(patch(found.kind, found.namespace, found.workload, f"{folder}/{name}")),
+                patch(found.kind, found.namespace, found.workload, f"{folder}/{name}").commands,
             )
         )
         null = json.dumps(_template(found, None))
-        resource = "rollouts.argoproj.io" if found.kind == "Rollout" else found.kind.lower()
+        words = ("kubectl", "patch", resource_of(found.kind), found.workload)
         back.append(
             Step(
                 f"{who}:",
-                (
-                    f"kubectl patch {resource} {found.workload} -n {found.namespace} --type merge "
-                    f"-p '{null}'",
-                ),
+                (command(*words, "-n", found.namespace, "--type", "merge", "-p", null),),
             )
         )
     return PhaseFiles(tuple(steps), tuple(back), files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rightsize.border import promql_string
 from rightsize.namespaces.egress import EgressScope
 from rightsize.namespaces.study import ScopeStudy
 from rightsize.quantity import format_memory
@@ -182,7 +183,7 @@ def sidecar_scopes(study: PlanStudy, money: PhaseMoney | None) -> Phase | None:
             Check(
                 f"outside-{name}",
                 f"no more calls of {name} leave the mesh or are dropped than a week ago",
-                promql.outside_not_up(f'source_workload_namespace="{name}"'),
+                promql.outside_not_up(f"source_workload_namespace={promql_string(name)}"),
             )
         )
         effect = saving.get(name)

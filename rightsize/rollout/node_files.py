@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from rightsize.namespaces.manifests import to_yaml
+from rightsize.border import path_part
+from rightsize.files.shell import change_script, plain_script
+from rightsize.files.yaml_text import to_yaml
 from rightsize.nodes.plan import Fleet, NodePlan
 from rightsize.rollout.later_phases import scoped_rows
-from rightsize.rollout.steps import PhaseFiles, Step, restart, script
+from rightsize.rollout.steps import PhaseFiles, Step, restart
 from rightsize.rollout.study import PlanStudy
 
 _ROOM = 0.25
@@ -18,7 +20,7 @@ _DRAIN = "--ignore-daemonsets --delete-emptydir-data --timeout=30m"
 
 def fewer_files(gone: int, folder: str) -> PhaseFiles:
     """How so many nodes go: by an autoscaler, or by hand."""
-    drain = script(
+    drain = plain_script(
         [
             'node="${1:?usage: sh drain-node.sh NODE}"',
             "id=$(kubectl get node \"$node\" -o jsonpath='{.spec.providerID}' | sed 's|.*/||')",
@@ -73,16 +75,16 @@ def fewer_files(gone: int, folder: str) -> PhaseFiles:
 
 def measured_files(study: PlanStudy, folder: str, *, restarted: bool) -> PhaseFiles:
     """Collect again, compare, plan anew; with `restarted`, scoped proxies start afresh before."""
-    out = f"snapshots/{study.manifest.cluster}"
+    out = f"snapshots/{path_part(study.manifest.cluster)}"
     files: dict[str, str] = {}
     steps = []
     if restarted:
-        commands = [
-            command
-            for row in scoped_rows(study)
-            for command in restart(row.kind, str(row.namespace), str(row.workload))
+        changes = [
+            restart(row.kind, str(row.namespace), str(row.workload)) for row in scoped_rows(study)
         ]
-        files["restart.sh"] = script(commands, "Envoy seldom gives memory back while it runs.")
+        files["restart.sh"] = change_script(
+            changes, "Envoy seldom gives memory back while it runs."
+        )
         text = "Restart the proxies of the scoped namespaces, then wait two weeks."
         steps.append(Step(text, (f"sh {folder}/restart.sh",)))
     steps += [

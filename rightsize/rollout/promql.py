@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rightsize.border import promql_pattern, promql_string
 from rightsize.rollout.model import Check
 
 WEEK = "1w"
@@ -158,7 +159,7 @@ def is_there(metric: str) -> str:
 
 def clusters_at_most(namespace: str, clusters: float) -> str:
     """Proxies of a namespace hold at most so many clusters."""
-    active = f'envoy_cluster_manager_active_clusters{{namespace="{namespace}"}}'
+    active = f"envoy_cluster_manager_active_clusters{{namespace={promql_string(namespace)}}}"
     return f"max({active}) <= bool {clusters:.0f}"
 
 
@@ -174,7 +175,7 @@ def no_container(container: str, pods: str) -> str:
 
 def not_shed(host: str) -> str:
     """At most one call in a thousand to a service is shed by its own rules (flags UO and UH)."""
-    labels = f'reporter="source",destination_service="{host}"'
+    labels = f'reporter="source",destination_service={promql_string(host)}'
     shed = f'istio_requests_total{{{labels},response_flags=~".*(UO|UH).*"}}[1h]'
     return (
         f"(sum(rate({shed})) or vector(0)) "
@@ -184,7 +185,8 @@ def not_shed(host: str) -> str:
 
 def memory_at_most(container: str, namespaces: Iterable[str], size: float) -> str:
     """Proxies of these namespaces use at most `size` bytes: mean over pods of p95 within a day."""
-    there = f'container="{container}",namespace=~"{"|".join(sorted(namespaces))}"'
+    names = "|".join(promql_pattern(name) for name in sorted(namespaces))
+    there = f'container="{container}",namespace=~"{names}"'
     used = f"quantile_over_time(0.95, container_memory_working_set_bytes{{{there}}}[1d])"
     return f"avg({used}) <= bool {size:.0f}"
 
@@ -204,11 +206,10 @@ def pods_of(workloads: Iterable[tuple[str, str, str | None]]) -> str:
     """
     found: dict[str, list[str]] = {}
     for namespace, name, kind in sorted(workloads, key=lambda w: (w[0], w[1])):
-        # Names hold only [a-z0-9.-].
-        pattern = name.replace(".", "[.]") + _SUFFIX.get(kind or "", "-.*")
+        pattern = promql_pattern(name) + _SUFFIX.get(kind or "", "-.*")
         found.setdefault(namespace, []).append(pattern)
     return " or ".join(
-        f'kube_pod_info{{namespace="{namespace}",pod=~"{"|".join(patterns)}"}}'
+        f'kube_pod_info{{namespace={promql_string(namespace)},pod=~"{"|".join(patterns)}"}}'
         for namespace, patterns in found.items()
     )
 

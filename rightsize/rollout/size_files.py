@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from rightsize.namespaces.manifests import Document, istiod_values, resources_block, to_yaml
+from rightsize.border import command, path_part
+from rightsize.files.shell import Change, change_script
+from rightsize.files.yaml_text import Document, to_yaml
+from rightsize.namespaces.manifests import istiod_values, resources_block
 from rightsize.patch import PatchedFile, SizeChange
 from rightsize.patch.kustomize import kustomize_folder
 from rightsize.patch.paths import BLOCKS, BOUNDS
@@ -20,7 +23,6 @@ from rightsize.rollout.steps import (
     helm_upgrade,
     patch,
     restart,
-    script,
 )
 from rightsize.rollout.study import PlanStudy
 from rightsize.rollout.values_files import ValuesFiles, annotation_patches
@@ -50,14 +52,14 @@ def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles)
         files |= more
         steps, back = [*steps, *forth], [*back, *undo]
     for chart, release, namespace, document in _snippets(study, written.unplaced):
-        name = f"{release}-values.yaml"
+        name = f"{path_part(release)}-values.yaml"
         comment = f"{chart} chart: laid over the values in force."
         files[name] = to_yaml([document], comment=comment)
         steps += [
             Step(
                 f"Note the revision of release {release}, then lay the values over those in force.",
                 (
-                    f"helm history {release} -n {namespace} --max 3",
+                    command("helm", "history", release, "-n", namespace, "--max", "3"),
                     helm_upgrade(
                         release, chart, namespace, [f"{folder}/{name}"],
                         istio_version=study.manifest.istio_version, reuse=True,
@@ -103,11 +105,11 @@ def _by_annotation(
     files |= {f"way-back/{f.path.name}": f.text_after for f in undo.values()}
     # What is raised comes first: it is what lacks something.
     order = sorted(changes, key=lambda c: (not _raised(c), str(c.namespace), str(c.workload)))
-    files["apply.sh"] = script(
+    files["apply.sh"] = change_script(
         _patches(order, forth, f"{folder}/sidecar-annotations"),
         "One workload after the other: its annotations, then its rollout.",
     )
-    files["way-back.sh"] = script(
+    files["way-back.sh"] = change_script(
         _patches(order, undo, f"{folder}/way-back"),
         "Sizes as they run today, pinned by annotation whatever set them.",
     )
@@ -126,18 +128,18 @@ def _patches(
     changes: Sequence[SizeChange],
     files: Mapping[tuple[str, str], PatchedFile],
     folder: str,
-) -> list[str]:
-    commands = []
-    for change in changes:
-        file = files.get((str(change.namespace), str(change.workload)))
-        if file is not None:
-            commands += patch(
-                change.kind or "Deployment",
-                str(change.namespace),
-                str(change.workload),
-                f"{folder}/{file.path.name}",
-            )
-    return commands
+) -> list[Change]:
+    pairs = [(c, files.get((str(c.namespace), str(c.workload)))) for c in changes]
+    return [
+        patch(
+            change.kind or "Deployment",
+            str(change.namespace),
+            str(change.workload),
+            f"{folder}/{file.path.name}",
+        )
+        for change, file in pairs
+        if file is not None
+    ]
 
 
 def _raised(change: SizeChange) -> bool:
@@ -216,13 +218,9 @@ def _merge(into: dict[str, object], more: object) -> None:
 def _wave_scripts(order: Sequence[Sequence[Recommendation]]) -> dict[str, str]:
     found = {}
     for number, rows in enumerate(order, start=1):
-        commands = [
-            command
-            for row in rows
-            for command in restart(row.kind, str(row.namespace), str(row.workload))
-        ]
+        changes = [restart(row.kind, str(row.namespace), str(row.workload)) for row in rows]
         names = ", ".join(dict.fromkeys(str(row.namespace) for row in rows))
-        found[f"restart-wave-{number}.sh"] = script(commands, f"Namespaces {names}.")
+        found[f"restart-wave-{number}.sh"] = change_script(changes, f"Namespaces {names}.")
     return found
 
 
@@ -252,5 +250,5 @@ def _target(point: ScalePoint, percent: int) -> str:
     # A merge patch would replace the whole list of metrics.
     chosen = f'select(.type == "Resource" and .resource.name == "{point.resource}")'
     change = f"(.spec.metrics[] | {chosen}).resource.target.averageUtilization = {percent}"
-    get = f"kubectl get hpa.v2.autoscaling {point.hpa} -n {point.namespace} -o json"
-    return f"{get} | jq '{change}' | kubectl replace -f -"
+    get = command("kubectl", "get", "hpa.v2.autoscaling", point.hpa, "-n", point.namespace)
+    return f"{get} -o json | {command('jq', change)} | kubectl replace -f -"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rightsize.border import promql_string
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Recommendation
 from rightsize.rollout import promql
@@ -123,7 +124,8 @@ def _own_charts(study: PlanStudy, rows: Sequence[Recommendation]) -> Parts:
         ]
         if row.component == "gateway":
             selector = (
-                f'source_workload="{row.workload}",source_workload_namespace="{row.namespace}"'
+                f"source_workload={promql_string(str(row.workload))},"
+                f"source_workload_namespace={promql_string(str(row.namespace))}"
             )
             checks.append(
                 Check(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from rightsize.border import command, word
+from rightsize.files.shell import Change
+
+_ROLLED_OUT = ("Deployment", "StatefulSet", "DaemonSet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +31,6 @@ class PhaseFiles:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def script(commands: Sequence[str], comment: str) -> str:
-    """A shell script that stops at the first failure."""
-    return "\n".join(["#!/bin/sh", *(f"# {line}" for line in comment.splitlines()), "set -e",
-                      *commands, ""])  # fmt: skip
-
-
 def helm_upgrade(
     release: str,
     chart: str,
@@ -46,45 +44,66 @@ def helm_upgrade(
 
     With `reuse`, `files` are laid over the values in force; without, they are all there is.
     """
-    version = istio_version or '"$ISTIO_VERSION"'
+    version = word(istio_version) if istio_version else '"$ISTIO_VERSION"'
     kept = " --reuse-values" if reuse else ""
-    given = "".join(f" -f {shlex.quote(file)}" for file in files)
-    return f"helm upgrade {release} istio/{chart} -n {namespace} --version {version}{kept}{given}"
+    given = "".join(f" -f {word(file)}" for file in files)
+    upgrade = command("helm", "upgrade", release, f"istio/{chart}", "-n", namespace)
+    return f"{upgrade} --version {version}{kept}{given}"
 
 
 def helm_back(release: str, namespace: str) -> str:
     """Back to the release before; an upgrade made since then goes as well."""
-    return f"helm rollback {release} -n {namespace}"
+    return command("helm", "rollback", release, "-n", namespace)
 
 
-def restart(kind: str | None, namespace: str, workload: str) -> list[str]:
-    """Restart a workload and wait for it; nothing for kinds that only take sizes when they run."""
+def restart(kind: str | None, namespace: str, workload: str) -> Change:
+    """Restart a workload and wait for it; no command for kinds that take sizes only when they run."""
+    commands: tuple[str, ...] = ()
     if kind == "Rollout":
-        return [
-            f"kubectl argo rollouts restart {workload} -n {namespace}",
-            f"kubectl argo rollouts status {workload} -n {namespace} --timeout 15m",
-        ]
-    if kind not in ("Deployment", "StatefulSet", "DaemonSet"):
-        return []
-    target = f"{kind.lower()}/{workload}"
-    return [
-        f"kubectl rollout restart {target} -n {namespace}",
-        f"kubectl rollout status {target} -n {namespace} --timeout=15m",
-    ]
-
-
-def patch(kind: str, namespace: str, workload: str, file: str) -> list[str]:
-    """Patch a workload's pod template and wait for the pods it makes."""
-    resource = "rollouts.argoproj.io" if kind == "Rollout" else kind.lower()
-    # Strategic merge patches are for Kubernetes' own kinds.
-    how = " --type merge" if kind == "Rollout" else ""
-    commands = [
-        f"kubectl patch {resource} {workload} -n {namespace}{how} --patch-file {shlex.quote(file)}"
-    ]
-    if kind in ("Deployment", "StatefulSet", "DaemonSet"):
-        commands.append(
-            f"kubectl rollout status {kind.lower()}/{workload} -n {namespace} --timeout=15m"
+        commands = (
+            command("kubectl", "argo", "rollouts", "restart", workload, "-n", namespace),
+            _argo_status(workload, namespace),
         )
+    elif kind in _ROLLED_OUT:
+        target = f"{kind.lower()}/{workload}"
+        commands = (
+            command("kubectl", "rollout", "restart", target, "-n", namespace),
+            _status(target, namespace),
+        )
+    return _change(kind or "Deployment", namespace, workload, commands)
+
+
+def patch(kind: str, namespace: str, workload: str, file: str) -> Change:
+    """Patch a workload's pod template and wait for the pods it makes."""
+    # Strategic merge patches are for Kubernetes' own kinds.
+    how = ("--type", "merge") if kind == "Rollout" else ()
+    commands: tuple[str, ...] = (
+        command(
+            "kubectl", "patch", resource_of(kind), workload, "-n", namespace, *how,
+            "--patch-file", file,
+        ),
+    )  # fmt: skip
+    if kind in _ROLLED_OUT:
+        commands += (_status(f"{kind.lower()}/{workload}", namespace),)
     elif kind == "Rollout":
-        commands.append(f"kubectl argo rollouts status {workload} -n {namespace} --timeout 15m")
-    return commands
+        commands += (_argo_status(workload, namespace),)
+    return _change(kind, namespace, workload, commands)
+
+
+def resource_of(kind: str) -> str:
+    """The resource that kubectl knows a kind of workload by."""
+    return "rollouts.argoproj.io" if kind == "Rollout" else kind.lower()
+
+
+def _change(kind: str, namespace: str, workload: str, commands: tuple[str, ...]) -> Change:
+    target = (resource_of(kind), workload, "-n", namespace)
+    return Change(f"{namespace}/{workload}", target, commands)
+
+
+def _status(target: str, namespace: str) -> str:
+    return command("kubectl", "rollout", "status", target, "-n", namespace, "--timeout=15m")
+
+
+def _argo_status(workload: str, namespace: str) -> str:
+    words = ("kubectl", "argo", "rollouts", "status", workload, "-n", namespace)
+    return command(*words, "--timeout", "15m")

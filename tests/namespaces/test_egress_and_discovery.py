@@ -196,7 +196,7 @@ def test_discovery_keeps_proxies_the_called_the_root_and_the_given():
     )  # fmt: skip
     assert set(found.selected) == {"istio-system", "shop", "ingress", "data", "tools", "new"}
     assert found.left_out == ("batch", "default")
-    assert found.commands[0] == "kubectl label namespace data istio-discovery=enabled"
+    assert found.commands[0] == "kubectl label namespace data istio-discovery=enabled --overwrite"
 
 
 def test_discovery_warns_of_gateways_and_of_services_without_a_sidecar():

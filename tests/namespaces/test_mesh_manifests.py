@@ -12,6 +12,7 @@ from cloudcoil.models.istio.security import v1 as security
 from ruamel.yaml import YAML
 
 from rightsize.audit.rules import mutual_tls
+from rightsize.files.yaml_text import to_yaml
 from rightsize.namespaces.destination_rules import (
     ConnectionPool,
     OutlierDetection,
@@ -25,7 +26,6 @@ from rightsize.namespaces.manifests import (
     discovery_values,
     sidecar,
     sidecar_comment,
-    to_yaml,
 )
 from rightsize.namespaces.scope_files import _idle_runbook
 

@@ -239,13 +239,17 @@ def test_every_workload_of_the_default_restarts_once_smallest_namespaces_first(
     study, *_ = everything
     lines = []
     for script in sorted(phase_folder(folder, "mesh-default").glob("restart-wave-*.sh")):
-        lines += [line for line in script.read_text().splitlines() if "restart" in line]
+        lines += [line.strip() for line in script.read_text().splitlines() if "restart" in line]
     covered = [
         row for row in study.advice.recommendations
         if row.workload and row.component == "sidecar" and row.written == "mesh default"
     ]  # fmt: skip
     named = {f"{row.kind.lower()}/{row.workload} -n {row.namespace}" for row in covered}
-    restarted = [line.split("restart ")[1] for line in lines if line.startswith("kubectl")]
+    restarted = [
+        line.split("restart ")[1].removesuffix(" &&")
+        for line in lines
+        if line.startswith("kubectl")
+    ]
     assert len(restarted) == len(named)
     assert set(restarted) == named
     pods = pd.Series({(r.namespace, r.workload): r.replicas for r in covered})

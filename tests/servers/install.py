@@ -28,6 +28,7 @@ DEBIAN = {
     "promtool": "prometheus",
     "victoria-metrics": "victoria-metrics",
     "chromium": "chromium",
+    "shellcheck": "shellcheck",
 }
 """Program -> Debian package."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rightsize.namespaces.manifests import to_yaml
+from rightsize.border import word
+from rightsize.files.yaml_text import to_yaml
 from rightsize.output.alerts.conditions import (
     condition_series,
     control_plane_alerts,
@@ -32,7 +33,7 @@ def rule_groups(marks: AlertMarks, matchers: str = "") -> tuple[Group, ...]:
         Label matchers of every query of metrics, each ending in a comma: `cluster="prod",`.
     """
     cluster = marks.advice.cluster
-    collect = f"rightsize collect --cluster {cluster} --prometheus-url URL"
+    collect = f"rightsize collect --cluster {word(cluster)} --prometheus-url URL"
     recommend = f"Collect ({collect}), then rightsize recommend -f VALUES"
     study = "rightsize control-plane"
     series = (

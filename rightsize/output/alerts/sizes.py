@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from rightsize.border import promql_pattern, promql_string
 from rightsize.output.alerts.rules import Record
 from rightsize.output.alerts.series import WORKLOAD
 from rightsize.results import Advice, Recommendation, Resource
@@ -62,12 +63,12 @@ def _usage_of(rows: Iterable[Recommendation], resource: Resource | None = None) 
     """Usage of these workloads, a selector for each namespace and container."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        # Names hold only [a-z0-9.-].
-        name = str(row.workload).replace(".", "[.]")
-        found.setdefault((str(row.namespace), row.container), []).append(name)
+        names = found.setdefault((str(row.namespace), row.container), [])
+        names.append(promql_pattern(str(row.workload)))
     more = f',resource="{resource}"' if resource else ""
     return " or ".join(
-        f'rightsize:workload_usage{{namespace="{namespace}",container="{container}",'
+        f"rightsize:workload_usage{{namespace={promql_string(namespace)},"
+        f'container="{container}",'
         f'workload=~"{"|".join(sorted(names))}"{more}}}'
         for (namespace, container), names in sorted(found.items())
     )

@@ -1,0 +1,178 @@
+"""The border to the outside: what data must pass to become a path, a command, or text for people.
+
+Names of namespaces and workloads, hosts, answers and messages come from strangers. One function here
+stands at each way out; nothing else in the package builds a path, a command line or a line of text
+out of data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import tempfile
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from rightsize.errors import OutputError
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_LONGEST_PART = 200
+"""Bytes of a path's part; file systems take 255, and endings are added."""
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories that a reader does not see, or that move what they see."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def path_part(name: str) -> str:
+    """One part of a path out of a name that comes from data.
+
+    A name that Kubernetes could have stays as it is. In any other, each byte outside of letters,
+    digits, `.`, `_` and `-` is written as `%XX`, a leading dot too, so that different names stay
+    different and none leaves its folder.
+    """
+    if _PLAIN.fullmatch(name) and len(name) <= _LONGEST_PART:
+        return name
+    text = "".join(
+        chr(byte) if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "._-") else
+        f"%{byte:02X}"
+        for byte in name.encode("utf-8", "surrogateescape")
+    )  # fmt: skip
+    if text.startswith("."):
+        text = f"%2E{text[1:]}"
+    if len(text) <= _LONGEST_PART:
+        return text or "%"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{text[: _LONGEST_PART - 17]}-{digest}"
+
+
+def below(folder: Path, name: str | PurePosixPath) -> Path:
+    """The path `name` below `folder`.
+
+    Raises
+    ------
+    OutputError
+        If it lies anywhere else once links and `..` are resolved.
+    """
+    path = folder / name
+    root = folder.resolve()
+    if root not in path.resolve().parents:
+        raise OutputError(
+            f"{printable(str(name))}: would be written outside of {folder}",
+            hint="nothing was written; give another folder with -o",
+        )
+    return path
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write texts by path below a folder, each whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If a path lies outside of the folder, before anything is written, or cannot be written.
+    """
+    targets = [below(folder, name) for name in files]
+    return [write_text(target, text) for target, text in zip(targets, files.values(), strict=True)]
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file and make its folder: beside, synced, then renamed into its place.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise OutputError(
+            f"{printable(str(path))}: cannot be written ({error.strerror or error})",
+            hint="give another folder with --out",
+        ) from error
+    return path
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` in the place of a file: a reader sees the old one or the new one, never a part.
+
+    Mode and, where allowed, owner of a file that was there are kept; a link is followed. What is
+    no regular file (`/dev/stdout`, a pipe) is written to directly.
+    """
+    target = path.resolve()
+    there = target.stat() if target.exists() else None
+    if there is not None and not target.is_file():
+        target.write_bytes(content)
+        return
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, _new_mode() if there is None else there.st_mode & 0o7777)
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def printable(text: object) -> str:
+    """Text for people on one line: control, bidirectional and invisible characters as escapes."""
+    found = str(text)
+    if found.isascii() and found.isprintable():
+        return found
+    return "".join(
+        c if unicodedata.category(c) not in _HIDDEN else c.encode("unicode_escape").decode("ascii")
+        for c in found
+    )
+
+
+def printable_lines(text: str) -> str:
+    """The same for text of several lines, whose line breaks stay."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def csv_cell(value: object) -> object:
+    """A cell that a spreadsheet takes as text and never as a formula."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def word(text: object) -> str:
+    """One word of a command line, quoted where a shell would read more into it."""
+    return shlex.quote(printable(text))
+
+
+def command(*words: object) -> str:
+    """A command line, each word quoted where that is needed."""
+    return " ".join(word(one) for one in words)
+
+
+def remark(text: str) -> list[str]:
+    """Comment lines of a script or of YAML: a line break inside of data ends no comment."""
+    return [f"# {printable(line)}".rstrip() for line in text.split("\n")]
+
+
+def promql_string(text: str) -> str:
+    """A string of PromQL, in double quotes (prometheus.io, "Querying basics", string literals)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def promql_pattern(text: str) -> str:
+    """Text taken literally inside of a PromQL regular expression, without the quotes (RE2)."""
+    literal = re.sub(r"([\\+*?()|\[\]{}^$])", r"\\\1", text).replace(".", "[.]")
+    return promql_string(literal)[1:-1]
+
+
+def _new_mode() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

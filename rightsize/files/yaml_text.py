@@ -1,0 +1,91 @@
+"""YAML that is written anew: what YAML 1.1 would read as another type is quoted.
+
+kubectl, Helm and Kustomize read `no`, `on`, `1e3`, `0x1f` and `1:20` as something else than text;
+all of them are legal names of namespaces.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import SafeRepresenter
+from ruamel.yaml.resolver import implicit_resolvers
+
+from rightsize.border import remark
+
+Document = Mapping[str, object]
+
+_NOT_TEXT = tuple(pattern for _, _, pattern, _ in implicit_resolvers)
+"""Plain scalars that YAML 1.1 or 1.2 reads as another type than text."""
+
+
+class Quoted(str):
+    """Text that is always written in double quotes, as annotations with sizes are."""
+
+
+class _Representer(SafeRepresenter):
+    """Keys in their order, text quoted where it needs to be, no aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+    def represent_quoted(self, data: str) -> ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", str(data), style='"')
+
+    def represent_text(self, data: str) -> ScalarNode:
+        style = None
+        if looks_like_another_type(data):
+            style = "'"
+        elif not data.isprintable() and "\n" not in data:
+            style = '"'
+        elif "\n" in data and all(line.isprintable() for line in data.split("\n")):
+            style = "|"
+        elif "\n" in data:
+            style = '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    def represent_mapping_in_order(self, data: Mapping[object, object]) -> object:
+        return self.represent_mapping("tag:yaml.org,2002:map", data.items())
+
+
+_Representer.add_representer(Quoted, _Representer.represent_quoted)
+_Representer.add_representer(str, _Representer.represent_text)
+_Representer.add_representer(dict, _Representer.represent_mapping_in_order)
+
+
+def looks_like_another_type(text: str) -> bool:
+    """Whether a plain scalar would be read as a number, a boolean, a date or null.
+
+    >>> [looks_like_another_type(text) for text in ("no", "y", "1e3", "0x1f", "1:20", "norway")]
+    [True, True, True, True, True, False]
+    """
+    return any(pattern.match(text) for pattern in _NOT_TEXT)
+
+
+def to_yaml(documents: Sequence[Document], *, comment: str = "") -> str:
+    """Documents as YAML text, `comment` in front; keys keep their order."""
+    writer = YAML(typ="safe", pure=True)
+    writer.Representer = _Representer
+    writer.default_flow_style = False
+    writer.indent(mapping=2, sequence=4, offset=2)
+    writer.width = 100
+    writer.allow_unicode = False
+    out = io.StringIO()
+    for line in remark(comment) if comment else ():
+        out.write(f"{line}\n")
+    for number, document in enumerate(documents):
+        if number:
+            out.write("---\n")
+        writer.dump(_plain(document), out)
+    return out.getvalue()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

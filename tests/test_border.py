@@ -1,0 +1,176 @@
+"""Nothing out of data leaves its folder, runs as a command, or moves a reader's terminal."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rightsize import border
+from rightsize.errors import OutputError
+from rightsize.files.shell import Change, change_script
+from rightsize.files.yaml_text import to_yaml
+from tests.servers.require import require_program
+
+NAMES = st.one_of(
+    st.text(min_size=1, max_size=40),
+    st.sampled_from(["../../x", "/etc/passwd", ".", "..", "a/b", "x\0y", "inv$(touch x)", "`id`"]),
+    st.sampled_from(["a\nrm -rf b", "'; touch x; '", "no", "on", "y", "1e3", "0x1f", "1:20", "~"]),
+    st.sampled_from(["\x1b[31mred", "[/red]", "‮abc", "=HYPERLINK(1)", "-rf", "--all", "%"]),
+)
+
+
+@given(NAMES)
+@example("..")
+@example("a" * 4000)
+def test_a_name_becomes_one_part_of_a_path(name):
+    part = border.path_part(name)
+    assert part
+    assert part not in (".", "..")
+    assert "/" not in part
+    assert part.isascii()
+    assert part.isprintable()
+    assert len(part) <= 255
+
+
+@given(st.lists(NAMES, min_size=2, max_size=2, unique=True))
+def test_different_names_stay_different(names):
+    one, other = (border.path_part(name) for name in names)
+    assert one != other
+
+
+@pytest.mark.parametrize("name", ["shop", "no", "web-1.prod", "a_b"])
+def test_a_name_that_kubernetes_could_have_stays_as_it_is(name):
+    assert border.path_part(name) == name
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", "link/x", "."])
+def test_nothing_is_written_outside_of_the_folder(name, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    with pytest.raises(OutputError, match="outside"):
+        border.write_files(folder, {"fine": "", name: "x"})
+    assert [path.name for path in folder.iterdir()] == ["link"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@given(st.text(max_size=60))
+def test_text_for_people_is_one_visible_line(text):
+    shown = border.printable(text)
+    assert "\n" not in shown
+    assert "\x1b" not in shown
+    assert "‮" not in shown
+    assert shown == text or not text.isprintable()
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
+def test_a_spreadsheet_sees_text(text):
+    assert border.csv_cell(text)[0] not in "=+-@\t\r"
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4))
+def test_a_command_line_has_as_many_words_as_it_was_given(words):
+    import shlex
+
+    assert shlex.split(border.command(*words)) == [border.printable(word) for word in words]
+
+
+@given(NAMES)
+def test_yaml_1_1_reads_every_name_as_text(name):
+    written = to_yaml([{"metadata": {"name": name, name: [name]}}], comment=name)
+    assert yaml.safe_load(written) == {"metadata": {"name": name} | {name: [name]}} or (
+        name == "name"
+    )
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_a_promql_string_ends_where_it_should(text):
+    quoted = border.promql_string(text)
+    inner = quoted[1:-1].replace("\\\\", "").replace('\\"', "")
+    assert '"' not in inner
+    assert "\n" not in quoted
+
+
+HOSTILE = [
+    "inv$(touch pwned)",
+    "`touch pwned`",
+    "x\ntouch pwned",
+    "';touch pwned;'",
+    "-n",
+    "\x1b[2J",
+]
+
+
+def stand_in(folder: Path, present: bool = True) -> None:
+    """A kubectl that notes its words, and finds every object or none."""
+    found = "found" if present else ""
+    text = f'#!/bin/sh\necho "$@" >> "{folder}/calls"\ncase $1 in get) echo "{found}";; esac\n'
+    (folder / "kubectl").write_text(text)
+    (folder / "kubectl").chmod(0o755)
+
+
+def hostile_script() -> str:
+    changes = [
+        Change(
+            f"{name}/{name}",
+            ("deployment", name, "-n", name),
+            (border.command("kubectl", "rollout", "restart", f"deployment/{name}", "-n", name),),
+        )
+        for name in HOSTILE
+    ]
+    return change_script(changes, "\n".join(HOSTILE))
+
+
+def run(script: Path) -> subprocess.CompletedProcess[str]:
+    folder = script.parent
+    return subprocess.run(
+        ["sh", script.name], cwd=folder, env={"PATH": f"{folder}:/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_script_of_hostile_names_runs_nothing_but_its_commands(tmp_path):
+    script = tmp_path / "restart.sh"
+    script.write_text(hostile_script())
+    stand_in(tmp_path)
+    done = run(script)
+    assert done.returncode == 0, done.stderr
+    assert f"{len(HOSTILE)} changed, 0 not there any more, 0 failed" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calls", "kubectl", "restart.sh"]
+
+
+def test_what_is_not_there_any_more_is_skipped_and_counted(tmp_path):
+    script = tmp_path / "restart.sh"
+    script.write_text(hostile_script())
+    stand_in(tmp_path, present=False)
+    done = run(script)
+    assert done.returncode == 0
+    assert f"0 changed, {len(HOSTILE)} not there any more, 0 failed" in done.stdout
+    assert "restart" not in (tmp_path / "calls").read_text()
+
+
+def test_a_failure_stops_nothing_and_ends_with_one(tmp_path):
+    script = tmp_path / "restart.sh"
+    script.write_text(hostile_script())
+    stand_in(tmp_path)
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        kubectl.read_text() + 'case "$*" in *touch*restart*|rollout*inv*) exit 1;; esac\n'
+    )
+    done = run(script)
+    assert done.returncode == 1
+    assert f"{len(HOSTILE) - 1} changed, 0 not there any more, 1 failed" in done.stdout
+
+
+def test_the_script_passes_shellcheck(tmp_path):
+    script = tmp_path / "restart.sh"
+    script.write_text(hostile_script())
+    done = subprocess.run(
+        [require_program("shellcheck"), script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
