@@ -94,9 +94,11 @@ def _type(text: str) -> str:
 
 def exit_codes_page() -> str:
     rows = {
-        0: ("", "success"),
+        0: ("", "success, also where the reader of stdout went away (`| head`)"),
         1: ("", "a bug in rightsize, shown with its traceback"),
+        129: ("", "ended by SIGHUP: the terminal went away; unfinished files are removed"),
         130: ("", "interrupted with Ctrl-C"),
+        143: ("", "ended by SIGTERM; unfinished files are removed"),
     }
     for error in _subclasses(RightsizeError):
         if "exit_code" in vars(error) and error.exit_code != 1:

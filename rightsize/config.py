@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from rightsize import secrets
 from rightsize.errors import InputFileError, RightsizeError, UsageError
 
 SETTINGS_FILE = "rightsize.toml"
@@ -284,6 +285,7 @@ def load_settings(
     source = path or Path(SETTINGS_FILE)
     if path is not None or source.exists():
         merged = _read_toml(source)
+        _keep_secrets(merged.get("prometheus", {}))
         _validate(merged, lambda text, hint: InputFileError(text, path=source, hint=hint))
     for name, value in (os.environ if environment is None else environment).items():
         section, _, key = name.removeprefix("RIGHTSIZE_").lower().partition("_")
@@ -292,7 +294,21 @@ def load_settings(
     for section, values in (flags or {}).items():
         given = {name: value for name, value in values.items() if value is not None}
         merged.setdefault(section, {}).update(given)
+    _keep_secrets(merged.get("prometheus", {}))
     return _validate(merged, lambda text, hint: UsageError(text, hint=hint))
+
+
+def _keep_secrets(given: Mapping[str, Any]) -> None:
+    """Blank passwords and headers from here on, whether they are valid or not."""
+    if not isinstance(given, Mapping):
+        return
+    for name in ("url", "proxy", "headers"):
+        texts = given.get(name) or ()
+        for text in (texts,) if isinstance(texts, str) else texts:
+            secrets.register_address(str(text))
+            if name == "headers":
+                header, _, value = str(text).partition(":")
+                secrets.register_header(header.strip(), value.strip())
 
 
 def _read_toml(path: Path) -> dict[str, dict[str, Any]]:

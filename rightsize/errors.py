@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rightsize.secrets import blanked
+
 
 class RightsizeError(Exception):
     """Base of every error with one message and an exit code.
@@ -23,9 +25,9 @@ class RightsizeError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, hint: str | None = None) -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
+        super().__init__(blanked(what))
+        self.what = blanked(what)
+        self.hint = None if hint is None else blanked(hint)
 
     def __str__(self) -> str:
         return self.what if self.hint is None else f"{self.what}\n  Next: {self.hint}"

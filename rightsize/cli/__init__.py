@@ -7,16 +7,19 @@ exit code; any other exception is a bug and keeps its traceback.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
+import traceback
 from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 from typer.core import TyperGroup
 
 import rightsize
+from rightsize.border import printable_lines
 from rightsize.cli.console import error_console
+from rightsize.cli.streams import end_on_signals, gated_streams
 from rightsize.errors import RightsizeError
 
 COMMANDS: tuple[str, ...] = (
@@ -97,16 +100,23 @@ def main(
 
 def run() -> None:
     """Entry point of the `rightsize` command."""
+    end_on_signals()
+    with gated_streams():
+        sys.exit(_run())
+
+
+def _run() -> int:
     try:
-        app(prog_name="rightsize")
+        try:
+            app(prog_name="rightsize")
+        finally:
+            sys.stdout.flush()
     except RightsizeError as error:
-        error_console().print(f"[bold red]rightsize:[/] {_escaped(str(error))}", soft_wrap=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+        message = Text.assemble(("rightsize:", "bold red"), " ", printable_lines(str(error)))
+        error_console().print(message, soft_wrap=True)
+        return error.exit_code
+    except Exception:
+        # A bug: its traceback passes the gate as well.
+        traceback.print_exc()
+        return 1
+    return 0

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from rightsize.errors import SnapshotError
+from rightsize.secrets import blanked
 from rightsize.snapshot.schema import SCHEMA_VERSION
 
 MANIFEST = "manifest.json"
@@ -111,7 +112,7 @@ class Manifest:
             "days": {day.isoformat(): _record_json(r) for day, r in sorted(self.days.items())},
             "missing": [asdict(m) for m in self.missing],
         }
-        return json.dumps(body, indent=1, sort_keys=True) + "\n"
+        return blanked(json.dumps(body, indent=1, sort_keys=True)) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:

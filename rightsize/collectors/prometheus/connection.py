@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from rightsize.config import PrometheusSettings
 from rightsize.errors import InputFileError, UsageError
+from rightsize.secrets import register, register_address, register_header, register_sign_in
 
 _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|.*?)\s*')
 
@@ -25,23 +26,12 @@ class Connection:
 
     url: str
     name: str
-    auth: AuthBase | None
+    auth: AuthBase | None = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     verify: bool | str
     certificate: str | tuple[str, str] | None
     proxies: Mapping[str, str] = field(repr=False)
     timeout: float
-    secrets: frozenset[str] = field(repr=False)
-
-    def quiet(self, text: str) -> str:
-        """Return `text` with every secret of this connection blanked."""
-        secrets = set(self.secrets)
-        if isinstance(self.auth, BearerToken):
-            secrets.add(self.auth.last)
-        for secret in sorted(secrets, key=len, reverse=True):
-            if secret:
-                text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
-        return text
 
 
 class BearerToken(AuthBase):
@@ -49,12 +39,10 @@ class BearerToken(AuthBase):
 
     def __init__(self, token: str | None, path: Path | None) -> None:
         self._token, self._path = token, path
-        self.last = token or ""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._path is not None:
-            self.last = _secret_file(self._path)
-        request.headers["Authorization"] = f"Bearer {self.last}"
+        token = self._token if self._path is None else _secret_file(self._path)
+        request.headers["Authorization"] = f"Bearer {token}"
         return request
 
 
@@ -137,22 +125,18 @@ def quoted(value: str) -> str:
 def _connection(
     url: str, settings: PrometheusSettings, environment: Mapping[str, str]
 ) -> Connection:
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(
-            "the metrics server's address is no http or https URL",
-            hint="write it as http://prometheus.monitoring:9090",
-        )
+    register_address(url)
+    register_address(settings.proxy)
+    parts = _parts(url, "the metrics server's address")
+    if settings.proxy:
+        _parts(settings.proxy, "the proxy's address")
     host = parts.netloc.rpartition("@")[2]
     path = re.sub(r"/(graph|query|api/v1.*)?/*$", "", parts.path)
     address = urlunsplit((parts.scheme, host, path, "", ""))
     headers = dict(_header(text) for text in settings.headers)
-    secrets = set(headers.values())
     if settings.tenant is not None:
         headers["X-Scope-OrgID"] = settings.tenant
-    auth, more = _auth(settings, environment, parts.username, parts.password)
-    if settings.proxy and "@" in settings.proxy:
-        secrets |= {settings.proxy, unquote(urlsplit(settings.proxy).password or "")}
+    auth = _auth(settings, environment, parts.username, parts.password)
     return Connection(
         url=address,
         name=address,
@@ -162,8 +146,23 @@ def _connection(
         certificate=_certificate(settings),
         proxies={"http": settings.proxy, "https": settings.proxy} if settings.proxy else {},
         timeout=settings.timeout_seconds,
-        secrets=frozenset((secrets | more) - {""}),
     )
+
+
+def _parts(url: str, what: str) -> SplitResult:
+    """An address in its parts; one that is none is not shown, since it may hold a password."""
+    try:
+        parts = urlsplit(url.strip())
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or "@" in f"{parts.path}{parts.query}{parts.fragment}" or not url.isprintable():
+        raise UsageError(
+            f"{what} is no http or https URL",
+            hint="write it as http://prometheus.monitoring:9090; in a password # is %23, / is %2F "
+            "and @ is %40, or give it with --password-file",
+        )
+    return parts
 
 
 def _auth(
@@ -171,7 +170,7 @@ def _auth(
     environment: Mapping[str, str],
     url_user: str | None,
     url_password: str | None,
-) -> tuple[AuthBase | None, set[str]]:
+) -> AuthBase | None:
     user = settings.username or (unquote(url_user) if url_user else None)
     bearer = settings.bearer_token_env is not None or settings.bearer_token_file is not None
     if sum((user is not None, bearer, settings.sigv4_region is not None)) > 1:
@@ -180,43 +179,56 @@ def _auth(
             hint="choose a bearer token, or a user name, or --sigv4-region",
         )
     if settings.sigv4_region is not None:
-        return SignedByAws(settings.sigv4_region), set()
+        return SignedByAws(settings.sigv4_region)
     if settings.bearer_token_file is not None:
-        return BearerToken(None, settings.bearer_token_file), {
-            _secret_file(settings.bearer_token_file)
-        }
+        _secret_file(settings.bearer_token_file)
+        return BearerToken(None, settings.bearer_token_file)
     if settings.bearer_token_env is not None:
         token = _secret_variable(settings.bearer_token_env, environment)
-        return BearerToken(token, None), {token}
+        return BearerToken(token, None)
     if user is None:
-        return None, set()
+        return None
     password = unquote(url_password or "")
     if settings.password_file is not None:
         password = _secret_file(settings.password_file)
     elif settings.password_env is not None:
         password = _secret_variable(settings.password_env, environment)
-    basic = HTTPBasicAuth(user.encode(), password.encode())
-    return basic, {password}
+    register_sign_in(user, password)
+    return HTTPBasicAuth(user.encode(), password.encode())
 
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
-    if not colon or not name.strip():
+    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name.strip()):
         raise UsageError("a header is written as 'Name: value'")
-    return name.strip(), value.strip()
+    register_header(name.strip(), value.strip())
+    return name.strip(), _sendable(value.strip(), f"the header {name.strip()}")
 
 
 def _secret_variable(name: str, environment: Mapping[str, str]) -> str:
     if not environment.get(name):
         raise UsageError(f"the environment variable {name} is not set, or empty")
-    return environment[name].strip()
+    register(environment[name].strip())
+    return _sendable(environment[name].strip(), f"the environment variable {name}")
 
 
 def _secret_file(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        secret = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputFileError(f"the secret cannot be read ({_reason(error)})", path=path) from error
+    register(secret)
+    return _sendable(secret, f"the secret in {path}")
+
+
+def _sendable(value: str, what: str) -> str:
+    """A header's value or a token as it may be sent; one that may not is never shown."""
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]", value):
+        raise UsageError(
+            f"{what} holds a line break or a character that no header can carry",
+            hint="write it on one line, in printable characters",
+        )
+    return value
 
 
 def _verification(settings: PrometheusSettings) -> bool | str:

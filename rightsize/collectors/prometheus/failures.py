@@ -29,6 +29,7 @@ from rightsize.collectors.errors import (
     UnreachableError,
 )
 from rightsize.collectors.prometheus.connection import Connection
+from rightsize.secrets import blanked
 
 # Texts of Prometheus, Thanos, Mimir, Cortex, VictoriaMetrics and Amazon Managed Prometheus when a
 # query asks for more than they allow. Whole words: some repeat the query, and
@@ -44,7 +45,7 @@ _LONGEST_TEXT = 300
 def failed_request(error: requests.RequestException, place: Connection) -> MetricsServerError:
     """Say why no answer came."""
     causes = list(_causes(error))
-    text = place.quiet(str(causes[-1]) if causes else str(error))[:_LONGEST_TEXT]
+    text = blanked(str(causes[-1]) if causes else str(error))[:_LONGEST_TEXT]
     if any(isinstance(c, (socket.gaierror, NameFailure)) for c in causes):
         return NameResolutionError(
             f"{place.name}: the host name has no address",
@@ -82,7 +83,7 @@ def failed_answer(
 ) -> MetricsServerError:
     """Say what an answer other than 200 means."""
     kind, said = _error_of(body)
-    said = place.quiet(said)[:_LONGEST_TEXT]
+    said = blanked(said)[:_LONGEST_TEXT]
     where = f"{place.name}: HTTP {status}" + (f", {said}" if said else "")
     if status == 401:
         return UnauthorizedError(

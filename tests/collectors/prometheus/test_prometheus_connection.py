@@ -10,6 +10,7 @@ import requests
 from rightsize.collectors.prometheus.connection import connections, matchers
 from rightsize.config import PrometheusSettings
 from rightsize.errors import InputFileError, UsageError
+from rightsize.secrets import blanked
 
 
 def _one(**settings: object) -> object:
@@ -77,7 +78,7 @@ def test_no_secret_is_in_a_connections_text() -> None:
     shown = repr(connection) + connection.name
     for secret in ("geheim", "verborgen", "leise"):
         assert secret not in shown
-        assert secret not in connection.quiet(f"server said {secret}")
+        assert secret not in blanked(f"server said {secret}")
 
 
 def test_requests_to_amazon_are_signed(monkeypatch: pytest.MonkeyPatch) -> None:

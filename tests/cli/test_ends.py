@@ -1,0 +1,49 @@
+"""How a command ends: with the exit codes that docs/exit-codes.md lists, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "rightsize"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [["prices", "--iam-policy"], ["--version"], ["nodes", "--help"]])
+def test_a_full_disk_under_stdout_is_7(words):
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ran.returncode == 7
+    assert "Traceback" not in ran.stderr
+    assert "No space left" in ran.stderr
+
+
+@pytest.mark.parametrize("words", ["prices --iam-policy", "audit --help"])
+def test_a_reader_that_went_away_is_0(words):
+    line = f"set -o pipefail; {sys.executable} -m rightsize {words} | true"
+    ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_it_in_order(number, code):
+    starts = (
+        "import sys, time; from rightsize.cli.streams import end_on_signals; end_on_signals(); "
+    )
+    ran = subprocess.Popen(
+        [sys.executable, "-c", starts + "print('on', flush=True); time.sleep(60)"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert ran.stdout is not None
+    ran.stdout.readline()
+    os.kill(ran.pid, number)
+    _, err = ran.communicate(timeout=30)
+    assert ran.returncode == code
+    assert "Traceback" not in err
