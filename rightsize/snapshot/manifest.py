@@ -29,6 +29,8 @@ class Missing:
 
     what: str
     costs: str
+    optional: bool = False
+    """Many a good set-up does not have it."""
 
 
 @dataclass(frozen=True)

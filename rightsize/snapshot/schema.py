@@ -106,6 +106,13 @@ PODS = make_table(
         ("qos_class", TEXT, "", "Guaranteed, Burstable or BestEffort"),
         ("started", TIME, "", "start time of the pod"),
         *_SEEN,
+        (
+            "described",
+            FLAG,
+            "",
+            "`kube_pod_info` has it; false: it is known by its usage alone; null in files of "
+            "earlier releases",
+        ),
         ("host_network", FLAG, "", "uses the node's network, so no pod IP; null if unknown"),
         (
             "scheduling",
@@ -117,7 +124,7 @@ PODS = make_table(
         ("labels", JSON, "JSON", "labels of the pod; null if unknown"),
         ("annotations", JSON, "JSON", "Istio's annotations of the pod; null if unknown"),
     ],
-    later=["ended"],
+    later=["ended", "described"],
 )
 
 CONTAINERS = make_table(

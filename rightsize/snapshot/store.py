@@ -29,6 +29,8 @@ import pandas as pd
 import pyarrow as pa
 
 from rightsize.errors import OutputError, SnapshotError
+from rightsize.snapshot.columns import to_arrow
+from rightsize.snapshot.in_force import InForce
 from rightsize.snapshot.manifest import MANIFEST, DayRecord, Manifest, read_manifest
 from rightsize.snapshot.schema import TABLES
 from rightsize.snapshot.table_files import (
@@ -95,8 +97,21 @@ class Snapshot:
     ) -> pd.DataFrame:
         """Return one table over `days` (all by default) as one frame.
 
-        Tables of grain `day` get a further column `day` (datetime64, UTC midnight).
+        Tables of grain `day` get a further column `day` (datetime64, UTC midnight). What one of
+        their days does not know is taken from the snapshot's other days, see `in_force`.
         """
+        chosen = self.days if days is None else sorted(days)
+        spec, rows = TABLES[table], InForce(self._written, self.manifest).rows(table, chosen)
+        if rows is None:
+            return self._written(table, chosen, columns)
+        stamps = pd.DataFrame({"day": rows["day"].astype("datetime64[ms, UTC]")})
+        typed = pd.DataFrame(to_arrow(spec, rows).to_pandas()).join(stamps.reset_index(drop=True))
+        return typed if columns is None else typed[[*columns, "day"]]
+
+    def _written(
+        self, table: str, days: Iterable[date] | None = None, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """The rows as they were written."""
         parts = [part for _, part in self.by_day(table, days=days, columns=columns)]
         if not parts:
             return TABLES[table].empty()

@@ -44,6 +44,7 @@ from rightsize.collectors.prometheus.source import Source
 from rightsize.collectors.prometheus.traffic import traffic_frame
 from rightsize.collectors.prometheus.usage import DayUsage, day_usage
 from rightsize.collectors.prometheus.windows import Starts, highest, increases
+from rightsize.snapshot.in_force import UNDESCRIBED, UNSIZED
 from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
 
 
@@ -106,6 +107,13 @@ def assemble(
     stats = {
         "counter_resets": float(resets),
         "infinite_samples": float(sum(answer.faults for answer in answers.values())),
+        UNDESCRIBED: float(sum(not pod.described for pod in pods.values())),
+        UNSIZED: float(
+            sum(
+                key in mesh and not (container.requests_known and container.limits_known)
+                for key, container in containers.items()
+            )
+        ),
         "impossible_samples": float(sum(answer.impossible for answer in answers.values())),
     }
     version = istio_version(answers["containers"])

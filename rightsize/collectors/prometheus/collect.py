@@ -16,6 +16,7 @@ from rightsize.collectors.prometheus.assemble import Assembled, assemble
 from rightsize.collectors.prometheus.clusters import cluster_label, matched_nothing
 from rightsize.collectors.prometheus.days import DAY_SECONDS, Day
 from rightsize.collectors.prometheus.facts import (
+    absent_metrics,
     missing_metrics,
     scrape_interval,
 )
@@ -25,12 +26,11 @@ from rightsize.collectors.prometheus.identity import (
     mesh_identity,
     refuse_other_machines,
 )
-from rightsize.collectors.prometheus.queries import DAILY
 from rightsize.collectors.prometheus.schedule import answers_by_day
 from rightsize.collectors.prometheus.source import Source, open_source
 from rightsize.config import PrometheusSettings
 from rightsize.errors import NoDataError, OutputError, UsageError
-from rightsize.snapshot import DayRecord, Manifest, SnapshotWriter
+from rightsize.snapshot import DayRecord, Manifest, Missing, SnapshotWriter
 from rightsize.snapshot.check import is_whole
 from rightsize.snapshot.schema import TABLES, WINDOW_SECONDS
 
@@ -140,11 +140,10 @@ def _fetch_days(
 ) -> list[date]:
     """Fetch and write days, oldest first, asking for the next while one is put together."""
     fetched: list[date] = []
-    absent: set[str] | None = None
     tell(0, len(todo), None)
     for number, (day, answers) in enumerate(answers_by_day(source, todo), start=1):
         assembled = assemble(answers, day, objects, settings.gateways, source)
-        lacking = {query.name for query in DAILY if not len(answers[query.name])}
+        absent = absent_metrics(answers)
         # Or this day's arrays would stay while the next day's come in.
         del answers
         written = day.label.date()
@@ -154,9 +153,9 @@ def _fetch_days(
             pass
         elif assembled.pods or writer.manifest.days:
             # Before the first day with data lies only the server's retention.
-            absent = lacking if absent is None else absent & lacking
-            writer.manifest = _described(writer.manifest, source, day, absent, assembled)
-            writer.write_day(written, _tables(assembled), _record(day, assembled))
+            record = _record(day, assembled, absent)
+            writer.manifest = _described(writer.manifest, source, record, assembled)
+            writer.write_day(written, _tables(assembled), record)
             fetched.append(written)
         tell(number, len(todo), written)
     return fetched
@@ -214,27 +213,33 @@ def _is_kept(writer: SnapshotWriter, day: Day) -> bool:
 
 
 def _described(
-    manifest: Manifest, source: Source, day: Day, absent: set[str], assembled: Assembled
+    manifest: Manifest, source: Source, record: DayRecord, assembled: Assembled
 ) -> Manifest:
     """The manifest with what this day taught about the mesh."""
     interval = manifest.scrape_interval_seconds
+    days = {**manifest.days, record.start.date(): record}
+    partial = [
+        Missing(f"parts of answers: {note}", "figures may be too low")
+        for note in sorted(source.partial)
+    ]
     regions = [region for region in assembled.regions if region]
     return replace(
         manifest,
         region=regions[0] if regions else manifest.region,
         istio_version=assembled.istio_version or manifest.istio_version,
-        scrape_interval_seconds=interval or scrape_interval(source, day.end),
-        missing=tuple(missing_metrics(absent, assembled.inferred_types, source)),
+        scrape_interval_seconds=interval or scrape_interval(source, int(record.end.timestamp())),
+        missing=(*partial, *missing_metrics(days, assembled.inferred_types)),
     )
 
 
-def _record(day: Day, assembled: Assembled) -> DayRecord:
+def _record(day: Day, assembled: Assembled, absent: tuple[str, ...]) -> DayRecord:
     return DayRecord(
         start=day.label,
         end=datetime.fromtimestamp(day.end, UTC),
         complete=day.complete,
         rows={},
         stats=assembled.stats,
+        absent=absent,
     )
 
 

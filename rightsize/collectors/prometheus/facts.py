@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterator, Mapping
+from datetime import date
 
 import numpy as np
 
 from rightsize.collectors.prometheus.parse import Answer
 from rightsize.collectors.prometheus.queries import DAILY, MESH_CONTAINERS
 from rightsize.collectors.prometheus.source import Source
-from rightsize.snapshot.manifest import Missing
+from rightsize.snapshot.manifest import DayRecord, Missing
 
 _IMAGE_TAG = re.compile(r":(\d+\.\d+(?:\.\d+)?)")
 _USUAL_INTERVALS = (5, 10, 15, 20, 30, 60, 120, 300)
@@ -41,18 +42,44 @@ def istio_version(containers: Answer) -> str | None:
     return found.get("discovery") or found.get("istio-proxy")
 
 
-def missing_metrics(absent: Collection[str], inferred_types: bool, source: Source) -> list[Missing]:
-    """What no fetched day had, with its cost."""
-    lacking: dict[str, list[str]] = {}
+def absent_metrics(answers: Mapping[str, Answer]) -> tuple[str, ...]:
+    """Metrics that a day lacks, of those whose absence costs something."""
+    return tuple(
+        query.metrics[0] for query in DAILY if query.costs and not len(answers[query.name])
+    )
+
+
+def missing_metrics(days: Mapping[date, DayRecord], inferred_types: bool) -> list[Missing]:
+    """What no day had, with its cost, and what some days lacked; what matters most comes first."""
+    absent = {day: set(record.absent) for day, record in days.items() if record.absent is not None}
+    never = set.intersection(*absent.values()) if absent else set()
+    found: dict[tuple[bool, str], list[str]] = {}
     for query in DAILY:
-        if query.name in absent and query.costs:
-            lacking.setdefault(query.costs, []).append(query.metrics[0])
-    found = {", ".join(dict.fromkeys(names)): costs for costs, names in lacking.items()}
+        if query.costs and query.metrics[0] in never:
+            found.setdefault((query.optional, query.costs), []).append(query.metrics[0])
+    missing = [
+        Missing(", ".join(dict.fromkeys(names)), costs, optional)
+        for (optional, costs), names in found.items()
+    ]
     if inferred_types:
-        found["instance type labels of nodes"] = (
-            "instance types are inferred from capacity; several types share a size and differ in "
-            "price (give --objects, or allow the label in kube-state-metrics)"
+        missing.append(
+            Missing(
+                "instance type labels of nodes",
+                "instance types are inferred from capacity; several types share a size and differ "
+                "in price (give --objects, or allow the label in kube-state-metrics)",
+            )
         )
-    for note in sorted(source.partial):
-        found[f"parts of answers: {note}"] = "figures may be too low"
-    return [Missing(what, costs) for what, costs in sorted(found.items())]
+    return [*_missing_on_some(absent, never), *sorted(missing, key=lambda one: one.optional)]
+
+
+def _missing_on_some(absent: Mapping[date, set[str]], never: set[str]) -> Iterator[Missing]:
+    """One line for the days that lacked the same metrics, by metrics that others have."""
+    usual = dict.fromkeys(query.metrics[0] for query in DAILY if not query.optional)
+    together: dict[tuple[str, ...], list[date]] = {}
+    for day, lacking in sorted(absent.items()):
+        if lacked := tuple(name for name in usual if name in lacking - never):
+            together.setdefault(lacked, []).append(day)
+    for names, days in together.items():
+        shown = f"{names[0]} and {len(names) - 1} more" if len(names) > 2 else ", ".join(names)
+        when = f"{days[0]}" if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
+        yield Missing(f"{shown} on {when}", "what is in force then is the last known value")

@@ -47,6 +47,7 @@ class Pod:
     host_network: bool | None = None
     started: float | None = None
     ended: float | None = None
+    described: bool = True
     phase: str | None = None
     qos_class: str | None = None
     workload: str = ""
@@ -197,6 +198,7 @@ def pods_frame(pods: Mapping[PodKey, Pod], objects: Objects) -> pd.DataFrame:
                 "qos_class": pod.qos_class,
                 "started": _moment(pod.started),
                 "ended": _moment(pod.ended),
+                "described": pod.described,
                 "first_seen": _moment(pod.first_seen),
                 "last_seen": _moment(pod.last_seen),
                 "host_network": (
@@ -243,7 +245,7 @@ def containers_frame(
 def _add_unseen(pods: dict[PodKey, Pod], usage: DayUsage) -> None:
     """Add pods that only their usage shows, as where kube-state-metrics is missing."""
     for key, (first, last) in usage.spans().items():
-        pods.setdefault(key, Pod(first, last))
+        pods.setdefault(key, Pod(first, last, described=False))
 
 
 def _add_states(pods: dict[PodKey, Pod], answers: Answers) -> None:

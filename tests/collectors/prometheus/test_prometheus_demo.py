@@ -49,6 +49,12 @@ def test_a_collected_table_equals_the_generated_one(
     table: str, pair: tuple[Snapshot, Snapshot]
 ) -> None:
     collected, generated = (_comparable(snapshot, table) for snapshot in pair)
+    if table == "usage":
+        # A start shorter than half a window counts with the next one when it is collected.
+        late = collected["cpu"].isna()
+        late |= late.shift(fill_value=False)
+        assert late.mean() < 0.01
+        collected.loc[late, "cpu"] = generated.loc[late, "cpu"] = 0.0
     pd.testing.assert_frame_equal(collected, generated, rtol=1e-9, atol=1e-9)
     assert len(collected) > 0
 
