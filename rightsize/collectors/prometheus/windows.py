@@ -106,10 +106,12 @@ def increases(
     taken = np.broadcast_to(grid.moments, answer.values.shape)
     if times is not None:
         taken = np.where(np.isnan(times), taken, times)
+    # Counts of periods need no time.
+    shortest = 0.0 if times is None else _SHORTEST_SECONDS
     keys, values, seconds, sampled = [], [], [], []
     resets, moved = 0, {}
     for key, runs in runs_by_container(answer, taken):
-        each = [_increase(run, key, runs, starts, grid.step) for run in runs]
+        each = [_increase(run, key, runs, starts, grid.step, shortest) for run in runs]
         here = np.logical_or.reduce([run.known[1:] for run in runs])
         gains = [
             np.where(run.known[1:], one.gain, 0.0) for run, one in zip(runs, each, strict=True)
@@ -148,7 +150,12 @@ def _moved(run: Run, increase: _Increase, start: float | None) -> int:
 
 
 def _increase(
-    run: Run, key: ContainerKey, runs: Sequence[Run], starts: Starts, step: int
+    run: Run,
+    key: ContainerKey,
+    runs: Sequence[Run],
+    starts: Starts,
+    step: int,
+    shortest: float,
 ) -> _Increase:
     counter, times = run.counter, run.times
     column = np.arange(len(counter))
@@ -165,7 +172,7 @@ def _increase(
     zero = _zero_time(run, first, key, runs, starts, step) if first > 0 else None
     if zero is not None:
         at = first - 1
-        if times[first] - zero < _SHORTEST_SECONDS and run.known[first + 1 : first + 2].any():
+        if times[first] - zero < shortest and run.known[first + 1 : first + 2].any():
             # Nothing is known of the first seconds alone; the next window has them too.
             gain[at], at = 0.0, first
         gain[at], begin[at], end[at] = counter[at + 1], zero, times[at + 1]
