@@ -15,9 +15,11 @@ from rightsize.cli.console import error_console, print_lines
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.collectors.istio_objects import read_istio_objects
 from rightsize.istiod.model import fit_istiod
+from rightsize.istiod.propagation import propagation
 from rightsize.istiod.source import read_istiod
 from rightsize.istiod.thresholds import istiod_node
 from rightsize.namespaces.configuration import Configuration, configuration_of
+from rightsize.namespaces.shard_delay import predicted_delay
 from rightsize.namespaces.shard_files import (
     shard_files,
     shard_lines,
@@ -81,6 +83,7 @@ def shards(
         tables = read_istiod(source)
         model = fit_istiod(tables.hours)
         containers = source.read("containers")
+        delays = propagation(tables.control_plane, istio_version=source.manifest.istio_version)
         mesh = namespaces_of(read_edges(source), tables.pods, containers, model.load.services, told)
         advice = choose_shards(
             mesh,
@@ -90,13 +93,18 @@ def shards(
             node=istiod_node(tables.pods, tables.containers, tables.nodes),
             kept=tuple(dict.fromkeys((*(keep or ()), *_alone(told, mesh)))),
         )
+    expected = {
+        shard.number: predicted_delay(delays, model.load, model.replicas, shard)
+        for shard in advice.chosen.shards
+    }
     if output_format is Format.json:
-        json.dump(shards_to_dict(advice, simulated=source.manifest.simulated), sys.stdout, indent=2)
+        answer = shards_to_dict(advice, expected, simulated=source.manifest.simulated)
+        json.dump(answer, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         if source.manifest.simulated:
             print_lines(["Simulated: no figure of this mesh was measured."])
-        print_lines(shard_lines(advice))
+        print_lines(shard_lines(advice, expected))
     if out is not None and len(advice.chosen.shards) == 1:
         messages.print("One istiod: nothing to move, no file written. Ask for more with --shards")
     elif out is not None:

@@ -9,13 +9,39 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from rightsize.namespaces.traffic import CLUSTER_DOMAIN
 
-EXPORT = (
-    "kubectl get virtualservices,serviceentries,destinationrules,gateways.networking.istio.io,"
-    "sidecars,authorizationpolicies,peerauthentications,requestauthentications,telemetries "
-    "-A -o yaml > istio.yaml"
+KINDS = (
+    "virtualservices",
+    "serviceentries",
+    "workloadentries",
+    "destinationrules",
+    "gateways.networking.istio.io",
+    "sidecars",
+    "envoyfilters",
+    "proxyconfigs",
+    "wasmplugins",
+    "authorizationpolicies",
+    "peerauthentications",
+    "requestauthentications",
+    "telemetries",
+    "httproutes.gateway.networking.k8s.io",
+    "grpcroutes.gateway.networking.k8s.io",
+    "tcproutes.gateway.networking.k8s.io",
+    "tlsroutes.gateway.networking.k8s.io",
+    "gateways.gateway.networking.k8s.io",
+    "services",
 )
+"""Every kind that a scope, a selector or a shard depends on; Services for their aliases."""
+EXPORT = (
+    f'for kind in {" ".join(KINDS)}; do echo ---; kubectl get "$kind" -A -o yaml; done '
+    "> istio.yaml; echo --- >> istio.yaml; "
+    "kubectl get configmap istio -n istio-system -o yaml >> istio.yaml || true"
+)
+"""A kind that the cluster does not have is an error of its own, and stops none of the others."""
 _GROUPS = (
     "networking.istio.io",
     "security.istio.io",
@@ -23,13 +49,17 @@ _GROUPS = (
     "extensions.istio.io",
     "gateway.networking.k8s.io",
 )
+_ROUTE_KINDS = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")
 _MESH = "mesh"
 _Object = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A VirtualService that holds for sidecars. Hosts are full names, or start with `*`."""
+    """A VirtualService or route of Gateway API that holds for sidecars.
+
+    Hosts are full names, or start with `*`.
+    """
 
     namespace: str
     name: str
@@ -37,6 +67,8 @@ class Route:
     destinations: tuple[str, ...]
     exported_to: tuple[str, ...]
     """Namespaces that see it; `*` for all."""
+    delegates: tuple[str, ...] = ()
+    """Namespaces that hold its delegates."""
 
     def seen_by(self, namespace: str) -> bool:
         return "*" in self.exported_to or namespace in self.exported_to
@@ -44,7 +76,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the exported objects tell."""
+    """What the exported objects say."""
 
     routes: tuple[Route, ...] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict)
@@ -55,24 +87,42 @@ class Configuration:
     """Host to the DestinationRule that it has, as `namespace/name`."""
     entries: tuple[tuple[str, str], ...] = ()
     """Namespace and host of each ServiceEntry."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Full name of each ExternalName Service, to the name that it stands for."""
+    providers: tuple[str, ...] = ()
+    """Hosts of the mesh's extension providers, which every proxy may call."""
+    kinds: frozenset[str] = frozenset()
+    """Kinds that the files hold."""
+    virtual_services: int = 0
+    """Routes as istiod counts them (`pilot_virt_services`), those of Gateway API included."""
 
-    def homes_for(self, caller: str, services: Iterable[str]) -> frozenset[str]:
-        """Namespaces that hold VirtualServices or ServiceEntries for what `caller` calls."""
-        called = set(services)
-        routes = {host.split("/", 1)[0] for host in self.hosts_for(caller, called)}
-        defined = {
-            place
-            for place, host in self.entries
-            if any(_matches(host, service) or host == service for service in called)
-        }
-        return frozenset(routes | defined)
+    @property
+    def referenced(self) -> Mapping[str, str]:
+        """Namespaces that routes, aliases and providers lead to, each with the reason."""
+        found: dict[str, str] = {}
+        ends = [
+            *(("a route leads to it", host) for r in self.routes for host in r.destinations),
+            *(("a route holds for a host of it", host) for r in self.routes for host in r.hosts),
+            *(("an alias stands for a service of it", host) for host in self.aliases.values()),
+            *(("holds an alias (ExternalName)", host) for host in self.aliases),
+            *(("an extension provider runs in it", host) for host in self.providers),
+        ]
+        for reason, host in ends:
+            home = _home(host)
+            if home is not None:
+                found.setdefault(home, reason)
+        return dict(sorted(found.items()))
 
-    def hosts_for(self, caller: str, services: Iterable[str]) -> tuple[str, ...]:
-        """Egress hosts that keep the routes of `services` for the sidecars of a namespace.
+    def imports_for(self, caller: str, services: Iterable[str]) -> tuple[str, ...]:
+        """Egress hosts that the sidecars of a namespace need beside the services they call.
 
-        A VirtualService is taken when one of its hosts is imported from the VirtualService's own
-        namespace; its destinations then come along (istio/istio, pilot/pkg/model/sidecar.go and
-        virtualservice.go).
+        This is the one resolver from called names to what must be known for them: egress hosts,
+        watched namespaces and shards follow it. A VirtualService is taken when one of its hosts is
+        imported from the VirtualService's own namespace; its destinations then come along
+        (istio/istio, pilot/pkg/model/sidecar.go and virtualservice.go). A host has no listener
+        unless its own service is imported as well, wherever that is defined. A Service of type
+        ExternalName answers under another name: a route for either name holds for both
+        (`matchingAliasService`).
 
         Parameters
         ----------
@@ -80,20 +130,68 @@ class Configuration:
             Namespace of the sidecars.
         services : iterable of str
             Hosts that it was seen to call.
+
+        Returns
+        -------
+        tuple of str
+            `namespace/dnsName`; a host of no known namespace stands as `*/dnsName`.
         """
-        called = sorted(set(services))
         found: dict[str, None] = {}
-        for route in self.routes:
-            if not route.seen_by(caller):
+        waiting = [*sorted(set(services)), *self.providers]
+        for host in self.providers:
+            found.update(dict.fromkeys(self._owners(host)))
+        named: set[str] = set()
+        while waiting:
+            service = waiting.pop(0)
+            if service in named:
                 continue
-            for service in called:
+            named.add(service)
+            for alias in self._other_names(service):
+                found.update(dict.fromkeys(self._owners(alias)))
+                waiting.append(alias)
+            for route in self.routes:
+                if not route.seen_by(caller):
+                    continue
                 if any(_matches(host, service) for host in route.hosts):
                     found[f"{route.namespace}/{service}"] = None
-                elif service in route.destinations:
+                elif any(_matches(end, service) for end in route.destinations):
                     for host in route.hosts:
                         found[f"{route.namespace}/{host}"] = None
-                        found.update(dict.fromkeys(_home(host)))
+                        found.update(dict.fromkeys(self._owners(host)))
         return tuple(found)
+
+    def homes_for(self, caller: str, services: Iterable[str]) -> frozenset[str]:
+        """Namespaces that hold what `imports_for` names, ServiceEntries and delegates included."""
+        called = set(services)
+        homes: set[str] = set()
+        for wanted in (*self.imports_for(caller, called), *(f"*/{name}" for name in called)):
+            place, host = wanted.split("/", 1)
+            homes |= self._entry_homes(host) if place == "*" else {place}
+            homes |= {
+                home
+                for route in self.routes
+                if route.namespace == place and any(_matches(h, host) for h in route.hosts)
+                for home in route.delegates
+            }
+        return frozenset(homes)
+
+    def _other_names(self, host: str) -> tuple[str, ...]:
+        """What a name stands for, and the names that stand for it."""
+        standing = [alias for alias, target in self.aliases.items() if target == host]
+        return (*([self.aliases[host]] if host in self.aliases else []), *standing)
+
+    def _owners(self, host: str) -> tuple[str, ...]:
+        """Where a host's own service is defined, as `namespace/dnsName`."""
+        home = _home(host)
+        if home is not None:
+            return (f"{home}/{host}",)
+        places = self._entry_homes(host)
+        return tuple(f"{place}/{host}" for place in sorted(places)) or (f"*/{host}",)
+
+    def _entry_homes(self, host: str) -> frozenset[str]:
+        return frozenset(
+            place for place, known in self.entries if _matches(known, host) or _matches(host, known)
+        )
 
 
 def configuration_of(objects: Iterable[_Object]) -> Configuration:
@@ -104,39 +202,110 @@ def configuration_of(objects: Iterable[_Object]) -> Configuration:
     objects : iterable of mapping
         Kubernetes objects, each with `apiVersion`, `kind`, `metadata` and `spec`.
     """
-    ours = [thing for thing in objects if _group(thing) in _GROUPS]
+    everything = list(objects)
+    ours = [one for one in everything if _group(one) in _GROUPS]
     kinds: dict[str, set[str]] = {}
-    for thing in ours:
-        kinds.setdefault(_namespace(thing), set()).add(str(thing.get("kind")))
+    for one in ours:
+        kinds.setdefault(_namespace(one), set()).add(str(one.get("kind")))
     virtual = {
-        (_namespace(thing), _name(thing)): _map(thing.get("spec"))
-        for thing in ours
-        if thing.get("kind") == "VirtualService"
+        (_namespace(one), _name(one)): _map(one.get("spec"))
+        for one in ours
+        if one.get("kind") == "VirtualService"
     }
     routes = [_route(place, name, spec, virtual) for (place, name), spec in virtual.items()]
+    attached = [one for one in ours if one.get("kind") in _ROUTE_KINDS]
+    routes += [_attached_route(one) for one in attached]
     return Configuration(
         routes=tuple(route for route in routes if route is not None),
         namespaces={place: ", ".join(sorted(found)) for place, found in sorted(kinds.items())},
         sidecars={
-            _namespace(thing): _name(thing)
-            for thing in ours
-            if thing.get("kind") == "Sidecar"
-            and not _map(thing.get("spec")).get("workloadSelector")
+            _namespace(one): _name(one)
+            for one in ours
+            if one.get("kind") == "Sidecar" and not _map(one.get("spec")).get("workloadSelector")
         },
         rules={
-            _full(str(_map(thing.get("spec")).get("host", "")), _namespace(thing)): (
-                f"{_namespace(thing)}/{_name(thing)}"
+            _full(str(_map(one.get("spec")).get("host", "")), _namespace(one)): (
+                f"{_namespace(one)}/{_name(one)}"
             )
-            for thing in ours
-            if thing.get("kind") == "DestinationRule"
+            for one in ours
+            if one.get("kind") == "DestinationRule"
         },
         entries=tuple(
-            (_namespace(thing), str(host))
-            for thing in ours
-            if thing.get("kind") == "ServiceEntry"
-            for host in _list(_map(thing.get("spec")).get("hosts"))
+            (_namespace(one), str(host))
+            for one in ours
+            if one.get("kind") == "ServiceEntry"
+            for host in _list(_map(one.get("spec")).get("hosts"))
         ),
+        aliases=_aliases(everything),
+        providers=_providers(everything),
+        kinds=frozenset(str(one.get("kind")) for one in everything),
+        virtual_services=len(virtual) + len(attached),
     )
+
+
+def _aliases(objects: Iterable[_Object]) -> dict[str, str]:
+    """ExternalName Services, by full name."""
+    found = {}
+    for one in objects:
+        spec = _map(one.get("spec"))
+        if one.get("kind") == "Service" and spec.get("type") == "ExternalName":
+            name = f"{_name(one)}.{_namespace(one)}.{CLUSTER_DOMAIN}"
+            found[name] = str(spec.get("externalName", "")).removesuffix(".")
+    return found
+
+
+def _providers(objects: Iterable[_Object]) -> tuple[str, ...]:
+    """Hosts of `extensionProviders` in the mesh's ConfigMap, or in a MeshConfig of its own.
+
+    A provider names its service as `host`, or as `namespace/host`.
+    """
+    hosts: dict[str, None] = {}
+    for one in objects:
+        if one.get("kind") != "ConfigMap" or not _name(one).startswith("istio"):
+            continue
+        try:
+            mesh = YAML(typ="safe").load(str(_map(one.get("data")).get("mesh", "")))
+        except YAMLError:
+            continue
+        for provider in _list(_map(mesh).get("extensionProviders")):
+            for settings in map(_map, _map(provider).values()):
+                if settings.get("service"):
+                    hosts[str(settings["service"]).rsplit("/", 1)[-1]] = None
+    return tuple(hosts)
+
+
+def _attached_route(route: _Object) -> Route | None:
+    """A route of Gateway API with a Service as its parent, which sidecars follow."""
+    spec, namespace = _map(route.get("spec")), _namespace(route)
+    hosts = [
+        _service(parent, namespace)
+        for parent in map(_map, _list(spec.get("parentRefs")))
+        if parent.get("kind") in ("Service", "ServiceEntry", "Hostname")
+    ]
+    if not hosts:
+        return None
+    ends = []
+    for rule in map(_map, _list(spec.get("rules"))):
+        ends += [_map(one) for one in _list(rule.get("backendRefs"))]
+        for part in (rule, *ends):
+            for one in map(_map, _list(part.get("filters"))):
+                mirror = _map(one.get("requestMirror"))
+                ends += [_map(mirror["backendRef"])] if mirror.get("backendRef") else []
+    return Route(
+        namespace,
+        _name(route),
+        tuple(dict.fromkeys(hosts)),
+        tuple(dict.fromkeys(_service(end, namespace) for end in ends if end.get("name"))),
+        ("*",),
+    )
+
+
+def _service(reference: _Object, namespace: str) -> str:
+    """Full name of what a reference of Gateway API points to."""
+    name = str(reference.get("name", ""))
+    if reference.get("kind") == "Hostname":
+        return name
+    return f"{name}.{reference.get('namespace') or namespace}.{CLUSTER_DOMAIN}"
 
 
 def _route(
@@ -153,7 +322,15 @@ def _route(
         hosts,
         tuple(dict.fromkeys(_destinations(spec, namespace, others))),
         tuple(namespace if place == "." else place for place in places),
+        tuple(dict.fromkeys(_delegates(spec, namespace))),
     )
+
+
+def _delegates(spec: _Object, namespace: str) -> Iterable[str]:
+    for rule in map(_map, _list(spec.get("http"))):
+        delegate = _map(rule.get("delegate"))
+        if delegate:
+            yield str(delegate.get("namespace") or namespace)
 
 
 def _destinations(
@@ -184,24 +361,24 @@ def _matches(pattern: str, host: str) -> bool:
     return pattern == host
 
 
-def _home(host: str) -> Sequence[str]:
-    """The host's own service, so that its ports are listened on."""
+def _home(host: str) -> str | None:
+    """Namespace of a Kubernetes service, or None for any other host."""
     if host.startswith("*") or not host.endswith(f".{CLUSTER_DOMAIN}"):
-        return ()
+        return None
     parts = host.removesuffix(f".{CLUSTER_DOMAIN}").split(".")
-    return (f"{parts[-1]}/{host}",) if len(parts) > 1 else ()
+    return parts[-1] if len(parts) > 1 else None
 
 
-def _group(thing: _Object) -> str:
-    return str(thing.get("apiVersion", "")).split("/")[0]
+def _group(one: _Object) -> str:
+    return str(one.get("apiVersion", "")).split("/")[0]
 
 
-def _namespace(thing: _Object) -> str:
-    return str(_map(thing.get("metadata")).get("namespace") or "default")
+def _namespace(one: _Object) -> str:
+    return str(_map(one.get("metadata")).get("namespace") or "default")
 
 
-def _name(thing: _Object) -> str:
-    return str(_map(thing.get("metadata")).get("name", ""))
+def _name(one: _Object) -> str:
+    return str(_map(one.get("metadata")).get("name", ""))
 
 
 def _map(value: object) -> _Object:

@@ -105,6 +105,9 @@ def discovery_scope(
     holds = {} if configuration is None else configuration.namespaces
     for namespace, kinds in holds.items():
         reasons.setdefault(namespace, f"holds configuration of the mesh: {kinds}")
+    referenced = {} if configuration is None else configuration.referenced
+    for namespace, reason in referenced.items():
+        reasons.setdefault(namespace, reason)
     for namespace in given:
         reasons.setdefault(namespace, "given")
     owners = _workloads(pods)

@@ -36,11 +36,18 @@ class Confidence:
     unseen_share: float
     """Chance that a call of another day goes to a host not seen, after Good and Turing
     (Biometrika 40, 1953): hosts seen on one day, over all days of all hosts."""
+    unseen_hosts: float = 0.0
+    """Hosts that were not seen at all, estimated from those seen on one day and on two: Chao's lower
+    bound with its bias correction (Scandinavian Journal of Statistics 11, 1984)."""
 
     @property
     def enough(self) -> bool:
-        """Two weeks of traffic, nothing new in the last, and at most one call in a hundred new."""
-        return self.days >= 14 and self.new_in_last_week == 0 and self.unseen_share <= 0.01
+        """Two weeks of traffic, nothing new in the last, and no further host to be expected.
+
+        A host called once a month is a host: many calls to the others do not outweigh it.
+        """
+        seen_well = self.unseen_share <= 0.01 and self.unseen_hosts < 0.5
+        return self.days >= 14 and self.new_in_last_week == 0 and seen_well
 
     @property
     def text(self) -> str:
@@ -48,7 +55,8 @@ class Confidence:
         return (
             f"{word}: calls on {self.days} of {self.window_days} days, "
             f"{self.new_in_last_week} hosts new in the last 7 days, "
-            f"{self.unseen_share:.1%} of a further day's calls may be to hosts not seen"
+            f"{self.unseen_share:.1%} of a further day's calls may be to hosts not seen, "
+            f"about {self.unseen_hosts:.0f} of which there are"
         )
 
 
@@ -95,7 +103,7 @@ def egress_scopes(
     configuration : Configuration, optional
         Istio's own objects: VirtualServices keep their hosts.
     routes_unknown : bool
-        The mesh has VirtualServices that are not told. Services of the cluster are then written as
+        The mesh has VirtualServices that the files do not hold. Services of the cluster are then written as
         `*/host`: `namespace/host` would drop a VirtualService for that host which is kept in
         another namespace.
     """
@@ -107,7 +115,7 @@ def egress_scopes(
             calls["destination_service"], calls["destination_namespace"], strict=True
         )
     ]
-    if routes_unknown and configuration is None:
+    if routes_unknown:
         hosts = [_from_anywhere(host) for host in hosts]
     calls = calls.assign(host=pd.Series(hosts, index=calls.index, dtype=object))
     known = configuration or Configuration()
@@ -134,7 +142,7 @@ def _scope(
     known = calls.dropna(subset=["host"])
     seen = sorted(set(known["host"]))
     names = [host.split("/", 1)[1] for host in seen]
-    routed = tuple(h for h in configuration.hosts_for(namespace, names) if h not in seen)
+    routed = tuple(h for h in configuration.imports_for(namespace, names) if h not in seen)
     added = tuple(host for host in given if host not in (*seen, *routed))
     notes = []
     standing = configuration.sidecars.get(namespace)
@@ -171,11 +179,13 @@ def _confidence(
     # An edge's days bound its host's days from below: several callers may share a day.
     by_host = known.groupby("host").agg(days=("days", "max"), first=("first", "min"))
     total = float(by_host["days"].sum())
+    once, twice = (float((by_host["days"] == days).sum()) for days in (1, 2))
     return Confidence(
         days=int(calls["days"].max()),
         window_days=window_days,
         new_in_last_week=int((by_host["first"] > end - pd.Timedelta(7, "D")).sum()),
-        unseen_share=float((by_host["days"] == 1).sum()) / total if total else 1.0,
+        unseen_share=once / total if total else 1.0,
+        unseen_hosts=once * (once - 1) / (2 * (twice + 1)),
     )
 
 

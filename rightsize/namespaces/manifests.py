@@ -94,6 +94,8 @@ def destination_rule(rule: ServiceRule, istio_version: str | None = None) -> Doc
         policy["connectionPool"] = _pool(rule.pool)
     if rule.outliers is not None:
         policy["outlierDetection"] = _outliers(rule.outliers)
+        # Zone preference waits for outlier detection alone; moving load between zones is asked apart.
+        policy["loadBalancer"] = {"localityLbSetting": {"enabled": False}}
     return {
         "apiVersion": api_version("networking", istio_version),
         "kind": "DestinationRule",

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from rightsize.border import command, printable, promql_string, word
 from rightsize.files.shell import Change, change_script
 from rightsize.files.yaml_text import Document, to_yaml
+from rightsize.istiod.istioctl import proxy_status
 from rightsize.istiod.replicas import ReplicaPlan
 from rightsize.namespaces.manifests import resources_block
 from rightsize.namespaces.shard_loads import Namespaces
 from rightsize.namespaces.shards import Shard, ShardAdvice, Sharding, migration_order
 from rightsize.quantity import format_cpu, format_memory, round_up_cpu, round_up_memory
-from rightsize.results import Sizes
+from rightsize.results import Interval, Sizes
 
 JSON_VERSION = 1
 _INJECTION = "istio-injection"
@@ -41,6 +42,8 @@ def shard_values(shard: Shard, istio_version: str | None) -> Document:
     plan = shard.plan
     return {
         "revision": revision(shard, istio_version),
+        # Tags of the values in use would belong to two releases: one webhook and Service, two owners.
+        "revisionTags": [],
         "meshConfig": {"discoverySelectors": [{"matchLabels": {watch_label(shard): "true"}}]},
         "pilot": {
             "resources": resources_block(_sizes(plan)),
@@ -137,6 +140,7 @@ def _runbook(
             f"   Way back: `istioctl tag remove {tag(shard)}`, "
             f"`helm uninstall istiod-{tag(shard)} -n istio-system`",
         ]
+    first = revision(advice.chosen.shards[0], istio_version)
     for shard in advice.chosen.shards:
         lines += ["", f"## Shard {shard.number}", ""]
         for place, namespace in enumerate(migration_order(mesh, shard), start=1):
@@ -149,9 +153,19 @@ def _runbook(
         ]
     lines += [
         "",
-        "When every namespace has moved and a week has passed, point the default revision at a shard "
-        f"(`istioctl tag set default --revision {revision(advice.chosen.shards[0], istio_version)} "
-        "--overwrite`) and uninstall the old istiod. Requests are cut only after usage has dropped.",
+        "When every namespace has moved and a week has passed:",
+        "",
+        "```",
+        f"istioctl tag set default --revision {first} --overwrite",
+        f"helm upgrade istio-base istio/base{_chart(istio_version)} -n istio-system --reuse-values "
+        f"--set defaultRevision={first}",
+        f"{proxy_status(istio_version)}    # nobody is left",
+        f"{proxy_status(istio_version, revision='default')}    # nobody but what the tag moved",
+        "helm uninstall istiod -n istio-system",
+        "```",
+        "",
+        "The base chart's `defaultRevision` validates what is applied; without this step the webhook of "
+        "the istiod that is gone refuses every change. Requests are cut only after usage has dropped.",
         "",
         *_later(advice.chosen.shards),
     ]
@@ -172,17 +186,20 @@ def _step(
     istio_version: str | None,
     labels: Mapping[str, str],
 ) -> list[str]:
-    there, back = _move(namespace, tag(shard), mesh, labels)
+    there, back = _move(namespace, tag(shard), mesh, labels, istio_version)
     pods = f'pod=~"istiod-{revision(shard, istio_version)}-.*"'
     # Gateways report what they send, and receive nothing from a sidecar.
     side = "source" if namespace in mesh.gateways_alone else "destination"
+    status = proxy_status(
+        istio_version, namespace=namespace, revision=revision(shard, istio_version)
+    )
     calls = f'reporter="{side}",{side}_workload_namespace={promql_string(namespace)}'
     return [
         f"{place}. {printable(namespace)}",
         "",
         "   ```",
         *(f"   {line}" for line in there),
-        f"   istioctl proxy-status | {command('grep', '-F', namespace)}    # SYNCED, served by {tag(shard)}",
+        f"   {status}    # SYNCED, served by {tag(shard)}",
         "   ```",
         "",
         "   Check: `histogram_quantile(0.99, sum by (le) (rate("
@@ -201,7 +218,11 @@ def _step(
 
 
 def _move(
-    namespace: str, to: str, mesh: Namespaces, labels: Mapping[str, str]
+    namespace: str,
+    to: str,
+    mesh: Namespaces,
+    labels: Mapping[str, str],
+    istio_version: str | None,
 ) -> tuple[list[str], list[str]]:
     """Commands that move a namespace's proxies to a revision tag, and those that move them back.
 
@@ -212,7 +233,10 @@ def _move(
     gateways = mesh.gateway_workloads.get(namespace, ())
     labelled = _INJECTION in labels or _REVISION in labels
     if not labelled and namespace in mesh.gateways_alone:
-        return _by_helm(namespace, gateways, to), _by_helm(namespace, gateways, "")
+        return (
+            _by_helm(namespace, gateways, to, istio_version),
+            _by_helm(namespace, gateways, "", istio_version),
+        )
     if not labelled and labels:
         return (
             [
@@ -249,13 +273,15 @@ def _move(
     )
 
 
-def _by_helm(namespace: str, gateways: Sequence[str], to: str) -> list[str]:
+def _by_helm(
+    namespace: str, gateways: Sequence[str], to: str, istio_version: str | None
+) -> list[str]:
     """A gateway in a namespace without a label carries its revision on its pods."""
     return [
         "# a gateway of the gateway chart; of another, the label istio.io/rev of its pod template",
         *(
             command("helm", "upgrade", name, "istio/gateway", "-n", namespace)
-            + f" --reuse-values --set revision={to}"
+            + f"{_chart(istio_version)} --reuse-values --set revision={to}"
             for name in gateways
         ),
     ]
@@ -267,8 +293,10 @@ def _later(shards: Sequence[Shard]) -> list[str]:
     return [
         "## Namespaces made later",
         "",
-        "Of all revisions one istiod at a time writes ConfigMap `istio-ca-root-cert`, and from Istio "
-        "1.22 on only into namespaces that it watches; without it no pod with a sidecar starts. "
+        "Of all revisions one istiod leads, that of the default tag where it runs: it writes ConfigMap "
+        "`istio-ca-root-cert`, from Istio 1.22 on only into namespaces that it watches, allocates the "
+        "addresses of ServiceEntries (on by default from 1.25) and writes the status of Ingresses. The "
+        "other shards depend on its selectors; without the ConfigMap no pod with a sidecar starts. "
         "Namespaces of today keep theirs. Label a new one for all shards, then for its own alone:",
         "",
         "```",
@@ -282,7 +310,9 @@ def _later(shards: Sequence[Shard]) -> list[str]:
     ]
 
 
-def shards_to_dict(advice: ShardAdvice, *, simulated: bool) -> Mapping[str, object]:
+def shards_to_dict(
+    advice: ShardAdvice, delays: Mapping[int, Interval | None], *, simulated: bool
+) -> Mapping[str, object]:
     """The answer of `rightsize shards --format json`; see docs/control-plane.md."""
     return {
         "schema_version": JSON_VERSION,
@@ -299,6 +329,7 @@ def shards_to_dict(advice: ShardAdvice, *, simulated: bool) -> Mapping[str, obje
                 "replicas": shard.plan.replicas,
                 "cpu_request_cores": shard.plan.cpu_request,
                 "memory_request_bytes": shard.plan.memory.high,
+                "propagation_p99_seconds": _interval(delays.get(shard.number)),
             }
             for shard in advice.chosen.shards
         ],
@@ -306,7 +337,7 @@ def shards_to_dict(advice: ShardAdvice, *, simulated: bool) -> Mapping[str, obje
     }
 
 
-def shard_lines(advice: ShardAdvice) -> list[str]:
+def shard_lines(advice: ShardAdvice, delays: Mapping[int, Interval | None]) -> list[str]:
     """The same for people."""
     lines = [f"{advice.reason}.", "shards  pods  largest pod            cut calls  fits  worth"]
     for found in advice.looked_at:
@@ -326,8 +357,20 @@ def shard_lines(advice: ShardAdvice) -> list[str]:
             f"{shard.load.proxies:,.0f} proxies, {shard.load.services:,.0f} services, "
             f"{shard.share:.0%} of the load, {shard.plan.replicas} x "
             f"{format_cpu(shard.plan.cpu_request)}, {format_memory(shard.plan.memory.high)}"
+            f"{_delay_text(delays.get(shard.number))}"
         )
     return lines + [f"note: {note}" for note in advice.notes]
+
+
+def _delay_text(found: Interval | None) -> str:
+    if found is None:
+        return ", propagation not known"
+    ends = f"{found.low:.1f} to {found.high:.1f}"
+    return f", p99 of propagation about {found.mid:.1f} s ({ends}, predicted)"
+
+
+def _interval(found: Interval | None) -> Mapping[str, float] | None:
+    return None if found is None else asdict(found)
 
 
 def _looked_at(found: Sharding) -> Mapping[str, object]:

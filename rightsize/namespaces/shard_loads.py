@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from rightsize.errors import NoDataError
+from rightsize.errors import NoDataError, UsageError
 from rightsize.namespaces.configuration import Configuration
 from rightsize.namespaces.egress import ROOT_NAMESPACE
 from rightsize.namespaces.traffic import UNKNOWN
@@ -76,7 +76,10 @@ def namespaces_of(
     ------
     NoDataError
         Without a namespace that has sidecars.
+    UsageError
+        Where ztunnels or waypoints run: shards are refused.
     """
+    _refuse_ambient(containers)
     last = containers["day"].max()
     meshed = containers[(containers["day"] == last) & containers["component"].notna()]
     proxies = _count(meshed[meshed["component"].isin(["sidecar", "gateway", "waypoint"])])
@@ -127,6 +130,20 @@ def namespaces_of(
         gateway_workloads=gateways,
         gateways_alone=frozenset(set(gateways) - injected),
     )
+
+
+def _refuse_ambient(containers: pd.DataFrame) -> None:
+    """ztunnel takes configuration and certificates from one istiod service alone, and a waypoint
+    follows the revision of its Gateway or namespace (istio/istio, manifests/charts/ztunnel/
+    templates/daemonset.yaml: XDS_ADDRESS and CA_ADDRESS)."""
+    found = sorted(set(containers["component"].dropna().astype(str)) & {"ztunnel", "waypoint"})
+    if found:
+        raise UsageError(
+            f"{' and '.join(found)} run in this mesh, and its istiod is not divided: every ztunnel "
+            "takes configuration and certificates from one istiod service, so that a shard which "
+            "watches fewer namespaces would cut the pods of the others off",
+            hint="reduce what istiod watches instead: rightsize scope",
+        )
 
 
 def _gateway_workloads(meshed: pd.DataFrame, pods: pd.DataFrame) -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from rightsize.istiod.mesh_today import MeshToday, mesh_today
 from rightsize.istiod.model import IstiodModel, fit_istiod
 from rightsize.istiod.observations import IstiodTables
 from rightsize.istiod.source import read_istiod, usage_of
-from rightsize.namespaces.configuration import Configuration
+from rightsize.namespaces.configuration import EXPORT, Configuration
 from rightsize.namespaces.destination_rules import (
     ServiceRules,
     error_shares,
@@ -36,6 +36,14 @@ from rightsize.namespaces.traffic import namespace_labels, read_edges
 from rightsize.snapshot import Snapshot
 
 _MEMORY_DAYS = 7
+_DEPENDED_ON = (
+    "VirtualService",
+    "ServiceEntry",
+    "HTTPRoute",
+    "EnvoyFilter",
+    "Service",
+    "ConfigMap",
+)
 _PROVIDERS = (
     "what meshConfig.extensionProviders and EnvoyFilters name (tracing, external authorization, "
     "log and rate-limit services) is called by Envoy itself and stands in no metric; a sidecar only "
@@ -111,7 +119,7 @@ def study_scope(
         end=pd.Timestamp(snapshot.manifest.end),
         given=tuple(dict.fromkeys((f"{ROOT_NAMESPACE}/*", *given_hosts))),
         configuration=configuration,
-        routes_unknown=routes != 0,
+        routes_unknown=not routes_known(configuration, routes),
     )
     discovery = discovery_scope(
         edges,
@@ -121,7 +129,11 @@ def study_scope(
         given=given_namespaces,
         configuration=configuration,
     )
-    notes = [*_route_notes(configuration, routes), _PROVIDERS]
+    notes = [
+        *_route_notes(configuration, routes),
+        *_lacking(configuration),
+        _provider_note(configuration),
+    ]
     model = _model(tables, notes)
     proxies, law, missing = fitted_proxies(snapshot)
     notes += missing
@@ -152,7 +164,47 @@ def _errors(snapshot: Snapshot) -> pd.DataFrame:
     return worst.reset_index()
 
 
+def _lacking(configuration: Configuration | None) -> list[str]:
+    """Kinds of objects that scopes depend on and the files do not hold."""
+    if configuration is None:
+        return []
+    missing = [kind for kind in _DEPENDED_ON if kind not in configuration.kinds]
+    if not missing:
+        return []
+    return [f"the files hold no {', '.join(missing)}: there are none, or they were not exported"]
+
+
+def _provider_note(configuration: Configuration | None) -> str:
+    if configuration is None or not configuration.providers:
+        return _PROVIDERS
+    return (
+        f"extension providers of the mesh stay in every scope: {', '.join(configuration.providers)}; "
+        "what EnvoyFilters name stands in no metric: give those hosts with --host"
+    )
+
+
+def routes_known(configuration: Configuration | None, routes: float | None) -> bool:
+    """Whether the files hold every VirtualService that istiod knows (`pilot_virt_services`).
+
+    Where istiod does not report how many, a file without any may just not have been asked for them.
+    """
+    if routes == 0:
+        return True
+    if configuration is None:
+        return False
+    if routes is None:
+        return configuration.virtual_services > 0
+    return configuration.virtual_services >= routes
+
+
 def _route_notes(configuration: Configuration | None, routes: float | None) -> list[str]:
+    if configuration is not None and not routes_known(configuration, routes):
+        many = "an unknown number" if routes is None else f"{routes:.0f}"
+        return [
+            f"the files hold {configuration.virtual_services} VirtualServices and routes, istiod "
+            f"knows {many}: hosts are written as */host until all are given "
+            f"(export them with: {EXPORT})"
+        ]
     if configuration is not None:
         return [
             f"{len(configuration.routes)} VirtualServices of the files hold for sidecars: their "

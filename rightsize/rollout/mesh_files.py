@@ -54,7 +54,7 @@ def baseline_files(folder: str, rules: str, operator_rules: str) -> PhaseFiles:
             "kubectl get nodes -o wide > before/nodes.txt",
             "kubectl get hpa -A -o yaml > before/hpas.yaml",
             "kubectl get deployments,statefulsets,daemonsets -A -o yaml > before/workloads.yaml",
-            EXPORT.replace("> istio.yaml", "> before/istio.yaml"),
+            EXPORT.replace("istio.yaml", "before/istio.yaml"),
         ],
         "What is in force, into the folder before/. Reads only.",
     )

@@ -281,13 +281,13 @@ def test_delegates_mirrors_and_tcp_routes_count_as_destinations():
         **virtual_service("pay", [], ["card"]),
         "metadata": {"name": "part", "namespace": "pay"},
     }
-    assert routed(root, part) == ("routing/pay.example.com",)
+    assert routed(root, part) == ("routing/pay.example.com", "*/pay.example.com")
     mirror = virtual_service("pay", ["a.example.com"], [], http=[{"mirror": {"host": "card"}}])
-    assert routed(mirror) == ("pay/a.example.com",)
+    assert routed(mirror) == ("pay/a.example.com", "*/a.example.com")
     tcp = virtual_service(
         "pay", ["b.example.com"], [], tcp=[{"route": [{"destination": {"host": "card"}}]}]
     )
-    assert routed(tcp) == ("pay/b.example.com",)
+    assert routed(tcp) == ("pay/b.example.com", "*/b.example.com")
 
 
 def test_while_routes_are_not_told_hosts_are_imported_from_anywhere():
@@ -365,3 +365,13 @@ def test_random_traffic_keeps_every_service_and_route_that_it_used(registry, dat
                         assert visible(hosts[caller], {asked: place}, caller)
                         if asked.endswith("cluster.local"):
                             assert asked in visible(hosts[caller], registry, caller)
+
+
+def test_three_hosts_seen_once_beside_daily_ones_expect_three_more():
+    daily = [call("shop/web", f"s{n}.pay.svc.cluster.local") for n in range(14)]
+    rare = [call("shop/web", f"r{n}.pay.svc.cluster.local", day=n, days=1) for n in range(3)]
+    confidence = scopes(*daily, *rare)["shop"].confidence
+    assert confidence.unseen_hosts == 3.0
+    assert confidence.unseen_share < 0.011
+    assert not confidence.enough
+    assert scopes(*daily)["shop"].confidence.enough

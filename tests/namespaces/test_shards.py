@@ -226,7 +226,10 @@ def test_a_namespace_without_proxies_is_watched_and_never_injected(model):
 
 def test_a_gateway_moves_by_its_own_label_where_its_namespace_has_none(model):
     text = runbook(model)
-    assert "helm upgrade gw istio/gateway -n edge --reuse-values --set revision=shard-" in text
+    assert (
+        "helm upgrade gw istio/gateway -n edge --version 1.28.3 --reuse-values --set revision=shard-"
+        in text
+    )
     assert 'reporter="source",source_workload_namespace="edge"' in text
     assert "label namespace edge" not in text
     assert "rollout restart deployment,statefulset,daemonset -n edge" not in text
@@ -259,7 +262,7 @@ def test_namespaces_with_configuration_alone_are_watched_by_every_shard(model):
 
 
 def test_the_table_marks_what_was_chosen(files):
-    lines = shard_lines(files[0])
+    lines = shard_lines(files[0], {})
     assert "2 shards were asked for." in lines[0]
     assert sum("<-" in line for line in lines) == 1
 
