@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rightsize.audit.charts import CHART_NAMES, parse_version
-from rightsize.audit.model import Chart, Command, KubeObject, Sources, Values, Version
+from rightsize.audit.model import Chart, Command, KubeObject, Sources, Values
 from rightsize.audit.tree import Node, Place, from_assignments
 from rightsize.audit.yaml_documents import add_mesh_config, add_scope
+from rightsize.files.classify import CHART_NAMES
+from rightsize.files.known import Version, parse_version
 
 _SET_FLAGS = ("--set", "--set-string", "--set-json", "-s")
 

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Literal
 
 from rightsize.audit.tree import Node, Place
+from rightsize.files.known import Version
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 Chart = Literal["istiod", "gateway", "ztunnel", "cni", "base", "operator"]
-Version = tuple[int, int]
+"""A chart of Istio's, or the values of an IstioOperator, which reach all of them."""
 
 NOT_SEEN = "not seen in these files"
 
@@ -167,6 +168,8 @@ class Sources:
     """Everything that the files hold, by kind."""
 
     files: list[str] = field(default_factory=list)
+    vendored: set[str] = field(default_factory=set)
+    """Files of copies of Istio's own charts: their defaults are not the user's choices."""
     values: list[Values] = field(default_factory=list)
     operators: list[KubeObject] = field(default_factory=list)
     objects: list[KubeObject] = field(default_factory=list)
@@ -178,10 +181,23 @@ class Sources:
     """Every YAML document, for rules about a word anywhere."""
     prose: list[tuple[Place, str]] = field(default_factory=list)
     """Lines of runbooks outside of commands."""
+    strangers: list[str] = field(default_factory=list)
+    """Files of which a document is neither an object nor values proven to be Istio's."""
     problems: list[Problem] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     version: Version | None = None
     """The release given, or the only one that the files name."""
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether files were read and nothing in them is anything that the rules look at."""
+        seen = self.count or self.commands or self.certificates or self.mesh_configs or self.prose
+        return bool(self.strangers) and not seen
+
+    @property
+    def count(self) -> int:
+        """Values, objects and operators: what a document of the mesh adds to."""
+        return len(self.values) + len(self.objects) + len(self.operators) + len(self.corefiles)
 
     def release(self, values: Values) -> Version | None:
         """The release that reads some values, as far as anything tells."""

@@ -1,4 +1,4 @@
-"""Files to sources: every file is told apart by name and content, a bad one is a problem."""
+"""Files to sources: each is read by name and content, a bad one is a problem."""
 
 from __future__ import annotations
 
@@ -11,24 +11,14 @@ from pathlib import Path
 
 from rightsize.audit.assignments import add_assignments
 from rightsize.audit.certificates import pem_certificates, told_expiries
-from rightsize.audit.charts import (
-    chart_by_keys,
-    chart_by_name,
-    is_shipped,
-    knows_most,
-    parse_version,
-    version_by_name,
-)
 from rightsize.audit.corefile import parse_corefile
 from rightsize.audit.model import (
     Certificate,
-    Chart,
     Command,
     KubeObject,
     Note,
     Problem,
     Sources,
-    Version,
 )
 from rightsize.audit.runbooks import (
     YAML_LANGUAGES,
@@ -36,8 +26,10 @@ from rightsize.audit.runbooks import (
     read_markdown,
     read_shell,
 )
-from rightsize.audit.tree import Node, Place, TreeError, parse
+from rightsize.audit.tree import Place, TreeError, parse
 from rightsize.audit.yaml_documents import add_corefile, add_document
+from rightsize.files.classify import Chart, chart_yaml, is_vendored, release_of
+from rightsize.files.known import Version, parse_version
 
 MAX_BYTES = 8 * 2**20
 YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -57,17 +49,21 @@ def read_files(
     paths : iterable of Path
         Values files, IstioOperators, manifests, Corefiles, scripts, Markdown, certificates.
     version : (int, int), optional
-        Istio's release, where the files do not tell it.
+        Istio's release, where the files do not show it.
     chart : str, optional
-        The chart that values files are for, where their keys do not tell it.
+        The chart that values files are for, where nothing in them proves it.
     """
     sources = Sources(version=version)
     for path in _expanded(paths, sources):
         sources.files.append(str(path))
         text = _text(path, sources)
         if text is not None:
-            _read(sources, path, text, chart, version or version_by_name(path))
+            _read(sources, path, text, chart, version or _release_by_name(path))
     _settle_version(sources)
+    if sources.strangers:
+        names = list(dict.fromkeys(sources.strangers))
+        text = f"nothing proves that it holds values of Istio's ({len(names)} such files)"
+        sources.notes.append(Note("document", names[0], text))
     return sources
 
 
@@ -156,28 +152,25 @@ def _read_yaml(
         hint = "Render it with helm template and audit the output."
         sources.problems.append(Problem(name, "is a Helm template, no YAML yet", line, 1, hint))
         return
+    if is_vendored(path):
+        sources.vendored.add(name)
     for root in documents:
-        told = chart
-        if told is None and root.get("kind") is None and root.entries is not None:
-            told = chart_by_keys(root) or _named_chart(path, root)
-            told = None if told == "cni" and root.get("istiod") is not None else told
-        before = len(sources.values) + len(sources.objects) + len(sources.operators)
-        shipped = is_shipped(path, text)
-        add_document(sources, root, chart=told, version=version, shipped=shipped)
-        after = len(sources.values) + len(sources.objects) + len(sources.operators)
-        if before == after and root.entries:
-            text_of_note = "nothing tells what this document is: no kind, no chart's own keys"
-            sources.notes.append(Note("document", name, text_of_note, root.place.line))
+        before = sources.count
+        add_document(sources, root, path=path, chart=chart, version=version)
+        if before == sources.count and root.entries:
+            sources.strangers.append(name)
     _add_secret_certificates(sources)
 
 
-def _named_chart(path: Path, root: Node) -> Chart | None:
-    """The chart that the file's name tells, if it knows nearly all the top-level keys."""
-    chart = chart_by_name(path)
-    if chart is None or not root.names():
-        return None
-    nested = any(root.get(key) is not None for key in ("ztunnel", "pilot", "defaults"))
-    return chart if nested or knows_most(root, chart) else None
+def _release_by_name(path: Path) -> Version | None:
+    """The release of the Chart.yaml beside, or of a folder named `1.24.6` or `istio-1.24`."""
+    found = release_of(chart_yaml(path))
+    if found is not None:
+        return found
+    for parent in list(path.parents)[:3]:
+        if re.fullmatch(r"(istio[-_]v?1[.]\d{1,2}|v?1[.]\d{2})([.]\d+)?", parent.name):
+            return parse_version(parent.name)
+    return None
 
 
 def _add_secret_certificates(sources: Sources) -> None:
@@ -220,7 +213,7 @@ def _add_runbook(sources: Sources, name: str, book: Runbook, version: Version | 
             continue
         for root in documents:
             if root.entries is not None:
-                add_document(sources, root, chart=None, version=version)
+                add_document(sources, root, version=version)
     _add_secret_certificates(sources)
 
 

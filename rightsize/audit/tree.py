@@ -1,24 +1,19 @@
-"""YAML as nodes that know their file, line and path.
+"""Documents as nodes that know their file, line and path, for rules.
 
-Anchors are followed and `<<` is merged, so a rule sees what Helm and Kubernetes see; the line is
-where the text stands.
+A view of `files.tree`: aliases are followed and `<<` is merged, so a rule sees what Helm and
+Kubernetes see; the line is where the text stands.
 """
 
 from __future__ import annotations
 
-import warnings
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
-from ruamel.yaml.nodes import Node as YamlNode
+from rightsize.files import tree
 
-MAX_NODES = 200_000
-"""Nodes of one document with its aliases spelled out; more is a bomb, not a configuration."""
-NULLS = ("", "~", "null", "Null", "NULL")
-
+MAX_NODES = tree.MAX_NODES
 Step = str | int
 
 
@@ -58,6 +53,8 @@ class Node:
     entries: dict[str, Node] | None = None
     items: list[Node] | None = None
     path: tuple[Step, ...] = field(default=())
+    source: tree.Node | None = None
+    """What it is a view of; None for what flags and variables make."""
 
     def get(self, *keys: str) -> Node | None:
         """The value below `keys`, or None."""
@@ -136,7 +133,7 @@ def parse(
     text : str
         The text.
     file : str
-        Name told in places.
+        Name for places.
     line_offset : int
         Lines of the file that stand before the text.
     prefix : tuple
@@ -148,65 +145,59 @@ def parse(
         If it is no YAML.
     """
     try:
-        with warnings.catch_warnings():
-            # YAML 1.2 lets an anchor be used again; ruamel warns of it.
-            warnings.simplefilter("ignore", ReusedAnchorWarning)
-            composed = list(YAML(typ="rt", pure=True).compose_all(text))
+        documents = tree.parse(text)
         return [
-            _Builder(file, line_offset).node(root, prefix, root.start_mark.line)
-            for root in composed
-            if root is not None
+            _Builder(file, text, line_offset).node(document.root, prefix, document.root.start)
+            for document in documents
+            if document.root is not None
         ]
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        what = error.problem or error.context or "is no YAML"
-        raise TreeError(str(what), line + 1 + line_offset, column + 1) from error
+    except tree.FlawError as flaw:
+        line, column = tree.position(text, flaw.index)
+        raise TreeError(flaw.what, line + line_offset, column) from flaw
     except RecursionError as error:
         raise TreeError("is nested too deeply", line_offset + 1, 1) from error
-    except (YAMLError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise TreeError(first, line_offset + 1, 1) from error
 
 
 class _Builder:
-    def __init__(self, file: str, offset: int) -> None:
+    def __init__(self, file: str, text: str, offset: int) -> None:
         self.file, self.offset, self.count = file, offset, 0
+        self.starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
 
-    def node(self, source: YamlNode, path: tuple[Step, ...], line: int, column: int = 0) -> Node:
+    def line(self, index: int) -> int:
+        """Lines before a character, counted from the start of the file."""
+        return bisect_right(self.starts, index) - 1 + self.offset
+
+    def node(self, source: tree.Node, path: tuple[Step, ...], at: int) -> Node:
+        """The node of a value whose key, or which itself, starts at the character `at`."""
         self.count += 1
+        line = self.line(at)
         if self.count > MAX_NODES:
-            raise TreeError("has too many nodes", line + 1 + self.offset, column + 1)
-        place = Place(self.file, line + 1 + self.offset, column + 1, path_text(path))
-        made = Node(place, source.start_mark.line + 1 + self.offset, path=path)
-        if isinstance(source, MappingNode):
-            made.entries = self._entries(source, path)
-        elif isinstance(source, SequenceNode):
+            raise TreeError("has too many nodes", line + 1, 1)
+        column = at - self.starts[line - self.offset] + 1
+        found = tree.resolve(source)
+        place = Place(self.file, line + 1, column, path_text(path))
+        made = Node(place, self.line(found.start) + 1, path=path, source=found)
+        if isinstance(found, tree.Mapping):
+            made.entries = self._entries(found, path)
+        elif isinstance(found, tree.Sequence):
             made.items = [
-                self.node(item, (*path, i), item.start_mark.line, item.start_mark.column)
-                for i, item in enumerate(source.value)
+                self.node(item, (*path, i), item.start) for i, item in enumerate(found.items)
             ]
-        elif isinstance(source, ScalarNode):
-            made.style = source.style or ""
-            made.plain = not made.style
-            null = made.plain and source.value in NULLS
-            made.text = None if null else str(source.value)
+        elif isinstance(found, tree.Scalar):
+            made.style, made.plain = found.style, not found.style
+            made.text = None if found.is_null else found.value
         return made
 
-    def _entries(self, source: MappingNode, path: tuple[Step, ...]) -> dict[str, Node]:
+    def _entries(self, source: tree.Mapping, path: tuple[Step, ...]) -> dict[str, Node]:
         own: dict[str, Node] = {}
         merged: dict[str, Node] = {}
-        for key, value in source.value:
-            name = str(key.value) if isinstance(key, ScalarNode) else "?"
-            mark = key.start_mark
-            if name == "<<" and not isinstance(value, ScalarNode):
-                layers = value.value if isinstance(value, SequenceNode) else [value]
-                for layer in layers:
-                    if isinstance(layer, MappingNode):
-                        for inner, node in self._entries(layer, path).items():
-                            merged.setdefault(inner, node)
-            else:
-                own[name] = self.node(value, (*path, name), mark.line, mark.column)
+        for key, value in source.items:
+            name = key.value if isinstance(key, tree.Scalar) else "?"
+            if name != "<<":
+                own[name] = self.node(value, (*path, name), key.start)
+        for layer in source.merge_sources():
+            for inner, node in self._entries(layer, path).items():
+                merged.setdefault(inner, node)
         return merged | own
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
-from rightsize.audit.charts import (
-    CHART_NAMES,
-    WRAPPERS,
-    chart_by_keys,
-    is_mapping,
-    parse_version,
-    subcharts,
-    version_in,
-)
 from rightsize.audit.corefile import corefiles_of_chart, parse_corefile
-from rightsize.audit.model import Chart, KubeObject, Problem, Sources, Values, Version
+from rightsize.audit.model import KubeObject, Problem, Sources, Values
 from rightsize.audit.tree import Node, TreeError, parse
+from rightsize.files import tree
+from rightsize.files.classify import (
+    WRAPPERS,
+    Chart,
+    chart_named,
+    charts_of_values,
+    kind_of,
+    proofs_by_keys,
+)
+from rightsize.files.known import Version, parse_version
 
 _MESH_NAMES = re.compile(r"^istio(-.+)?$")
 _COMPONENTS = frozenset({"pilot", "ingressGateways", "egressGateways", "istiodRemote"})
@@ -29,35 +31,42 @@ def add_document(
     sources: Sources,
     root: Node,
     *,
-    chart: Chart | None,
-    version: Version | None,
-    shipped: bool = False,
+    path: Path | None = None,
+    chart: Chart | None = None,
+    version: Version | None = None,
 ) -> None:
     """Put one document where the rules look for it."""
+    kind = kind_of(path, root.source)
+    if kind in ("crd", "chart"):
+        return
     sources.documents.append(root)
     addon = root.get("corefile")
     if addon is not None:
         add_corefile(sources, addon)
-    if root.items is not None:
+    if root.entries is None:
         return
     if root.get("servers") is not None:
         sources.corefiles += corefiles_of_chart(root)
-    if root.text_of("kind") == "IstioOperator":
+    if kind == "operator":
         _add_operator(sources, root, version)
-    elif root.get("kind") is not None and root.get("apiVersion") is not None:
+    elif kind == "helmfile":
+        _add_helmfile(sources, root)
+    elif root.text_of("kind") and root.get("apiVersion") is not None:
         _add_object(sources, root, version)
-    elif root.entries is not None and chart is None and _is_operator_part(root):
+    elif kind == "kustomization":
+        _add_kustomization(sources, root, version)
+    elif chart is None and _is_operator_part(root):
         _add_operator(sources, root, version)
-    elif root.entries is not None and chart is None and _is_values_part(root):
+    elif chart is None and _is_values_part(root):
         add_scope(sources, Values("operator", root.get("values") or root, version))
-    elif root.entries is not None:
-        add_values(sources, root, chart=chart, version=version, shipped=shipped)
+    else:
+        add_values(sources, root, path=path, chart=chart, version=version)
 
 
 def _is_operator_part(root: Node) -> bool:
     """A piece of an IstioOperator, as runbooks show them: a spec without a kind."""
     values, components = root.get("spec", "values"), root.get("spec", "components")
-    return (values is not None and chart_by_keys(values) == "istiod") or (
+    return _proves_istiod(values) or (
         components is not None and bool(set(components.names()) & _COMPONENTS)
     )
 
@@ -65,7 +74,12 @@ def _is_operator_part(root: Node) -> bool:
 def _is_values_part(root: Node) -> bool:
     """The same below `values`, with nothing else beside it."""
     values = root.get("values")
-    return root.names() == ["values"] and values is not None and chart_by_keys(values) == "istiod"
+    return root.names() == ["values"] and _proves_istiod(values)
+
+
+def _proves_istiod(values: Node | None) -> bool:
+    source = None if values is None else values.source
+    return isinstance(source, tree.Mapping) and "istiod" in proofs_by_keys(source)
 
 
 def _add_operator(sources: Sources, root: Node, version: Version | None) -> None:
@@ -82,35 +96,77 @@ def _add_object(sources: Sources, root: Node, version: Version | None) -> None:
     if thing.kind == "List" or (thing.kind.endswith("List") and root.get("items")):
         for item in root.children("items"):
             if item.entries is not None:
-                add_document(sources, item, chart=None, version=version)
+                add_document(sources, item, version=version)
         return
     sources.objects.append(thing)
     if thing.kind == "ConfigMap":
         _add_config_map(sources, thing)
-    elif thing.kind == "Kustomization":
-        for entry in thing.root.children("patches"):
-            patch = embedded_yaml(sources, entry.get("patch"))
-            if patch is not None:
-                add_document(sources, patch, chart=None, version=version)
+    elif kind_of(None, root.source) == "kustomization":
+        _add_kustomization(sources, root, version)
     elif thing.kind == "HelmRelease":
-        chart = thing.root.get("spec", "chart", "spec")
-        _add_release(sources, chart, "chart", thing.root.get("spec", "values"))
-    elif thing.kind == "Application":
-        one = thing.root.get("spec", "source")
-        for source in ([one] if one else []) + thing.root.children("spec", "sources"):
+        chart = root.get("spec", "chart", "spec")
+        if chart is not None:
+            named = chart_named(chart.text_of("chart"), chart.text_of("sourceRef", "name"))
+            found = parse_version(chart.text_of("version"))
+            _add_release(sources, named, found, root.get("spec", "values"))
+    elif thing.kind in ("Application", "ApplicationSet"):
+        inner = ("template", "spec") if thing.kind == "ApplicationSet" else ()
+        one = root.get("spec", *inner, "source")
+        for source in ([one] if one else []) + root.children("spec", *inner, "sources"):
             helm = source.get("helm")
             values = None if helm is None else helm.get("valuesObject")
             if helm is not None and values is None:
                 values = embedded_yaml(sources, helm.get("values"))
-            _add_release(sources, source, "chart", values)
+            named = chart_named(
+                source.text_of("chart") or source.text_of("path"), source.text_of("repoURL")
+            )
+            _add_release(sources, named, parse_version(source.text_of("targetRevision")), values)
+    elif kind_of(None, root.source) == "release":
+        _add_operator_release(sources, root)
 
 
-def _add_release(sources: Sources, chart: Node | None, key: str, values: Node | None) -> None:
-    name = None if chart is None else CHART_NAMES.get(chart.text_of(key) or "")
-    if chart is None or name is None or values is None or values.entries is None:
+def _add_kustomization(sources: Sources, root: Node, version: Version | None) -> None:
+    for entry in root.children("patches"):
+        patch = embedded_yaml(sources, entry.get("patch"))
+        if patch is not None:
+            add_document(sources, patch, version=version)
+    for chart in root.children("helmCharts"):
+        named = chart_named(chart.text_of("name"), chart.text_of("repo"))
+        found = parse_version(chart.text_of("version"))
+        _add_release(sources, named, found, chart.get("valuesInline"))
+
+
+def _add_helmfile(sources: Sources, root: Node) -> None:
+    for release in root.children("releases"):
+        named = chart_named(release.text_of("chart"))
+        for values in release.children("values"):
+            _add_release(sources, named, parse_version(release.text_of("version")), values)
+
+
+def _add_operator_release(sources: Sources, root: Node) -> None:
+    """Values in the Sail operator's objects and in k3s' HelmCharts."""
+    kind, spec = root.text_of("kind"), root.get("spec")
+    sail: dict[str, Chart] = {"Istio": "istiod", "IstioCNI": "cni", "ZTunnel": "ztunnel"}
+    if spec is None:
         return
-    told = chart.text_of("version") or chart.text_of("targetRevision")
-    add_values(sources, values, chart=name, version=parse_version(told))
+    if kind in sail:
+        values = spec.get("values")
+        if kind == "ZTunnel" and values is not None and values.get("ztunnel") is not None:
+            values = values.get("ztunnel")
+        _add_release(sources, sail[kind], parse_version(spec.text_of("version")), values)
+    elif kind in ("HelmChart", "HelmChartConfig"):
+        named = chart_named(
+            spec.text_of("chart") or root.text_of("metadata", "name"), spec.text_of("repo")
+        )
+        values = embedded_yaml(sources, spec.get("valuesContent"))
+        _add_release(sources, named, parse_version(spec.text_of("version")), values)
+
+
+def _add_release(
+    sources: Sources, chart: Chart | None, version: Version | None, values: Node | None
+) -> None:
+    if chart is not None and values is not None and values.entries is not None:
+        add_values(sources, values, chart=chart, version=version)
 
 
 def _add_config_map(sources: Sources, thing: KubeObject) -> None:
@@ -161,32 +217,42 @@ def add_values(
     sources: Sources,
     root: Node,
     *,
-    chart: Chart | None,
-    version: Version | None,
-    shipped: bool = False,
+    path: Path | None = None,
+    chart: Chart | None = None,
+    version: Version | None = None,
 ) -> None:
-    """Add the values of one chart, or of each subchart of an umbrella."""
-    found = chart or chart_by_keys(root)
-    inner_charts = {} if chart is not None else subcharts(root, found)
-    for key, inner_chart in inner_charts.items():
-        inner = root.get(key)
-        if inner is not None and inner.entries is not None:
-            told = version or version_in(inner) or version_in(root)
-            add_scope(sources, Values(inner_chart, inner, told, key))
-    if inner_charts or found is None:
+    """Add the values of each chart of Istio's that a mapping proves to hold."""
+    source = root.source
+    if not isinstance(source, tree.Mapping):
         return
-    wrapper = next((root.get(key) for key in WRAPPERS if is_mapping(root.get(key))), None)
+    placed = charts_of_values(path, source, chart=chart, version=version)
+    for one in placed:
+        inner = root.get(*(str(step) for step in one.prefix))
+        if inner is None or inner.entries is None:
+            continue
+        if one.subchart:
+            add_scope(sources, Values(one.chart, inner, one.version, one.name or ""))
+        elif len(placed) == 1:
+            _add_whole(sources, one.chart, inner, one.version)
+
+
+def _add_whole(sources: Sources, chart: Chart, root: Node, version: Version | None) -> None:
+    """Values that are a file's only ones: the user's, or a copy of the chart's own file."""
+    wrapper = next((found for key in WRAPPERS if _is_mapping(found := root.get(key))), None)
     if wrapper is None:
-        add_scope(sources, Values(found, root, version or version_in(root)))
+        add_scope(sources, Values(chart, root, version))
         return
     layers = (wrapper, wrapper.get("cni") or wrapper)
     copied = any(len(layer.names()) >= _SHIPPED_KEYS for layer in layers)
-    shipped = len(root.names()) == 1 and (shipped or copied)
-    least = (1, 21) if wrapper.path[-1] == "defaults" else (1, 24)
-    inner_version = version or version_in(wrapper) or least
-    add_scope(sources, Values(found, wrapper, inner_version, wrapper=wrapper, shipped=shipped))
+    shipped = len(root.names()) == 1 and copied
+    release = version or WRAPPERS[str(wrapper.path[-1])]
+    add_scope(sources, Values(chart, wrapper, release, wrapper=wrapper, shipped=shipped))
     if len(root.names()) > 1:
-        add_scope(sources, Values(found, root, version or version_in(root)))
+        add_scope(sources, Values(chart, root, version))
+
+
+def _is_mapping(node: Node | None) -> bool:
+    return node is not None and node.entries is not None
 
 
 def add_scope(sources: Sources, values: Values) -> None:

@@ -13,12 +13,13 @@ import typer
 
 from rightsize.audit.audit import AuditResult
 from rightsize.audit.audit import audit as run_audit
-from rightsize.audit.charts import CHART_NAMES, parse_version
 from rightsize.audit.measured import measured_findings
-from rightsize.audit.model import Chart, Finding, Problem, Severity, Version
+from rightsize.audit.model import Finding, Problem, Severity
 from rightsize.audit.reading import read_files
 from rightsize.cli.console import error_console, print_lines
-from rightsize.errors import FindingsError, InputFileError, UsageError
+from rightsize.errors import AmbiguousChartError, FindingsError, InputFileError, UsageError
+from rightsize.files.classify import CHART_NAMES, Chart
+from rightsize.files.known import Version, parse_version
 from rightsize.output.audit_rows import audit_markdown, audit_table, audit_to_dict
 from rightsize.snapshot import Snapshot
 
@@ -83,6 +84,12 @@ def audit(
         sources.notes += measured_notes
     result = run_audit(sources, now=now, complete=complete, measured=measured)
     _print(result, output_format)
+    if sources.is_strange and not result.findings:
+        raise AmbiguousChartError(
+            "nothing proves that these values are Istio's, nor which chart they are for",
+            path=Path(sources.strangers[0]),
+            hint="Say --chart istiod|gateway|ztunnel|cni, or keep the file beside its Chart.yaml.",
+        )
     _end(result, fail_on)
 
 

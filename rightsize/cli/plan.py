@@ -13,13 +13,14 @@ from typing import Annotated
 import typer
 
 from rightsize.audit.audit import audit
-from rightsize.audit.charts import CHART_NAMES, parse_version
 from rightsize.audit.model import Finding
 from rightsize.audit.reading import read_files
 from rightsize.cli.console import error_console, print_table
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.collectors.istio_objects import read_istio_objects
 from rightsize.config import load_settings
+from rightsize.files.classify import CHART_NAMES
+from rightsize.files.known import parse_version
 from rightsize.namespaces.configuration import configuration_of
 from rightsize.rollout.build import build_plan
 from rightsize.rollout.document import PlanDocument, check_folder, write_document

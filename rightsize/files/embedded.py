@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from rightsize.errors import InputFileError
 from rightsize.files import tree
-from rightsize.files.charts import CHART_NAMES, Hints, Scope, parse_version
+from rightsize.files.charts import Hints, Scope
+from rightsize.files.classify import chart_named
+from rightsize.files.known import parse_version
 from rightsize.files.source import Source
 from rightsize.files.splice import Edit
 
@@ -70,7 +72,9 @@ def embedded_scopes(source: Source, document: int, hints: Hints) -> list[Scope]:
 def _flux(source: Source, document: int, hints: Hints) -> Iterator[Scope]:
     root = source.documents[document].root
     spec = ("spec", "chart", "spec")
-    chart = CHART_NAMES.get(tree.text_at(root, (*spec, "chart")) or "")
+    chart = chart_named(
+        tree.text_at(root, (*spec, "chart")), tree.text_at(root, (*spec, "sourceRef", "name"))
+    )
     if chart is None or tree.mapping_at(root, ("spec", "values")) is None:
         return
     version = hints.version or parse_version(tree.text_at(root, (*spec, "version")))
@@ -89,7 +93,7 @@ def _argo(source: Source, document: int, hints: Hints) -> Iterator[Scope]:
         places += [(*spec, "sources", number) for number in range(len(several.items))]
     for place in places:
         chart_text = tree.text_at(root, (*place, "chart")) or tree.text_at(root, (*place, "path"))
-        chart = CHART_NAMES.get((chart_text or "").rstrip("/").rsplit("/", 1)[-1])
+        chart = chart_named(chart_text, tree.text_at(root, (*place, "repoURL")))
         helm = (*place, "helm")
         if chart is None or tree.mapping_at(root, helm) is None:
             continue

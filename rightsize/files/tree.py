@@ -1,7 +1,10 @@
-"""YAML as a tree of nodes that know their place in the text.
+"""YAML as a tree of nodes that know their place in the text: the one reader of users' files.
 
-ruamel.yaml's events carry the exact start and end of every scalar and alias; its own composer
-drops where an alias stood, so the tree is built here. Offsets count characters of the text.
+`parse` makes the documents; `lookup`, `text_at` and `mapping_at` read values in force (aliases and
+merges resolved), `flatten` compares, `walk` visits what is written, `position` gives line and
+column. The parser is libyaml, of which Helm's own is a port: what Helm reads is read, a tab
+between tokens included. Its events carry the exact start and end of every scalar and alias; a
+composer drops where an alias stood, so the tree is built here. Offsets count characters.
 """
 
 from __future__ import annotations
@@ -9,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
+import yaml
+from yaml.events import (
     AliasEvent,
     DocumentEndEvent,
     DocumentStartEvent,
@@ -220,11 +222,11 @@ def parse(text: str) -> list[Document]:
     """
     try:
         return _Composer(text).documents()
-    except MarkedYAMLError as error:
+    except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "malformed YAML"
         raise _explained(text, f"malformed YAML: {problem}", mark.index if mark else 0) from error
-    except (YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         position = getattr(error, "position", None)
         raise _explained(text, f"malformed YAML: {error}", position or 0) from error
 
@@ -250,10 +252,14 @@ def _explained(text: str, what: str, index: int) -> FlawError:
     return FlawError(what, index)
 
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml where PyYAML has it (every wheel has), else the same parser in Python."""
+
+
 class _Composer:
     def __init__(self, text: str) -> None:
         self.text = text
-        self.events = YAML(typ="safe", pure=True).parse(text)
+        self.events: Iterator[Event] = yaml.parse(text, Loader=_LOADER)
         self.anchors: dict[str, Node] = {}
 
     def documents(self) -> list[Document]:
@@ -262,19 +268,19 @@ class _Composer:
         for event in self.events:
             if isinstance(event, DocumentStartEvent):
                 self.anchors = {}
-                start = event.start_mark.index
+                start = _start(event)
                 root: Node | None = self._node(next(self.events), 0)
                 if root is not None and _is_nothing(root):
                     root = None
             elif isinstance(event, DocumentEndEvent):
-                found.append(Document(root, start, event.end_mark.index))
+                found.append(Document(root, start, _end(event)))
         return found
 
     def _node(self, event: Event, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise FlawError(f"nested deeper than {MAX_DEPTH}", event.start_mark.index)
+            raise FlawError(f"nested deeper than {MAX_DEPTH}", _start(event))
         if isinstance(event, AliasEvent):
-            start, end = event.start_mark.index, event.end_mark.index
+            start, end = _start(event), _end(event)
             if event.anchor not in self.anchors:
                 raise FlawError(f"no anchor for the alias *{event.anchor}", start)
             return Alias(start, end, target=self.anchors[event.anchor])
@@ -287,14 +293,14 @@ class _Composer:
         raise ValueError(f"unexpected {event}")
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
-        start, end = event.start_mark.index, event.end_mark.index
+        start, end = _start(event), _end(event)
         tag = "" if event.tag is None else str(event.tag)
         node = Scalar(start, end, event.anchor, event.value, event.style or "", tag)
         self._remember(node)
         return node
 
     def _mapping(self, event: MappingStartEvent, depth: int) -> Mapping:
-        node = Mapping(event.start_mark.index, 0, event.anchor, bool(event.flow_style))
+        node = Mapping(_start(event), 0, event.anchor, bool(event.flow_style))
         self._remember(node)
         seen: set[str] = set()
         while not isinstance(following := next(self.events), MappingEndEvent):
@@ -304,7 +310,7 @@ class _Composer:
             if _is_nothing(value):
                 value.start = value.end = self._after_colon(key)
             node.items.append((key, value))
-        node.end = following.end_mark.index
+        node.end = _end(following)
         return node
 
     def _check_key(self, key: Node, seen: set[str]) -> None:
@@ -316,18 +322,18 @@ class _Composer:
             seen.add(key.value)
 
     def _sequence(self, event: SequenceStartEvent, depth: int) -> Sequence:
-        node = Sequence(event.start_mark.index, 0, event.anchor, bool(event.flow_style))
+        node = Sequence(_start(event), 0, event.anchor, bool(event.flow_style))
         self._remember(node)
         while not isinstance(following := next(self.events), SequenceEndEvent):
             item = self._node(following, depth + 1)
             if _is_nothing(item) and not node.flow:
                 item.start = item.end = self.text.rfind("-", 0, item.start) + 1
             node.items.append(item)
-        node.end = following.end_mark.index
+        node.end = _end(following)
         return node
 
     def _after_colon(self, key: Node) -> int:
-        """Where a value would stand that is not written; ruamel gives the next token's place."""
+        """Where a value would stand that is not written; the event has the next token's place."""
         index = key.end
         while self.text[index : index + 1] in (" ", "\t"):
             index += 1
@@ -336,6 +342,14 @@ class _Composer:
     def _remember(self, node: Node) -> None:
         if node.anchor is not None:
             self.anchors[node.anchor] = node
+
+
+def _start(event: Event) -> int:
+    return 0 if event.start_mark is None else int(event.start_mark.index)
+
+
+def _end(event: Event) -> int:
+    return 0 if event.end_mark is None else int(event.end_mark.index)
 
 
 def _is_nothing(node: Node) -> bool:

@@ -100,7 +100,7 @@ def patch_files(
     AmbiguousChartError
         A file that could be for several charts or releases; the hint names the flag.
     """
-    inputs = _inputs(files, Hints.of(chart, istio_version))
+    inputs = _inputs(files, Hints.of(chart, istio_version, gateway))
     writes: list[Write] = []
     unplaced: list[SizeChange] = []
     for change in changes:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rightsize.files.charts import FLAT_FROM, Chart, Version
+from rightsize.files.charts import FLAT_FROM
+from rightsize.files.classify import Chart
+from rightsize.files.known import Version
 from rightsize.files.tree import Path
 from rightsize.patch.groups import SIZES, Slot
 from rightsize.results import Component

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rightsize.files import tree
-from rightsize.files.charts import FLAT_FROM, Chart, Scope, Version, require_version
+from rightsize.files.charts import FLAT_FROM, Scope, require_version
+from rightsize.files.classify import Chart
+from rightsize.files.known import Version
 from rightsize.files.source import Layer
 from rightsize.files.tree import dotted
 from rightsize.patch.groups import BOUNDS, SIZES, Found, Group, Slot, first_set

@@ -175,7 +175,8 @@ def test_the_release_is_taken_from_the_chart_beside(tmp_path, name):
     text, ignored = CHARTS[name]
     (tmp_path / "Chart.yaml").write_text(text)
     path = tmp_path / "values.yaml"
-    path.write_text("autoscaleMin: 2\nresources: {requests: {memory: 2Gi}}\n")
+    values = "{autoscaleMin: 2, resources: {requests: {memory: 2Gi}}}\n"
+    path.write_text(f"istiod: {values}" if "dependencies" in text else values)
     rules = {finding.rule for finding in audited(path).findings}
     assert rules == ({"top-level-resources-ignored"} if ignored else set())
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rightsize.cli.audit import app
-from rightsize.errors import FindingsError, InputFileError, UsageError
+from rightsize.errors import AmbiguousChartError, FindingsError, InputFileError, UsageError
 
 FAULTY = "pilot:\n  autoscaleMin: 1\n  sharding: {strategy: isolation}\n"
 
@@ -92,7 +92,9 @@ def test_an_unknown_release_or_chart_is_a_usage_error(values):
 def test_the_chart_given_decides_where_keys_do_not(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("resources: {requests: {cpu: 1}}\n")
-    assert "nothing tells what this document is" in run(path).stdout
+    refused = run(path)
+    assert isinstance(refused.exception, AmbiguousChartError)
+    assert "nothing proves that it holds values of Istio's" in refused.stdout
     told = run(path, "--chart", "istiod", "--istio-version", "1.22").stdout
     assert "[top-level-resources-ignored]" in told
 

@@ -37,8 +37,8 @@ def refused(tmp_path: Path, content: bytes, *flags: str) -> InputFileError:
         (b"\x89PNG\r\n\x1a\n\x00\x00", 3, 1, "NUL byte"),
         (b"- pilot\n", 1, 1, "not a mapping"),
         (b"just text\n", 1, 1, "not a mapping"),
-        (b"pilot: [a]\n", 1, 8, "pilot is a list"),
-        (b"pilot: on\n", 1, 8, "pilot is not a mapping"),
+        (b"pilot: [a]\nmeshConfig: {}\n", 1, 8, "pilot is a list"),
+        (b"pilot: on\nmeshConfig: {}\n", 1, 8, "pilot is not a mapping"),
         (b"pilot:\n  resources: {requests: {cpu: [1]}}\n", 2, 31, "not a single value"),
     ],
 )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rightsize.files.charts import CHARTS, WRAPPERS
+from rightsize.files.charts import CHARTS
+from rightsize.files.classify import WRAPPERS
 from rightsize.files.source import MAX_BYTES
 from rightsize.files.tree import dotted
 from rightsize.patch.kustomize import FOLDER

@@ -29,7 +29,7 @@ def test_the_mesh_default_goes_to_global_proxy(tmp_path: Path) -> None:
 
 
 def test_the_mesh_default_notes_who_else_it_sizes(tmp_path: Path) -> None:
-    patched = patch_text(tmp_path, "global:\n  proxy: {}\n", SIDECAR)
+    patched = patch_text(tmp_path, "global:\n  proxy: {logLevel: info}\n", SIDECAR)
     assert any("istio-init" in note and "Gateway API" in note for note in patched.notes)
 
 
@@ -133,7 +133,7 @@ def test_istiod_bounds_are_set_and_replica_count_is_told_to_be_ignored(tmp_path:
 def test_bounds_are_not_written_where_autoscaling_is_off(tmp_path: Path) -> None:
     bounded = change("gateway", "50m", of="ns/gw", bounds=(2, 4, 70))
     text = "service: {}\nautoscaling:\n  enabled: false\nresources:\n  requests:\n    cpu: 100m\n"
-    patched = patch_text(tmp_path, text, bounded)
+    patched = patch_text(tmp_path, text, bounded, chart="gateway")
     assert differences(patched) == ["-    cpu: 100m", "+    cpu: 50m"]
     assert any("autoscaling.enabled is false" in note for note in patched.notes)
 
@@ -170,18 +170,18 @@ def test_an_equal_value_in_another_unit_is_left_alone(tmp_path: Path) -> None:
 
 def test_whole_cores_stay_strings_for_the_gateway_schema(tmp_path: Path) -> None:
     text = "service: {}\nresources:\n  limits:\n    cpu: 1500m\n"
-    patched = patch_text(tmp_path, text, GATEWAY)
+    patched = patch_text(tmp_path, text, GATEWAY, chart="gateway")
     assert "    cpu: 1000m\n" in patched.text_after
 
 
 def test_plain_numbers_stay_plain_numbers(tmp_path: Path) -> None:
     text = "service: {}\nresources:\n  limits:\n    cpu: 2\n"
-    assert "    cpu: 1\n" in patch_text(tmp_path, text, GATEWAY).text_after
+    assert "    cpu: 1\n" in patch_text(tmp_path, text, GATEWAY, chart="gateway").text_after
 
 
 def test_the_gateway_chart_has_flat_resources_and_bounds(tmp_path: Path) -> None:
     bounded = change("gateway", "50m", of="ns/gw", bounds=(2, 6, 75))
-    patched = patch_text(tmp_path, "service:\n  type: NodePort\n", bounded)
+    patched = patch_text(tmp_path, "service:\n  type: NodePort\n", bounded, chart="gateway")
     assert patched.text_after == (
         "service:\n  type: NodePort\nresources:\n  requests:\n    cpu: 50m\n"
         "autoscaling:\n  minReplicas: 2\n  maxReplicas: 6\n  targetCPUUtilizationPercentage: 75\n"
@@ -363,7 +363,7 @@ def test_helm_get_values_as_json_stays_json(tmp_path: Path) -> None:
 def test_two_gateways_and_one_nameless_file_are_refused(tmp_path: Path) -> None:
     other = change("gateway", "70m", of="istio-egress/egress")
     with pytest.raises(AmbiguousChartError, match="--gateway istio-ingress/gw"):
-        patch_text(tmp_path, "service: {}\n", GATEWAY, other)
+        patch_text(tmp_path, "service: {}\n", GATEWAY, other, chart="gateway")
 
 
 @pytest.mark.parametrize("flag", ["egress", "istio-egress/egress"])
@@ -376,7 +376,7 @@ def test_the_gateway_flag_decides(tmp_path: Path, flag: str) -> None:
 def test_gateways_are_told_by_their_names_and_by_their_files(tmp_path: Path) -> None:
     other = change("gateway", "70m", of="istio-egress/egress")
     texts = {"a.yaml": "name: gw\nservice: {}\n", "egress.yaml": "service: {}\n"}
-    patched = patch_all(tmp_path, texts, GATEWAY, other)
+    patched = patch_all(tmp_path, texts, GATEWAY, other, chart="gateway")
     assert patched["a.yaml"].changes[0].new == "50m"
     assert patched["egress.yaml"].changes[0].new == "70m"
 

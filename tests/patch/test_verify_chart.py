@@ -91,7 +91,7 @@ def test_overlays_render_the_recommended_numbers(tmp_path: Path, helm: str) -> N
 
 
 def test_the_gateway_schema_takes_what_is_written(tmp_path: Path, helm: str) -> None:
-    report = rendered(tmp_path, helm, "gateway", ["service: {}\n"], GATEWAY)
+    report = rendered(tmp_path, helm, "gateway", ["labels: {istio: gateway}\n"], GATEWAY)
     container = "Deployment gw spec.template.spec.containers.istio-proxy.resources"
     assert numbers(report)[f"{container}.limits.cpu"] == "1000m"
 
@@ -147,7 +147,7 @@ def test_another_number_than_the_recommended_one_is_an_error(tmp_path: Path, hel
 def test_files_of_other_charts_are_left_out(tmp_path: Path, helm: str) -> None:
     files = [tmp_path / "istiod.yaml", tmp_path / "gw.yaml"]
     files[0].write_text("pilot: {env: {}}\n")
-    files[1].write_text("service: {}\nresources: {requests: {cpu: 1m}}\n")
+    files[1].write_text('networkGateway: ""\nresources: {requests: {cpu: 1m}}\n')
     changes = [ISTIOD, GATEWAY]
     patched = patch_files(files, changes)
     report = verify_patched(CHARTS / "istiod", patched, changes, helm=helm)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from rightsize.audit.known import nearest
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
 from rightsize.audit.tree import Node
+from rightsize.files.known import nearest
 from rightsize.quantity import parse_quantity
 
 _PREFIX = "sidecar.istio.io/"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rightsize.audit.known import version_text
 from rightsize.audit.model import Chart, Sources
 from rightsize.audit.registry import Hit, at, rule
+from rightsize.files.known import version_text
 
 _ISTIOD: tuple[Chart, ...] = ("istiod", "operator")
 

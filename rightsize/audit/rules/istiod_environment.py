@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rightsize.audit.known import (
+from rightsize.audit.model import Command, Sources
+from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.tree import Node, Place
+from rightsize.files.known import (
     FIRST_KNOWN,
     LAST_KNOWN,
     Setting,
+    Version,
     environment,
     nearest,
     version_text,
 )
-from rightsize.audit.model import Command, Sources, Version
-from rightsize.audit.registry import Hit, at, rule
-from rightsize.audit.tree import Node, Place
 
 _INSTEAD = {
     "PILOT_CACHE_SQUASH": (

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from rightsize.audit.known import (
+from rightsize.audit.model import Sources, Values
+from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.tree import Node
+from rightsize.files.known import (
     FIRST_KNOWN,
     LAST_KNOWN,
     Setting,
@@ -13,9 +16,6 @@ from rightsize.audit.known import (
     nearest,
     version_text,
 )
-from rightsize.audit.model import Sources, Values
-from rightsize.audit.registry import Hit, at, rule
-from rightsize.audit.tree import Node
 
 _TOLD_ELSEWHERE = frozenset(
     {

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from rightsize.audit.model import Version
 from rightsize.data_files import data_file
 
+Version = tuple[int, int]
 FIRST_KNOWN: Version = (1, 18)
 LAST_KNOWN: Version = (1, 30)
 """The releases that the catalogue covers."""
@@ -34,6 +35,16 @@ class Setting:
     @property
     def span(self) -> str:
         return f"{version_text(self.first)} to {version_text(self.last)}"
+
+
+def parse_version(text: str | None) -> Version | None:
+    """Major and minor of an Istio release in a tag, image or revision; None for any other text.
+
+    >>> parse_version("docker.io/istio/pilot:1.24.6-distroless"), parse_version("latest")
+    ((1, 24), None)
+    """
+    match = re.search(r"(?<![\d.])v?(1)\.(\d{1,2})(?!\d)", text or "")
+    return None if match is None else (int(match[1]), int(match[2]))
 
 
 def version_text(version: Version) -> str:

@@ -1,0 +1,458 @@
+"""What a document is: its kind, whether it is Istio's at all, and which charts' values it holds.
+
+The one answer to these questions, for `patch` and `audit` alike. It rests on positive proof: a
+`Chart.yaml`, the chart's name in a GitOps document, an image, keys that no other chart has, or the
+flag that the user gave for the file. Keys that any chart may have, such as `autoscaling`, tell
+Istio's charts apart once a file is known to be Istio's, and prove nothing by themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from rightsize.errors import InputFileError
+from rightsize.files import tree
+from rightsize.files.known import Version, chart_values, parse_version
+from rightsize.files.source import read_source
+
+Chart = Literal["istiod", "gateway", "ztunnel", "cni", "base"]
+Kind = Literal[
+    "values", "operator", "release", "kustomization", "helmfile", "chart", "crd", "object", "other"
+]
+"""`release` is a GitOps or operator object that installs charts; `other` is no mapping, or a file
+of a tool that installs nothing of Istio's."""
+
+CHART_NAMES: dict[str, Chart] = {
+    "istiod": "istiod",
+    "istio-discovery": "istiod",
+    "gateway": "gateway",
+    "istio-gateway": "gateway",
+    "ztunnel": "ztunnel",
+    "cni": "cni",
+    "istio-cni": "cni",
+    "base": "base",
+    "istio-base": "base",
+}
+OWN_NAMES = frozenset(CHART_NAMES) - {"gateway", "cni", "base"}
+"""Names of charts that nobody else's chart has."""
+WRAPPERS: dict[str, Version] = {"defaults": (1, 21), "_internal_defaults_do_not_set": (1, 24)}
+"""Key that the shipped values.yaml puts around everything -> first release that does."""
+RELEASE_KINDS = {
+    "HelmRelease": "helm.toolkit.fluxcd.io",
+    "Application": "argoproj.io",
+    "ApplicationSet": "argoproj.io",
+    "Istio": "sailoperator.io",
+    "IstioCNI": "sailoperator.io",
+    "ZTunnel": "sailoperator.io",
+    "ServiceMeshControlPlane": "maistra.io",
+    "HelmChart": "helm.cattle.io",
+    "HelmChartConfig": "helm.cattle.io",
+}
+"""Kinds of objects that carry values of charts -> their API group."""
+_KUSTOMIZE_KEYS = frozenset(
+    {"patchesStrategicMerge", "patchesJson6902", "configMapGenerator", "helmCharts", "generators"}
+)
+
+
+def _keys(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+PROOF: dict[Chart, frozenset[str]] = {
+    "istiod": _keys(
+        """istio_cni istiodRemote sidecarInjectorWebhook sidecarInjectorWebhookAnnotations
+        keepaliveMaxServerConnectionAge trustedZtunnelName trustedZtunnelNamespace
+        global.proxy_init global.waypoint global.istiod global.meshID
+        global.meshNetworks global.pilotCertProvider global.defaultPodDisruptionBudget"""
+    ),
+    "gateway": _keys("networkGateway"),
+    "ztunnel": _keys("peerCaCrl l7Telemetry"),
+    "cni": _keys("cniNetnsDir istioOwnedCNIConfig cniConfFileName cni.cniConfFileName"),
+    "base": _keys("base.enableCRDTemplates base.enableIstioConfigCRDs base.validationURL"),
+}
+"""Keys that no chart but this one of Istio's has."""
+OPEN: dict[Chart, tuple[str, ...]] = {
+    "istiod": ("pilot", "meshConfig", "global.proxy"),
+}
+"""Blocks that prove their chart by a key inside that the chart knows and others do not use."""
+TYPICAL: dict[Chart, frozenset[str]] = {
+    "istiod": _keys(
+        """autoscaleEnabled autoscaleMin autoscaleMax autoscaleBehavior traceSampling revisionTags
+        rollingMaxSurge gatewayClasses serviceAccountAnnotations"""
+    ),
+    "ztunnel": _keys("xdsAddress caAddress redirectMode"),
+    "cni": _keys("cniBinDir cniConfDir cni.cniBinDir cni.excludeNamespaces cni.repair cni.ambient"),
+}
+"""Keys that prove a chart where it knows every other top-level key, too."""
+APART: dict[Chart, frozenset[str]] = {
+    "gateway": _keys(
+        """autoscaling additionalContainers containerSecurityContext rbac podDisruptionBudget
+        service serviceAccount"""
+    ),
+    "istiod": _keys("pdb taint telemetry global.sds global.sts"),
+    "ztunnel": _keys("logAsJson istioNamespace"),
+    "cni": _keys("ambient chained repair excludeNamespaces cni.resources cni.chained"),
+}
+"""Keys that tell Istio's charts apart, and that any other chart may have."""
+IMAGES: dict[str, Chart] = {"pilot": "istiod", "install-cni": "cni", "ztunnel": "ztunnel"}
+_NEVER_READ = frozenset({"sharding", "cache", "securityContext"})
+"""Keys that people write under `pilot` or `global.proxy` though no release reads them."""
+_OTHERS = _keys("nameOverride fullnameOverride ingress livenessProbe podSecurityContext")
+"""Keys of the chart that `helm create` makes, and of none of Istio's."""
+_ANYBODYS = _keys("image enabled")
+"""Keys inside such a block that others may use as well."""
+_GATEWAY_KEY = re.compile(r"(^|-)(ingress|egress|east-?west)(-?gateway)?$|(^|-)gateway$")
+_GATEWAY_NAME = re.compile(r"^istio-?.*gateway$")
+"""Names that Istio's own profiles and documentation give to gateways."""
+_STATUS_PORT = "15021"
+"""Health port of every Istio gateway, in its Service; no other product uses it."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Values of one chart, and where in the document they stand."""
+
+    prefix: tree.Path
+    chart: Chart
+    version: Version | None
+    name: str | None
+    proof: str
+    """What shows that these are values of this chart of Istio's."""
+    subchart: bool = False
+    """An umbrella chart around it: the root's `global` outranks the subchart's."""
+
+
+def kind_of(path: Path | None, root: tree.Node | None) -> Kind:
+    """What a document is, before anything is asked about Istio."""
+    if not isinstance(root, tree.Mapping):
+        return "other"
+    name = "" if path is None else path.name.lower()
+    kind, api = tree.text_at(root, ("kind",)), tree.text_at(root, ("apiVersion",)) or ""
+    if kind is not None and api:
+        return _kind_of_object(kind, api)
+    if name == "chart.yaml":
+        return "chart"
+    if name in ("kustomization.yaml", "kustomization.yml") or _KUSTOMIZE_KEYS & set(root.names()):
+        return "kustomization"
+    releases = tree.lookup(root, ("releases",))
+    charts = isinstance(releases, tree.Sequence) and any(
+        tree.text_at(item, ("chart",)) for item in releases.items
+    )
+    if name.startswith("helmfile") or charts:
+        return "helmfile"
+    return "values"
+
+
+def _kind_of_object(kind: str, api: str) -> Kind:
+    group = api.partition("/")[0]
+    if kind == "IstioOperator" and group == "install.istio.io":
+        return "operator"
+    if kind in RELEASE_KINDS and group == RELEASE_KINDS[kind]:
+        return "release"
+    if kind in ("Kustomization", "Component") and group == "kustomize.config.k8s.io":
+        return "kustomization"
+    return "crd" if kind == "CustomResourceDefinition" else "object"
+
+
+def charts_of_values(
+    path: Path | None,
+    values: tree.Mapping,
+    prefix: tree.Path = (),
+    *,
+    chart: Chart | None = None,
+    version: Version | None = None,
+) -> tuple[Placed, ...]:
+    """The charts of Istio's whose values a mapping holds; empty where nothing proves any.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file: a `Chart.yaml` beside it counts. None for a text without a file of its own.
+    values : Mapping
+        The values; at `prefix` of their document.
+    chart, version : optional
+        What the user, or the GitOps document around the values, says of them.
+    """
+    metadata = None if prefix else chart_yaml(path)
+    dependencies = istio_dependencies(metadata)
+    if dependencies:
+        return tuple(
+            _subchart(values, prefix, key, found, version or of, "Chart.yaml")
+            for key, (found, of) in dependencies.items()
+            if tree.mapping_at(values, (key,)) is not None or found == "istiod"
+        )
+    umbrella = {} if chart or metadata is not None else _subcharts_by_name(values)
+    if umbrella:
+        return tuple(
+            _subchart(values, prefix, key, found, version, f"the key {key}")
+            for key, found in umbrella.items()
+        )
+    own = _chart_of_metadata(metadata)
+    proofs = {own: "Chart.yaml"} if own is not None else {}
+    if metadata is None or chart is not None:
+        # The values of another chart may have keys of the same names.
+        proofs = proofs or proofs_by_keys(values)
+    found_version = version or release_of(metadata) or version_by_keys(values)
+    name = tree.text_at(values, ("name",))
+    if chart is not None:
+        return (Placed(prefix, chart, found_version, name, "as said"),)
+    return tuple(
+        Placed(prefix, found, found_version, name, proof) for found, proof in proofs.items()
+    )
+
+
+def proofs_by_keys(values: tree.Mapping) -> dict[Chart, str]:
+    """Every chart of Istio's that keys or images prove, with the key that proves it.
+
+    Several are a contradiction, which the caller reports; `base` beside another is none, since
+    people give one file to all charts.
+    """
+    layers = [(values, "")]
+    for wrapper in WRAPPERS:
+        inner = tree.mapping_at(values, (wrapper,))
+        layers += [] if inner is None else [(inner, wrapper)]
+    found: dict[Chart, str] = {}
+    for layer, wrapper in layers:
+        for chart, proof in _proofs(layer):
+            found.setdefault(chart, f"{wrapper}.{proof}" if wrapper else proof)
+    if found or "_internal_defaults_do_not_set" in values.names():
+        # It is Istio's: now keys that tell its charts apart count.
+        for layer, _ in layers:
+            for chart, keys in APART.items():
+                key = next((k for k in sorted(keys) if _at(layer, k) is not None), None)
+                if key is not None and (not found or chart == "gateway"):
+                    found.setdefault(chart, key)
+    if len(found) > 1:
+        found.pop("base", None)
+    return found
+
+
+def _proofs(values: tree.Mapping) -> Iterator[tuple[Chart, str]]:
+    for chart, keys in PROOF.items():
+        yield from ((chart, key) for key in sorted(keys) if _at(values, key) is not None)
+    for chart, blocks in OPEN.items():
+        for block in blocks:
+            if _known_inside(chart, block, tree.mapping_at(values, tuple(block.split(".")))):
+                yield chart, block
+    for chart, keys in TYPICAL.items():
+        key = next((k for k in sorted(keys) if _at(values, k) is not None), None)
+        if key is not None and knows_all(values, chart):
+            yield chart, key
+    image = (tree.text_at(values, ("image",)) or "").rsplit("/", 1)[-1].split(":")[0]
+    if image in IMAGES:
+        yield IMAGES[image], "image"
+    sign = _gateway_proof(values)
+    if sign is not None:
+        yield "gateway", sign
+
+
+def _gateway_proof(values: tree.Mapping) -> str | None:
+    """What shows a gateway of Istio's: its label, its status port, its injection template."""
+    label = tree.text_at(values, ("labels", "istio")) or ""
+    templates = tree.text_at(values, ("podAnnotations", "inject.istio.io/templates")) or ""
+    if label.endswith("gateway"):
+        return "labels.istio"
+    if _GATEWAY_NAME.search(tree.text_at(values, ("name",)) or "") and knows_all(values, "gateway"):
+        return "name"
+    if templates == "gateway":
+        return "podAnnotations"
+    ports = tree.lookup(values, ("service", "ports"))
+    items = ports.items if isinstance(ports, tree.Sequence) else []
+    status = any(_STATUS_PORT in (tree.text_at(i, ("port",)) or "") for i in items)
+    return "service.ports" if status else None
+
+
+def _known_inside(chart: Chart, block: str, inner: tree.Mapping | None) -> bool:
+    if inner is None:
+        return False
+    if block == "meshConfig":
+        known = mesh_config_fields()
+        return not inner.items or any(camel(name) in known for name in inner.names())
+    names = chart_values(chart)
+    # From 1.24 on a chart reads the contents of `pilot` and `cni` at the top level.
+    flat = {name for name in names if "." not in name} if "." not in block else set()
+    inside = {name.removeprefix(f"{block}.") for name in names if name.startswith(f"{block}.")}
+    return bool(((flat | inside | _NEVER_READ) - _ANYBODYS) & set(inner.names()))
+
+
+def knows_all(values: tree.Mapping, chart: Chart) -> bool:
+    """Whether a chart of Istio's knows every top-level key of some values."""
+    names = [name for name in values.names() if not name.startswith(("x-", "."))]
+    return not set(names) & _OTHERS and all(name in _top_level(chart) for name in names)
+
+
+@cache
+def _top_level(chart: str) -> frozenset[str]:
+    # The chart's own name as a key is a common slip that has a finding of its own.
+    shared = {"global", "profile", "enabled", "revision", chart, *WRAPPERS}
+    return frozenset({name.partition(".")[0] for name in chart_values(chart)} | shared)
+
+
+def _at(values: tree.Mapping, dotted: str) -> tree.Node | None:
+    return tree.lookup(values, tuple(dotted.split(".")))
+
+
+def _subchart(
+    values: tree.Mapping,
+    prefix: tree.Path,
+    key: str,
+    chart: Chart,
+    version: Version | None,
+    proof: str,
+) -> Placed:
+    inner = tree.mapping_at(values, (key,))
+    found = version or version_by_keys(inner) or version_by_keys(values)
+    name = tree.text_at(inner, ("name",)) or key
+    return Placed((*prefix, key), chart, found, name, proof, subchart=True)
+
+
+def _subcharts_by_name(values: tree.Mapping) -> dict[str, Chart]:
+    """Subcharts of an umbrella without its Chart.yaml, by the names people give them.
+
+    The name of one of Istio's own charts with values of it inside makes an umbrella; keys that
+    others use as well (`ingress`, `gateway`, `cni`, `base`) count only beside such a one.
+    """
+    inner = {
+        key: node for key in values.names() if (node := tree.mapping_at(values, (key,))) is not None
+    }
+    if {"pilot", "meshConfig", *WRAPPERS} & set(inner):
+        return {}
+    own = {
+        key: CHART_NAMES[key]
+        for key, node in inner.items()
+        if key in OWN_NAMES and key != "ztunnel" and _looks_like(CHART_NAMES[key], node)
+    }
+    named: dict[str, Chart] = {
+        key: "gateway"
+        for key, node in inner.items()
+        if _GATEWAY_KEY.search(key) and knows_all(node, "gateway")
+    }
+    if not own and not any("istio" in key for key in named):
+        return {}
+    beside = {k: CHART_NAMES[k] for k in ("ztunnel", "cni", "base", "istio-base") if k in inner}
+    return own | named | beside
+
+
+def _looks_like(chart: Chart, node: tree.Mapping) -> bool:
+    """Whether a mapping may be values of a chart, and not anything else of that name."""
+    known = _top_level(chart)
+    return bool(proofs_by_keys(node)) or any(name in known for name in node.names())
+
+
+@cache
+def _read_chart_yaml(path: Path, modified: int) -> tree.Node | None:
+    try:
+        return read_source(path).documents[0].root
+    except (InputFileError, IndexError):
+        return None
+
+
+def chart_yaml(path: Path | None) -> tree.Node | None:
+    """The Chart.yaml beside a values file; None where there is none that can be read."""
+    if path is None or path.name == "Chart.yaml":
+        return None
+    beside = path.parent / "Chart.yaml"
+    try:
+        return _read_chart_yaml(beside, beside.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+def is_vendored(path: Path) -> bool:
+    """Whether a file belongs to a copy of one of Istio's own charts, templates and all."""
+    for folder in list(path.parents)[:2]:
+        if (folder / "templates").is_dir():
+            metadata = chart_yaml(folder / "values.yaml")
+            if _chart_of_metadata(metadata) is not None and not istio_dependencies(metadata):
+                return True
+    return False
+
+
+def istio_dependencies(metadata: tree.Node | None) -> dict[str, tuple[Chart, Version | None]]:
+    """Charts of Istio's that a Chart.yaml depends on: key of their values -> chart, release.
+
+    A name that others have, such as `gateway`, is Istio's where its repository is, or beside a
+    dependency of a name that only Istio has.
+    """
+    listed = tree.lookup(metadata, ("dependencies",))
+    items = listed.items if isinstance(listed, tree.Sequence) else []
+    names = [tree.text_at(item, ("name",)) or "" for item in items]
+    certain = bool(OWN_NAMES & set(names))
+    found = {}
+    for item, name in zip(items, names, strict=True):
+        chart = CHART_NAMES.get(name)
+        repository = tree.text_at(item, ("repository",)) or ""
+        if chart is not None and (certain or "istio" in repository):
+            key = tree.text_at(item, ("alias",)) or name
+            found[key] = (chart, parse_version(tree.text_at(item, ("version",))))
+    return found
+
+
+def _chart_of_metadata(metadata: tree.Node | None) -> Chart | None:
+    """The chart that a Chart.yaml is of, where it is Istio's own or a copy of it."""
+    name = tree.text_at(metadata, ("name",)) or ""
+    if name not in CHART_NAMES:
+        return None
+    texts = [tree.text_at(metadata, (key,)) or "" for key in ("description", "icon", "home")]
+    for key in ("sources", "keywords"):
+        listed = tree.lookup(metadata, (key,))
+        items = listed.items if isinstance(listed, tree.Sequence) else []
+        texts += [item.value for item in items if isinstance(item, tree.Scalar)]
+    proven = name in OWN_NAMES or any("istio" in text.lower() for text in texts)
+    return CHART_NAMES[name] if proven else None
+
+
+def chart_named(name: str | None, *repositories: str | None) -> Chart | None:
+    """The chart of Istio's that a GitOps document names, by its name and its repository.
+
+    Names that others have (`gateway`, `cni`, `base`) count unless a repository is named that has
+    nothing of Istio's in its address.
+    """
+    last = (name or "").rstrip("/").rsplit("/", 1)[-1]
+    chart = CHART_NAMES.get(last)
+    if chart is None or last in OWN_NAMES:
+        return chart
+    known = [text for text in (*repositories, name) if text and text != last]
+    return chart if not known or any("istio" in text for text in known) else None
+
+
+def release_of(metadata: tree.Node | None) -> Version | None:
+    """The release of Istio in a Chart.yaml: of its own chart, or of one that it depends on.
+
+    The source tree's own charts say 1.0.0 for all releases.
+    """
+    for _, version in istio_dependencies(metadata).values():
+        if version is not None:
+            return version
+    if _chart_of_metadata(metadata) is None:
+        return None
+    text = tree.text_at(metadata, ("appVersion",)) or tree.text_at(metadata, ("version",))
+    return None if text is None or text.startswith("1.0.") else parse_version(text)
+
+
+def version_by_keys(values: tree.Node | None) -> Version | None:
+    """The release in tags and image names of some values."""
+    for layer in (values, *(tree.mapping_at(values, (key,)) for key in WRAPPERS)):
+        paths = [("tag",), ("pilot", "tag"), ("cni", "tag"), ("global", "tag"), ("image",)]
+        paths += [("pilot", "image"), ("global", "proxy", "image"), ("cni", "image")]
+        for path in paths:
+            version = parse_version(tree.text_at(layer, path))
+            if version is not None:
+                return version
+    return None
+
+
+@cache
+def mesh_config_fields() -> frozenset[str]:
+    """Fields of MeshConfig that any release has, from the table of names."""
+    return frozenset(chart_values("meshConfig"))
+
+
+def camel(name: str) -> str:
+    """Protobuf reads `access_log_file` as well as `accessLogFile`."""
+    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)
