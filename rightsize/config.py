@@ -35,6 +35,7 @@ class PolicySettings(_Section):
     )
     min_days: float = Field(7.0, ge=0, description="days of history below which nothing is cut")
     min_windows: int = Field(500, ge=1, description="5-minute windows below which nothing is cut")
+    min_runs: int = Field(7, ge=1, description="runs of a job below which nothing is cut")
     max_gap_share: float = Field(
         0.3, ge=0, le=1, description="share of windows missing above which nothing is cut"
     )

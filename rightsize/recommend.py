@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
@@ -15,25 +15,13 @@ from rightsize.istiod.row import with_istiod_model
 from rightsize.results import (
     Advice,
     Component,
-    Evidence,
     Recommendation,
-    Resource,
     ScalePoint,
     Sizes,
-    Usage,
-    Written,
 )
 from rightsize.sizing.autoscalers import autoscalers, held_by_autoscaler, scale_points
-from rightsize.sizing.evidence import evidence_of
-from rightsize.sizing.guards import (
-    Situation,
-    cpu_events,
-    envoy_threads,
-    guarded,
-    memory_events,
-    thin_evidence,
-)
-from rightsize.sizing.history import ContainerHistory, container_histories
+from rightsize.sizing.container import size_container
+from rightsize.sizing.history import container_histories
 from rightsize.sizing.mesh_default import MeshDefault, Sidecars, with_mesh_default
 from rightsize.sizing.pod_rules import (
     budget_warnings,
@@ -41,18 +29,10 @@ from rightsize.sizing.pod_rules import (
     with_qos_notes,
 )
 from rightsize.sizing.policies import SizingPolicy, profile
-from rightsize.sizing.reasons import reason_of
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_containers, newest_rows
 
-_MANAGED_GATEWAY = "gateway.networking.k8s.io/gateway-name"
-"""Label of the pods that istiod makes for a Gateway of the Gateway API."""
-
 Progress = Callable[[str], None]
-
-_ISTIOD_FLOOR_CPU = 0.1
-_ISTIOD_FLOOR_MEMORY = 256 * 2**20
-"""An istiod restart reconnects every proxy at once; a quiet window says little about that."""
 
 
 def recommend(
@@ -61,6 +41,7 @@ def recommend(
     *,
     policy: SizingPolicy | None = None,
     days: list[date] | None = None,
+    given: Mapping[Component, Sizes] | None = None,
     progress: Progress | None = None,
 ) -> Advice:
     """Return what every mesh container should request, with the evidence for it.
@@ -74,6 +55,9 @@ def recommend(
         Instead of the profile of the settings.
     days : list of date, optional
         Only these days of the snapshot.
+    given : mapping of Component to Sizes, optional
+        What the user's files set: the mesh default in force is not guessed where they say it, and
+        what no metric reports is what they say.
     progress : callable, optional
         Called with the name of each workload done.
     """
@@ -84,7 +68,8 @@ def recommend(
     sidecars = Sidecars()
     for history in container_histories(snapshot, days=days):
         held = held_by_autoscaler(scalers, history)
-        draft = size_container(history, clone(chosen), rules, held=held)
+        told = None if given is None else given.get(history.component)
+        draft = size_container(history, clone(chosen), rules, held=held, given=told)
         if draft.component == "sidecar":
             sidecars.add(history)
         drafts.append(draft)
@@ -92,136 +77,10 @@ def recommend(
             progress(draft.key)
     if policy is None:
         drafts = with_istiod_model(drafts, snapshot, rules, days)
-    default = with_mesh_default(drafts, sidecars, snapshot.manifest.region, rules)
+    told = None if given is None else given.get("sidecar")
+    default = with_mesh_default(drafts, sidecars, snapshot.manifest.region, rules, told)
     name = rules.profile if policy is None else type(policy).__name__
     return _advice(snapshot, default, scalers, rules, chosen, name, days)
-
-
-def size_container(
-    history: ContainerHistory,
-    policy: SizingPolicy,
-    settings: PolicySettings,
-    *,
-    held: str | None = None,
-) -> Recommendation:
-    """Size one container on its own, the mesh default left aside.
-
-    Parameters
-    ----------
-    history : ContainerHistory
-    policy : SizingPolicy
-        Unfitted; it is fitted on the history's usage.
-    settings : PolicySettings
-    held : str, optional
-        Why the CPU request must not be cut (an autoscaler counts with it).
-    """
-    evidence = evidence_of(history)
-    thin = thin_evidence(evidence, history.running, settings)
-    fitted = policy.fit(history.usage) if evidence is not None else None
-    situations = [
-        _situation("cpu", history, evidence, fitted, thin, held, settings),
-        _situation("memory", history, evidence, fitted, thin, None, settings),
-    ]
-    cpu, memory = (guarded(situation, settings) for situation in situations)
-    return Recommendation(
-        component=history.component,
-        namespace=history.namespace,
-        workload=history.workload,
-        kind=history.kind,
-        container=history.container,
-        native=history.native,
-        replicas=history.replicas,
-        cpu=cpu,
-        memory=memory,
-        evidence=evidence,
-        reason=reason_of(situations, (cpu, memory)),
-        written=_written(history),
-        needs=Sizes(
-            cpu.recommended_request,
-            cpu.recommended_limit,
-            memory.recommended_request,
-            memory.recommended_limit,
-        ),
-        notes=_thread_notes(history.component, cpu.limit, cpu.recommended_limit),
-    )
-
-
-def _written(history: ContainerHistory) -> Written:
-    if history.component == "sidecar":
-        return "annotations" if history.annotated else "values"
-    managed = history.component == "gateway" and _MANAGED_GATEWAY in (history.labels or "")
-    return "mesh default" if managed else "values"
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    request: float | None
-    limit: float | None
-    rule: str
-    abstained: str | None
-
-
-def _wanted(fitted: SizingPolicy | None, resource: Resource) -> _Wanted:
-    if fitted is None:
-        return _Wanted(None, None, "keep-thin", None)
-    sizes = fitted.sizes_
-    request, limit = (
-        (sizes.cpu_request, sizes.cpu_limit)
-        if resource == "cpu"
-        else (sizes.memory_request, sizes.memory_limit)
-    )
-    return _Wanted(request, limit, fitted.rules_[resource], fitted.abstained_.get(resource))
-
-
-def _situation(
-    resource: Resource,
-    history: ContainerHistory,
-    evidence: Evidence | None,
-    fitted: SizingPolicy | None,
-    thin: str | None,
-    held: str | None,
-    settings: PolicySettings,
-) -> Situation:
-    in_force = history.in_force
-    wanted = _wanted(fitted, resource)
-    istiod = history.component == "istiod"
-    if resource == "cpu":
-        request, limit = in_force.cpu_request, in_force.cpu_limit
-        usage = evidence.cpu if evidence else Usage()
-        floor = _ISTIOD_FLOOR_CPU if istiod else settings.floor_cpu
-        need, need_limit, event = cpu_events(evidence, limit, settings)
-    else:
-        request, limit = in_force.memory_request, in_force.memory_limit
-        usage = evidence.memory if evidence else Usage()
-        floor = _ISTIOD_FLOOR_MEMORY if istiod else settings.floor_memory
-        need, need_limit, event = memory_events(history.out_of_memory, usage, limit)
-    return Situation(
-        resource=resource,
-        request=request,
-        limit=limit,
-        wanted_request=wanted.request,
-        wanted_limit=wanted.limit,
-        usage=usage,
-        floor=floor,
-        rule=wanted.rule,
-        thin=thin,
-        hold=held or wanted.abstained,
-        needed_request=need,
-        needed_limit=need_limit,
-        event=event,
-    )
-
-
-def _thread_notes(
-    component: Component, limit: float | None, recommended: float | None
-) -> tuple[str, ...]:
-    """Envoy starts a worker thread for each whole core of its CPU limit."""
-    if component not in ("sidecar", "gateway", "waypoint") or limit == recommended:
-        return ()
-    before, after = envoy_threads(limit), envoy_threads(recommended)
-    if before == after:
-        return (f"the new CPU limit leaves Envoy's worker threads at {after}",)
-    return (f"the new CPU limit moves Envoy from {before} to {after} worker threads",)
 
 
 def _advice(
@@ -271,11 +130,7 @@ def _with_scale_notes(
     recommendations: tuple[Recommendation, ...], points: tuple[ScalePoint, ...]
 ) -> Iterator[Recommendation]:
     notes = {
-        (point.namespace, point.workload): (
-            f"HPA {point.hpa} targets {point.target_utilization:g} % of the pod's {point.resource} "
-            f"requests: set {point.kept_target_utilization} % to keep its scale point"
-        )
-        for point in points
+        (point.namespace, point.workload): f"HPA {point.hpa}: {point.advice}" for point in points
     }
     for row in recommendations:
         note = notes.get((row.namespace or "", row.workload or ""))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 Resource = Literal["cpu", "memory"]
@@ -19,6 +20,49 @@ Written = Literal["values", "mesh default", "annotations"]
 
 HOURS_PER_MONTH = 730.0
 """Hours AWS counts to a month in its own calculators."""
+
+
+class Rule(StrEnum):
+    """What set a recommended request."""
+
+    POLICY = "policy"
+    FLOOR = "floor"
+    STEP = "step"
+    """Half of the way: no more than `max_cut` at a time."""
+    THIN = "keep-thin"
+    CLOSE = "keep-close"
+    HOLD = "hold"
+    """An autoscaler or a policy that would not predict forbids a cut."""
+    EVENT = "event"
+    """OOM kills or throttling."""
+    BOUND = "bound"
+    MESH_DEFAULT = "mesh-default"
+    UNKNOWN = "unknown"
+    """What is in force is not known, so nothing is written."""
+    GONE = "gone"
+    NODE = "node"
+
+
+class ShapeKind(StrEnum):
+    """How usage runs over time, where that matters for its size."""
+
+    STEP_UP = "step-up"
+    STEP_DOWN = "step-down"
+    LEAK = "leak"
+    DAILY_BURST = "daily-burst"
+    UNEVEN_POD = "uneven-pod"
+    START_UP = "start-up"
+    FEW_DAYS = "few-days"
+    """Usage far above the request on too little history to size from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One shape of one resource, with the sentence that names its figures."""
+
+    kind: ShapeKind
+    resource: Resource
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +86,39 @@ class Interval:
         return Interval(ends[0], self.mid * factor, ends[1])
 
 
+SizeField = Literal["cpu_request", "cpu_limit", "memory_request", "memory_limit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Request and limit of one resource; `None` is "not set"."""
+
+    request: float | None = None
+    limit: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Requests and limits of one container; `None` is "not set"."""
+    """Requests and limits of one container; `None` is "not set", or "unknown" where named so."""
 
     cpu_request: float | None = None
     cpu_limit: float | None = None
     memory_request: float | None = None
     memory_limit: float | None = None
+    unknown: frozenset[SizeField] = field(default=frozenset(), compare=False, kw_only=True)
+    """Fields that no source reported: their None says nothing."""
+
+    @classmethod
+    def of_both(
+        cls, cpu: Amounts, memory: Amounts, unknown: frozenset[SizeField] = frozenset()
+    ) -> Sizes:
+        return cls(cpu.request, cpu.limit, memory.request, memory.limit, unknown=unknown)
+
+    def of(self, resource: Resource) -> Amounts:
+        """Request and limit of one resource."""
+        if resource == "cpu":
+            return Amounts(self.cpu_request, self.cpu_limit)
+        return Amounts(self.memory_request, self.memory_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +138,7 @@ class Evidence:
     start: datetime
     end: datetime
     days: float
-    """Days with data, as windows seen / windows a day (fractions count)."""
+    """Calendar days from the first to the last time it was seen (fractions count)."""
     pods: int
     windows: int
     """5-minute windows of all pods together."""
@@ -79,6 +148,10 @@ class Evidence:
     """Throttled CFS periods / CFS periods; None where no limit was ever in force."""
     oom_kills: int
     restarts: int
+    coverage: float = 1.0
+    """Share of the windows in which its pods existed that hold a sample."""
+    runs: int | None = None
+    """Runs of a job, whose peaks are its samples; None for what runs all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +165,24 @@ class ResourceAdvice:
     target_request: float | None
     target_limit: float | None
     usage: Usage
-    rule: str
-    """The rule that set `recommended_request`: `policy`, `floor`, `step`, `keep-thin`, …"""
+    rule: Rule
+    """What set `recommended_request`."""
+    basis: str = ""
+    """The policy's own words for what it wants."""
+    unknown: frozenset[Literal["request", "limit"]] = frozenset()
+    """Sizes in force that no source reported: their None does not say "not set"."""
+
+    @property
+    def now(self) -> Amounts:
+        return Amounts(self.request, self.limit)
+
+    @property
+    def step(self) -> Amounts:
+        return Amounts(self.recommended_request, self.recommended_limit)
+
+    @property
+    def end(self) -> Amounts:
+        return Amounts(self.target_request, self.target_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +226,11 @@ class Recommendation:
     rejected: tuple[Rejected, ...] = ()
     autoscaling: Autoscaling | None = None
     """Written together with the sizes, which were found for it; istiod only."""
+    running: bool = True
+    """It was there at the end of the window, or pauses no longer than it did before."""
+    shapes: tuple[Shape, ...] = ()
+    under_provisioned: float | None = None
+    """Usage as a multiple of the request it exceeds; None where the request covers it."""
 
     @property
     def key(self) -> str:
@@ -144,20 +238,34 @@ class Recommendation:
 
     @property
     def current(self) -> Sizes:
-        return Sizes(self.cpu.request, self.cpu.limit, self.memory.request, self.memory.limit)
+        return Sizes.of_both(self.cpu.now, self.memory.now, self.unknown)
 
     @property
     def recommended(self) -> Sizes:
-        return Sizes(
-            self.cpu.recommended_request,
-            self.cpu.recommended_limit,
-            self.memory.recommended_request,
-            self.memory.recommended_limit,
-        )
+        return Sizes.of_both(self.cpu.step, self.memory.step)
+
+    @property
+    def unknown(self) -> frozenset[SizeField]:
+        """Sizes in force that no source reported."""
+        found: list[SizeField] = []
+        found += ["cpu_request"] if "request" in self.cpu.unknown else []
+        found += ["cpu_limit"] if "limit" in self.cpu.unknown else []
+        found += ["memory_request"] if "request" in self.memory.unknown else []
+        found += ["memory_limit"] if "limit" in self.memory.unknown else []
+        return frozenset(found)
+
+    @property
+    def writable(self) -> bool:
+        """Annotations go together: with a size unknown, the others would remove it."""
+        return self.written != "annotations" or not self.unknown
 
     @property
     def changes(self) -> bool:
         return self.current != self.recommended
+
+
+MOST_TARGET = 90
+"""Percent of the request; an HPA with a higher target adds pods when the others are out of CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +281,36 @@ class ScalePoint:
     pod_request: float
     """Sum of the requests of the pod's containers today, in cores or bytes."""
     recommended_pod_request: float
-    kept_target_utilization: int
-    """Percent that keeps the usage at which the HPA scales."""
+    kept_target_utilization: int | None
+    """Percent that keeps the usage at which the HPA scales; None where that is above `MOST_TARGET`,
+    at which an HPA scales only when all is used."""
+    container: str | None = None
+    """The container it looks at alone; None for all of the pod."""
 
     @property
     def usage_at_scale_point(self) -> float:
         return self.pod_request * self.target_utilization / 100
+
+    @property
+    def advice(self) -> str:
+        """What to do about it, and what happens otherwise."""
+        rises = self.recommended_pod_request > self.pod_request
+        otherwise = (
+            "or it scales at more usage than today, when pods are already short of it"
+            if rises
+            else "or it scales at less usage than today"
+        )
+        now = f"{self.target_utilization:g} %"
+        if self.kept_target_utilization is None:
+            return (
+                f"let its {self.resource} target of {now} look at the application's container alone "
+                f"(metric type ContainerResource), {otherwise}: a target that keeps its scale point "
+                f"would be above {MOST_TARGET} %"
+            )
+        return (
+            f"set its {self.resource} target from {now} to {self.kept_target_utilization} %, "
+            f"{otherwise}"
+        )
 
     @property
     def moved_scale_point(self) -> float:
@@ -215,6 +347,29 @@ class Advice:
     @property
     def mesh_default(self) -> Recommendation | None:
         return next((r for r in self.recommendations if r.workload is None), None)
+
+    @property
+    def to_write(self) -> tuple[Recommendation, ...]:
+        """Rows that a file has to say.
+
+        Workloads that the mesh default covers, that are gone, or of which a size is unknown are not
+        among them; exceptions that change nothing are, where a moving default would take them along.
+        """
+        default = self.mesh_default
+        moves = default is not None and default.changes
+        return tuple(
+            row
+            for row in self.recommendations
+            if row.running
+            and row.writable
+            and not (row.workload is not None and row.written == "mesh default")
+            and (row.changes or (moves and row.written == "annotations"))
+        )
+
+    @property
+    def gone(self) -> tuple[Recommendation, ...]:
+        """Workloads that were not there at the end of the window: nothing is written for them."""
+        return tuple(row for row in self.recommendations if not row.running)
 
     def of(self, component: Component) -> tuple[Recommendation, ...]:
         return tuple(r for r in self.recommendations if r.component == component)

@@ -67,13 +67,17 @@ def test_gaps_keep_what_is_there(tmp_path):
     gappy = Tiny(cpu=[0.005], days=10)
     snapshot = tiny_snapshot(tmp_path / "s", gappy.but(days=4), gappy.but(skip_days=8, days=2))
     found = row(recommend(snapshot, Settings(policy=PolicySettings(min_days=5))), "web")
-    assert "windows are missing" in found.reason
+    assert "40% of the windows are missing" in found.reason
     assert not found.changes
 
 
 def test_throttling_raises_request_and_limit(tmp_path):
     tight = Tiny(
-        "tight", cpu=[0.095], cpu_limit=0.1, throttled=0.3, annotations="sidecar.istio.io/proxyCPU"
+        "tight",
+        cpu=[0.095],
+        cpu_limit=0.1,
+        throttled=0.3,
+        annotations='{"sidecar.istio.io/proxyCPU": "100m"}',
     )
     found = row(advice(tmp_path, Tiny(), tight), "tight")
     assert found.cpu.recommended_limit == pytest.approx(0.2)
@@ -103,10 +107,17 @@ def test_limits_are_not_cut_unless_asked(tmp_path):
     assert (default.cpu.recommended_limit, default.memory.recommended_limit) == (2.0, 1024 * MIB)
 
 
-def test_fitted_limits_state_how_envoys_threads_follow(tmp_path):
+def test_fitted_limits_lower_memory_and_no_cpu_limit(tmp_path):
+    # Five-minute means do not show the seconds in which Envoy starts.
     default = row(advice(tmp_path, Tiny(), limits="fit", max_overrides=0), "web")
-    assert default.cpu.recommended_limit == 1.0
-    assert default.notes == ("the new CPU limit moves Envoy from 2 to 1 worker threads",)
+    assert default.cpu.recommended_limit == 2.0
+    assert default.memory.recommended_limit == 512 * MIB
+
+
+def test_a_new_cpu_limit_states_how_envoys_threads_follow(tmp_path):
+    busy = Tiny(cpu=[0.9], cpu_limit=1.0, throttled=0.1)
+    found = row(advice(tmp_path, busy, max_overrides=0), "web")
+    assert found.notes == ("the new CPU limit moves Envoy from 1 to 2 worker threads",)
 
 
 def test_requests_below_the_floor_stop_at_the_floor(tmp_path):

@@ -140,6 +140,7 @@ def _print(advice: Advice, row: Recommendation) -> None:
             f"{formatted(resource, size.limit)} now, "
             f"{formatted(resource, size.recommended_limit)} recommended "
             f"[bold](binding rule: {size.rule})[/]"
+            + (f"; policy: {size.basis}" if size.basis else "")
         )
     console.print(f"  written as: {row.written}")
     console.print(f"  reason: {row.reason}")

@@ -81,7 +81,7 @@ def guard_istiod(
     needed_cpu, needed_limit, throttled = cpu_events(evidence, sizes.cpu_limit, rules)
     cpu = Situation(
         "cpu", sizes.cpu_request, sizes.cpu_limit, best.cpu_request,
-        max(best.cpu_peak, best.cpu_request), evidence.cpu, FLOOR_CPU, rule="istiod law",
+        max(best.cpu_peak, best.cpu_request), evidence.cpu, FLOOR_CPU, basis="istiod law",
         hold=hold.cpu, thin=thin, needed_request=needed_cpu, needed_limit=needed_limit,
         event=throttled,
     )  # fmt: skip
@@ -89,7 +89,7 @@ def guard_istiod(
     memory = Situation(
         "memory", sizes.memory_request, sizes.memory_limit, best.memory.high,
         best.memory.high * (1 + rules.limit_margin), evidence.memory, FLOOR_MEMORY,
-        rule="istiod law", hold=hold.memory, thin=thin, needed_request=needed,
+        basis="istiod law", hold=hold.memory, thin=thin, needed_request=needed,
         needed_limit=needed_limit, event=killed,
     )  # fmt: skip
     return (

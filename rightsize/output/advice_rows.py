@@ -73,6 +73,15 @@ def _row(row: Recommendation) -> dict[str, Any]:
         "days": 0.0 if evidence is None else _tidy(evidence.days),
         "pods": 0 if evidence is None else evidence.pods,
         "windows": 0 if evidence is None else evidence.windows,
+        "coverage": None if evidence is None else _tidy(evidence.coverage),
+        "runs": None if evidence is None else evidence.runs,
+        "running": row.running,
+        "unknown": sorted(row.unknown),
+        "under_provisioned": _tidy(row.under_provisioned),
+        "shapes": [
+            {"kind": shape.kind.value, "resource": shape.resource, "text": shape.text}
+            for shape in row.shapes
+        ],
         "start": None if evidence is None else evidence.start.isoformat(),
         "end": None if evidence is None else evidence.end.isoformat(),
         "changes": row.changes,
@@ -104,7 +113,8 @@ def _resource(advice: ResourceAdvice, own_request: float | None) -> dict[str, An
         "p95": _tidy(advice.usage.p95),
         "p99": _tidy(advice.usage.p99),
         "peak": _tidy(advice.usage.peak),
-        "rule": advice.rule,
+        "rule": advice.rule.value,
+        "basis": advice.basis,
     }
 
 

@@ -26,9 +26,18 @@ def rows_for_people(advice: Advice, *, everything: bool = False) -> list[Recomme
     shown = [
         row
         for row in advice.recommendations
-        if everything or row.workload is None or row.written != "mesh default"
+        if row.running and (everything or row.workload is None or row.written != "mesh default")
     ]
-    return sorted(shown, key=lambda row: (row.workload is not None, _ORDER[row.component], row.key))
+    # What lacks something comes first.
+    return sorted(
+        shown,
+        key=lambda row: (
+            row.workload is not None,
+            row.under_provisioned is None,
+            _ORDER[row.component],
+            row.key,
+        ),
+    )
 
 
 def advice_table(advice: Advice, *, everything: bool = False, width: int = 200) -> RenderableType:
@@ -111,17 +120,20 @@ def advice_markdown(advice: Advice, *, everything: bool = False) -> str:
 def summary_lines(advice: Advice) -> list[str]:
     """What a reader should know before the numbers: window, source, exceptions, warnings."""
     lines = []
-    covered = [r for r in advice.recommendations if r.workload and r.written == "mesh default"]
+    covered = [
+        r
+        for r in advice.recommendations
+        if r.workload and r.written == "mesh default" and r.running
+    ]
     if covered:
         lines.append(
             f"Workloads covered by the mesh default, not listed (--all does): {len(covered)}."
         )
-    for point in advice.scale_points:
-        lines.append(
-            f"HPA {point.namespace}/{point.hpa}: set its {point.resource} target from "
-            f"{point.target_utilization:g} % to {point.kept_target_utilization} %, "
-            "or it scales at less usage than today."
-        )
+    if advice.gone:
+        some = ", ".join(row.key for row in advice.gone[:3])
+        more = f" and {len(advice.gone) - 3} more" if len(advice.gone) > 3 else ""
+        lines.append(f"Not running at the end of the window, nothing is written: {some}{more}.")
+    lines += [f"HPA {p.namespace}/{p.hpa}: {p.advice}." for p in advice.scale_points]
     return lines + list(advice.warnings)
 
 
@@ -133,7 +145,9 @@ def _title(advice: Advice) -> str:
 
 def _cells(resource: Resource, advice: ResourceAdvice) -> list[str]:
     step = formatted(resource, advice.recommended_request)
-    changed = advice.recommended_request != advice.request
+    if advice.recommended_limit != advice.limit:
+        step = _both(resource, advice.recommended_request, advice.recommended_limit)
+    changed = advice.step != advice.now
     return [
         _both(resource, advice.request, advice.limit),
         formatted(resource, advice.usage.p95),

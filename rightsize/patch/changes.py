@@ -12,14 +12,8 @@ def size_changes(advice: Advice) -> list[SizeChange]:
     Rows that change nothing are left out, but for exceptions that a falling mesh default would
     take along: these are pinned to what they have.
     """
-    default = advice.mesh_default
-    default_moves = default is not None and default.changes
     changes = []
-    for row in advice.recommendations:
-        covered = row.workload is not None and row.written == "mesh default"
-        pinned = default_moves and row.written == "annotations"
-        if covered or not (row.changes or pinned):
-            continue
+    for row in advice.to_write:
         changes.append(
             SizeChange(
                 component=row.component,

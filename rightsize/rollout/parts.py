@@ -35,15 +35,7 @@ def rows_of(advice: Advice, phase: PhaseName) -> tuple[Recommendation, ...]:
     Exceptions that change nothing are written too when the default moves, which would otherwise
     take them along.
     """
-    default = advice.mesh_default
-    moves = default is not None and default.changes
-    return tuple(
-        row
-        for row in advice.recommendations
-        if phase_of(row) == phase
-        and not (row.workload is not None and row.written == "mesh default")
-        and (row.changes or (moves and row.written == "annotations"))
-    )
+    return tuple(row for row in advice.to_write if phase_of(row) == phase)
 
 
 def only(advice: Advice, phases: Collection[PhaseName]) -> Advice:
@@ -73,7 +65,10 @@ def covered(advice: Advice) -> tuple[Recommendation, ...]:
     return tuple(
         row
         for row in advice.recommendations
-        if row.workload is not None and row.component == "sidecar" and row.written == "mesh default"
+        if row.workload is not None
+        and row.component == "sidecar"
+        and row.written == "mesh default"
+        and row.running
     )
 
 
@@ -82,6 +77,8 @@ class ScaleStep:
     """A target to move together with a request."""
 
     point: ScalePoint
+    target: int
+    """Percent that keeps the scale point."""
     first: bool
     """Before the restart: the request rises, and the old target would let fewer pods stay."""
 
@@ -94,9 +91,14 @@ def scale_steps(advice: Advice, phase: PhaseName) -> tuple[ScaleStep, ...]:
         if row.workload is not None and phase_of(row) == phase
     }
     return tuple(
-        ScaleStep(point, point.kept_target_utilization < point.target_utilization)
+        ScaleStep(
+            point,
+            point.kept_target_utilization,
+            point.kept_target_utilization < point.target_utilization,
+        )
         for point in advice.scale_points
-        if (point.namespace, point.workload) in mine
+        if point.kept_target_utilization is not None
+        and (point.namespace, point.workload) in mine
         and point.kept_target_utilization != point.target_utilization
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -69,7 +70,7 @@ def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles)
         ]  # fmt: skip
         back.append(Step(f"Release {release} as it was.", (helm_back(release, namespace),)))
     targets = scale_steps(study.advice, phase.name)
-    steps = [*(_scale(t.point) for t in targets if t.first), *steps]
+    steps = [*(_scale(t) for t in targets if t.first), *steps]
     after = [t for t in targets if not t.first]
     if phase.name == "mesh-default":
         order = waves(covered(study.advice))
@@ -83,11 +84,11 @@ def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles)
             )
             mine = {(row.namespace, row.workload) for row in rows}
             moved = [t for t in after if (t.point.namespace, t.point.workload) in mine]
-            steps += [_scale(t.point) for t in moved]
+            steps += [_scale(t) for t in moved]
             after = [t for t in after if t not in moved]
         again = tuple(f"sh {folder}/{name}" for name in scripts)
         back.append(Step("Restart again, of the waves that were done:", again))
-    steps += [_scale(t.point) for t in after]
+    steps += [_scale(t) for t in after]
     back += [_scale_back(t) for t in targets]
     return PhaseFiles(tuple(steps), tuple(back), files)
 
@@ -230,13 +231,13 @@ def _who(rows: Sequence[Recommendation]) -> str:
     return f"{', '.join(spaces)} (workloads: {len(rows)}, pods: about {pods:.0f})"
 
 
-def _scale(point: ScalePoint) -> Step:
+def _scale(step: ScaleStep) -> Step:
     """Move one target, whatever else the autoscaler has."""
+    point = step.point
     return Step(
         f"Autoscaler {point.namespace}/{point.hpa}: its {point.resource} target from "
-        f"{point.target_utilization:g} % to {point.kept_target_utilization} %. In Git, change it "
-        "there.",
-        (_target(point, point.kept_target_utilization),),
+        f"{point.target_utilization:g} % to {step.target} %. In Git, change it there.",
+        (_target(point, step.target),),
     )
 
 
@@ -248,7 +249,11 @@ def _scale_back(step: ScaleStep) -> Step:
 
 def _target(point: ScalePoint, percent: int) -> str:
     # A merge patch would replace the whole list of metrics.
-    chosen = f'select(.type == "Resource" and .resource.name == "{point.resource}")'
-    change = f"(.spec.metrics[] | {chosen}).resource.target.averageUtilization = {percent}"
+    kind, block, more = "Resource", "resource", ""
+    if point.container is not None:
+        kind, block = "ContainerResource", "containerResource"
+        more = f" and .{block}.container == {json.dumps(point.container)}"
+    chosen = f'select(.type == "{kind}" and .{block}.name == "{point.resource}"{more})'
+    change = f"(.spec.metrics[] | {chosen}).{block}.target.averageUtilization = {percent}"
     get = command("kubectl", "get", "hpa.v2.autoscaling", point.hpa, "-n", point.namespace)
     return f"{get} -o json | {command('jq', change)} | kubectl replace -f -"

@@ -39,7 +39,7 @@ def size_phase(study: PlanStudy, name: PhaseName, money: PhaseMoney | None) -> P
     steps = scale_steps(study.advice, name)
     notes = [
         f"Autoscaler {s.point.namespace}/{s.point.hpa}: its {s.point.resource} target goes from "
-        f"{s.point.target_utilization:g} % to {s.point.kept_target_utilization} %, "
+        f"{s.point.target_utilization:g} % to {s.target} %, "
         f"{'before' if s.first else 'after'} the restart; it scales at the same usage as today"
         for s in steps
     ]

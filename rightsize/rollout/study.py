@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from rightsize.namespaces.study import ScopeStudy, study_scope
 from rightsize.namespaces.traffic import namespace_labels
 from rightsize.prices.unit_price import unit_price
 from rightsize.recommend import recommend
-from rightsize.results import Advice, ResourceAdvice
+from rightsize.results import Advice, Rule
 from rightsize.rollout.ledger import Ledger
 from rightsize.snapshot import Manifest, Snapshot
 
@@ -124,7 +124,7 @@ def study_plan(
             "shards", lambda: choose_shards(whole, fitted, price, node=node, kept=kept)
         )
     if istiod is not None and istiod.propagation.hold is not None:
-        advice, held = _held(advice)
+        held = any(Rule.HOLD in (r.cpu.rule, r.memory.rule) for r in advice.of("istiod"))
         missing += [("a smaller istiod", istiod.propagation.hold)] if held else []
     ledger = attempted("nodes and money", lambda: Ledger(snapshot, advice, rules))
     return PlanStudy(
@@ -142,34 +142,3 @@ def study_plan(
         configured=configuration is not None,
         missing=tuple(missing),
     )
-
-
-def _held(advice: Advice) -> tuple[Advice, bool]:
-    """The advice without any cut of istiod, and whether there was one.
-
-    Propagation that is slow, or was not seen, forbids cuts whatever sized the row.
-    """
-    rows = []
-    for row in advice.recommendations:
-        if row.component == "istiod":
-            kept = replace(row, cpu=_not_cut(row.cpu), memory=_not_cut(row.memory))
-            rows.append(kept)
-        else:
-            rows.append(row)
-    held = replace(advice, recommendations=tuple(rows))
-    return held, held != advice
-
-
-def _not_cut(size: ResourceAdvice) -> ResourceAdvice:
-    request = _larger(size.request, size.recommended_request)
-    return replace(
-        size,
-        recommended_request=request,
-        recommended_limit=_larger(size.limit, size.recommended_limit),
-        target_request=_larger(request, size.target_request),
-    )
-
-
-def _larger(now: float | None, then: float | None) -> float | None:
-    """What is in force, unless more is asked for; what is not set stays so."""
-    return then if now is None or then is None else max(now, then)

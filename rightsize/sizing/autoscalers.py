@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from rightsize.results import Recommendation, Resource, ScalePoint
+from rightsize.results import MOST_TARGET, Recommendation, Resource, ScalePoint
 from rightsize.sizing.history import ContainerHistory
 from rightsize.sizing.hpa import kept_target
 from rightsize.snapshot import Snapshot
@@ -28,23 +28,25 @@ def held_by_autoscaler(scalers: pd.DataFrame, history: ContainerHistory) -> str 
     Its usage is what the HPA lets it be: a smaller request under the same target lets the HPA
     add replicas at less usage, which then looks like less need again.
     """
-    if history.component == "sidecar":
+    mine = _of(scalers, history.namespace, history.workload)
+    mine = mine[mine["metric"] == "cpu"]
+    alone = mine[mine["container"] == history.container]
+    if history.component != "sidecar":
+        alone = mine[mine["container"].isna() | (mine["container"] == history.container)]
+    if alone.empty:
         return None
-    mine = scalers[
-        (scalers["namespace"] == history.namespace)
-        & (scalers["workload"] == history.workload)
-        & (scalers["metric"] == "cpu")
-    ]
-    if mine.empty:
-        return None
-    target = mine["target_utilization"].iloc[0]
+    target = alone["target_utilization"].iloc[0]
     return f"its HPA holds usage at {target:g} % of the request"
+
+
+def _of(scalers: pd.DataFrame, namespace: str | None, workload: str | None) -> pd.DataFrame:
+    return scalers[(scalers["namespace"] == namespace) & (scalers["workload"] == workload)]
 
 
 def scale_points(
     scalers: pd.DataFrame, recommendations: Sequence[Recommendation], containers: pd.DataFrame
 ) -> tuple[ScalePoint, ...]:
-    """The HPAs on whole pods whose scale point the recommendations move.
+    """The HPAs on whole pods, or on a sized container, whose scale point the recommendations move.
 
     Parameters
     ----------
@@ -54,8 +56,7 @@ def scale_points(
     containers : DataFrame
         As `rightsize.snapshot.views.newest_containers` gives.
     """
-    whole_pod = scalers[scalers["metric_type"].astype(object).fillna("Resource") == "Resource"]
-    if whole_pod.empty:
+    if scalers.empty:
         return ()
     requests = _pod_requests(containers)
     points = []
@@ -63,9 +64,8 @@ def scale_points(
         if row.autoscaling is not None:
             # Its target is written together with its sizes.
             continue
-        mine = whole_pod[
-            (whole_pod["namespace"] == row.namespace) & (whole_pod["workload"] == row.workload)
-        ]
+        mine = _of(scalers, row.namespace, row.workload)
+        mine = mine[mine["container"].isna() | (mine["container"] == row.container)]
         for scaler in mine.to_dict("records"):
             point = _scale_point(scaler["metric"], scaler, row, requests)
             if point is not None:
@@ -77,7 +77,9 @@ def _scale_point(
     resource: Resource, scaler: dict[Hashable, Any], row: Recommendation, requests: pd.DataFrame
 ) -> ScalePoint | None:
     size = row.cpu if resource == "cpu" else row.memory
+    alone = isinstance(scaler["container"], str)
     total = requests[f"{resource}_request"].get((row.namespace, row.workload), 0.0)
+    total = (size.request or 0.0) if alone else total
     if size.request is None or size.recommended_request is None or not total:
         return None
     after = float(total) - size.request + size.recommended_request
@@ -92,8 +94,14 @@ def _scale_point(
         target_utilization=target,
         pod_request=float(total),
         recommended_pod_request=after,
-        kept_target_utilization=kept_target(target, float(total), after),
+        kept_target_utilization=_sensible(kept_target(target, float(total), after), target),
+        container=scaler["container"] if alone else None,
     )
+
+
+def _sensible(kept: int, target: float) -> int | None:
+    """The target, unless it is above what leaves room to scale (a higher one set today may stay)."""
+    return kept if kept <= max(MOST_TARGET, target) else None
 
 
 def _pod_requests(containers: pd.DataFrame) -> pd.DataFrame:

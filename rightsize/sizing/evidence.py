@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rightsize.results import Evidence, Usage
-from rightsize.sizing.history import WINDOWS_PER_DAY, ContainerHistory
+from rightsize.sizing.history import ContainerHistory
 from rightsize.sizing.policies.base import finite
 
 
@@ -27,7 +27,7 @@ def evidence_of(history: ContainerHistory) -> Evidence | None:
     return Evidence(
         start=usage["time"].min().to_pydatetime(),
         end=usage["time"].max().to_pydatetime(),
-        days=usage["time"].nunique() / WINDOWS_PER_DAY,
+        days=history_days(usage["time"]),
         pods=int(usage["pod"].nunique()),
         windows=len(usage),
         cpu=summarise(usage["cpu"]),
@@ -35,7 +35,15 @@ def evidence_of(history: ContainerHistory) -> Evidence | None:
         throttled_share=throttled_share(usage, history.in_force.cpu_limit),
         oom_kills=sum(day.kills for day in history.out_of_memory),
         restarts=history.restarts,
+        coverage=history.presence.coverage,
+        runs=history.presence.runs if history.is_job else None,
     )
+
+
+def history_days(times: pd.Series) -> float:
+    """Calendar days from the beginning of the first window to the end of the last."""
+    span = times.max() - times.min() + pd.Timedelta(5, "min")
+    return float(span / pd.Timedelta(1, "D"))
 
 
 def throttled_share(usage: pd.DataFrame, cpu_limit: float | None) -> float | None:
@@ -50,9 +58,3 @@ def throttled_share(usage: pd.DataFrame, cpu_limit: float | None) -> float | Non
     if periods == 0:
         return None
     return float(np.nansum(usage["throttled_periods"].to_numpy(dtype=float)[same])) / periods
-
-
-def gap_share(evidence: Evidence) -> float:
-    """Share of the windows between first and last one in which nothing was sampled."""
-    span = (evidence.end - evidence.start).total_seconds() / 300 + 1
-    return max(0.0, 1 - evidence.days * WINDOWS_PER_DAY / span)

@@ -10,25 +10,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from rightsize.config import PolicySettings
 from rightsize.quantity import MEBIBYTE, format_cpu, format_memory, round_up_cpu, round_up_memory
-from rightsize.results import Evidence, Resource, ResourceAdvice, Usage
-from rightsize.sizing.evidence import gap_share
+from rightsize.results import Evidence, Resource, ResourceAdvice, Rule, Usage
 from rightsize.sizing.history import OutOfMemory
 
 _OOM_FACTOR = 1.2
 _OOM_BYTES = 100 * MEBIBYTE
 """VPA's bump after an OOM kill: the larger of 100 MiB and 20 % (kubernetes/autoscaler,
 vertical-pod-autoscaler/pkg/recommender/model/container.go)."""
+_EXCEEDED = 1.1
+"""Usage up to a tenth above its request is left to the policy."""
+_DAY_SLACK = 0.25
+"""A job that ends in the evening is seen for less than whole days."""
 
 
 @dataclass(frozen=True)
 class Situation:
     """One resource of one container: in force, wanted by the policy, and what usage hides.
 
-    `evidence_of_more` is the smallest limit that events prove necessary (None: no event), and
-    `event` says which. `hold` is a reason not to cut the request, `thin` a reason to keep all.
+    `hold` is a reason not to cut the request, `thin` a reason to cut nothing at all. Where events
+    (throttling, OOM kills) prove more necessary, `event` says which, with the smallest sizes.
     """
 
     resource: Resource
@@ -38,28 +42,32 @@ class Situation:
     wanted_limit: float | None
     usage: Usage
     floor: float
-    rule: str = "policy"
+    basis: str = ""
+    """The policy's own words for what it wants."""
     thin: str | None = None
     hold: str | None = None
     needed_request: float | None = None
     needed_limit: float | None = None
     event: str | None = None
+    running: bool = True
+    unknown: frozenset[Literal["request", "limit"]] = frozenset()
+    """Sizes in force that no source reported: nothing may be written in their place."""
 
 
 def guarded(case: Situation, settings: PolicySettings) -> ResourceAdvice:
     """Return this step and the end state for one resource, with the rule that bound."""
-    if case.thin is not None or case.wanted_request is None:
-        case = replace(case, wanted_request=case.request, wanted_limit=case.limit, hold=None)
-        rule = "keep-thin"
-    else:
-        rule = case.rule
+    if not case.running:
+        return _as_it_is(case, Rule.GONE)
+    case, rule = _wanted(case)
     target, rule = _target(case, rule)
     step, rule = _step(case, target, rule, settings)
     limit, target_limit = _limits(case, step, target, settings)
-    least, most, ratio = _bounds(case.resource, settings)
-    if case.thin is None:
-        step, limit, rule = _admitted(step, limit, rule, least, most, ratio)
-        target, target_limit, _ = _admitted(target, target_limit, rule, least, most, ratio)
+    if case.thin is None or case.event is not None or rule is not Rule.THIN:
+        bounds = _bounds(case.resource, settings)
+        step, limit, rule = _admitted(step, limit, rule, bounds)
+        target, target_limit, _ = _admitted(target, target_limit, rule, bounds)
+    if "request" in case.unknown:
+        step, rule = None, Rule.UNKNOWN
     return ResourceAdvice(
         request=case.request,
         limit=case.limit,
@@ -69,47 +77,81 @@ def guarded(case: Situation, settings: PolicySettings) -> ResourceAdvice:
         target_limit=target_limit,
         usage=case.usage,
         rule=rule,
+        basis=case.basis,
+        unknown=case.unknown,
     )
 
 
-def _target(case: Situation, rule: str) -> tuple[float | None, str]:
+def _as_it_is(case: Situation, rule: Rule) -> ResourceAdvice:
+    return ResourceAdvice(
+        case.request, case.limit, case.request, case.limit, case.request, case.limit,
+        case.usage, rule, case.basis, case.unknown,
+    )  # fmt: skip
+
+
+def _wanted(case: Situation) -> tuple[Situation, Rule]:
+    """What the policy wants; little history may raise a request that usage exceeds, and no more."""
+    if case.wanted_request is None:
+        return replace(case, wanted_request=case.request, wanted_limit=None), Rule.THIN
+    if case.thin is None:
+        return case, Rule.POLICY
+    if exceeds_request(case) is None:
+        return replace(case, wanted_request=case.request, wanted_limit=None, hold=None), Rule.THIN
+    return case, Rule.POLICY
+
+
+def exceeds_request(case: Situation) -> float | None:
+    """Usage as a multiple of the request it exceeds: p95 of CPU, the peak of memory."""
+    used = case.usage.p95 if case.resource == "cpu" else case.usage.peak
+    if not case.request or used is None or used <= case.request * _EXCEEDED:
+        return None
+    return used / case.request
+
+
+def _target(case: Situation, rule: Rule) -> tuple[float | None, Rule]:
     """The end state of the request, rounded as a person writes it."""
     target, now = case.wanted_request, case.request
     if target is None:
         return None, rule
-    if case.thin is None:
+    if rule is Rule.POLICY:
         floor = case.floor if now is None else min(case.floor, now)
         if target < floor:
-            target, rule = floor, "floor"
+            target, rule = floor, Rule.FLOOR
         target = _rounded(case.resource)(target)
     if case.needed_request is not None and case.needed_request > target:
-        target, rule = _rounded(case.resource)(case.needed_request), "event"
+        target, rule = _rounded(case.resource)(case.needed_request), Rule.EVENT
     if now is not None and target < now:
         if case.event is not None:
-            return now, "event"
+            return now, Rule.EVENT
+        if case.thin is not None:
+            return now, Rule.THIN
         if case.hold is not None:
-            return now, "hold"
+            return now, Rule.HOLD
     return target, rule
 
 
 def _step(
-    case: Situation, target: float | None, rule: str, settings: PolicySettings
-) -> tuple[float | None, str]:
+    case: Situation, target: float | None, rule: Rule, settings: PolicySettings
+) -> tuple[float | None, Rule]:
     """This step: no deeper than `max_cut`, and not worth it below `min_change`."""
     now = case.request
     if target is None or now is None or target >= now:
         return target, rule
     least = _rounded(case.resource)(now * (1 - settings.max_cut))
-    step, rule = (least, "step") if target < least else (target, rule)
+    step, rule = (least, Rule.STEP) if target < least else (target, rule)
     if now - step < settings.min_change * now:
-        return now, "keep-close"
+        return now, Rule.CLOSE
     return step, rule
 
 
 def _limits(
     case: Situation, step: float | None, target: float | None, settings: PolicySettings
 ) -> tuple[float | None, float | None]:
-    """Limits of this step and of the end state; a limit that is not set stays unset."""
+    """Limits of this step and of the end state; a limit that is not set stays unset.
+
+    Memory limits may follow the policy down. CPU limits never do: a 5-minute mean does not show the
+    bursts of seconds in which Envoy starts or takes a full push, and a limit stops these.
+    """
     now = case.limit
     if now is None:
         return None, None
@@ -118,53 +160,59 @@ def _limits(
     proven = 0.0 if case.needed_limit is None else round_up(case.needed_limit)
     end = step_limit = max(now, seen, proven)
     fits = settings.limits == "fit" and case.thin is None and case.event is None
-    if fits and case.wanted_limit is not None:
+    if fits and case.wanted_limit is not None and case.resource == "memory":
         end = max(round_up(case.wanted_limit), seen, proven)
         step_limit = max(end, round_up(now * (1 - settings.max_cut)) if end < now else end)
     return max(step_limit, step or 0.0), max(end, target or 0.0)
 
 
-def _bounds(
-    resource: Resource, settings: PolicySettings
-) -> tuple[float, float | None, float | None]:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a LimitRange admits of one resource."""
+
+    least: float
+    most: float | None
+    ratio: float | None
+
+
+def _bounds(resource: Resource, settings: PolicySettings) -> Bounds:
     ratio = settings.max_limit_request_ratio
     if resource == "cpu":
-        return settings.min_cpu, settings.max_cpu, ratio
-    return settings.min_memory, settings.max_memory, ratio
+        return Bounds(settings.min_cpu, settings.max_cpu, ratio)
+    return Bounds(settings.min_memory, settings.max_memory, ratio)
 
 
 def _admitted(
-    request: float | None,
-    limit: float | None,
-    rule: str,
-    least: float,
-    most: float | None,
-    ratio: float | None,
-) -> tuple[float | None, float | None, str]:
+    request: float | None, limit: float | None, rule: Rule, bounds: Bounds
+) -> tuple[float | None, float | None, Rule]:
     """Sizes that a LimitRange admits (kubernetes.io, "Limit Ranges"): min, max and ratio."""
     bounded, top = request, limit
-    if most is not None and top is not None:
-        top = min(top, most)
+    if bounds.most is not None and top is not None:
+        top = min(top, bounds.most)
     if bounded is not None:
-        bounded = max(bounded, least)
-        if ratio is not None and top is not None:
-            bounded = max(bounded, top / ratio)
+        bounded = max(bounded, bounds.least)
+        if bounds.ratio is not None and top is not None:
+            bounded = max(bounded, top / bounds.ratio)
         if top is not None:
             bounded = min(bounded, top)
-    return bounded, top, rule if (bounded, top) == (request, limit) else "bound"
+    return bounded, top, rule if (bounded, top) == (request, limit) else Rule.BOUND
 
 
-def thin_evidence(evidence: Evidence | None, running: bool, settings: PolicySettings) -> str | None:
-    """Why the history proves too little to cut anything, or None."""
+def thin_evidence(evidence: Evidence | None, settings: PolicySettings) -> str | None:
+    """Why the history proves too little to cut anything, or None.
+
+    History, runs, windows and coverage are separate figures, each with its own guard.
+    """
     if evidence is None:
         return "no usage was measured"
-    if not running:
-        return f"not running at the end of the window (last seen {evidence.end:%Y-%m-%d})"
-    if evidence.days < settings.min_days:
+    if evidence.days < settings.min_days - _DAY_SLACK:
         return f"{evidence.days:.1f} days of history, {settings.min_days:g} are needed"
-    if evidence.windows < settings.min_windows:
+    if evidence.runs is not None:
+        if evidence.runs < settings.min_runs:
+            return f"{evidence.runs} runs seen, {settings.min_runs} are needed"
+    elif evidence.windows < settings.min_windows:
         return f"{evidence.windows} windows of history, {settings.min_windows} are needed"
-    gaps = gap_share(evidence)
+    gaps = 1 - evidence.coverage
     if gaps > settings.max_gap_share:
         return f"{gaps:.0%} of the windows are missing, {settings.max_gap_share:.0%} may be"
     return None

@@ -5,7 +5,8 @@ Sizing is by workload over all of its pods, past ones too, so that a rollout los
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
@@ -14,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from rightsize.results import Component, Sizes
+from rightsize.results import Component, SizeField, Sizes
+from rightsize.sizing.presence import JOB_KINDS, Presence, presence, run_peaks
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import containers_by_day
 
@@ -22,9 +24,11 @@ WINDOWS_PER_DAY = 288
 _BATCH_ROWS = 1_500_000
 _KEY = ["component", "namespace", "workload", "container"]
 _Key = tuple[Component, str, str, str]
-_SIZES = ["cpu_request", "cpu_limit", "memory_request", "memory_limit"]
+_SIZES: tuple[SizeField, ...] = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 _USAGE = ["time", "pod", "cpu", "memory", "periods", "throttled_periods"]
-_ANNOTATIONS = "sidecar.istio.io/proxy"
+_ANNOTATIONS = {
+    f"sidecar.istio.io/proxy{name}" for name in ("CPU", "CPULimit", "Memory", "MemoryLimit")
+}
 
 
 @dataclass(frozen=True)
@@ -52,14 +56,29 @@ class ContainerHistory:
     native: bool
     annotated: bool
     """The workload's pods carry proxy resource annotations of their own."""
-    running: bool
-    """It still ran on the snapshot's last day."""
+    presence: Presence
     replicas: float
     in_force: Sizes
     restarts: int
     out_of_memory: tuple[OutOfMemory, ...]
-    labels: str | None
+    labels: Mapping[str, str]
     usage: pd.DataFrame
+    sizes_as_of: date | None = None
+    """The day of the sizes in force, where the last days did not report them."""
+
+    @property
+    def running(self) -> bool:
+        return self.presence.running
+
+    @property
+    def is_job(self) -> bool:
+        """Its pods end by themselves: their peaks are its samples."""
+        return self.kind in JOB_KINDS
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """What a policy is fitted on: windows, or the peaks of a job's runs."""
+        return run_peaks(self.usage, self.presence.run) if self.is_job else self.usage
 
 
 def container_histories(
@@ -82,12 +101,13 @@ def container_histories(
     """
     chosen = snapshot.days if days is None else days
     inventory = containers_by_day(snapshot, chosen, mesh_only=True)
+    end = inventory["last_seen"].max()
     if namespaces is not None:
         inventory = inventory[inventory["namespace"].isin(namespaces)]
     for batch in _batches(inventory):
         part = inventory[inventory["namespace"].isin(batch)]
         usage = _usage(snapshot, chosen, batch)
-        yield from _split(part, usage, chosen)
+        yield from _split(part, usage, end)
 
 
 def _batches(inventory: pd.DataFrame) -> Iterator[list[str]]:
@@ -112,7 +132,7 @@ def _usage(snapshot: Snapshot, days: list[date], namespaces: list[str]) -> pd.Da
 
 
 def _split(
-    inventory: pd.DataFrame, usage: pd.DataFrame, days: list[date]
+    inventory: pd.DataFrame, usage: pd.DataFrame, end: pd.Timestamp
 ) -> Iterator[ContainerHistory]:
     """Cut `usage` into one contiguous frame for each group of `inventory`."""
     last = inventory.sort_values(["day", "started", "last_seen"], kind="stable")
@@ -129,7 +149,7 @@ def _split(
     for number, (key, rows) in enumerate(groups):
         part = usage.iloc[edges[number] : edges[number + 1]].drop(columns="group")
         part = part.sort_values("time", kind="stable", ignore_index=True)
-        yield _history(cast(_Key, key), rows, part, days)
+        yield _history(cast(_Key, key), rows, part, end)
 
 
 def _grouped(usage: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
@@ -169,12 +189,13 @@ def _grouped(usage: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
 
 
 def _history(
-    key: _Key, rows: pd.DataFrame, usage: pd.DataFrame, days: list[date]
+    key: _Key, rows: pd.DataFrame, usage: pd.DataFrame, end: pd.Timestamp
 ) -> ContainerHistory:
     component, namespace, workload, container = key
     newest = rows.iloc[-1]
     killed = rows[rows["oom_kills"].fillna(0) > 0]
     times = usage["time"].nunique()
+    in_force, as_of = _in_force(rows)
     return ContainerHistory(
         component=component,
         namespace=namespace,
@@ -182,18 +203,43 @@ def _history(
         kind=str(newest["workload_kind"]),
         container=container,
         native=bool(newest["native"]),
-        annotated=_ANNOTATIONS in str(newest["annotations"] or ""),
-        running=newest["day"].date() == days[-1],
+        annotated=not _ANNOTATIONS.isdisjoint(_json(newest["annotations"])),
+        presence=presence(usage, rows, end),
         replicas=len(usage) / times if times else 0.0,
-        in_force=Sizes(*(_known(newest[name]) for name in _SIZES)),
+        in_force=in_force,
         restarts=int(rows["restarts"].fillna(0).sum()),
         out_of_memory=tuple(
             OutOfMemory(row["day"].date(), int(row["oom_kills"]), _known(row["memory_limit"]))
             for row in killed.to_dict("records")
         ),
-        labels=newest["labels"] if isinstance(newest["labels"], str) else None,
+        labels=_json(newest["labels"]),
         usage=usage,
+        sizes_as_of=as_of,
     )
+
+
+def _in_force(rows: pd.DataFrame) -> tuple[Sizes, date | None]:
+    """Sizes of the newest day that knew them, what no day knew, and that day if it is not the last."""
+    found: dict[SizeField, float | None] = {}
+    unknown: list[SizeField] = []
+    days = [rows["day"].iloc[-1]]
+    for name in _SIZES:
+        kind = "requests_known" if name.endswith("request") else "limits_known"
+        known = rows[rows[kind].to_numpy(dtype=bool)]
+        if known.empty:
+            unknown.append(name)
+            continue
+        found[name] = _known(known[name].iloc[-1])
+        days.append(known["day"].iloc[-1])
+    oldest = min(days)
+    return (
+        Sizes(**found, unknown=frozenset(unknown)),
+        None if oldest == days[0] else oldest.date(),
+    )
+
+
+def _json(text: Any) -> dict[str, str]:
+    return dict(json.loads(text)) if isinstance(text, str) and text else {}
 
 
 def _known(value: Any) -> float | None:

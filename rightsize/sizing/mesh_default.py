@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,11 @@ from rightsize.results import (
     Recommendation,
     Resource,
     ResourceAdvice,
+    Rule,
+    SizeField,
     Sizes,
 )
-from rightsize.sizing.evidence import summarise
+from rightsize.sizing.evidence import history_days, summarise
 from rightsize.sizing.history import ContainerHistory
 from rightsize.sizing.overrides import DefaultPlan, choose_default
 
@@ -53,13 +56,15 @@ def with_mesh_default(
     sidecars: Sidecars,
     region: str | None,
     settings: PolicySettings,
+    given: Sizes | None = None,
 ) -> MeshDefault:
     """Put the mesh default before the rows and let it decide for the workloads it covers.
 
     Users of the default are the running sidecars without annotations whose sizes in force are
-    the most common ones (by pods); whatever else is in force was set for that workload.
+    those of the given file, where any runs with them, else the most common ones (by pods);
+    whatever else is in force was set for that workload.
     """
-    in_force = _default_in_force(drafts)
+    in_force = _default_in_force(drafts, given)
     if in_force is None:
         return MeshDefault(tuple(drafts), None, ())
     users = [d for d in drafts if _uses_default(d, in_force)]
@@ -71,6 +76,8 @@ def with_mesh_default(
     if not covered:
         return MeshDefault(tuple(_own(d, users) for d in drafts), None, ())
     default = _default_row(covered, in_force, sidecars, len(exceptions))
+    if exceptions and in_force.unknown:
+        default = _not_cut(default)
     rows = [default]
     for draft in drafts:
         if id(draft) in exceptions:
@@ -99,12 +106,24 @@ def _gateways_to_pin(drafts: Sequence[Recommendation], default: Recommendation) 
     )
 
 
-def _default_in_force(drafts: Sequence[Recommendation]) -> Sizes | None:
+def _default_in_force(drafts: Sequence[Recommendation], given: Sizes | None) -> Sizes | None:
     counts: Counter[Sizes] = Counter()
+    known: dict[Sizes, Sizes] = {}
     for draft in drafts:
-        if draft.component == "sidecar" and draft.written == "values" and _running(draft):
+        if draft.component == "sidecar" and draft.written == "values" and draft.running:
             counts[draft.current] += max(1, round(draft.replicas))
-    return counts.most_common(1)[0][0] if counts else None
+            known[draft.current] = draft.current
+    if not counts:
+        return None
+    written = [sizes for sizes in counts if given is not None and _agree(sizes, given)]
+    return known[max(written or counts, key=lambda sizes: counts[sizes])]
+
+
+def _agree(running: Sizes, given: Sizes) -> bool:
+    """Every size that the file sets is the running one; what it leaves out is the chart's."""
+    pairs = [(getattr(running, name), getattr(given, name)) for name in get_args(SizeField)]
+    told = [(one, other) for one, other in pairs if other is not None]
+    return bool(told) and all(one == other for one, other in told)
 
 
 def _uses_default(draft: Recommendation, in_force: Sizes) -> bool:
@@ -112,12 +131,8 @@ def _uses_default(draft: Recommendation, in_force: Sizes) -> bool:
         draft.component == "sidecar"
         and draft.written == "values"
         and draft.current == in_force
-        and _running(draft)
+        and draft.running
     )
-
-
-def _running(draft: Recommendation) -> bool:
-    return not draft.reason.startswith("kept: not running")
 
 
 def _own(draft: Recommendation, users: Sequence[Recommendation]) -> Recommendation:
@@ -183,12 +198,7 @@ def _default_row(
         evidence=evidence,
         reason=f"largest need of the {those} it covers{extra}",
         written="mesh default",
-        needs=Sizes(
-            cpu.recommended_request,
-            cpu.recommended_limit,
-            memory.recommended_request,
-            memory.recommended_limit,
-        ),
+        needs=Sizes.of_both(cpu.step, memory.step),
         notes=("istio-init and gateways of the Gateway API take this size too",),
     )
 
@@ -201,7 +211,7 @@ def _pooled_evidence(covered: Sequence[Recommendation], pooled: pd.DataFrame) ->
     return Evidence(
         start=min(e.start for e in known),
         end=max(e.end for e in known),
-        days=pooled["time"].nunique() / 288,
+        days=history_days(pooled["time"]),
         pods=sum(e.pods for e in known),
         windows=len(pooled),
         cpu=summarise(pooled["cpu"]),
@@ -209,6 +219,7 @@ def _pooled_evidence(covered: Sequence[Recommendation], pooled: pd.DataFrame) ->
         throttled_share=max(shares) if shares else None,
         oom_kills=sum(e.oom_kills for e in known),
         restarts=sum(e.restarts for e in known),
+        coverage=min(e.coverage for e in known),
     )
 
 
@@ -219,18 +230,38 @@ def _highest(
     evidence: Evidence | None,
 ) -> ResourceAdvice:
     """The default's size: the largest of those it covers, field by field."""
-    cpu = resource == "cpu"
-    usage = None if evidence is None else (evidence.cpu if cpu else evidence.memory)
+    usage = None
+    if evidence is not None:
+        usage = evidence.cpu if resource == "cpu" else evidence.memory
     decisive = max(rows, key=lambda row: row.recommended_request or 0.0)
+    now = in_force.of(resource)
     return ResourceAdvice(
-        request=in_force.cpu_request if cpu else in_force.memory_request,
-        limit=in_force.cpu_limit if cpu else in_force.memory_limit,
+        request=now.request,
+        limit=now.limit,
         recommended_request=_most([row.recommended_request for row in rows]),
         recommended_limit=_most([row.recommended_limit for row in rows]),
         target_request=_most([row.target_request for row in rows]),
         target_limit=_most([row.target_limit for row in rows]),
         usage=usage if usage is not None else decisive.usage,
         rule=decisive.rule,
+        basis=decisive.basis,
+        unknown=decisive.unknown,
+    )
+
+
+def _not_cut(default: Recommendation) -> Recommendation:
+    """Exceptions of unknown sizes cannot be written, and would fall with the default."""
+    kept = "a workload that needs more cannot be written while sizes in force are unknown"
+
+    def at_least(size: ResourceAdvice) -> ResourceAdvice:
+        request = _most([size.request, size.recommended_request])
+        return replace(size, recommended_request=request, rule=Rule.HOLD)
+
+    return replace(
+        default,
+        cpu=at_least(default.cpu),
+        memory=at_least(default.memory),
+        notes=(*default.notes, kept),
     )
 
 
@@ -258,5 +289,5 @@ def _under(own: ResourceAdvice, default: ResourceAdvice) -> ResourceAdvice:
         recommended_limit=default.recommended_limit,
         target_request=default.target_request,
         target_limit=default.target_limit,
-        rule=own.rule if same else "mesh-default",
+        rule=own.rule if same else Rule.MESH_DEFAULT,
     )

@@ -6,7 +6,7 @@ from rightsize.cost.saving import saving
 from rightsize.output.report.model import Action, Figure
 from rightsize.output.report.sources import price_range
 from rightsize.quantity import format_cpu, format_memory
-from rightsize.results import Interval
+from rightsize.results import Interval, Rule
 from rightsize.review import Review
 
 _MOST_ACTIONS = 5
@@ -83,7 +83,9 @@ def _safety(review: Review) -> list[Action]:
     raised = [
         row
         for row in review.advice.recommendations
-        if row.workload is not None and "event" in (row.cpu.rule, row.memory.rule) and row.changes
+        if row.workload is not None
+        and Rule.EVENT in (row.cpu.rule, row.memory.rule)
+        and row.changes
     ]
     if not raised:
         return []
@@ -166,13 +168,13 @@ def _scale_points(review: Review) -> list[Action]:
     points = review.advice.scale_points
     if not points:
         return []
-    names = ", ".join(f"{p.namespace}/{p.hpa} to {p.kept_target_utilization} %" for p in points[:3])
+    names = "; ".join(f"{p.namespace}/{p.hpa}: {p.advice}" for p in points[:3])
     return [
         Action(
             f"Move the target of {_count(len(points), 'autoscaler')} along",
             None,
             "one pull request",
             "low",
-            f"{names}, or they add replicas at less usage than today",
+            names,
         )
     ]

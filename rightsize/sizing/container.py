@@ -1,0 +1,238 @@
+"""One container of one workload, sized on its own: the mesh default is left aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from sklearn.base import clone
+
+from rightsize.config import PolicySettings
+from rightsize.results import (
+    Amounts,
+    Component,
+    Evidence,
+    Recommendation,
+    Resource,
+    SizeField,
+    Sizes,
+    Usage,
+    Written,
+)
+from rightsize.sizing.evidence import evidence_of
+from rightsize.sizing.guards import (
+    Situation,
+    cpu_events,
+    envoy_threads,
+    exceeds_request,
+    guarded,
+    memory_events,
+    thin_evidence,
+)
+from rightsize.sizing.history import ContainerHistory
+from rightsize.sizing.policies import SizingPolicy
+from rightsize.sizing.reasons import reason_of, with_shapes
+from rightsize.sizing.shapes import Shapes, shapes_of
+
+_MANAGED_GATEWAY = "gateway.networking.k8s.io/gateway-name"
+"""Label of the pods that istiod makes for a Gateway of the Gateway API."""
+_ISTIOD_FLOOR_CPU = 0.1
+_ISTIOD_FLOOR_MEMORY = 256 * 2**20
+"""An istiod restart reconnects every proxy at once; a quiet window says little about that."""
+_LEAST_RUNS = 50
+"""Below, a job's requests cover every peak: no risk of a few per cent can be known."""
+_LEAK_DAYS = 7.0
+"""Days for which a request of growing memory is to last."""
+_FIELDS: Mapping[Resource, Mapping[Literal["request", "limit"], SizeField]] = {
+    "cpu": {"request": "cpu_request", "limit": "cpu_limit"},
+    "memory": {"request": "memory_request", "limit": "memory_limit"},
+}
+
+
+def size_container(
+    history: ContainerHistory,
+    policy: SizingPolicy,
+    settings: PolicySettings,
+    *,
+    held: str | None = None,
+    given: Sizes | None = None,
+) -> Recommendation:
+    """Size one container on its own, the mesh default left aside.
+
+    Parameters
+    ----------
+    history : ContainerHistory
+    policy : SizingPolicy
+        Unfitted; it is fitted on the history's usage.
+    settings : PolicySettings
+    held : str, optional
+        Why the CPU request must not be cut (an autoscaler counts with it).
+    given : Sizes, optional
+        What the given file says: in force where no metric reports it.
+    """
+    history = replace(history, in_force=with_given(history.in_force, given))
+    evidence = evidence_of(history)
+    thin = thin_evidence(evidence, settings)
+    shapes = shapes_of(history)
+    wanted = _wanted(history, policy, shapes, settings)
+    situations = [
+        _situation("cpu", history, evidence, wanted["cpu"], thin, held, settings),
+        _situation("memory", history, evidence, wanted["memory"], thin, None, settings),
+    ]
+    cpu, memory = (guarded(situation, settings) for situation in situations)
+    reason = reason_of(situations, (cpu, memory), evidence, settings)
+    exceeded = [exceeds_request(case) or 0.0 for case in situations]
+    return Recommendation(
+        component=history.component,
+        namespace=history.namespace,
+        workload=history.workload,
+        kind=history.kind,
+        container=history.container,
+        native=history.native,
+        replicas=history.replicas,
+        cpu=cpu,
+        memory=memory,
+        evidence=evidence,
+        reason=with_shapes(reason, shapes.found),
+        written=_written(history),
+        needs=Sizes.of_both(cpu.step, memory.step),
+        notes=(
+            *_thread_notes(history.component, cpu.now, cpu.step),
+            *_notes_of_age(history),
+        ),
+        running=history.running,
+        shapes=shapes.found,
+        under_provisioned=max(exceeded) if any(exceeded) and history.running else None,
+    )
+
+
+def with_given(in_force: Sizes, given: Sizes | None) -> Sizes:
+    """Sizes in force, with what the given file says where no metric reports it."""
+    if given is None or not in_force.unknown:
+        return in_force
+    told: dict[SizeField, float] = {
+        name: value for name in in_force.unknown if (value := getattr(given, name)) is not None
+    }
+    return replace(in_force, **told, unknown=in_force.unknown - set(told))
+
+
+def _written(history: ContainerHistory) -> Written:
+    if history.component == "sidecar":
+        return "annotations" if history.annotated else "values"
+    managed = history.component == "gateway" and _MANAGED_GATEWAY in history.labels
+    return "mesh default" if managed else "values"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the policy asks for; `abstained` says why the past does not predict."""
+
+    amounts: Amounts
+    basis: str
+    abstained: str | None = None
+
+
+def _wanted(
+    history: ContainerHistory, policy: SizingPolicy, shapes: Shapes, settings: PolicySettings
+) -> Mapping[Resource, _Wanted]:
+    samples = history.samples
+    if samples.empty:
+        return {"cpu": _Wanted(Amounts(), ""), "memory": _Wanted(Amounts(), "")}
+    if history.is_job and len(samples) < _LEAST_RUNS:
+        return _highest_run(history)
+    fitted = clone(policy).fit(samples)
+    recent = None
+    if shapes.since is not None:
+        after = samples[samples["time"] > shapes.since]
+        days = (samples["time"].iloc[-1] - shapes.since).total_seconds() / 86_400
+        # A higher level counts at once, a lower one after the days that any history needs.
+        if shapes.rises or days >= settings.min_days:
+            recent = clone(policy).fit(after)
+    found: dict[Resource, _Wanted] = {}
+    resources: tuple[Resource, ...] = ("cpu", "memory")
+    for resource in resources:
+        amounts = fitted.sizes_.of(resource)
+        if recent is not None:
+            newer = recent.sizes_.of(resource)
+            amounts = _larger(amounts, newer) if shapes.rises else newer
+        if resource == "memory" and shapes.growth:
+            peak = float(np.nanmax(samples["memory"].to_numpy(dtype=float)))
+            amounts = _larger(amounts, Amounts(peak + _LEAK_DAYS * shapes.growth, None))
+        abstained = fitted.abstained_.get(resource)
+        found[resource] = _Wanted(amounts, fitted.rules_[resource], abstained)
+    return found
+
+
+def _highest_run(history: ContainerHistory) -> Mapping[Resource, _Wanted]:
+    """Too few runs for a policy: what the highest of them used."""
+    found: dict[Resource, _Wanted] = {}
+    resources: tuple[Resource, ...] = ("cpu", "memory")
+    for resource in resources:
+        known = history.samples[resource].dropna()
+        highest = float(known.max()) if len(known) else None
+        found[resource] = _Wanted(Amounts(highest, highest), "the highest of its runs")
+    return found
+
+
+def _larger(one: Amounts, other: Amounts) -> Amounts:
+    def most(a: float | None, b: float | None) -> float | None:
+        return max((v for v in (a, b) if v is not None), default=None)
+
+    return Amounts(most(one.request, other.request), most(one.limit, other.limit))
+
+
+def _situation(
+    resource: Resource,
+    history: ContainerHistory,
+    evidence: Evidence | None,
+    wanted: _Wanted,
+    thin: str | None,
+    held: str | None,
+    settings: PolicySettings,
+) -> Situation:
+    now = history.in_force.of(resource)
+    istiod = history.component == "istiod"
+    if resource == "cpu":
+        usage = evidence.cpu if evidence else Usage()
+        floor = _ISTIOD_FLOOR_CPU if istiod else settings.floor_cpu
+        need, need_limit, event = cpu_events(evidence, now.limit, settings)
+    else:
+        usage = evidence.memory if evidence else Usage()
+        floor = _ISTIOD_FLOOR_MEMORY if istiod else settings.floor_memory
+        need, need_limit, event = memory_events(history.out_of_memory, usage, now.limit)
+    unknown = history.in_force.unknown
+    return Situation(
+        resource=resource,
+        request=now.request,
+        limit=now.limit,
+        wanted_request=wanted.amounts.request,
+        wanted_limit=wanted.amounts.limit,
+        usage=usage,
+        floor=floor,
+        basis=wanted.basis,
+        thin=thin,
+        hold=held or wanted.abstained,
+        needed_request=need,
+        needed_limit=need_limit,
+        event=event,
+        running=history.running,
+        unknown=frozenset(kind for kind, name in _FIELDS[resource].items() if name in unknown),
+    )
+
+
+def _thread_notes(component: Component, now: Amounts, step: Amounts) -> tuple[str, ...]:
+    """Envoy starts a worker thread for each whole core of its CPU limit."""
+    if component not in ("sidecar", "gateway", "waypoint") or now.limit == step.limit:
+        return ()
+    before, after = envoy_threads(now.limit), envoy_threads(step.limit)
+    if before == after:
+        return (f"the new CPU limit leaves Envoy's worker threads at {after}",)
+    return (f"the new CPU limit moves Envoy from {before} to {after} worker threads",)
+
+
+def _notes_of_age(history: ContainerHistory) -> tuple[str, ...]:
+    if history.sizes_as_of is None:
+        return ()
+    return (f"sizes in force as of {history.sizes_as_of}: later days do not report them",)

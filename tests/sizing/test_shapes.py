@@ -1,0 +1,143 @@
+"""Shapes of usage, by the recommendation that names them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rightsize.config import PolicySettings, Settings
+from rightsize.recommend import recommend
+from rightsize.results import ShapeKind, Sizes
+from rightsize.sizing.history import ContainerHistory
+from rightsize.sizing.policies import PercentilePolicy
+from rightsize.sizing.presence import Presence
+from rightsize.sizing.shapes import shapes_of
+from tests.tiny_mesh import MIB, Tiny, tiny_snapshot
+
+START = pd.Timestamp("2026-09-01", tz="UTC")
+EXACT = PercentilePolicy(cpu_margin=0.0, memory_margin=0.0)
+
+
+def row(tmp_path, *containers, days=10, **policy):
+    snapshot = tiny_snapshot(tmp_path / "s", *containers, days=days)
+    found = recommend(snapshot, Settings(policy=PolicySettings(**policy)), policy=EXACT)
+    return next(r for r in found.recommendations if r.workload == "web")
+
+
+def kinds(found):
+    return {shape.kind for shape in found.shapes}
+
+
+def parts(*levels, days):
+    """One workload whose usage changes between stretches of days."""
+    tinies, begun = [], 0
+    for level, length in zip(levels, days, strict=True):
+        tinies.append(Tiny(cpu=[level], skip_days=begun, days=length))
+        begun += length
+    return tinies
+
+
+def test_steady_usage_has_no_shape(tmp_path):
+    noise = 0.005 * np.random.default_rng(1).lognormal(0, 0.3, 288)
+    assert not row(tmp_path, Tiny(cpu=noise, pods=3)).shapes
+
+
+def test_a_higher_level_counts_at_once(tmp_path):
+    found = row(tmp_path, *parts(0.05, 0.4, days=(18, 1)), days=19)
+    assert kinds(found) == {ShapeKind.STEP_UP}
+    assert found.cpu.recommended_request == pytest.approx(0.4)
+    assert "rose from 50m to 400m a day ago" in found.reason
+
+
+def test_a_lower_level_counts_after_the_days_a_history_needs(tmp_path):
+    fresh = row(tmp_path / "a", *parts(0.09, 0.02, days=(7, 3)))
+    old = row(tmp_path / "b", *parts(0.09, 0.02, days=(7, 8)), days=15)
+    assert kinds(fresh) == kinds(old) == {ShapeKind.STEP_DOWN}
+    assert fresh.cpu.target_request == 0.09 or fresh.cpu.recommended_request == 0.1
+    assert old.cpu.target_request == pytest.approx(0.02)
+
+
+def test_weekends_are_no_step(tmp_path):
+    week = [0.05] * 5 + [0.01] * 2
+    days = [Tiny(cpu=[week[n % 7]], skip_days=n, days=1) for n in range(14)]
+    assert not row(tmp_path, *days, days=14).shapes
+
+
+def test_a_leak_is_named_with_the_day_it_passes_its_limit(tmp_path):
+    days = [
+        Tiny(memory=[(60 + 5 * n) * MIB], skip_days=n, days=1, memory_limit=144 * MIB)
+        for n in range(10)
+    ]
+    found = row(tmp_path, *days)
+    (shape,) = found.shapes
+    assert shape.kind is ShapeKind.LEAK
+    assert "grows by 5Mi a day and is at 105Mi" in shape.text
+    assert "in 8 days past its limit" in shape.text
+    assert found.memory.recommended_request >= (105 + 7 * 5) * MIB
+
+
+def test_memory_that_warms_up_is_no_leak(tmp_path):
+    days = [Tiny(memory=[(100 - 40 * 0.5**n) * MIB], skip_days=n, days=1) for n in range(10)]
+    assert ShapeKind.LEAK not in kinds(row(tmp_path, *days))
+
+
+def test_an_hour_each_night_is_a_burst(tmp_path):
+    cpu = np.full(288, 0.005)
+    cpu[24:36] = 2.0
+    found = row(tmp_path, Tiny(cpu=cpu))
+    (shape,) = found.shapes
+    assert shape.kind is ShapeKind.DAILY_BURST
+    assert shape.text == "each day about 02:00 UTC CPU is 2, 20.0 times its request; else 5m"
+
+
+def history(pods):
+    """A workload of these pods: pod, first window, CPU and memory of each window after it."""
+    rows = []
+    for pod, (first, cpu, memory) in pods.items():
+        times = START + pd.to_timedelta(np.arange(first, first + len(cpu)) * 5, unit="min")
+        rows.append(pd.DataFrame({"time": times, "pod": pod, "cpu": cpu, "memory": memory}))
+    usage = pd.concat(rows).sort_values("time", kind="stable", ignore_index=True)
+    run = pd.factorize(usage["pod"])[0]
+    there = Presence(run, len(pods), 1.0, running=True, last=usage["time"].iloc[-1])
+    return ContainerHistory("sidecar", "shop", "web", "Deployment", "istio-proxy", False, False,
+                            there, len(pods), Sizes(), 0, (), {}, usage)  # fmt: skip
+
+
+def test_a_pod_busier_than_its_siblings_is_named():
+    cpu = {
+        f"web-{n}": (0, np.full(600, 0.2 if n == 3 else 0.01), np.full(600, 6e7)) for n in range(5)
+    }
+    (shape,) = shapes_of(history(cpu)).found
+    assert shape.kind is ShapeKind.UNEVEN_POD
+    assert shape.text.startswith("one pod of 5 uses 20 times the CPU of its siblings (200m against")
+
+
+def test_a_start_that_needs_much_more_tells_request_and_limit_apart():
+    flat, start = np.full(900, 80 * MIB), np.full(900, 80 * MIB)
+    start[:1] = 900 * MIB
+    cpu = np.full(900, 0.01)
+    shapes = shapes_of(history({"old": (0, cpu, flat), "new": (900, cpu, start)}))
+    (shape,) = shapes.found
+    assert shape.kind is ShapeKind.START_UP
+    assert shapes.start_peak == 900 * MIB
+    assert "the request is for the latter, the limit for the start" in shape.text
+
+
+def test_the_first_windows_of_a_snapshot_are_no_start():
+    start = np.full(900, 80 * MIB)
+    start[:1] = 900 * MIB
+    assert not shapes_of(history({"old": (0, np.full(900, 0.01), start)})).found
+
+
+def test_little_history_raises_what_exceeds_its_request(tmp_path):
+    found = row(tmp_path, Tiny(cpu=[0.464], days=1, skip_days=9))
+    assert found.cpu.recommended_request == pytest.approx(0.47)
+    assert found.under_provisioned == pytest.approx(4.64)
+    assert found.reason.startswith("CPU p95 464m, 4.6 times its request: request 100m to 470m")
+    assert "nothing is cut: 1.0 days of history, 7 are needed" in found.reason
+
+
+def test_little_history_cuts_nothing(tmp_path):
+    found = row(tmp_path, Tiny(cpu=[0.464], days=1, skip_days=9))
+    assert found.memory.recommended_request == 128 * MIB
