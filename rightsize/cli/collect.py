@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rightsize.cli.console import error_console, progress_bar
+from rightsize.cli.moments import FORMS, parse_moment
 from rightsize.cli.prometheus_options import (
     AllowPartial,
     BearerTokenEnv,
@@ -36,6 +37,9 @@ from rightsize.config import load_settings
 
 app = typer.Typer()
 
+_SHOWN = 3
+"""Lines about what is missing, the most important first."""
+
 _HELP = """Take a snapshot of a live mesh from Prometheus.
 
 Days the folder holds already are not fetched again, so a second run goes on where the first one
@@ -61,17 +65,15 @@ def collect(
     days: Annotated[int, typer.Option(help="Days before the end to fetch.", min=1)] = 30,
     start: Annotated[
         datetime | None,
-        typer.Option(help="Begin on this day (UTC) instead.", formats=["%Y-%m-%d"]),
+        typer.Option(help=f"Begin on this day (UTC) instead: {FORMS}.", parser=parse_moment),
     ] = None,
     end: Annotated[
         datetime | None,
-        typer.Option(
-            help="End before this time (UTC); now by default.",
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
-        ),
+        typer.Option(help="End before this time; now by default.", parser=parse_moment),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Snapshot folder; ./snapshots/<cluster> by default.")
+        Path | None,
+        typer.Option(help="Snapshot folder; ./snapshots/<cluster or matcher> by default."),
     ] = None,
     cluster: Annotated[str | None, typer.Option(help="Name of the cluster.")] = None,
     objects: Annotated[
@@ -104,6 +106,9 @@ def collect(
     compress: Compress = None,
     allow_partial: AllowPartial = None,
     settings_file: SettingsFile = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="List all that the server lacks.")
+    ] = False,
     aws: Annotated[
         bool,
         typer.Option("--aws", help="Also ask AWS for prices, machines and commitments."),
@@ -169,8 +174,12 @@ def collect(
         )
         store_aws(collected.path, facts)
         gaps = (*gaps, *facts.missing)
-    for missing in gaps:
+    shown = gaps if verbose else gaps[:_SHOWN]
+    for missing in shown:
         console.print(f"missing: {missing.what}: {missing.costs}", markup=False, soft_wrap=True)
+    if len(gaps) > len(shown):
+        rest = len(gaps) - len(shown)
+        console.print(f"{rest} more are missing: -v or rightsize doctor lists them", markup=False)
     for day in collected.gone:
         console.print(f"{day}: to be fetched again, but the server no longer has it", markup=False)
     console.print(

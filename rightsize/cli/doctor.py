@@ -1,10 +1,10 @@
-"""`rightsize doctor`: what a metrics server can tell, before collecting."""
+"""`rightsize doctor`: what a metrics server knows, before collecting."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from rightsize.cli.console import output_console, print_table
+from rightsize.cli.moments import FORMS, parse_moment
 from rightsize.cli.prometheus_options import (
     AllowPartial,
     BearerTokenEnv,
@@ -40,7 +41,7 @@ from rightsize.errors import NoDataError
 
 app = typer.Typer()
 
-_HELP = """Tell what a metrics server can tell, before collecting from it.
+_HELP = """Say what a metrics server knows, before collecting from it.
 
 Product, retention, scrape interval, each metric with what its absence costs, labels that need
 care, and what a collect would ask of the server.
@@ -66,8 +67,10 @@ def doctor(
     end: Annotated[
         datetime | None,
         typer.Option(
-            help="Look at this time (UTC) rather than now.",
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+            "--at",
+            "--end",
+            help=f"Look at this time rather than now: {FORMS}. Without, at the newest data.",
+            parser=parse_moment,
         ),
     ] = None,
     output_format: Annotated[Format, typer.Option("--format", help="Form on stdout.")] = (
@@ -126,7 +129,12 @@ def doctor(
     if not any(one.usable for one in found):
         raise NoDataError(
             "no CPU or memory of a mesh container",
-            hint="does it scrape the kubelet's /metrics/cadvisor? Is a --matcher too narrow?",
+            hint="; ".join(
+                [
+                    *(one.matched for one in found[:1] if one.matched),
+                    "does it scrape the kubelet's /metrics/cadvisor? --at looks at another time",
+                ]
+            ),
         )
 
 
@@ -135,6 +143,14 @@ def _print(one: Diagnosis) -> None:
     facts = [("server", one.server), ("product", f"{one.product} {one.version}")]
     if one.retention:
         facts.append(("retention", one.retention))
+    if one.newest is not None:
+        age = (datetime.now(UTC) - one.newest).total_seconds() / 86400
+        facts.append(
+            (
+                "newest data",
+                f"{one.newest:%Y-%m-%d %H:%M} UTC, {age:.1f} days old: shown as of then",
+            )
+        )
     if one.first_day is not None:
         facts.append(("mesh seen since", f"{one.first_day:%Y-%m-%d}"))
     if one.scrape_interval_seconds is not None:

@@ -92,9 +92,6 @@ class Objects:
     def pdb_names(self) -> list[_Name]:
         return sorted(self.pdbs)
 
-    def hpa_metrics(self, namespace: str, hpa: str) -> list[Mapping[str, object]]:
-        return [row for row in self.hpas if (row["namespace"], row["hpa"]) == (namespace, hpa)]
-
 
 def read_objects(paths: Iterable[Path]) -> Objects:
     """Read files written by `kubectl get … -o json`.

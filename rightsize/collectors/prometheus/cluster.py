@@ -79,7 +79,7 @@ def nodes_frame(answers: Answers, day: Day, objects: Objects) -> pd.DataFrame:
     for name in sorted({*seen, *sizes}):
         known = objects.node(name)
         labels = {**told.get(name, {}), **known.labels}
-        size = {**known.sizes, **sizes.get(name, {})}
+        size = {**sizes.get(name, {}), **known.sizes}
         described = about.get(name, {})
         first, last = seen.get(name, (day.start + WINDOW_SECONDS, day.end))
         rows.append(
@@ -122,24 +122,31 @@ def namespaces_frame(answers: Answers, pods: Collection[PodKey], objects: Object
 
 
 def hpas_frame(answers: Answers, objects: Objects) -> pd.DataFrame:
-    """Return the rows of table `hpas`: from metrics, else from the objects."""
+    """Return the rows of table `hpas`: from the objects where they have it, else from metrics.
+
+    kube-state-metrics does not say whether a metric is that of one container or of the whole pod.
+    """
     scaled = {
         (namespace_of(one), one.get("horizontalpodautoscaler", "")): one
         for one in answers["hpa_targets"].labels
     }
     low, high = (_by_hpa(answers[name]) for name in ("hpa_min", "hpa_max"))
-    rows = _hpa_metrics(answers["hpa_metrics"])
-    described = {(row["namespace"], row["hpa"]) for row in rows}
-    for namespace, hpa in (set(scaled) | set(high)) - described:
-        found = objects.hpa_metrics(namespace, hpa)
-        rows += [dict(row) for row in found] or [{"namespace": namespace, "hpa": hpa}]
+    written = {(str(row["namespace"]), str(row["hpa"])) for row in objects.hpas}
+    rows = [
+        row
+        for row in _hpa_metrics(answers["hpa_metrics"])
+        if (row["namespace"], row["hpa"]) not in written
+    ]
+    described = {(row["namespace"], row["hpa"]) for row in rows} | written
+    for namespace, hpa in sorted((set(scaled) | set(high)) - described):
+        rows.append({"namespace": namespace, "hpa": hpa})
     for row in rows:
         key = (str(row["namespace"]), str(row["hpa"]))
         target = scaled.get(key, {})
         row["workload"] = target.get("scaletargetref_name")
         row["workload_kind"] = target.get("scaletargetref_kind")
         row["min_replicas"], row["max_replicas"] = low.get(key), high.get(key)
-    return pd.DataFrame(rows or [dict(row) for row in objects.hpas])
+    return pd.DataFrame([*rows, *(dict(row) for row in objects.hpas)])
 
 
 def _hpa_metrics(answer: Answer) -> list[dict[str, object]]:

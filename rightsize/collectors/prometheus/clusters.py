@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rightsize.collectors.prometheus.labels import kubelet_of, node_of, pod_key
-from rightsize.collectors.prometheus.parse import Labels
+from rightsize.collectors.prometheus.parse import Labels, envelope
 from rightsize.collectors.prometheus.queries import MESH_CONTAINERS
 from rightsize.collectors.prometheus.source import Endpoint, Source, open_source
 from rightsize.config import PrometheusSettings
@@ -133,13 +133,20 @@ def _differ(by_value: Mapping[str, set[Hashable]]) -> bool:
     return any(len(first & other) < _SAME * len(first | other) for other in others)
 
 
-def matched_nothing(settings: PrometheusSettings, at: int) -> str | None:
+def matched_nothing(settings: PrometheusSettings) -> str | None:
     """Say which values the labels of the matchers have without them; None without matchers."""
     labels = [re.split("[=!~]", text, maxsplit=1)[0].strip() for text in settings.matchers]
     if not labels:
         return None
     with open_source(settings.model_copy(update={"matchers": ()})) as source:
-        found = {label: values_of(label, source, at, source.endpoints[0]) for label in labels}
+        server = source.endpoints[0].server
+        form = {"match[]": _CPU.replace("$M", "")}
+        found = {
+            label: envelope(
+                server.get(f"/api/v1/label/{label}/values", form), server=server.connection.name
+            )[0]
+            for label in labels
+        }
     return "; ".join(
         f"label {label} has the values {', '.join(values[:8])}{', …' * (len(values) > 8)}"
         if values

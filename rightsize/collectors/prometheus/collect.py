@@ -13,7 +13,11 @@ import pyarrow as pa
 
 from rightsize.collectors.objects import Objects, read_objects
 from rightsize.collectors.prometheus.assemble import Assembled, assemble
-from rightsize.collectors.prometheus.clusters import cluster_label, matched_nothing
+from rightsize.collectors.prometheus.clusters import (
+    cluster_label,
+    matched_nothing,
+    pods_running_twice,
+)
 from rightsize.collectors.prometheus.days import DAY_SECONDS, Day
 from rightsize.collectors.prometheus.facts import (
     absent_metrics,
@@ -166,7 +170,7 @@ def _no_mesh(source: Source, wanted: Sequence[Day], settings: PrometheusSettings
     return NoDataError(
         f"{server}: no mesh container between {wanted[0].label:%Y-%m-%d} and "
         f"{wanted[-1].label:%Y-%m-%d}",
-        hint=matched_nothing(settings, wanted[-1].end)
+        hint=matched_nothing(settings)
         or "rightsize doctor says which metrics and labels are there, and how old the newest is",
     )
 
@@ -218,7 +222,8 @@ def _described(
     """The manifest with what this day taught about the mesh."""
     interval = manifest.scrape_interval_seconds
     days = {**manifest.days, record.start.date(): record}
-    partial = [
+    partial = [*_mixed(source, int(record.end.timestamp()))] if not manifest.days else []
+    partial += [
         Missing(f"parts of answers: {note}", "figures may be too low")
         for note in sorted(source.partial)
     ]
@@ -230,6 +235,16 @@ def _described(
         scrape_interval_seconds=interval or scrape_interval(source, int(record.end.timestamp())),
         missing=(*partial, *missing_metrics(days, assembled.inferred_types)),
     )
+
+
+def _mixed(source: Source, at: int) -> Iterator[Missing]:
+    """Signs of two clusters that no label tells apart."""
+    for endpoint in source.endpoints:
+        if twice := pods_running_twice(source, at, endpoint):
+            yield Missing(
+                f"a matcher: {len(twice)} pods have two uids or nodes at once ({twice[0]}, …)",
+                "figures of two clusters may be mixed; choose one with --matcher",
+            )
 
 
 def _record(day: Day, assembled: Assembled, absent: tuple[str, ...]) -> DayRecord:

@@ -1,16 +1,21 @@
-"""What a server can tell, before anything is collected from it."""
+"""What a server knows, before anything is collected from it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from rightsize.collectors.errors import MetricsServerError
-from rightsize.collectors.prometheus.clusters import clusters_of
+from rightsize.collectors.prometheus.clusters import (
+    clusters_of,
+    matched_nothing,
+    pods_running_twice,
+    splitting_label,
+)
 from rightsize.collectors.prometheus.days import DAY_SECONDS, HOUR_SECONDS, Day
 from rightsize.collectors.prometheus.facts import scrape_interval
 from rightsize.collectors.prometheus.parse import envelope
@@ -26,6 +31,7 @@ from rightsize.collectors.prometheus.source import Endpoint, Source, open_source
 from rightsize.config import PrometheusSettings
 
 _CPU = f'container_cpu_usage_seconds_total{{container=~"{MESH_CONTAINERS}",$M}}'
+_NEWEST_DAYS = 31
 _LOOK_BACK_DAYS = (400, 31, 7)
 # A row of inventory, with its labels, as Prometheus writes it; queries of a day ask for one value
 # of each series.
@@ -80,6 +86,10 @@ class Diagnosis:
     estimate: Estimate | None
     usable: bool
     """CPU or memory of mesh containers is there."""
+    newest: datetime | None = None
+    """Time of the newest data where that is old: everything here is as of then."""
+    matched: str | None = None
+    """Values that the labels of the matchers have, where these match nothing."""
 
 
 def diagnose(
@@ -93,7 +103,7 @@ def diagnose(
     days : int
         Days of the collect to estimate.
     at : datetime, optional
-        Look at this time (UTC) rather than now.
+        Look at this time (UTC) rather than now, or at the newest data where that is older.
 
     Raises
     ------
@@ -104,14 +114,39 @@ def diagnose(
         now = int(source.now()) - 120
         if at is not None:
             now = int(at.replace(tzinfo=at.tzinfo or UTC).timestamp())
-        return [_diagnose(source, endpoint, now, days) for endpoint in source.endpoints]
+        found = []
+        for endpoint in source.endpoints:
+            newest = _newest(source, endpoint, now) if at is None else None
+            found.append(_diagnose(source, endpoint, now, days, newest))
+        if any(one.usable for one in found):
+            return found
+        matched = matched_nothing(settings)
+        return [replace(one, matched=matched) for one in found]
 
 
-def _diagnose(source: Source, endpoint: Endpoint, now: int, days: int) -> Diagnosis:
+def _newest(source: Source, endpoint: Endpoint, now: int) -> int | None:
+    """When the newest sample of a mesh container was taken, if that is long ago."""
+    if len(source.instant(f"count({_CPU})", now, endpoint)):
+        return None
+    first = now - _NEWEST_DAYS * DAY_SECONDS
+    moments, counts = source.daily(f"count({_CPU})", first, now, endpoint)
+    seen = np.flatnonzero(counts > 0)
+    # Between two looks lies a day.
+    until = moments[seen[-1]] + DAY_SECONDS if len(seen) else now
+    text = f"max_over_time(max(timestamp({_CPU}))[1d:5m])"
+    answer = source.instant(text, min(until, now), endpoint)
+    return int(answer.column[0]) if len(answer) else None
+
+
+def _diagnose(
+    source: Source, endpoint: Endpoint, now: int, days: int, newest: int | None
+) -> Diagnosis:
+    now = newest or now
     metrics = _metrics(source, endpoint, now)
     found = {one.metric for one in metrics if one.series}
     usable = bool(found & {query.metrics[0] for query in USAGE[:2]})
     return Diagnosis(
+        newest=None if newest is None else datetime.fromtimestamp(newest, UTC),
         server=endpoint.server.connection.name,
         product=endpoint.product.name,
         version=endpoint.product.version,
@@ -161,6 +196,22 @@ def _labels(source: Source, endpoint: Endpoint, now: int, found: set[str]) -> li
                 f"{twins} containers are scraped twice" if twins else "no container scraped twice",
                 twins == 0,
                 "each counts once; two scrape jobs or replicas cost twice the query time",
+            )
+        )
+    if split := splitting_label(source, now, endpoint):
+        findings.append(
+            LabelFinding(
+                f"the server holds {split}",
+                False,
+                f"choose one with --matcher {split.label}={split.values[0]}: collect refuses both",
+            )
+        )
+    if twice := pods_running_twice(source, now, endpoint):
+        findings.append(
+            LabelFinding(
+                f"{len(twice)} pods have two uids or nodes at once: {', '.join(twice[:3])}",
+                False,
+                "two clusters may be mixed: choose one with --matcher, or ask its own server",
             )
         )
     if "kube_pod_info" in found:
