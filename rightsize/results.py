@@ -7,7 +7,7 @@ means unknown or not set; it never means zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -343,6 +343,8 @@ class Advice:
     scale_points: tuple[ScalePoint, ...] = ()
     overrides: OverridesCurve | None = None
     warnings: tuple[str, ...] = field(default=())
+    default_moves: bool | None = None
+    """Whether the mesh default changes, where its row was left out; None: its row says it."""
 
     @property
     def mesh_default(self) -> Recommendation | None:
@@ -356,7 +358,7 @@ class Advice:
         among them; exceptions that change nothing are, where a moving default would take them along.
         """
         default = self.mesh_default
-        moves = default is not None and default.changes
+        moves = self.default_moves or (default is not None and default.changes)
         return tuple(
             row
             for row in self.recommendations
@@ -364,6 +366,38 @@ class Advice:
             and row.writable
             and not (row.workload is not None and row.written == "mesh default")
             and (row.changes or (moves and row.written == "annotations"))
+        )
+
+    def only(
+        self,
+        *,
+        namespace: str | None = None,
+        workload: str | None = None,
+        component: Component | None = None,
+    ) -> Advice:
+        """The rows of one team: of a namespace, a workload (`name` or `namespace/name`), a component.
+
+        The mesh default is found for all workloads together, so a part of them leaves it out.
+        """
+        part = namespace is not None or workload is not None
+        rows = tuple(
+            row
+            for row in self.recommendations
+            if (component is None or row.component == component)
+            and (namespace is None or row.namespace == namespace)
+            and (workload is None or workload in (row.workload, row.key))
+            and not (part and row.workload is None)
+        )
+        named = {(row.namespace, row.workload) for row in rows}
+        default = self.mesh_default
+        left_out = default is not None and default not in rows
+        note = "the mesh default is found for all workloads together: it is not in this part"
+        return replace(
+            self,
+            recommendations=rows,
+            scale_points=tuple(p for p in self.scale_points if (p.namespace, p.workload) in named),
+            warnings=(*self.warnings, *([note] if left_out else [])),
+            default_moves=default.changes if left_out and default is not None else None,
         )
 
     @property

@@ -9,7 +9,7 @@ import pytest
 
 from rightsize.config import PolicySettings, Settings
 from rightsize.recommend import recommend
-from rightsize.results import Advice, Recommendation
+from rightsize.results import Advice, Recommendation, Sizes
 from rightsize.sizing.policies import PercentilePolicy
 from tests.tiny_mesh import MIB, Tiny, hpa, tiny_snapshot
 
@@ -198,3 +198,91 @@ def test_every_container_gets_a_row(tmp_path):
     istiod = Tiny("istiod", "istio-system", "istiod", "discovery", cpu_request=0.5, cpu_limit=None)
     found = advice(tmp_path, Tiny("a"), Tiny("b", days=2), istiod)
     assert {r.workload for r in found.recommendations} == {None, "istiod", "a", "b"}
+
+
+def test_the_given_files_default_is_the_one_in_force_whatever_is_most_common(tmp_path):
+    busy = Tiny("busy", pods=9, cpu=[0.3], cpu_request=0.34)
+    snapshot = tiny_snapshot(tmp_path / "s", busy, Tiny("quiet", pods=2))
+    given = {"sidecar": Sizes(cpu_request=0.1, memory_request=128 * MIB)}
+    found = recommend(snapshot, policy=EXACT, given=given)
+    assert row(found, None).cpu.request == 0.1
+    assert row(found, "busy").written == "annotations"
+
+
+def test_a_file_that_no_sidecar_runs_with_does_not_decide(tmp_path):
+    found = recommend(
+        tiny_snapshot(tmp_path / "s", Tiny()), policy=EXACT, given={"sidecar": Sizes(0.7)}
+    )
+    assert row(found, None).cpu.request == 0.1
+
+
+UNKNOWN = {"cpu_limit": None, "memory_limit": None}
+
+
+def test_limits_that_nothing_reports_are_unknown_and_no_annotation_is_written(tmp_path):
+    own = Tiny("own", cpu=[0.3], annotations='{"sidecar.istio.io/proxyCPU": "100m"}', **UNKNOWN)
+    found = advice(tmp_path, own)
+    assert row(found, "own").unknown == {"cpu_limit", "memory_limit"}
+    assert found.to_write == ()
+
+
+def test_limits_that_nothing_reports_are_those_of_the_given_file(tmp_path):
+    given = {"sidecar": Sizes(0.1, 2.0, 128 * MIB, 1024 * MIB)}
+    snapshot = tiny_snapshot(tmp_path / "s", Tiny(**UNKNOWN))
+    found = row(recommend(snapshot, policy=EXACT, given=given), None)
+    assert found.recommended == Sizes(0.05, 2.0, 64 * MIB, 1024 * MIB)
+
+
+def test_a_request_that_nothing_reports_is_not_written(tmp_path):
+    found = advice(tmp_path, Tiny(cpu_request=None, memory_request=None, **UNKNOWN))
+    assert row(found, "web").recommended == Sizes()
+    assert "its request is unknown" in row(found, "web").reason
+    assert not any(r.changes for r in found.recommendations)
+
+
+def test_a_bound_that_holds_a_limit_back_says_so(tmp_path):
+    killed = Tiny(memory=[250 * MIB], memory_limit=256 * MIB, oom_kills=3)
+    found = row(advice(tmp_path, killed, max_memory=256 * MIB, max_overrides=0), "web")
+    assert found.memory.recommended_limit == 256 * MIB
+    assert "limit held at 256Mi by max_memory, and it goes on (30 OOM kills" in found.reason
+
+
+def test_a_target_above_ninety_per_cent_is_no_advice(tmp_path):
+    found = advice(tmp_path, Tiny(cpu_request=0.4, app_cpu_request=0.1), hpas=hpa("web", 80))
+    (point,) = found.scale_points
+    assert point.kept_target_utilization is None
+    assert "ContainerResource" in point.advice
+
+
+def test_a_rising_request_makes_an_hpa_scale_later(tmp_path):
+    found = advice(tmp_path, Tiny(cpu=[0.4], app_cpu_request=0.4), hpas=hpa("web", 70))
+    (point,) = found.scale_points
+    assert "scales at more usage than today" in point.advice
+
+
+def test_an_hpa_on_the_sidecar_alone_holds_its_request(tmp_path):
+    own = hpa("web", 70).assign(metric_type="ContainerResource", container="istio-proxy")
+    found = advice(tmp_path, Tiny(app_cpu_request=0.4), hpas=own)
+    assert row(found, "web").cpu.recommended_request == 0.1
+
+
+def test_an_hpa_on_the_application_alone_moves_nothing(tmp_path):
+    own = hpa("web", 70).assign(metric_type="ContainerResource", container="app")
+    found = advice(tmp_path, Tiny(app_cpu_request=0.4), hpas=own)
+    assert found.scale_points == ()
+    assert row(found, "web").cpu.recommended_request == 0.05
+
+
+def test_a_teams_part_leaves_the_mesh_default_out_and_says_so(tmp_path):
+    other = Tiny("other", namespace="base", pods=4)
+    found = advice(tmp_path, other, Tiny(), Tiny("new", days=3, skip_days=7)).only(namespace="shop")
+    assert {r.key for r in found.recommendations} == {"shop/web", "shop/new"}
+    assert "the mesh default is found for all workloads together" in found.warnings[-1]
+    # What the falling default would take along is pinned in the team's patch, too.
+    assert [r.key for r in found.to_write] == ["shop/new"]
+
+
+def test_one_workload_is_named_with_or_without_its_namespace(tmp_path):
+    found = advice(tmp_path, Tiny(), Tiny("cart"))
+    assert [r.key for r in found.only(workload="cart").recommendations] == ["shop/cart"]
+    assert [r.key for r in found.only(workload="shop/cart").recommendations] == ["shop/cart"]

@@ -22,6 +22,7 @@ from rightsize.config import load_settings
 from rightsize.files.classify import CHART_NAMES
 from rightsize.files.known import parse_version
 from rightsize.namespaces.configuration import configuration_of
+from rightsize.patch.in_force import given_sizes
 from rightsize.rollout.build import build_plan
 from rightsize.rollout.document import PlanDocument, check_folder, write_document
 from rightsize.rollout.study import study_plan
@@ -108,6 +109,7 @@ def plan(
             now=datetime.now(tz=UTC),
             configuration=told,
             found=_audited(values or (), chart, istio_version),
+            given=given_sizes(values or (), chart=chart, istio_version=istio_version),
             progress=lambda what: status.update(f"{what[0].upper()}{what[1:]}"),
         )
         rollout, bought = build_plan(study)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from ruamel.yaml import YAML
@@ -15,11 +16,12 @@ from rightsize.cli.console import error_console, output_console, progress_bar
 from rightsize.cli.patching import PatchOptions, patch_and_show
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.config import Settings, load_settings
-from rightsize.errors import ChangesFoundError, UsageError
+from rightsize.errors import ChangesFoundError, NoDataError, UsageError
 from rightsize.output.advice_rows import advice_to_dict, advice_to_frame
 from rightsize.output.advice_text import advice_markdown, advice_table, summary_lines
+from rightsize.patch.in_force import given_sizes
 from rightsize.recommend import recommend as recommend_sizes
-from rightsize.results import Advice
+from rightsize.results import Advice, Component, Sizes
 from rightsize.sizing.backtest.traces import recommend_traces
 from rightsize.sizing.policies import profile as profile_of
 from rightsize.snapshot import Snapshot
@@ -44,6 +46,20 @@ class Profile(StrEnum):
 class Limits(StrEnum):
     raise_only = "raise"
     fit = "fit"
+
+
+class Part(StrEnum):
+    sidecar = "sidecar"
+    istiod = "istiod"
+    gateway = "gateway"
+    waypoint = "waypoint"
+    ztunnel = "ztunnel"
+    cni = "istio-cni"
+
+
+def part_of(component: Part) -> Component:
+    """The component of that name."""
+    return next(name for name in get_args(Component) if name == component.value)
 
 
 @app.command()
@@ -93,8 +109,15 @@ def recommend(
         str | None, typer.Option(help="Gateway a gateway chart's file is for, as ns/name.")
     ] = None,
     workload: Annotated[
-        str | None, typer.Option(help="Workload a manifest is for, as ns/name, where unclear.")
+        str | None,
+        typer.Option(
+            help="This workload alone, as name or ns/name; with -f, the one a manifest is for."
+        ),
     ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("-n", "--namespace", help="Workloads of this namespace alone.")
+    ] = None,
+    component: Annotated[Part | None, typer.Option(help="This component alone.")] = None,
     in_place: Annotated[bool, typer.Option(help="Write into the given files themselves.")] = False,
     verify_chart: Annotated[
         Path | None, typer.Option(help="Chart folder: render before and after, and compare.")
@@ -117,6 +140,8 @@ def recommend(
     `rightsize recommend -f base.yaml -f prod.yaml --chart istiod --in-place`
 
     `rightsize recommend --format markdown > pull-request.md`
+
+    `rightsize recommend -n shop --component sidecar` – one team's part, without the mesh default
 
     `rightsize recommend --format json --fail-if-change` – for CI: exit code 10 on drift
 
@@ -141,7 +166,17 @@ def recommend(
         show_traces(traces, settings, output_format)
         return
     source = open_snapshot(snapshot)
-    advice = computed(source, settings)
+    told = given_sizes(values or (), chart=chart, istio_version=istio_version)
+    advice = computed(source, settings, told)
+    if namespace is not None or component is not None or (workload is not None and not values):
+        chosen = None if component is None else part_of(component)
+        advice = advice.only(namespace=namespace, workload=workload, component=chosen)
+        if not advice.recommendations:
+            raise NoDataError(
+                "the snapshot has no mesh container of these",
+                hint="rightsize recommend --all lists every workload",
+            )
+        everything = True
     show(advice, output_format, everything=everything)
     if values:
         options = PatchOptions(chart, istio_version, gateway, workload, out, in_place, verify_chart)
@@ -155,12 +190,17 @@ def recommend(
         )
 
 
-def computed(snapshot: Snapshot, settings: Settings) -> Advice:
+def computed(
+    snapshot: Snapshot, settings: Settings, given: Mapping[Component, Sizes] | None = None
+) -> Advice:
     """Run the engine with a progress bar."""
     with progress_bar() as bar:
         task = bar.add_task("Sizing workloads", total=None)
         return recommend_sizes(
-            snapshot, settings, progress=lambda name: bar.update(task, advance=1, description=name)
+            snapshot,
+            settings,
+            given=given,
+            progress=lambda name: bar.update(task, advance=1, description=name),
         )
 
 

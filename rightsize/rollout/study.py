@@ -21,7 +21,7 @@ from rightsize.namespaces.study import ScopeStudy, study_scope
 from rightsize.namespaces.traffic import namespace_labels
 from rightsize.prices.unit_price import unit_price
 from rightsize.recommend import recommend
-from rightsize.results import Advice, Rule
+from rightsize.results import Advice, Component, Rule, Sizes
 from rightsize.rollout.ledger import Ledger
 from rightsize.snapshot import Manifest, Snapshot
 
@@ -57,6 +57,7 @@ def study_plan(
     now: datetime,
     configuration: Configuration | None = None,
     found: tuple[Finding, ...] = (),
+    given: Mapping[Component, Sizes] | None = None,
     progress: Progress = lambda _: None,
 ) -> PlanStudy:
     """Run every analysis whose recommendations belong in a plan.
@@ -71,6 +72,8 @@ def study_plan(
         Istio's own objects, for scopes (see `study_scope`).
     found : tuple of Finding, optional
         Findings of an audit of the user's files.
+    given : mapping of Component to Sizes, optional
+        What the user's files set (see `recommend`).
     progress : callable, optional
         Told what is being done.
 
@@ -91,7 +94,7 @@ def study_plan(
             return None
 
     progress("Sizing workloads")
-    advice = recommend(snapshot, rules)
+    advice = recommend(snapshot, rules, given=given)
     tables = read_istiod(snapshot)
     istiod = attempted("istiod", lambda: size_istiod(tables, snapshot.manifest, rules.policy))
     node = istiod_node(tables.pods, tables.containers, tables.nodes)
