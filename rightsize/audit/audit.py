@@ -55,8 +55,9 @@ def audit(
     """
     findings: list[Finding] = []
     notes = list(sources.notes)
+    sources.now = now
     for rule in all_rules():
-        for finding, is_absent in rule.findings(sources, now):
+        for finding, is_absent in rule.findings(sources):
             if finding.place.file in sources.vendored and rule.group != "ignored_values":
                 continue  # defaults of a copied chart are no choice of the user's
             if is_absent and not complete:

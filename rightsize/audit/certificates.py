@@ -14,6 +14,8 @@ _NOT_AFTER = re.compile(
 )
 _CONTEXT_0 = 0xA0
 _UTC_TIME = 0x17
+_AUTHORITY = bytes.fromhex("0603551D13")
+"""OBJECT IDENTIFIER 2.5.29.19, basicConstraints; cA TRUE is `01 01 FF` inside of it."""
 _COMMON_NAME = bytes.fromhex("0603550403")
 """OBJECT IDENTIFIER 2.5.4.3, commonName (RFC 5280, appendix A)."""
 
@@ -32,16 +34,32 @@ def pem_certificates(text: str) -> Iterator[tuple[int, str, datetime]]:
         yield text.count("\n", 0, block.start()), subject, expires
 
 
-def told_expiries(text: str) -> Iterator[tuple[int, datetime]]:
+def authorities(text: str) -> dict[int, bool]:
+    """Line (from 0) of every PEM certificate -> whether it may sign others."""
+    found = {}
+    for block in _PEM.finditer(text):
+        try:
+            der = base64.b64decode("".join(block[1].split()), validate=True)
+        except (binascii.Error, ValueError):
+            continue
+        at = der.find(_AUTHORITY)
+        value = der[at + len(_AUTHORITY) : at + len(_AUTHORITY) + 16] if at >= 0 else b""
+        # A critical extension has a TRUE of its own before the octet string with cA.
+        inside = value.partition(b"\x04")[2]
+        found[text.count("\n", 0, block.start())] = b"\x01\x01\xff" in inside
+    return found
+
+
+def stated_expiries(text: str) -> Iterator[tuple[int, datetime]]:
     """Line (from 0) and time of each `notAfter` that openssl or cert-manager printed."""
-    for told in _NOT_AFTER.finditer(text):
-        words = " ".join(told[1].split())
+    for stated in _NOT_AFTER.finditer(text):
+        words = " ".join(stated[1].split())
         form = "%Y-%m-%dT%H:%M:%SZ" if "T" in words[:11] else "%b %d %H:%M:%S %Y GMT"
         try:
             expires = datetime.strptime(words, form).replace(tzinfo=UTC)
         except ValueError:
             continue
-        yield text.count("\n", 0, told.start()), expires
+        yield text.count("\n", 0, stated.start()), expires
 
 
 def _subject_and_expiry(der: bytes) -> tuple[str, datetime]:

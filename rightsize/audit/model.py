@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from rightsize.audit.tree import Node, Place
@@ -161,6 +161,8 @@ class Certificate:
     place: Place
     subject: str
     expires: datetime
+    is_authority: bool = True
+    """Whether it may sign others (basic constraints); True where nothing says."""
 
 
 @dataclass(slots=True)
@@ -187,6 +189,8 @@ class Sources:
     notes: list[Note] = field(default_factory=list)
     version: Version | None = None
     """The release given, or the only one that the files name."""
+    now: datetime = field(default_factory=lambda: datetime.now(tz=UTC))
+    """The time against which certificates are judged."""
 
     @property
     def is_strange(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rightsize.audit.assignments import add_assignments
-from rightsize.audit.certificates import pem_certificates, told_expiries
+from rightsize.audit.certificates import authorities, pem_certificates, stated_expiries
 from rightsize.audit.corefile import parse_corefile
 from rightsize.audit.model import (
     Certificate,
@@ -31,6 +31,7 @@ from rightsize.audit.yaml_documents import add_corefile, add_document
 from rightsize.files.classify import Chart, chart_yaml, is_vendored, release_of
 from rightsize.files.known import Version, parse_version
 
+_TLS = "kubernetes.io/tls"
 MAX_BYTES = 8 * 2**20
 YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdx"})
@@ -118,10 +119,12 @@ def _read(
     sources: Sources, path: Path, text: str, chart: Chart | None, version: Version | None
 ) -> None:
     name, suffix = str(path), path.suffix.lower()
-    for line, expires in told_expiries(text):
+    for line, expires in stated_expiries(text):
         sources.certificates.append(Certificate(Place(name, line + 1, 1, "notAfter"), "", expires))
+    signs = authorities(text)
     for line, subject, expires in pem_certificates(text):
-        sources.certificates.append(Certificate(Place(name, line + 1, 1, "", ""), subject, expires))
+        place = Place(name, line + 1, 1, "", "")
+        sources.certificates.append(Certificate(place, subject, expires, signs.get(line, True)))
     if suffix in (".pem", ".crt", ".key"):
         return
     if suffix in MARKDOWN_SUFFIXES:
@@ -185,8 +188,14 @@ def _add_secret_certificates(sources: Sources) -> None:
                 text = base64.b64decode("".join((value.text or "").split()), validate=True)
             except (binascii.Error, ValueError):
                 continue
-            for _, subject, expires in pem_certificates(text.decode("ascii", "replace")):
-                sources.certificates.append(Certificate(value.place, subject, expires))
+            pem = text.decode("ascii", "replace")
+            signs = authorities(pem)
+            own = thing.name in ("cacerts", "istio-ca-secret")
+            for line, subject, expires in pem_certificates(pem):
+                # Secret cacerts holds the mesh's authority, whatever the certificate says.
+                is_authority = own or (signs[line] and thing.root.text_of("type") != _TLS)
+                found = Certificate(value.place, subject, expires, is_authority)
+                sources.certificates.append(found)
 
 
 def _add_runbook(sources: Sources, name: str, book: Runbook, version: Version | None) -> None:

@@ -6,7 +6,6 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from rightsize.audit import rules
 from rightsize.audit.model import Finding, Severity, Sources
@@ -49,7 +48,7 @@ def absent(where: Node | Place, evidence: str, fix: str) -> Hit:
     return Hit(place, evidence, fix, absent=True)
 
 
-Check = Callable[[Sources, datetime], Iterator[Hit]]
+Check = Callable[[Sources], Iterator[Hit]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +63,9 @@ class Rule:
     versions: str
     check: Check
 
-    def findings(self, sources: Sources, now: datetime) -> Iterator[tuple[Finding, bool]]:
+    def findings(self, sources: Sources) -> Iterator[tuple[Finding, bool]]:
         """Each finding with whether it is about something absent."""
-        for hit in self.check(sources, now):
+        for hit in self.check(sources):
             finding = Finding(
                 self.id,
                 hit.severity or self.severity,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from rightsize.audit.model import KubeObject, Sources
 from rightsize.audit.tree import Node
@@ -27,7 +28,13 @@ def selected(selector: Node | None, thing: KubeObject) -> bool:
 
 
 def same_namespace(one: KubeObject, other: KubeObject) -> bool:
-    """Whether two objects can share a namespace; an unnamed one can be any."""
+    """Whether two objects can share a namespace; an unnamed one can be any.
+
+    Files of sibling folders (`envs/prod`, `envs/dev`) are never applied together.
+    """
+    here, there = (Path(thing.root.place.file).parent for thing in (one, other))
+    if here != there and here not in there.parents and there not in here.parents:
+        return False
     return one.namespace is None or other.namespace is None or one.namespace == other.namespace
 
 

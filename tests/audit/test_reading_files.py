@@ -250,3 +250,57 @@ def test_create_cert_never_existed_anywhere(tmp_path, words):
 def test_the_configuration_of_a_collector_is_no_gateways(tmp_path):
     text = "exporters: {otlp: {}}\nservice: {pipelines: {traces: {}}}\n"
     assert rules_of(tmp_path, f"```yaml\n{text}```\n") == []
+
+
+def test_creating_a_namespace_and_labelling_it_is_no_loop(tmp_path):
+    path = tmp_path / "setup.sh"
+    path.write_text(
+        'kubectl get namespace "$ns" >/dev/null 2>&1 || kubectl create namespace "$ns"\n'
+        'kubectl label namespace "$ns" istio-injection=enabled\n'
+    )
+    assert not audited(path).findings
+
+
+def test_a_budget_of_one_environment_is_not_joined_to_a_workload_of_another(tmp_path):
+    for name in ("dev", "prod"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "dev" / "web.yaml").write_text(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 1\n"
+        "  template:\n    metadata: {labels: {app: web}}\n    spec: {}\n"
+    )
+    (tmp_path / "prod" / "pdb.yaml").write_text(
+        "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web}\n"
+        "spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}\n"
+    )
+    assert not audited(tmp_path).findings
+
+
+@pytest.mark.parametrize(("days", "rules"), [(60, []), (10, ["certificate-expiry"])])
+def test_a_server_certificate_is_no_authority_of_the_mesh(tmp_path, days, rules):
+    pem = certificate(NOW + timedelta(days=days))
+    path = tmp_path / "tls.yaml"
+    path.write_text(
+        "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: web-tls}\n"
+        f"data:\n  tls.crt: {base64.b64encode(pem.encode()).decode()}\n"
+    )
+    found = audited(path).findings
+    assert [f.rule for f in found] == rules
+    assert not any("cacerts" in f.fix for f in found)
+
+
+def test_a_name_newer_than_the_tables_is_no_error_and_is_not_renamed(tmp_path):
+    path = tmp_path / "values.yaml"
+    path.write_text("pilot: {autoscaleMin: 2, env: {PILOT_ENABLE_SHINY_LATE_THING: 'x'}}\n")
+    (finding,) = audited(path).findings
+    assert finding.severity == "info"
+    assert "newer" in finding.evidence
+    assert "PILOT_ENABLE" in finding.fix
+    assert finding.fix.startswith("#")
+
+
+def test_defaults_of_a_vendored_chart_are_not_the_users_choices(tmp_path):
+    chart = tmp_path / "charts" / "gateway"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("name: gateway\ndescription: deploying Istio gateways\n")
+    (chart / "values.yaml").write_text("autoscaling: {minReplicas: 1}\npodDisruptionBudget: {}\n")
+    assert not audited(tmp_path).findings

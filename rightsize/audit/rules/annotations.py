@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
@@ -50,6 +49,7 @@ _KNOWN = frozenset(
         "statsCompression",
         "statsEvictionInterval",
         "statsFlushInterval",
+        "statsHistogramBins",
         "statsHistogramBuckets",
         "statsInclusionPrefixes",
         "statsInclusionRegexps",
@@ -71,7 +71,7 @@ _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Cr
     "annotated is not set. Without limits Envoy runs a thread for each CPU of the node and memory "
     "is bounded by the node; a limit without its request makes the request as large as the limit.",
 )
-def drop_limits(sources: Sources, now: datetime) -> Iterator[Hit]:
+def drop_limits(sources: Sources) -> Iterator[Hit]:
     for mapping, title in _sized(sources):
         yield from _of_annotations(mapping, title, _mesh_default(sources))
 
@@ -83,7 +83,7 @@ def drop_limits(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="The injector reads the annotations of the pod template; on the workload's own metadata "
     "they do nothing.",
 )
-def on_workload(sources: Sources, now: datetime) -> Iterator[Hit]:
+def on_workload(sources: Sources) -> Iterator[Hit]:
     for thing in sources.of_kind(*_WORKLOADS):
         annotations = thing.root.get("metadata", "annotations")
         for name in (*_REQUESTS, *_LIMITS):
@@ -114,7 +114,7 @@ def on_workload(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="a sizing annotation that is no Kubernetes quantity",
     why="The injector validates the four annotations and refuses the pod.",
 )
-def bad_quantity(sources: Sources, now: datetime) -> Iterator[Hit]:
+def bad_quantity(sources: Sources) -> Iterator[Hit]:
     for mapping, _ in _sized(sources):
         for name in (*_REQUESTS, *_LIMITS):
             node = mapping.get(_PREFIX + name)
@@ -133,7 +133,7 @@ def bad_quantity(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="an annotation of sidecar.istio.io that Istio does not have",
     why="Istio passes over annotations it does not know.",
 )
-def misspelt(sources: Sources, now: datetime) -> Iterator[Hit]:
+def misspelt(sources: Sources) -> Iterator[Hit]:
     for document in sources.documents:
         for mapping in document.walk():
             for name, node in (mapping.entries or {}).items():
@@ -165,9 +165,14 @@ def _sized(sources: Sources) -> Iterator[tuple[Node, str]]:
 
 
 def _mesh_default(sources: Sources) -> dict[str, str]:
-    """What the annotations replace: `global.proxy.resources` of these files, else Istio's own."""
+    """What the annotations replace: `global.proxy.resources`, where one file alone sets it."""
     sizes = dict(_DEFAULTS)
-    for values in sources.values_of("istiod", "operator"):
+    mesh = [
+        values
+        for values in sources.values_of("istiod", "operator")
+        if values.root.get("global", "proxy", "resources") is not None
+    ]
+    for values in mesh if len(mesh) == 1 else ():
         for name, (kind, resource) in _VALUES.items():
             text = values.root.text_of("global", "proxy", "resources", kind, resource)
             sizes[name] = text or sizes[name]
@@ -182,15 +187,34 @@ def _of_annotations(annotations: Node, title: str, mesh: dict[str, str]) -> Iter
         return
     first = min(there.values(), key=lambda node: node.place.line)
     no_limit = any(name in missing for name in _LIMITS)
-    fix = "\n".join(
-        f'{_PREFIX}{name}: "{there[name].text if name in there else mesh[name]}"' for name in names
-    )
+    sizes = _coherent({name: node.text or "" for name, node in there.items()}, mesh)
+    fix = "\n".join(f'{_PREFIX}{name}: "{sizes[name]}"' for name in names)
     yield at(
         first,
         f"{title} has {', '.join(there)} and not {', '.join(missing)}",
         fix,
         severity="error" if no_limit else "warning",
     )
+
+
+def _coherent(given: dict[str, str], mesh: dict[str, str]) -> dict[str, str]:
+    """The sizes given, and for each other one the mesh's, moved so that request <= limit."""
+    sizes = mesh | given
+    for request, limit in zip(_REQUESTS, _LIMITS, strict=True):
+        if _amount(sizes[request]) <= _amount(sizes[limit]):
+            continue
+        if limit in given:
+            sizes[request] = sizes[limit]
+        else:
+            sizes[limit] = sizes[request]
+    return sizes
+
+
+def _amount(text: str) -> float:
+    try:
+        return parse_quantity(text)
+    except ValueError:
+        return 0.0
 
 
 def _names_workload(words: tuple[str, ...]) -> bool:

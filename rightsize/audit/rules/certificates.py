@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, absent, at, rule
 from rightsize.audit.tree import Node, Place
 
 NEAR = timedelta(days=90)
+LEAF_NEAR = timedelta(days=14)
+"""Issuers of 90-day certificates renew 30 days before: this late, nothing renewed it."""
 VERY_NEAR = timedelta(days=30)
 _MAKE = "make -f tools/certs/Makefile.selfsigned.mk root-ca cluster1-cacerts"
 _ROTATION = re.compile(r"rotat|renew", re.IGNORECASE)
@@ -19,14 +21,14 @@ _ROTATION = re.compile(r"rotat|renew", re.IGNORECASE)
 @rule(
     "ca-expiry",
     severity="warning",
-    title="a certificate near its expiry",
+    title="a certificate authority near its expiry",
     why="Once istiod's CA has run out it signs nothing that any proxy trusts: every call with "
     "mutual TLS fails within a day, the life of a workload's certificate.",
 )
-def expiry(sources: Sources, now: datetime) -> Iterator[Hit]:
+def expiry(sources: Sources) -> Iterator[Hit]:
     for certificate in sources.certificates:
-        left = certificate.expires - now
-        if left > NEAR:
+        left = certificate.expires - sources.now
+        if left > NEAR or not certificate.is_authority:
             continue
         state = "ran out" if left.total_seconds() < 0 else "runs out"
         named = f" {certificate.subject}" if certificate.subject else ""
@@ -39,12 +41,34 @@ def expiry(sources: Sources, now: datetime) -> Iterator[Hit]:
 
 
 @rule(
+    "certificate-expiry",
+    severity="warning",
+    title="a certificate of a server near its expiry",
+    why="Clients refuse a server whose certificate has run out; the mesh's own mutual TLS is not "
+    "touched by it.",
+)
+def leaf_expiry(sources: Sources) -> Iterator[Hit]:
+    for certificate in sources.certificates:
+        left = certificate.expires - sources.now
+        if certificate.is_authority or left > LEAF_NEAR:
+            continue
+        state = "ran out" if left.total_seconds() < 0 else "runs out"
+        yield at(
+            certificate.place,
+            f"certificate {certificate.subject} {state} on {certificate.expires:%Y-%m-%d}",
+            "# renew it where it was issued, and replace its Secret; a cert-manager Certificate "
+            "renews it in time",
+            severity="error" if left.total_seconds() < 0 else "warning",
+        )
+
+
+@rule(
     "ca-no-rotation",
     severity="warning",
     title="a CA of one's own and no rotation in the plan",
     why="istiod never renews a CA that it was given in secret cacerts.",
 )
-def no_rotation(sources: Sources, now: datetime) -> Iterator[Hit]:
+def no_rotation(sources: Sources) -> Iterator[Hit]:
     place = _own_authority(sources)
     if place is None or _rotates(sources):
         return
@@ -61,7 +85,7 @@ def no_rotation(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="a CA certificate that lives a few days only",
     why="A root that runs out within a quarter needs a rotation that nobody may miss.",
 )
-def short_lived(sources: Sources, now: datetime) -> Iterator[Hit]:
+def short_lived(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         for words in command.stages("openssl"):
             if "-x509" not in words or "-days" not in words[:-1]:

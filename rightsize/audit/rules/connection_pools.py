@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
@@ -62,7 +61,7 @@ _BOUNDS = (
     why="A lost SYN is sent again after one second, so a shorter timeout turns each lost packet, "
     "a cold start or another zone into a 503. Istio's default is 10s.",
 )
-def connect_timeout(sources: Sources, now: datetime) -> Iterator[Hit]:
+def connect_timeout(sources: Sources) -> Iterator[Hit]:
     for title, pool in _pools(sources):
         node = pool.get("tcp", "connectTimeout")
         seconds = None if node is None else _seconds(node.text or "")
@@ -81,7 +80,7 @@ def connect_timeout(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="a connection pool that throttles",
     why="Envoy enforces the limit in each client proxy and answers 503 beyond it.",
 )
-def throttles(sources: Sources, now: datetime) -> Iterator[Hit]:
+def throttles(sources: Sources) -> Iterator[Hit]:
     for title, pool in _pools(sources):
         for bound in _BOUNDS:
             node = pool.get(*bound.path)
@@ -97,13 +96,13 @@ def throttles(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="outlier detection that may eject every host",
     why="Ejecting all hosts, or a host for one error, turns a blip into an outage.",
 )
-def ejects_all(sources: Sources, now: datetime) -> Iterator[Hit]:
+def ejects_all(sources: Sources) -> Iterator[Hit]:
     for title, policy in _policies(sources):
         percent = policy.get("outlierDetection", "maxEjectionPercent")
         if percent is not None and percent.number == 100:
             fix = "maxEjectionPercent: 50"
             yield at(percent, f"{title}: maxEjectionPercent is 100", fix)
-        for name in ("consecutive5xxErrors", "consecutiveGatewayErrors", "consecutiveErrors"):
+        for name in ("consecutive5xxErrors", "consecutiveGatewayErrors"):
             errors = policy.get("outlierDetection", name)
             if errors is not None and errors.number == 1:
                 fix = f"{name}: 5"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import Corefile, CorefileLine, Sources
 from rightsize.audit.registry import Hit, absent, at, rule
@@ -27,7 +26,7 @@ _REMOVED_OPTIONS = {
     "stop resolving at the next restart.",
     versions="CoreDNS 1.7.0 and later (ignored from 1.5.0)",
 )
-def upstream(sources: Sources, now: datetime) -> Iterator[Hit]:
+def upstream(sources: Sources) -> Iterator[Hit]:
     for line in _lines(sources):
         if line.words[0] == "upstream" and line.plugin not in ("log", "errors"):
             yield at(line.place, " ".join(line.words), "# delete the line")
@@ -40,7 +39,7 @@ def upstream(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="CoreDNS refuses a Corefile with a name it does not know and does not start.",
     versions="as told for each",
 )
-def removed(sources: Sources, now: datetime) -> Iterator[Hit]:
+def removed(sources: Sources) -> Iterator[Hit]:
     for line in _lines(sources):
         name = line.words[0]
         if line.plugin is None and name in _REMOVED_PLUGINS:
@@ -59,7 +58,7 @@ def removed(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="Every proxy and application asks again that often: CoreDNS needs CPU, and a slow answer "
     "is a slow request.",
 )
-def cache_short(sources: Sources, now: datetime) -> Iterator[Hit]:
+def cache_short(sources: Sources) -> Iterator[Hit]:
     for line in _lines(sources):
         seconds = _cache_seconds(line)
         if seconds is not None and seconds < _LEAST_CACHE_SECONDS:
@@ -74,7 +73,7 @@ def cache_short(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="Each query for a name outside of the cluster goes to the resolver of the VPC, which "
     "answers 1024 packets a second for each network interface.",
 )
-def no_cache(sources: Sources, now: datetime) -> Iterator[Hit]:
+def no_cache(sources: Sources) -> Iterator[Hit]:
     for corefile in sources.corefiles:
         root = _root_zone(corefile)
         if root and not any(line.words[0] == "cache" for line in root):
@@ -92,7 +91,7 @@ def no_cache(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="The root block's kubernetes plugin answers cluster.local already; a second block must "
     "be kept equal by hand.",
 )
-def extra_zone(sources: Sources, now: datetime) -> Iterator[Hit]:
+def extra_zone(sources: Sources) -> Iterator[Hit]:
     for corefile in sources.corefiles:
         zones = {line.zones: line for line in reversed(corefile.lines)}
         for names, line in zones.items():

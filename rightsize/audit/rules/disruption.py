@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import KubeObject, Sources, Values
 from rightsize.audit.registry import Hit, absent, at, rule
@@ -18,7 +17,7 @@ from rightsize.audit.workloads import SCALED, least_replicas, same_namespace, se
     why="A budget that wants one pod while one pod runs allows no eviction: drains, node upgrades "
     "and Karpenter's consolidation wait for ever.",
 )
-def lone_replica(sources: Sources, now: datetime) -> Iterator[Hit]:
+def lone_replica(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
         if values.chart == "istiod" or values.chart == "operator":
             yield from _istiod(values, sources)
@@ -39,7 +38,7 @@ def lone_replica(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="While that pod restarts no pod gets a sidecar and no proxy gets changes or certificates.",
     versions="1.28 and later; before, the PodDisruptionBudget blocks drains, too",
 )
-def istiod_one_replica(sources: Sources, now: datetime) -> Iterator[Hit]:
+def istiod_one_replica(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         version = sources.release(values)
         if version is not None and version >= (1, 28):
@@ -56,7 +55,7 @@ def istiod_one_replica(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="a PodDisruptionBudget that never allows an eviction",
     why="maxUnavailable 0 or minAvailable 100% forbids every drain, whatever the replicas.",
 )
-def blocks_all(sources: Sources, now: datetime) -> Iterator[Hit]:
+def blocks_all(sources: Sources) -> Iterator[Hit]:
     specs = [
         (thing.title, spec)
         for thing in sources.of_kind("PodDisruptionBudget")
@@ -85,7 +84,7 @@ def blocks_all(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="istiod's PodDisruptionBudget switched off",
     why="A drain may then stop all replicas of istiod at once: no injection, no new certificates.",
 )
-def no_budget(sources: Sources, now: datetime) -> Iterator[Hit]:
+def no_budget(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         node = values.root.get("global", "defaultPodDisruptionBudget", "enabled")
         if node is not None and node.truth is False:
@@ -99,7 +98,7 @@ def no_budget(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="a gateway without a PodDisruptionBudget",
     why="A drain may evict all pods of the gateway at once, and all traffic from outside stops.",
 )
-def gateway_no_pdb(sources: Sources, now: datetime) -> Iterator[Hit]:
+def gateway_no_pdb(sources: Sources) -> Iterator[Hit]:
     fix = "podDisruptionBudget:\n  maxUnavailable: 1"
     for values in sources.values_of("gateway"):
         node = values.root.get("podDisruptionBudget")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import KubeObject, Sources
 from rightsize.audit.registry import Hit, absent, at, rule
@@ -34,7 +33,7 @@ _FIX = (
     "(Cross-zone traffic is paid for; where that decides, run as many pods in every zone.)",
     versions="in-tree controller and AWS Load Balancer Controller",
 )
-def cross_zone(sources: Sources, now: datetime) -> Iterator[Hit]:
+def cross_zone(sources: Sources) -> Iterator[Hit]:
     for where, found, whole in _load_balancers(sources):
         if found is None and not whole:
             yield absent(where, "annotations of the gateway's load balancer", _FIX)
@@ -64,7 +63,7 @@ def cross_zone(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="a gateway that does not scale",
     why="Its pods are as many at the peak as at night: requests queue or money idles.",
 )
-def no_autoscaler(sources: Sources, now: datetime) -> Iterator[Hit]:
+def no_autoscaler(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("gateway"):
         enabled = values.root.get("autoscaling", "enabled")
         if enabled is not None and enabled.truth is False:
@@ -87,7 +86,7 @@ def no_autoscaler(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="a gateway's Deployment without a PodDisruptionBudget",
     why="A drain may evict all pods of the gateway at once, and all traffic from outside stops.",
 )
-def deployment_without_budget(sources: Sources, now: datetime) -> Iterator[Hit]:
+def deployment_without_budget(sources: Sources) -> Iterator[Hit]:
     for thing in _deployments(sources):
         if not any(budgets_of(sources, thing)):
             fix = "# a PodDisruptionBudget with maxUnavailable: 1 that selects its pods"
@@ -100,7 +99,7 @@ def deployment_without_budget(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="a gateway that may run a single pod",
     why="While that pod restarts or its node drains, nothing answers from outside.",
 )
-def one_replica(sources: Sources, now: datetime) -> Iterator[Hit]:
+def one_replica(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("gateway"):
         enabled = values.root.get("autoscaling", "enabled")
         off = enabled is not None and enabled.truth is False

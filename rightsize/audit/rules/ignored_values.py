@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from rightsize.audit.model import Chart, Sources
 from rightsize.audit.registry import Hit, at, rule
@@ -73,7 +72,7 @@ _DEAD = (
     title="a chart value that no template reads",
     why="Helm accepts any key; one that no template reads changes nothing.",
 )
-def value_ignored(sources: Sources, now: datetime) -> Iterator[Hit]:
+def value_ignored(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of(*_ISTIOD):
         for dead in _DEAD:
             node = values.root.get(*dead.path.split("."))
@@ -89,7 +88,7 @@ def value_ignored(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="Before 1.24 the istiod chart reads istiod's own settings below `pilot` alone.",
     versions="1.18 to 1.23",
 )
-def top_level_ignored(sources: Sources, now: datetime) -> Iterator[Hit]:
+def top_level_ignored(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod"):
         version = sources.release(values)
         for key in ("resources", "env", "replicaCount", "autoscaleMin", "autoscaleMax"):
@@ -114,7 +113,7 @@ def top_level_ignored(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="The ztunnel chart reads top-level keys alone; below `ztunnel` they are ignored. Only an "
     "IstioOperator nests them.",
 )
-def ztunnel_nested(sources: Sources, now: datetime) -> Iterator[Hit]:
+def ztunnel_nested(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("ztunnel"):
         node = values.root.get("ztunnel")
         if node is not None and node.entries:
@@ -129,7 +128,7 @@ def ztunnel_nested(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="Before 1.24 the cni chart reads its settings below `cni` alone.",
     versions="1.18 to 1.23",
 )
-def cni_top_level(sources: Sources, now: datetime) -> Iterator[Hit]:
+def cni_top_level(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("cni"):
         version = sources.release(values)
         node = values.root.get("resources")
@@ -146,7 +145,7 @@ def cni_top_level(sources: Sources, now: datetime) -> Iterator[Hit]:
     "`_internal_defaults_do_not_set` ranks below every profile; before 1.24 the latter is ignored.",
     versions="1.21 and later",
 )
-def defaults_nesting(sources: Sources, now: datetime) -> Iterator[Hit]:
+def defaults_nesting(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
         wrapper = values.wrapper
         if wrapper is None or values.shipped:
@@ -169,7 +168,7 @@ def defaults_nesting(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="replicaCount while autoscaling is on",
     why="The chart writes `replicas` only when autoscaling is off; the autoscaler decides.",
 )
-def replicas_ignored(sources: Sources, now: datetime) -> Iterator[Hit]:
+def replicas_ignored(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
         if values.chart == "gateway":
             count = values.root.get("replicaCount")
@@ -198,7 +197,7 @@ def replicas_ignored(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="null does not remove istiod's requests: the chart falls back on "
     "global.defaultResources, 10m of CPU and no memory.",
 )
-def resources_null(sources: Sources, now: datetime) -> Iterator[Hit]:
+def resources_null(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod"):
         node = values.istiod("resources")
         if node is not None and node.text is None and node.entries is None and node.items is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
 
 _SYSTEM = frozenset({"kube-system", "kube-node-lease", "kube-public", "istio-system"})
 _ALL = re.compile(r"\blabel\s+(ns|namespaces?)\s+(.*\s)?--all\b")
+_LISTS_ONE = re.compile(r"\bget\s+(ns|namespaces?)\s+(?!-)\S")
+"""A namespace by its name, not all of them."""
 _LIST = re.compile(r"\bget\s+(ns|namespaces?)\b")
 _LABEL_EACH = re.compile(r"\bkubectl\s(.*\s)?label\s.*(\$|\{\}|xargs)|xargs\s.*\blabel\b")
 _LOOP_LINES = 5
@@ -27,7 +28,7 @@ _WHY = (
     title="injection on for everything",
     why=_WHY,
 )
-def everywhere(sources: Sources, now: datetime) -> Iterator[Hit]:
+def everywhere(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         node = values.root.get("sidecarInjectorWebhook", "enableNamespacesByDefault")
         if node is not None and node.truth is True:
@@ -40,7 +41,7 @@ def everywhere(sources: Sources, now: datetime) -> Iterator[Hit]:
     listed: tuple[str, int] | None = None
     for command in sources.commands:
         here = command.place
-        if _LIST.search(command.text):
+        if _LIST.search(command.text) and not _LISTS_ONE.search(command.text):
             listed = (here.file, here.line)
         near = (
             listed is not None and listed[0] == here.file and here.line - listed[1] <= _LOOP_LINES
@@ -57,7 +58,7 @@ def everywhere(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="Pods that the cluster and the mesh need to start would wait for istiod, which may itself "
     "wait for them.",
 )
-def system_namespace(sources: Sources, now: datetime) -> Iterator[Hit]:
+def system_namespace(sources: Sources) -> Iterator[Hit]:
     for thing in sources.of_kind("Namespace"):
         label = thing.root.get("metadata", "labels", "istio-injection")
         if thing.name in _SYSTEM and label is not None and label.text == "enabled":

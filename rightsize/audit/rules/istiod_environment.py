@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from rightsize.audit.model import Command, Sources
 from rightsize.audit.registry import Hit, at, rule
@@ -29,6 +29,8 @@ _INSTEAD = {
         "No release of Istio ever read it: the injection webhook has no cache to size.",
     ),
 }
+_CLOSE = 0.75
+"""Likeness of two words that one slip of the pen makes of each other."""
 _DURATION = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -46,7 +48,7 @@ class _Variable:
     title="an environment variable of istiod that no release reads",
     why="istiod ignores a variable it does not know, without a word in its log.",
 )
-def never_existed(sources: Sources, now: datetime) -> Iterator[Hit]:
+def never_existed(sources: Sources) -> Iterator[Hit]:
     for variable in _variables(sources):
         name = variable.name
         if name in _INSTEAD:
@@ -57,15 +59,34 @@ def never_existed(sources: Sources, now: datetime) -> Iterator[Hit]:
         elif name.startswith("PILOT_") and name not in environment():
             if variable.version is not None and variable.version > LAST_KNOWN:
                 continue
-            meant = nearest(name, environment())
-            fix = f'{meant}: "{variable.value}"' if meant else f"# delete {name}"
-            yield at(
-                variable.place,
-                f"{name} is in no release from 1.18 to 1.30" + (f"; {meant} is" if meant else ""),
-                fix,
-                severity="error" if meant else "warning",
-                versions="1.18 to 1.30",
-            )
+            yield _unknown(variable)
+
+
+def _unknown(variable: _Variable) -> Hit:
+    """A name in no release known here: a slip of the pen, or one that a newer release has."""
+    name = variable.name
+    meant = nearest(name, environment())
+    slip = meant is not None and _is_slip(name, meant)
+    span = f"{version_text(FIRST_KNOWN)} to {version_text(LAST_KNOWN)}"
+    evidence = f"{name} is in no release from {span}"
+    if slip and meant is not None:
+        fix = f'{meant}: "{variable.value}"'
+        return at(variable.place, f"{evidence}; {meant} is", fix, versions=span)
+    if variable.version is None:
+        newer = f"{evidence}; it may be newer than this release of rightsize knows"
+        fix = f"# give --istio-version, or delete {name}"
+        return at(variable.place, newer, fix, severity="info", versions=span)
+    return at(variable.place, evidence, f"# delete {name}", severity="warning", versions=span)
+
+
+def _is_slip(name: str, meant: str) -> bool:
+    """Whether two names differ by a letter or two of one word, not by a word."""
+    one, other = name.split("_"), meant.split("_")
+    if len(one) != len(other):
+        return name.replace("_", "") == meant.replace("_", "")
+    differing = [(a, b) for a, b in zip(one, other, strict=True) if a != b]
+    close = difflib.SequenceMatcher(None, *differing[0]).ratio() if differing else 0.0
+    return len(differing) == 1 and close >= _CLOSE
 
 
 @rule(
@@ -75,7 +96,7 @@ def never_existed(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="The variable is real in other releases; in this one istiod ignores it.",
     versions="as told for each",
 )
-def not_in_release(sources: Sources, now: datetime) -> Iterator[Hit]:
+def not_in_release(sources: Sources) -> Iterator[Hit]:
     for variable in _variables(sources):
         spans = environment().get(variable.name, ())
         version = variable.version
@@ -95,7 +116,7 @@ def not_in_release(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="It changes nothing, and hides that nothing was tuned.",
     versions="as told for each",
 )
-def no_op(sources: Sources, now: datetime) -> Iterator[Hit]:
+def no_op(sources: Sources) -> Iterator[Hit]:
     for variable in _variables(sources, rendered=False):
         spans = [s for s in environment().get(variable.name, ()) if s.read_by(variable.version)]
         if not spans or not variable.value or not all(s.default for s in spans):
@@ -112,7 +133,7 @@ def no_op(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="PILOT_DEBOUNCE_MAX below its default of 10s",
     why="Under churn istiod then pushes more often: more CPU in istiod and in every proxy.",
 )
-def debounce_too_short(sources: Sources, now: datetime) -> Iterator[Hit]:
+def debounce_too_short(sources: Sources) -> Iterator[Hit]:
     for variable in _variables(sources):
         seconds = _seconds(variable.value)
         if variable.name == "PILOT_DEBOUNCE_MAX" and seconds is not None and seconds < 10:
@@ -128,14 +149,17 @@ def debounce_too_short(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="The chart reads a map: with a list rendering fails (can't evaluate field ...). The list "
     "form belongs to components.pilot.k8s.env of an IstioOperator.",
 )
-def env_as_list(sources: Sources, now: datetime) -> Iterator[Hit]:
+def env_as_list(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         env = values.istiod("env")
         if env is None or not env.items:
             continue
-        pairs = [(i.text_of("name") or "NAME", i.text_of("value") or "") for i in env.items]
-        fix = "env:\n" + "\n".join(f'  {name}: "{value}"' for name, value in pairs)
-        yield at(env, f"{env.place.path} is a list of {len(pairs)}", fix)
+        named = [(i.text_of("name") or "NAME", i.text_of("value") or "") for i in env.items]
+        # A name that no release reads is not worth carrying over.
+        pairs = [pair for pair in named if pair[0] in environment()]
+        lines = "".join(f'\n  {name}: "{value}"' for name, value in pairs)
+        fix = f"env:{lines}" if pairs else "env: {}"
+        yield at(env, f"{env.place.path} is a list of {len(named)}", fix)
 
 
 def _variables(sources: Sources, *, rendered: bool = True) -> Iterator[_Variable]:

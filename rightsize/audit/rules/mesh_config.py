@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
@@ -19,7 +18,7 @@ from rightsize.files.known import nearest
     "(pkg/util/protomarshal).",
     versions="1.18 to 1.30",
 )
-def mesh_config_unknown(sources: Sources, now: datetime) -> Iterator[Hit]:
+def mesh_config_unknown(sources: Sources) -> Iterator[Hit]:
     for mesh in sources.mesh_configs:
         for name, node in (mesh.entries or {}).items():
             if camel(name) in mesh_config_fields():

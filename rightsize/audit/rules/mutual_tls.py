@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import KubeObject, Sources
 from rightsize.audit.registry import Hit, absent, at, rule
@@ -28,7 +27,7 @@ _ISTIO_KINDS = ("AuthorizationPolicy", "PeerAuthentication", "VirtualService", "
     why="PERMISSIVE takes plain text from any pod that asks; DISABLE takes nothing else. Identity, "
     "and every AuthorizationPolicy on principals, ends there.",
 )
-def permissive(sources: Sources, now: datetime) -> Iterator[Hit]:
+def permissive(sources: Sources) -> Iterator[Hit]:
     for thing in sources.of_kind("PeerAuthentication"):
         ports = thing.root.get("spec", "portLevelMtls")
         nodes = [thing.root.get("spec", "mtls", "mode")]
@@ -54,7 +53,7 @@ def permissive(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="a DestinationRule that turns mutual TLS off",
     why="Clients call in plain text; a STRICT server refuses them, a PERMISSIVE one lets it pass.",
 )
-def client_disabled(sources: Sources, now: datetime) -> Iterator[Hit]:
+def client_disabled(sources: Sources) -> Iterator[Hit]:
     for thing in sources.of_kind("DestinationRule"):
         host = thing.root.text_of("spec", "host") or ""
         node = thing.root.get("spec", "trafficPolicy", "tls", "mode")
@@ -69,7 +68,7 @@ def client_disabled(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="no PeerAuthentication asks for STRICT",
     why="Istio's default is PERMISSIVE: plain text is taken from any pod.",
 )
-def not_strict(sources: Sources, now: datetime) -> Iterator[Hit]:
+def not_strict(sources: Sources) -> Iterator[Hit]:
     if any(sources.of_kind("PeerAuthentication")):
         return
     for place in _needed_at(sources):
@@ -82,7 +81,7 @@ def not_strict(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="no default-deny authorization",
     why="Without one, every workload may call every other unless a policy names it.",
 )
-def no_default_deny(sources: Sources, now: datetime) -> Iterator[Hit]:
+def no_default_deny(sources: Sources) -> Iterator[Hit]:
     policies = list(sources.of_kind("AuthorizationPolicy"))
     if any(_denies_all(policy) for policy in policies):
         return
@@ -96,7 +95,7 @@ def no_default_deny(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="an AuthorizationPolicy that allows everything",
     why="A rule without conditions matches each request, so the policy denies nothing.",
 )
-def allows_all(sources: Sources, now: datetime) -> Iterator[Hit]:
+def allows_all(sources: Sources) -> Iterator[Hit]:
     for thing in sources.of_kind("AuthorizationPolicy"):
         action = thing.root.text_of("spec", "action") or "ALLOW"
         for entry in thing.root.children("spec", "rules"):
@@ -111,7 +110,7 @@ def allows_all(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="A policy without rules never matches: with action DENY it denies nothing. Deny by default "
     "is `spec: {}`, an ALLOW without rules.",
 )
-def denies_nothing(sources: Sources, now: datetime) -> Iterator[Hit]:
+def denies_nothing(sources: Sources) -> Iterator[Hit]:
     for thing in sources.of_kind("AuthorizationPolicy"):
         action = thing.root.get("spec", "action")
         rules = thing.root.get("spec", "rules")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from rightsize.audit.model import Command, Sources
 from rightsize.audit.registry import Hit, at, rule
@@ -72,7 +71,7 @@ _GONE = (
     title="istioctl x create-cert",
     why="istioctl never had it (1.0 to 1.30).",
 )
-def create_cert(sources: Sources, now: datetime) -> Iterator[Hit]:
+def create_cert(sources: Sources) -> Iterator[Hit]:
     fix = (
         "make -f tools/certs/Makefile.selfsigned.mk root-ca\n"
         "make -f tools/certs/Makefile.selfsigned.mk cluster1-cacerts\n"
@@ -92,7 +91,7 @@ def create_cert(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="proxy-config endpoints shows HEALTHY or UNHEALTHY, so the search never finds anything. "
     "SYNCED, STALE and NOT SENT are words of istioctl proxy-status.",
 )
-def grep_synced(sources: Sources, now: datetime) -> Iterator[Hit]:
+def grep_synced(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         if _ENDPOINTS.search(command.text) and _SYNC_WORDS.search(command.text):
             fix = "istioctl proxy-status  # STALE or NOT SENT is not in sync"
@@ -106,7 +105,7 @@ def grep_synced(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="istioctl answers `unknown command`.",
     versions="as told for each",
 )
-def removed(sources: Sources, now: datetime) -> Iterator[Hit]:
+def removed(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         for gone in _GONE:
             if not gone.pattern.search(command.text):
@@ -129,7 +128,7 @@ def removed(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="all pods of istiod deleted at once",
     why="Every proxy reconnects and is pushed everything at the same moment.",
 )
-def deletes_istiod(sources: Sources, now: datetime) -> Iterator[Hit]:
+def deletes_istiod(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         if _deletes_istiod(command):
             fix = "kubectl rollout restart deployment/istiod -n istio-system"

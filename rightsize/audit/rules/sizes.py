@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
@@ -26,7 +25,7 @@ _DEFAULT_GRACE_SECONDS = 30
     why="A CPU limit below one core leaves Envoy one thread and throttles it in bursts; a memory "
     "limit of 128Mi kills it once the mesh's configuration grows.",
 )
-def sidecar_limit(sources: Sources, now: datetime) -> Iterator[Hit]:
+def sidecar_limit(sources: Sources) -> Iterator[Hit]:
     for node, resource in _proxy_limits(sources):
         least = _LEAST_PROXY_CPU_LIMIT if resource == "cpu" else _LEAST_PROXY_MEMORY_LIMIT
         size = _size(node)
@@ -44,7 +43,7 @@ def sidecar_limit(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="Istio published 1.5 GB at 1000 services and 2000 proxies; istiod without its memory is "
     "evicted first, and its restart pushes everything to everyone.",
 )
-def istiod_memory(sources: Sources, now: datetime) -> Iterator[Hit]:
+def istiod_memory(sources: Sources) -> Iterator[Hit]:
     nodes = [
         values.istiod("resources", kind, "memory")
         for values in sources.values_of("istiod", "operator")
@@ -69,7 +68,7 @@ def istiod_memory(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="Kubernetes kills the pod at the end of terminationGracePeriodSeconds, 30 s by default, "
     "before the proxy has drained.",
 )
-def drain(sources: Sources, now: datetime) -> Iterator[Hit]:
+def drain(sources: Sources) -> Iterator[Hit]:
     for mesh in sources.mesh_configs:
         node = mesh.get("defaultConfig", "terminationDrainDuration")
         text = "" if node is None else node.text or ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
@@ -25,7 +24,7 @@ spec:
     why="Two proxies write a line for each request: CPU in the proxies, and each GB is paid for "
     "where logs are ingested.",
 )
-def access_log_full(sources: Sources, now: datetime) -> Iterator[Hit]:
+def access_log_full(sources: Sources) -> Iterator[Hit]:
     for mesh in sources.mesh_configs:
         node = mesh.get("accessLogFile")
         if node is not None and node.text:
@@ -50,7 +49,7 @@ def access_log_full(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="proxies that log at debug or trace",
     why="Envoy then writes many lines for each request, at a multiple of its CPU.",
 )
-def debug_log(sources: Sources, now: datetime) -> Iterator[Hit]:
+def debug_log(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         for name in ("logLevel", "componentLogLevel"):
             node = values.root.get("global", "proxy", name)
@@ -72,7 +71,7 @@ def debug_log(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="every request is traced",
     why="Each span is built, sent and stored; Istio's default samples 1 %.",
 )
-def tracing_full(sources: Sources, now: datetime) -> Iterator[Hit]:
+def tracing_full(sources: Sources) -> Iterator[Hit]:
     nodes = [values.istiod("traceSampling") for values in sources.values_of("istiod", "operator")]
     nodes += [m.get("defaultConfig", "tracing", "sampling") for m in sources.mesh_configs]
     nodes += [
@@ -93,7 +92,7 @@ def tracing_full(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="It requests 10m of CPU for istiod and for each proxy, traces every request and logs "
     "every request: made to show, not to serve.",
 )
-def demo_profile(sources: Sources, now: datetime) -> Iterator[Hit]:
+def demo_profile(sources: Sources) -> Iterator[Hit]:
     nodes = [thing.root.get("spec", "profile") for thing in sources.operators]
     for values in sources.values_of("istiod"):
         nodes += [values.root.get("profile"), values.root.get("global", "profile")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import Sources, Values
 from rightsize.audit.registry import Hit, at, rule
@@ -76,7 +75,7 @@ _SPECS: dict[str, frozenset[str]] = {
     "it from 1.28 (and from 1.25.5, 1.26.4, 1.27.1).",
     versions="1.18 to 1.30",
 )
-def unknown_key(sources: Sources, now: datetime) -> Iterator[Hit]:
+def unknown_key(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
         version = sources.release(values)
         if values.shipped or values.chart not in _CLOSED or (version and version > LAST_KNOWN):
@@ -97,7 +96,7 @@ def unknown_key(sources: Sources, now: datetime) -> Iterator[Hit]:
     why="The key is real in other releases; this one ignores it.",
     versions="as told for each",
 )
-def key_not_in_release(sources: Sources, now: datetime) -> Iterator[Hit]:
+def key_not_in_release(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
         version = sources.release(values)
         in_range = version is not None and FIRST_KNOWN <= version <= LAST_KNOWN
@@ -122,7 +121,7 @@ def key_not_in_release(sources: Sources, now: datetime) -> Iterator[Hit]:
     title="a field that an Istio resource does not have",
     why="The API server refuses or drops fields that the resource definition does not have.",
 )
-def unknown_field(sources: Sources, now: datetime) -> Iterator[Hit]:
+def unknown_field(sources: Sources) -> Iterator[Hit]:
     for thing in sources.objects:
         fields = _SPECS.get(thing.kind)
         spec = thing.root.get("spec")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
@@ -20,7 +19,7 @@ _RIGHT = "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
     "takes an ENIConfig for each zone.",
     versions="every release of the VPC CNI",
 )
-def custom_networking(sources: Sources, now: datetime) -> Iterator[Hit]:
+def custom_networking(sources: Sources) -> Iterator[Hit]:
     # JSON among a command's words is a document, too: one fault is told once.
     told: set[tuple[str, int]] = set()
     for document in sources.documents:

@@ -1,0 +1,96 @@
+"""Renews `data/istio_fields.csv.gz` from a checkout of https://github.com/istio/istio.
+
+    python benchmarks/istio_tables.py ~/src/istio
+
+Reads the resource definitions at the newest patch of each minor release (git tags; no work tree is
+needed) and of HEAD, which counts as the release after the last tag. Commit the result, and raise
+`LAST_KNOWN` in `rightsize/files/known.py` where a new release came.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+DATA = Path(__file__).parents[1] / "data"
+FIRST_MINOR = 18
+PLACES = (
+    "manifests/charts/base/files/crd-all.gen.yaml",
+    "manifests/charts/base/crds/crd-all.gen.yaml",
+)
+Schema = dict[str, object]
+
+
+def releases(checkout: Path) -> list[tuple[str, str]]:
+    """Minor release and git reference of its newest patch, oldest first; HEAD last."""
+    newest: dict[int, int] = {}
+    for tag in _git(checkout, "tag").split():
+        found = re.fullmatch(r"1\.(\d+)\.(\d+)", tag)
+        if found and int(found[1]) >= FIRST_MINOR:
+            minor, patch = int(found[1]), int(found[2])
+            newest[minor] = max(newest.get(minor, 0), patch)
+    named = [(f"1.{minor}", f"1.{minor}.{patch}") for minor, patch in sorted(newest.items())]
+    return [*named, (f"1.{max(newest) + 1}", "HEAD")]
+
+
+def fields(schema: Schema, path: str) -> Iterator[str]:
+    """Paths of a schema: `[]` is an item of a list, `*` any key, `?` anything below."""
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        yield f"{path}?"
+        return
+    properties, items = schema.get("properties"), schema.get("items")
+    extra = schema.get("additionalProperties")
+    if isinstance(properties, dict):
+        for name, inner in properties.items():
+            yield f"{path}.{name}"
+            yield from fields(inner, f"{path}.{name}")
+    if isinstance(items, dict):
+        yield from fields(items, f"{path}[]")
+    if isinstance(extra, dict):
+        yield f"{path}.*"
+        yield from fields(extra, f"{path}.*")
+
+
+def definitions(checkout: Path, reference: str) -> Iterator[tuple[str, str]]:
+    """Kind and path of every field of `spec`, of every version of a definition."""
+    for place in PLACES:
+        text = _git(checkout, "show", f"{reference}:{place}", check=False)
+        for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if text else ():
+            if document:
+                kind = document["spec"]["names"]["kind"]
+                for version in document["spec"]["versions"]:
+                    schema = version["schema"]["openAPIV3Schema"]["properties"].get("spec")
+                    if schema:
+                        yield from ((kind, path) for path in fields(schema, "spec"))
+
+
+def main(checkout: Path) -> None:
+    spans: dict[tuple[str, str], tuple[str, str]] = {}
+    for minor, reference in releases(checkout):
+        for key in definitions(checkout, reference):
+            first, _ = spans.get(key, (minor, minor))
+            spans[key] = (first, minor)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["kind", "path", "first", "last"])
+    writer.writerows((*key, *span) for key, span in sorted(spans.items()))
+    packed = gzip.compress(text.getvalue().encode(), mtime=0)
+    (DATA / "istio_fields.csv.gz").write_bytes(packed)
+    sys.stdout.write(f"{len(spans)} fields, {len(packed)} bytes\n")
+
+
+def _git(checkout: Path, *arguments: str, check: bool = True) -> str:
+    command = ["git", "-C", str(checkout), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=check).stdout
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
