@@ -37,6 +37,7 @@ YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdx"})
 _READ_IN_FOLDERS = YAML_SUFFIXES | MARKDOWN_SUFFIXES | {".sh", ".bash", ".pem", ".crt"}
 _COREFILE = re.compile(r"^\s*[\w.*:/ -]*:\d+(\s+\S+)*\s*\{\s*$|^\s*\.\s*\{\s*$", re.MULTILINE)
+_DEFINITION = re.compile(r"(?m)^kind:\s*[\"']?CustomResourceDefinition\b")
 _TEMPLATE = re.compile(r"\{\{-?\s")
 
 
@@ -144,7 +145,7 @@ def _read_yaml(
     if path.name == "Chart.yaml" or path.name.endswith(".schema.json"):
         return
     try:
-        documents = parse(text, name)
+        documents = parse(_without_definitions(text), name)
     except TreeError as error:
         template = _TEMPLATE.search(text)
         if template is None:
@@ -163,6 +164,16 @@ def _read_yaml(
         if before == sources.count and root.entries:
             sources.strangers.append(name)
     _add_secret_certificates(sources)
+
+
+def _without_definitions(text: str) -> str:
+    """The text with the lines of CustomResourceDefinitions emptied: megabytes that set nothing."""
+    if "CustomResourceDefinition" not in text:
+        return text
+    parts = re.split(r"(?m)^(?=---)", text)
+    return "".join(
+        "---" + "\n" * part.count("\n") if _DEFINITION.search(part) else part for part in parts
+    )
 
 
 def _release_by_name(path: Path) -> Version | None:

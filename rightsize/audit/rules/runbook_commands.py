@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rightsize.audit.model import Command, Sources
 from rightsize.audit.registry import Hit, at, rule
+from rightsize.files.istioctl import proxy_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,12 @@ def create_cert(sources: Sources) -> Iterator[Hit]:
     severity="error",
     title="looking for SYNCED in proxy-config endpoints",
     why="proxy-config endpoints shows HEALTHY or UNHEALTHY, so the search never finds anything. "
-    "SYNCED, STALE and NOT SENT are words of istioctl proxy-status.",
+    "SYNCED, STALE and NOT SENT are words of istioctl proxy-status, from 1.27 on with -v 1 alone.",
 )
 def grep_synced(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         if _ENDPOINTS.search(command.text) and _SYNC_WORDS.search(command.text):
-            fix = "istioctl proxy-status  # STALE or NOT SENT is not in sync"
+            fix = proxy_status(sources.version)
             yield at(command.place, command.text, fix)
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rightsize.audit.model import Sources, Values
+from rightsize.audit.model import KubeObject, Sources, Values
 from rightsize.audit.registry import Hit, at, rule
 from rightsize.audit.tree import Node
 from rightsize.files.known import (
     FIRST_KNOWN,
     LAST_KNOWN,
     Setting,
+    Version,
     chart_values,
     nearest,
     version_text,
 )
+from rightsize.files.resource_fields import children, resource_fields
 
 _TOLD_ELSEWHERE = frozenset(
     {
@@ -53,18 +55,6 @@ _CLOSED = {
     "cni": ("", "cni", "ambient"),
 }  # fmt: skip
 """Mappings whose keys are all known: others are open to anything."""
-_SPECS: dict[str, frozenset[str]] = {
-    kind: frozenset(fields.split())
-    for kind, fields in {
-        "Sidecar": "egress ingress inboundConnectionPool outboundTrafficPolicy workloadSelector",
-        "DestinationRule": "exportTo host subsets trafficPolicy workloadSelector",
-        "PeerAuthentication": "mtls portLevelMtls selector",
-        "AuthorizationPolicy": "action provider rules selector targetRef targetRefs",
-        "Telemetry": "accessLogging metrics selector targetRef targetRefs tracing",
-        "ProxyConfig": "concurrency environmentVariables image selector",
-    }.items()
-}
-"""Fields of `spec`, from the resource definitions of 1.30.3."""
 
 
 @rule(
@@ -123,26 +113,50 @@ def key_not_in_release(sources: Sources) -> Iterator[Hit]:
 )
 def unknown_field(sources: Sources) -> Iterator[Hit]:
     for thing in sources.objects:
-        fields = _SPECS.get(thing.kind)
         spec = thing.root.get("spec")
-        if fields is None or spec is None or not thing.group.endswith("istio.io"):
+        if spec is None or not thing.group.endswith(".istio.io"):
             continue
-        for name, node in (spec.entries or {}).items():
-            if name in fields:
-                continue
-            if thing.kind == "Sidecar" and name == "resources":
-                yield at(
-                    node,
-                    f"{thing.title} has spec.resources",
-                    "# sidecars are sized by global.proxy.resources, or by the four annotations "
-                    "sidecar.istio.io/proxyCPU, proxyCPULimit, proxyMemory, proxyMemoryLimit; "
-                    "egress.hosts here cuts what they must hold",
-                    why="A Sidecar never had resources: it scopes configuration, it sizes nothing.",
-                )
-                continue
-            meant = nearest(name, fields)
-            fix = f"{meant}: ..." if meant else f"# delete {name}"
-            yield at(node, f"{thing.title} has spec.{name}", fix)
+        if thing.kind in resource_fields():
+            yield from _unknown_fields(thing, spec, "spec", sources.version)
+
+
+def _unknown_fields(
+    thing: KubeObject, mapping: Node, path: str, version: Version | None
+) -> Iterator[Hit]:
+    """Every field at and below a mapping that the resource definition does not have."""
+    fields = resource_fields()[thing.kind]
+    names = children(thing.kind, path)
+    if f"{path}?" in fields:
+        return
+    for name, node in (mapping.entries or {}).items():
+        known = "*" if names == ("*",) else name
+        inner = f"{path}.{known}"
+        if known in names:
+            setting = fields[inner]
+            if version is not None and version < setting.first and setting.first > FIRST_KNOWN:
+                evidence = f"{thing.title} has {node.place.path}, a field of {setting.span}"
+                yield at(node, evidence, f"# delete {name}", severity="warning")
+            yield from _unknown_fields(thing, node, inner, version)
+            for item in node.items or ():
+                yield from _unknown_fields(thing, item, f"{inner}[]", version)
+        elif names:
+            yield _unknown_field(thing, node, name, names)
+
+
+def _unknown_field(thing: KubeObject, node: Node, name: str, names: tuple[str, ...]) -> Hit:
+    if thing.kind == "Sidecar" and node.place.path == "spec.resources":
+        return at(
+            node,
+            f"{thing.title} has spec.resources",
+            "# sidecars are sized by global.proxy.resources, or by the four annotations "
+            "sidecar.istio.io/proxyCPU, proxyCPULimit, proxyMemory, proxyMemoryLimit; "
+            "egress.hosts here cuts what they must hold",
+            why="A Sidecar never had resources: it scopes configuration, it sizes nothing.",
+        )
+    meant = nearest(name, names)
+    value = "..." if node.text is None else node.text
+    fix = f"{meant}: {value}" if meant else f"# delete {name}"
+    return at(node, f"{thing.title} has {node.place.path}", fix)
 
 
 def _entries(values: Values, prefix: str) -> Iterator[tuple[str, Node]]:

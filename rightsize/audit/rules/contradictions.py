@@ -1,0 +1,252 @@
+"""Settings that contradict each other: Kubernetes refuses them, or one of them has no effect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rightsize.audit.model import KubeObject, Sources
+from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.tree import Node
+from rightsize.quantity import parse_quantity
+
+_PREFIX = "sidecar.istio.io/"
+_SIZES = (("proxyCPU", "proxyCPULimit"), ("proxyMemory", "proxyMemoryLimit"))
+_CONFIG = "proxy.istio.io/config"
+_ENGINE_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_DEFAULT_GRACE_SECONDS = 30
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class _Sized(NamedTuple):
+    """A block of resources, and istiod's environment beside it."""
+
+    name: str
+    resources: Node
+    environment: Node | None = None
+
+
+@rule(
+    "request-above-limit",
+    severity="error",
+    title="a request above its limit",
+    why="Kubernetes refuses the pod: must be less than or equal to the limit.",
+)
+def request_above_limit(sources: Sources) -> Iterator[Hit]:
+    for sized in _resources(sources):
+        for resource in ("cpu", "memory"):
+            request = sized.resources.get("requests", resource)
+            limit = sized.resources.get("limits", resource)
+            yield from _above(request, limit, f"{sized.name}: {resource} request", resource)
+    for written, title in _annotations(sources):
+        for name, limit_name in _SIZES:
+            request = written.get(_PREFIX + name)
+            limit = written.get(_PREFIX + limit_name)
+            yield from _above(request, limit, f"{title}: {name}", _PREFIX + limit_name)
+
+
+def _above(request: Node | None, limit: Node | None, what: str, key: str) -> Iterator[Hit]:
+    wanted, allowed = _amount(request), _amount(limit)
+    if request is not None and limit is not None and wanted and allowed and wanted > allowed:
+        fix = f'{key}: "{request.text}"  # the limit, at least as large as the request'
+        yield at(limit, f"{what} is {request.text} above a limit of {limit.text}", fix)
+
+
+@rule(
+    "autoscaler-minimum-above-maximum",
+    severity="error",
+    title="an autoscaler's minimum above its maximum",
+    why="The API server refuses such a HorizontalPodAutoscaler.",
+)
+def minimum_above_maximum(sources: Sources) -> Iterator[Hit]:
+    pairs = [
+        (thing.root.get("spec", least), thing.root.get("spec", most))
+        for thing in sources.of_kind("HorizontalPodAutoscaler", "ScaledObject")
+        for least, most in (("minReplicas", "maxReplicas"), ("minReplicaCount", "maxReplicaCount"))
+    ]
+    pairs += [
+        (v.istiod("autoscaleMin"), v.istiod("autoscaleMax"))
+        for v in sources.values_of("istiod", "operator")
+    ]
+    pairs += [
+        (v.root.get("autoscaling", "minReplicas"), v.root.get("autoscaling", "maxReplicas"))
+        for v in sources.values_of("gateway")
+    ]
+    for component in _operator_components(sources):
+        spec = component.get("k8s", "hpaSpec")
+        if spec is not None:
+            pairs.append((spec.get("minReplicas"), spec.get("maxReplicas")))
+    for least, most in pairs:
+        if least is None or most is None or least.number is None or most.number is None:
+            continue
+        if least.number > most.number:
+            fix = f"{most.path[-1]}: {least.text}"
+            yield at(most, f"{least.place.path} is {least.text}, above {most.text}", fix)
+
+
+@rule(
+    "concurrency-above-limit",
+    severity="warning",
+    title="a proxy with more threads than its CPU limit has cores",
+    why="Each worker thread takes memory and its share of a quota that is too small for all: the "
+    "proxy is throttled. 0 is a thread for every core of the node.",
+)
+def concurrency_above_limit(sources: Sources) -> Iterator[Hit]:
+    for written, title in _annotations(sources):
+        node, config = written.get(_CONFIG), _proxy_config(written)
+        limit = written.get(f"{_PREFIX}proxyCPULimit")
+        yield from _threads(node, config.get("concurrency"), _amount(limit), title, limit)
+    for values in sources.values_of("istiod", "operator"):
+        node = values.root.get("meshConfig", "defaultConfig", "concurrency")
+        limit = values.root.get("global", "proxy", "resources", "limits", "cpu")
+        number = None if node is None else node.number
+        yield from _threads(node, number, _amount(limit), "the mesh default", limit)
+
+
+def _threads(
+    node: Node | None, number: object, cores: float | None, title: str, limit: Node | None
+) -> Iterator[Hit]:
+    if node is None or limit is None or not cores or not isinstance(number, int | float):
+        return
+    if number == 0 or number > max(cores, 1):
+        threads = "a thread for each core of the node" if number == 0 else f"{number:.0f} threads"
+        evidence = f"{title}: concurrency {number:.0f} ({threads}) under a limit of {limit.text}"
+        yield at(node, evidence, "# delete concurrency: it follows the CPU limit, rounded up")
+
+
+@rule(
+    "go-memory-limit-above-limit",
+    severity="error",
+    title="GOMEMLIMIT not below the memory limit",
+    why="Go collects garbage harder as it nears GOMEMLIMIT; above the container's limit it never "
+    "does, and the kernel kills istiod first.",
+)
+def go_memory_limit(sources: Sources) -> Iterator[Hit]:
+    for sized in _resources(sources):
+        limit = sized.resources.get("limits", "memory")
+        node = _variable(sized.environment, "GOMEMLIMIT")
+        wanted, allowed = _go_bytes(node), _amount(limit)
+        if node is None or limit is None or wanted is None or not allowed or wanted < allowed:
+            continue
+        fix = f'GOMEMLIMIT: "{int(allowed * 0.9 / 2**20)}MiB"  # nine tenths of the limit'
+        yield at(node, f"GOMEMLIMIT is {node.text}, the memory limit {limit.text}", fix)
+
+
+@rule(
+    "pod-drain-longer-than-grace",
+    severity="warning",
+    title="a pod's terminationDrainDuration not below its grace period",
+    why="Kubernetes kills the pod at the end of terminationGracePeriodSeconds, 30 s by default, "
+    "before the proxy has drained.",
+)
+def pod_drain(sources: Sources) -> Iterator[Hit]:
+    for thing in sources.objects:
+        template = thing.pod_template
+        annotations = None if template is None else template.get("metadata", "annotations")
+        if template is None or annotations is None:
+            continue
+        drain = _seconds(str(_proxy_config(annotations).get("terminationDrainDuration", "")))
+        grace = template.get("spec", "terminationGracePeriodSeconds")
+        allowed = _DEFAULT_GRACE_SECONDS if grace is None else grace.number
+        node = annotations.get(_CONFIG)
+        if node is not None and drain is not None and allowed is not None and drain >= allowed:
+            evidence = f"{thing.title}: a drain of {drain:.0f} s in a grace of {allowed:.0f} s"
+            fix = f"terminationGracePeriodSeconds: {int(drain) + 10}"
+            yield at(node, evidence, fix)
+
+
+def _resources(sources: Sources) -> Iterator[_Sized]:
+    """Every block of resources of the mesh and of the workloads in these files."""
+    for values in sources.values:
+        if values.chart in ("istiod", "operator"):
+            resources, env = values.istiod("resources"), values.istiod("env")
+            yield from _sized("istiod", resources, env)
+            for name in ("proxy", "waypoint"):
+                inner = values.root.get("global", name, "resources")
+                yield from _sized("sidecars" if name == "proxy" else "waypoints", inner)
+        else:
+            yield from _sized(values.chart, values.root.get("resources"))
+        yield from _sized("istio-cni", values.root.get("cni", "resources"))
+    for component in _operator_components(sources):
+        inner, env = component.get("k8s", "resources"), component.get("k8s", "env")
+        yield from _sized(component.text_of("name") or str(component.path[-1]), inner, env)
+    for thing in sources.objects:
+        spec = None if thing.pod_template is None else thing.pod_template.get("spec")
+        for key in ("containers", "initContainers"):
+            for container in [] if spec is None else spec.children(key):
+                name = f"{thing.title}, {container.text_of('name') or 'a container'}"
+                yield from _sized(name, container.get("resources"), container.get("env"))
+
+
+def _sized(name: str, resources: Node | None, env: Node | None = None) -> Iterator[_Sized]:
+    if resources is not None and resources.entries is not None:
+        yield _Sized(name, resources, env)
+
+
+def _operator_components(sources: Sources) -> Iterator[Node]:
+    for operator in sources.operators:
+        components = operator.root.get("spec", "components")
+        for node in ((components.entries if components else None) or {}).values():
+            yield from [node] if node.items is None else node.items
+
+
+def _annotations(sources: Sources) -> Iterator[tuple[Node, str]]:
+    for thing in sources.objects:
+        template = thing.pod_template
+        found = None if template is None else template.get("metadata", "annotations")
+        if found is not None and found.entries:
+            yield found, thing.title
+    for document in sources.documents:
+        found = None if KubeObject(document).kind else document.get("podAnnotations")
+        if found is not None and found.entries:
+            yield found, found.place.path
+
+
+def _proxy_config(annotations: Node) -> dict[str, object]:
+    """`proxy.istio.io/config` parsed; it is YAML, of which most people write the JSON part."""
+    text = annotations.text_of(_CONFIG) or ""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
+        found = {key.strip(): _plain(value.strip()) for key, _, value in pairs}
+    return found if isinstance(found, dict) else {}
+
+
+def _plain(text: str) -> str | int:
+    bare = text.strip("\"'")
+    return int(bare) if bare.isdigit() else bare
+
+
+def _variable(env: Node | None, name: str) -> Node | None:
+    if env is None:
+        return None
+    for item in env.items or ():
+        if item.text_of("name") == name:
+            return item.get("value")
+    return env.get(name)
+
+
+def _go_bytes(node: Node | None) -> float | None:
+    text = "" if node is None else node.text or ""
+    for unit in sorted(_ENGINE_UNITS, key=len, reverse=True):
+        number = text.removesuffix(unit)
+        if number != text and number.isdigit():
+            return int(number) * _ENGINE_UNITS[unit]
+    return float(text) if text.isdigit() else None
+
+
+def _amount(node: Node | None) -> float | None:
+    try:
+        return None if node is None else parse_quantity(node.text or "")
+    except ValueError:
+        return None
+
+
+def _seconds(text: str) -> float | None:
+    for unit in ("ms", "s", "m", "h"):
+        number = text.removesuffix(unit)
+        if number != text and number.replace(".", "", 1).isdigit():
+            return float(number) * _UNIT_SECONDS[unit]
+    return None

@@ -1,0 +1,209 @@
+"""Resources that are accepted and do nothing, or not what they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rightsize.audit.model import KubeObject, Severity, Sources
+from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.tree import Node
+
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+_ROOT = "istio-system"
+_UNEXPANDED = re.compile(r"\$\{?[A-Za-z_]\w*\}?|\{\{.*\}\}")
+_INJECT = "sidecar.istio.io/inject"
+
+
+@rule(
+    "outlier-field-ignored",
+    severity="error",
+    title="consecutiveErrors of an outlier detection",
+    why="istiod ignores the field; consecutive5xxErrors, 5 by default, takes its place.",
+)
+def outlier_ignored(sources: Sources) -> Iterator[Hit]:
+    for policy, title in _policies(sources):
+        node = policy.get("outlierDetection", "consecutiveErrors")
+        if node is not None:
+            fix = f"consecutive5xxErrors: {node.text}"
+            yield at(node, f"{title}: consecutiveErrors is ignored", fix)
+
+
+@rule(
+    "locality-without-outlier-detection",
+    severity="warning",
+    title="locality failover without outlier detection",
+    why="Envoy learns from outlier detection alone that a zone is unhealthy: without it the "
+    "setting is ignored.",
+)
+def locality_without_outlier(sources: Sources) -> Iterator[Hit]:
+    for policy, title in _policies(sources):
+        node = policy.get("loadBalancer", "localityLbSetting")
+        if node is None or policy.get("outlierDetection") is not None:
+            continue
+        enabled = node.get("enabled")
+        uses = any(node.get(key) is not None for key in ("failover", "failoverPriority"))
+        if uses and (enabled is None or enabled.truth is not False):
+            fix = (
+                "outlierDetection:\n  consecutive5xxErrors: 5\n  interval: 10s\n"
+                "  baseEjectionTime: 30s"
+            )
+            yield at(node, f"{title}: failover between zones without outlierDetection", fix)
+
+
+@rule(
+    "principal-with-spiffe",
+    severity="error",
+    title="a principal that begins with spiffe://",
+    why="Principals are written without the scheme, `cluster.local/ns/NAMESPACE/sa/NAME`: this one "
+    "never matches, so an ALLOW denies its callers and a DENY lets them pass.",
+)
+def principal_with_spiffe(sources: Sources) -> Iterator[Hit]:
+    for thing in sources.of_kind("AuthorizationPolicy"):
+        for entry in thing.root.children("spec", "rules"):
+            named = [
+                node
+                for source in entry.children("from")
+                for key in ("principals", "notPrincipals")
+                for node in source.children("source", key)
+            ]
+            named += [
+                node
+                for condition in entry.children("when")
+                if condition.text_of("key") == "source.principal"
+                for key in ("values", "notValues")
+                for node in condition.children(key)
+            ]
+            for node in named:
+                text = node.text or ""
+                if text.startswith("spiffe://"):
+                    fix = f'"{text.removeprefix("spiffe://")}"'
+                    yield at(node, f"{thing.title}: {text}", fix)
+
+
+@rule(
+    "discovery-selector-operator",
+    severity="error",
+    title="an operator in discoverySelectors that istiod does not know",
+    why="istiod logs the error and then filters nothing: it watches every namespace. Operators are "
+    "In, NotIn, Exists and DoesNotExist, with these capitals.",
+)
+def selector_operator(sources: Sources) -> Iterator[Hit]:
+    for mesh in sources.mesh_configs:
+        for selector in mesh.children("discoverySelectors"):
+            for expression in selector.children("matchExpressions"):
+                node = expression.get("operator")
+                if node is not None and node.text not in _OPERATORS:
+                    meant = next(
+                        (o for o in _OPERATORS if o.lower() == (node.text or "").lower()), "In"
+                    )
+                    yield at(node, f"{node.place.path} is {node.text}", f"operator: {meant}")
+
+
+@rule(
+    "mesh-config-below-pilot",
+    severity="error",
+    title="meshConfig below `pilot`",
+    why="Before 1.24 the chart reads `meshConfig` at the top level alone.",
+    versions="1.18 to 1.23",
+)
+def mesh_config_below_pilot(sources: Sources) -> Iterator[Hit]:
+    for values in sources.values_of("istiod", "operator"):
+        node, version = values.root.get("pilot", "meshConfig"), sources.release(values)
+        if node is not None and (version is None or version < (1, 24)):
+            severity: Severity = "info" if version is None else "error"
+            evidence = f"{node.place.path} is set"
+            yield at(node, evidence, "meshConfig: {}  # at the top level", severity=severity)
+
+
+@rule(
+    "several-sidecars",
+    severity="error",
+    title="two Sidecars without a selector in one namespace",
+    why="Which one counts is undefined: the older one wins, and the other does nothing.",
+)
+def several_sidecars(sources: Sources) -> Iterator[Hit]:
+    seen: dict[tuple[str | None, str], str] = {}
+    for thing in sources.of_kind("Sidecar"):
+        selector = thing.root.get("spec", "workloadSelector")
+        if selector is not None and not selector.is_empty:
+            if thing.namespace == _ROOT:
+                fix = "# delete workloadSelector, or move it to the workload's namespace"
+                yield at(selector, f"{thing.title} selects workloads of the root namespace", fix)
+            continue
+        folder = thing.root.place.file.rpartition("/")[0]
+        first = seen.setdefault((thing.namespace, folder), thing.name)
+        if first != thing.name:
+            fix = "# one Sidecar without workloadSelector a namespace: merge their egress.hosts"
+            yield at(thing.root, f"{thing.title} beside Sidecar {first}", fix)
+
+
+@rule(
+    "host-unexpanded",
+    severity="error",
+    title="a host with a variable that nothing expanded",
+    why="The text is taken as it is, so the host matches nothing.",
+)
+def host_unexpanded(sources: Sources) -> Iterator[Hit]:
+    for thing in _of_istio(sources, "VirtualService", "DestinationRule", "ServiceEntry", "Gateway"):
+        spec = thing.root.get("spec")
+        nodes = [] if spec is None else [*spec.children("hosts")]
+        host = None if spec is None else spec.get("host")
+        for node in [*nodes, *([host] if host is not None else [])]:
+            if "$" in (node.text or "") and _UNEXPANDED.search(node.text or ""):
+                yield at(node, f"{thing.title}: {node.text}", "# the host with its value put in")
+
+
+@rule(
+    "injection-labels-conflict",
+    severity="warning",
+    title="istio-injection and istio.io/rev on one namespace",
+    why="istio-injection wins and istio.io/rev is ignored: the namespace stays on the default "
+    "revision.",
+)
+def injection_labels_conflict(sources: Sources) -> Iterator[Hit]:
+    for thing in sources.of_kind("Namespace"):
+        labels = thing.root.get("metadata", "labels")
+        revision = None if labels is None else labels.get("istio.io/rev")
+        if labels is not None and revision is not None and labels.get("istio-injection"):
+            fix = "# delete istio-injection and keep istio.io/rev, or the other way round"
+            yield at(revision, f"{thing.title} has both labels", fix)
+
+
+@rule(
+    "job-never-ends",
+    severity="warning",
+    title="a job with a sidecar that never ends",
+    why="The job's pod runs until every container has ended, and the proxy does not, unless it is "
+    "a native sidecar or something calls /quitquitquit.",
+    versions="without native sidecars",
+)
+def job_never_ends(sources: Sources) -> Iterator[Hit]:
+    for thing in sources.of_kind("Job", "CronJob"):
+        template = thing.pod_template
+        metadata = None if template is None else template.get("metadata")
+        for place in ("labels", "annotations"):
+            node = None if metadata is None else metadata.get(place, _INJECT)
+            native = (
+                None
+                if metadata is None
+                else metadata.text_of("annotations", "sidecar.istio.io/nativeSidecar")
+            )
+            if node is not None and node.truth is True and native != "true":
+                fix = 'sidecar.istio.io/nativeSidecar: "true"  # from 1.24, else inject: "false"'
+                yield at(node, f"{thing.title} asks for a sidecar", fix)
+
+
+def _of_istio(sources: Sources, *kinds: str) -> Iterator[KubeObject]:
+    return (thing for thing in sources.of_kind(*kinds) if thing.group.endswith(".istio.io"))
+
+
+def _policies(sources: Sources) -> Iterator[tuple[Node, str]]:
+    for thing in sources.of_kind("DestinationRule"):
+        own = thing.root.get("spec", "trafficPolicy")
+        subsets = thing.root.children("spec", "subsets")
+        for policy in (own, *(subset.get("trafficPolicy") for subset in subsets)):
+            if policy is not None:
+                yield policy, thing.title
+                for port in policy.children("portLevelSettings"):
+                    yield port, thing.title
