@@ -237,16 +237,16 @@ class NodeSettings(_Section):
         description="pods to hold: those of the hour with the highest requests, of the last hour, "
         "or of the last hour with each workload grown to its most replicas",
     )
-    time_limit: float = Field(30.0, gt=0, description="seconds for each plan")
+    time_limit: float = Field(
+        6.0,
+        gt=0,
+        description="work for each plan, in seconds of one idle core; work is counted, not timed, so "
+        "that every machine gives the same answer",
+    )
     memory_overhead: float = Field(
         0.075, ge=0, lt=0.5, description="share of EC2's memory figure that the machine itself uses"
     )
     seed: int = Field(0, ge=0, description="of the random moves of the search")
-    steady: bool = Field(
-        False,
-        description="count the search's work instead of the wall's seconds, so that a busy machine "
-        "plans what an idle one does; the monthly report always does",
-    )
 
 
 class Settings(_Section):

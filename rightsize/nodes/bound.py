@@ -18,12 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from rightsize.nodes.problem import CPU, Flags, Floats, Ints, Problem
-from rightsize.nodes.solver import Effort, minimise
+from rightsize.nodes.solver import minimise
+from rightsize.nodes.work import Clock
 
 _BIG_POD_ROWS = 6
 _MANY_SETS = 400
 NODES_AT_MOST = 100_000.0
-_USUAL = Effort(3.0)
+_USUAL = 3.0
+"""Work for one program where the caller has no clock, in seconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,18 +36,18 @@ class Rows:
     at_least: Floats
 
 
-def lower_bound(problem: Problem, effort: Effort = _USUAL) -> float:
+def lower_bound(problem: Problem, clock: Clock | None = None) -> float:
     """Least USD per hour that any fleet costs which holds all pods; infinity if none can."""
     if problem.pods == 0 and problem.floor == 0:
         return 0.0
     if not len(problem.price):
         return float("inf")
-    _, bound = fluid_fleet(problem, 0.0, effort)
+    _, bound = fluid_fleet(problem, 0.0, clock)
     return bound
 
 
 def fluid_fleet(
-    problem: Problem, slack: float, effort: Effort = _USUAL
+    problem: Problem, slack: float, clock: Clock | None = None
 ) -> tuple[Ints | None, float]:
     """Cheapest whole nodes for the pods as a fluid, with `slack` (a share) to spare.
 
@@ -66,7 +68,8 @@ def fluid_fleet(
         cost = np.concatenate([cost, np.zeros(len(kinds))])
         whole = np.ones(len(cost), dtype=bool)
         upper = np.concatenate([upper, np.ones(len(kinds))])
-    found = minimise(cost, matrix, at_least, whole, upper=upper, effort=effort, gap=1e-6)
+    left = clock or Clock(_USUAL)
+    found = minimise(cost, matrix, at_least, whole, upper=upper, clock=left, gap=1e-6)
     if found.x is None:
         return None, found.bound
     return np.round(found.x[:offers]).astype(np.int64), found.bound

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from rightsize.nodes.greedy import raise_floors, welcome
+from rightsize.nodes.greedy import raise_floors
 from rightsize.nodes.problem import CPU, Floats, Ints, Packing, Problem
-from rightsize.nodes.solver import Effort, minimise
+from rightsize.nodes.solver import minimise
+from rightsize.nodes.work import Clock
 
 _CLASSES = 14
-_PATTERNS = 12_000
+_PATTERNS = 3_000
+_STEPS = 40_000
+"""Most fillings, and most pods put into a node to find them, over all offers together."""
+_STEP_SECONDS = 1.2e-5
 
 
-def solve_exactly(problem: Problem, effort: Effort) -> tuple[Packing, float] | None:
+def solve_exactly(problem: Problem, clock: Clock) -> tuple[Packing, float] | None:
     """Cheapest fleet and its proven bound; None where there are too many ways to fill a node.
 
     Every maximal filling of each offer is a column, and the program buys fillings until each
@@ -23,8 +27,11 @@ def solve_exactly(problem: Problem, effort: Effort) -> tuple[Packing, float] | N
         return None
     offers: list[int] = []
     patterns: list[Ints] = []
+    steps = min(_STEPS, int(clock.left / _STEP_SECONDS))
     for offer in range(len(problem.price)):
-        found = maximal_fillings(problem, offer, _PATTERNS - len(patterns))
+        found, taken = maximal_fillings(problem, offer, _PATTERNS - len(patterns), steps)
+        steps -= taken
+        clock.spend(taken * _STEP_SECONDS)
         if found is None:
             return None
         offers += [offer] * len(found)
@@ -41,47 +48,71 @@ def solve_exactly(problem: Problem, effort: Effort) -> tuple[Packing, float] | N
         whole = np.ones(len(cost), dtype=bool)
     upper = np.full(len(cost), float(problem.pods + problem.floor + 1))
     upper[len(bought) :] = 1.0
-    found_x = minimise(cost, rows, at_least, whole, upper=upper, effort=effort)
+    found_x = minimise(cost, rows, at_least, whole, upper=upper, clock=clock)
     if found_x.x is None:
         return None
     times = np.round(found_x.x[: len(bought)]).astype(np.int64)
     return _placed(problem, bought, columns, times), found_x.bound
 
 
-def maximal_fillings(problem: Problem, offer: int, most: int) -> list[Ints] | None:
-    """All fillings of one node to which no further pod can be added; None beyond `most`.
+def maximal_fillings(
+    problem: Problem, offer: int, most: int, steps: int
+) -> tuple[list[Ints] | None, int]:
+    """All fillings of one node to which no further pod can be added, and the steps it took.
 
-    A filling holds at most as many pods of a class as there are. The empty one is listed where
-    nothing fits, so that floors and shares can be met.
+    None instead of the fillings beyond `most` of them or beyond `steps`. A filling holds at most
+    as many pods of a class as there are. The empty one is listed where nothing fits, so that
+    floors and shares can be met.
     """
-    classes = np.flatnonzero((problem.count > 0) & problem.fits[:, offer])
-    found: list[Ints] = []
-    steps = 0
+    classes = np.flatnonzero((problem.count > 0) & problem.fits[:, offer]).tolist()
+    size = [tuple(problem.size[k].tolist()) for k in classes]
+    count = [int(problem.count[k]) for k in classes]
+    at_of = {k: at for at, k in enumerate(classes)}
+    avoid = [[at_of[k] for k in problem.avoid[own].tolist() if k in at_of] for own in classes]
+    group = problem.group[classes].tolist()
+    limit = {g: int(problem.limit[g]) for g in group if g >= 0}
+    in_group = dict.fromkeys(limit, 0)
+    hosted = [0] * len(classes)
+    found: list[list[int]] = []
+    left = steps
 
-    def extend(start: int, hosted: Ints, rest: Floats) -> bool:
-        nonlocal steps
-        steps += 1
-        if steps > 20 * _PATTERNS or len(found) > most:
+    def room(at: int, rest: tuple[float, ...]) -> bool:
+        return (
+            hosted[at] < count[at]
+            and all(need <= free for need, free in zip(size[at], rest, strict=True))
+            and (group[at] < 0 or in_group[group[at]] < limit[group[at]])
+            and not any(hosted[other] for other in avoid[at])
+        )
+
+    def extend(start: int, rest: tuple[float, ...]) -> bool:
+        nonlocal left
+        left -= 1
+        if left < 0 or len(found) > most:
             return False
-        grown = False
-        for at, k in enumerate(classes):
-            room = hosted[k] < problem.count[k] and (problem.size[k] <= rest).all()
-            if not room or not welcome(problem, int(k), hosted):
-                continue
-            grown = True
+        open_classes = [at for at in range(len(classes)) if room(at, rest)]
+        for at in open_classes:
             if at < start:
                 continue
-            hosted[k] += 1
-            alive = extend(at, hosted, rest - problem.size[k])
-            hosted[k] -= 1
+            hosted[at] += 1
+            if group[at] >= 0:
+                in_group[group[at]] += 1
+            free = tuple(f - need for f, need in zip(rest, size[at], strict=True))
+            alive = extend(at, free)
+            hosted[at] -= 1
+            if group[at] >= 0:
+                in_group[group[at]] -= 1
             if not alive:
                 return False
-        if not grown:
+        if not open_classes:
             found.append(hosted.copy())
         return True
 
-    empty = np.zeros(len(problem.count), dtype=np.int64)
-    return found if extend(0, empty, problem.capacity[offer]) else None
+    whole = extend(0, tuple(problem.capacity[offer].tolist()))
+    if not whole:
+        return None, steps - max(left, 0)
+    patterns = np.zeros((len(found), len(problem.count)), dtype=np.int64)
+    patterns[:, classes] = np.array(found, dtype=np.int64).reshape(len(found), len(classes))
+    return list(patterns), steps - left
 
 
 def _rows(problem: Problem, present: Ints, columns: Ints, bought: Ints) -> tuple[Floats, Floats]:
@@ -102,11 +133,11 @@ def _rows(problem: Problem, present: Ints, columns: Ints, bought: Ints) -> tuple
 def _limit_types(
     problem: Problem, bought: Ints, rows: Floats, at_least: Floats
 ) -> tuple[Floats, Floats]:
+    """Add one 0/1 column a type: fillings only of types chosen, at most `max_types` of them."""
     kinds = np.unique(problem.kind)
     most = float(problem.pods + problem.floor + 1)
-    link = np.hstack(
-        [-np.eye(len(bought)) / most, (problem.kind[bought][:, None] == kinds).astype(float)]
-    )
+    of_kind = (problem.kind[bought][None, :] == kinds[:, None]).astype(float)
+    link = np.hstack([-of_kind / most, np.eye(len(kinds))])
     total = np.concatenate([np.zeros(len(bought)), -np.ones(len(kinds))])
     wide = np.hstack([rows, np.zeros((len(rows), len(kinds)))])
     assert problem.max_types is not None

@@ -1,4 +1,4 @@
-"""The cheapest fleet that can be found in the time given, with its proven gap."""
+"""The cheapest fleet that can be found with the work given, with its proven gap."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from rightsize.nodes.bound import fluid_fleet, lower_bound
 from rightsize.nodes.exact import solve_exactly
 from rightsize.nodes.greedy import dot_product, first_fit_decreasing
-from rightsize.nodes.improve import Clock, Pace, improve, with_more_nodes
+from rightsize.nodes.improve import improve, with_more_nodes
 from rightsize.nodes.problem import Packing, Problem
-from rightsize.nodes.solver import Effort
+from rightsize.nodes.work import Clock
 
 _FFD_OFFERS = 3
 
@@ -36,7 +36,7 @@ def pack(
     time_limit: float,
     relaxed: Problem | None = None,
     seed: int = 0,
-    pace: Pace | None = None,
+    clock: Clock | None = None,
 ) -> Packed | None:
     """Cheapest packing found: small cases solved exactly, others by greedy, then improved.
 
@@ -45,25 +45,25 @@ def pack(
     problem : Problem
         Every class must fit some offer.
     time_limit : float
-        Seconds; on time-out the best packing so far is returned.
+        Work in seconds of an idle core; when it is done, the best packing so far is returned.
     relaxed : Problem, optional
         The same pods with fewer rules, from which the bound is taken: where `problem` fixes
         choices (which zone takes the odd pod) that another plan could make otherwise.
     seed : int
         Of the random moves.
-    pace : Pace, optional
-        Counts the search's work instead of the wall's time.
+    clock : Clock, optional
+        Counts the work, instead of a clock of its own.
 
     Returns
     -------
     Packed or None
         None if no packing holds all pods (rules that exclude each other).
     """
-    clock = Clock(time_limit, pace)
-    bound = lower_bound(relaxed or problem, clock.effort(0.25, most=3.0))
+    clock = Clock(time_limit) if clock is None else clock.part(1.0, most=time_limit)
+    bound = lower_bound(relaxed or problem, clock.part(0.25, most=3.0))
     if not np.isfinite(bound):
         return None
-    exact = solve_exactly(problem, clock.effort(0.5))
+    exact = solve_exactly(problem, clock.part(0.5))
     if exact is not None and exact[0].whole:
         packing, proven = exact
         cost = packing.cost(problem)
@@ -75,7 +75,7 @@ def pack(
         candidates = []
     tried = [
         dot_product(problem),
-        *_of_few_types(problem, clock.effort(most=1.0)),
+        *_of_few_types(problem, clock.part(1.0, most=1.0)),
         *_first_fits(problem),
     ]
     candidates += [p for p in (with_more_nodes(problem, t) for t in tried) if p is not None]
@@ -86,7 +86,7 @@ def pack(
     return _packed(problem, improve(problem, best, bound, clock, seed), bound)
 
 
-def _of_few_types(problem: Problem, effort: Effort) -> list[Packing]:
+def _of_few_types(problem: Problem, clock: Clock) -> list[Packing]:
     """The greedy on the types of the liquid fleet alone, where types are limited.
 
     Left to itself the greedy may spend the types it is allowed before it meets the pods that fit
@@ -94,7 +94,7 @@ def _of_few_types(problem: Problem, effort: Effort) -> list[Packing]:
     """
     if problem.max_types is None:
         return []
-    fleet, _ = fluid_fleet(problem, 0.0, effort)
+    fleet, _ = fluid_fleet(problem, 0.0, clock)
     if fleet is None or not fleet.any():
         return []
     keep = np.flatnonzero(np.isin(problem.kind, problem.kind[fleet > 0]))

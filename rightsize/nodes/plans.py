@@ -10,7 +10,6 @@ import pandas as pd
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError, UsageError
 from rightsize.nodes.bound import lower_bound
-from rightsize.nodes.improve import Clock, Pace
 from rightsize.nodes.inventory import read_inventory
 from rightsize.nodes.layout import Layout, lay_out
 from rightsize.nodes.offers import find_offers
@@ -28,7 +27,7 @@ from rightsize.nodes.plan import (
 from rightsize.nodes.problem import RESOURCES, Flags, Floats, Ints, Problem
 from rightsize.nodes.promise import Promised, promise
 from rightsize.nodes.rules import parse_rules
-from rightsize.nodes.solver import Effort
+from rightsize.nodes.work import Clock
 from rightsize.results import Rejected
 
 _SINGLES_PACKED = 6
@@ -36,7 +35,7 @@ _SINGLES_PACKED = 6
 _SINGLES_PROMISED = 3
 _SMALLER_MIXES = 2
 _SPREAD_BINDS = 1.02
-_QUICK = Effort(1.0, steady=True)
+_QUICK_SECONDS = 1.0
 
 
 def plan_nodes(
@@ -124,21 +123,22 @@ def _priced(layout: Layout) -> Flags:
     return np.asarray(np.isfinite(price) & layout.offers["allowed"].to_numpy(dtype=bool))
 
 
-def _clock(settings: NodeSettings) -> Clock:
-    return Clock(settings.time_limit, Pace() if settings.steady else None)
+def _clock(layout: Layout, settings: NodeSettings) -> Clock:
+    """The work allowed for one plan; more than 1,000 pods get more, by the square root."""
+    return Clock(settings.time_limit * max(layout.problem.pods / 1000, 1.0) ** 0.5)
 
 
 def _same_type(layout: Layout, settings: NodeSettings) -> NodePlan:
     keep = np.flatnonzero(layout.offers["in_use"].to_numpy(dtype=bool))
     if not len(keep):
         return _none("same-type", "no type of the nodes in use is known")
-    return _plan(layout, keep, "same-type", settings, None, _clock(settings))
+    return _plan(layout, keep, "same-type", settings, None, _clock(layout, settings))
 
 
 def _single_type(
     layout: Layout, settings: NodeSettings, excluded: tuple[Rejected, ...]
 ) -> NodePlan:
-    clock = _clock(settings)
+    clock = _clock(layout, settings)
     priced = _priced(layout)
     excuses = list(excluded)
     ranked: list[tuple[float, str, Ints]] = []
@@ -184,7 +184,7 @@ def _mix(
     keep = undominated(layout.problem, layout.open_fits, np.flatnonzero(_priced(layout)))
     if not len(keep):
         return _none("mix", "no type that is allowed has a known price", excluded)
-    clock = _clock(settings)
+    clock = _clock(layout, settings)
     plan = _plan(layout, keep, "mix", settings, settings.max_types, clock.part(0.6))
     for halvings in range(1, _SMALLER_MIXES + 1):
         small = _smaller(layout, keep, plan, halvings)
@@ -279,14 +279,14 @@ def _pack(
     relaxed = None
     if layout.zoned:
         relaxed = replace(layout.relaxed.with_offers(keep), max_types=max_types)
-    return pack(
-        problem, time_limit=clock.left, relaxed=relaxed, seed=settings.seed, pace=clock.pace
-    )
+    return pack(problem, time_limit=clock.left, relaxed=relaxed, seed=settings.seed, clock=clock)
 
 
 def _bound(layout: Layout, keep: Ints) -> float:
     """Bound for these offers alone, without a limit on types."""
-    return lower_bound(replace(layout.relaxed.with_offers(keep), max_types=None), _QUICK)
+    return lower_bound(
+        replace(layout.relaxed.with_offers(keep), max_types=None), Clock(_QUICK_SECONDS)
+    )
 
 
 def _described(
@@ -334,7 +334,8 @@ def binding_of(layout: Layout, keep: Ints, offers: Ints) -> Binding:
         floor=0,
         fits=_any_zone(problem),
     )
-    if lower_bound(problem, _QUICK) > lower_bound(free, _QUICK) * _SPREAD_BINDS:
+    quick = Clock(_QUICK_SECONDS)
+    if lower_bound(problem, quick) > lower_bound(free, quick) * _SPREAD_BINDS:
         return "zone spread" if layout.zoned else "replica spread"
     total = layout.problem.with_offers(keep).capacity[offers].sum(axis=0)
     return _scarcest(layout.problem.demand, total)

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rightsize.config import NodeSettings
-from rightsize.nodes.improve import Clock
 from rightsize.nodes.layout import Layout
 from rightsize.nodes.problem import CPU, MEMORY, Flags, Ints, Problem
 from rightsize.nodes.scheduler import Cluster
+from rightsize.nodes.work import Clock
 
 _MOST_TIMES = 4.0
 """Fleets larger than so many times the packed one are not promised."""

@@ -172,7 +172,7 @@ def _plans(
 ) -> tuple[NodeAnswer | None, NodePlans | None]:
     """Plans for today's and this step's requests, and for those of the end state."""
     rules = settings.nodes.model_copy(
-        update={"time_limit": min(settings.nodes.time_limit, _SECONDS_A_PLAN), "steady": True}
+        update={"time_limit": min(settings.nodes.time_limit, _SECONDS_A_PLAN)}
     )
     try:
         found = answer(snapshot, rules, advice=advice)

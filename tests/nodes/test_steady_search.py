@@ -7,10 +7,12 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from rightsize.nodes.improve import Clock, Pace
+from rightsize.nodes.exact import maximal_fillings
 from rightsize.nodes.packing import pack
-from rightsize.nodes.solver import Effort
+from rightsize.nodes.work import Clock
 
 
 @pytest.fixture
@@ -30,9 +32,9 @@ def slow_machine(monkeypatch):
     return slow
 
 
-def test_work_moves_a_paced_clock_and_the_wall_does_not(slow_machine):
+def test_work_moves_the_clock_and_the_wall_does_not(slow_machine):
     slow_machine()
-    clock = Clock(2.0, Pace())
+    clock = Clock(2.0)
     assert clock.left == 2.0
     clock.part(0.5).spend(1.5)
     assert clock.left == 0.5
@@ -41,17 +43,39 @@ def test_work_moves_a_paced_clock_and_the_wall_does_not(slow_machine):
 
 
 def test_a_slow_machine_packs_the_same(problem, slow_machine):
-    quick = pack(problem, time_limit=3.0, pace=Pace())
+    quick = pack(problem, time_limit=3.0)
     slow_machine()
-    slow = pack(problem, time_limit=3.0, pace=Pace())
+    slow = pack(problem, time_limit=3.0)
     assert quick is not None
     assert slow is not None
     assert slow.cost == quick.cost
     assert np.array_equal(slow.packing.where, quick.packing.where)
 
 
-def test_a_steady_program_is_limited_by_its_branches_and_not_by_the_wall():
-    assert Effort(2.0).options == {"time_limit": 2.0}
-    steady = Effort(2.0, steady=True).options
-    assert steady["node_limit"] == 2 * Effort(1.0, steady=True).options["node_limit"]
-    assert steady["time_limit"] > 100 * 2.0
+def test_a_search_does_not_begin_what_its_work_does_not_allow(make_problem):
+    pods = [(3 + n, 5 + 2 * n, 40) for n in range(12)]
+    problem = make_problem(pods, [(1000, 1500, 200, 1.0)])
+    found, taken = maximal_fillings(problem, 0, most=10**9, steps=2_000)
+    assert found is None
+    assert taken <= 2_001
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    pods=st.lists(
+        st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(1, 12)),
+        min_size=1, max_size=14, unique_by=lambda pod: pod[:2],
+    ),
+    offers=st.integers(1, 4),
+)  # fmt: skip
+def test_a_small_mesh_is_planned_within_the_work_allowed(make_problem, pods, offers):
+    sizes = [(100 * (n + 1), 90 * (n + 1), 60, 1.0 * (n + 1)) for n in range(offers)]
+    clock = Clock(6.0)
+    packed = pack(make_problem(pods, sizes), time_limit=6.0, clock=clock)
+    assert packed is not None
+    assert packed.packing.whole
+    assert packed.bound <= packed.cost + 1e-9
+    # The last step may overrun by what one program of this size takes.
+    assert clock.left >= -1.0
