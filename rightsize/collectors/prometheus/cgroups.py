@@ -69,6 +69,7 @@ def runs_by_container(
         When each sample of `answer` was taken, epoch seconds.
     """
     values = np.where(answer.values < 0, np.nan, answer.values)
+    times = np.where(np.isnan(values), np.nan, times)
     names = [(container_key(one), _path_of(one)) for one in answer.labels]
     by_container: dict[ContainerKey, list[Run]] = {}
     for (key, cgroup), index in grouped(names).items():

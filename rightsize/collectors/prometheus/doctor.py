@@ -31,7 +31,6 @@ from rightsize.collectors.prometheus.source import Endpoint, Source, open_source
 from rightsize.config import PrometheusSettings
 
 _CPU = f'container_cpu_usage_seconds_total{{container=~"{MESH_CONTAINERS}",$M}}'
-_NEWEST_DAYS = 31
 _LOOK_BACK_DAYS = (400, 31, 7)
 # A row of inventory, with its labels, as Prometheus writes it; queries of a day ask for one value
 # of each series.
@@ -128,11 +127,9 @@ def _newest(source: Source, endpoint: Endpoint, now: int) -> int | None:
     """When the newest sample of a mesh container was taken, if that is long ago."""
     if len(source.instant(f"count({_CPU})", now, endpoint)):
         return None
-    first = now - _NEWEST_DAYS * DAY_SECONDS
-    moments, counts = source.daily(f"count({_CPU})", first, now, endpoint)
-    seen = np.flatnonzero(counts > 0)
+    seen = _days_seen(source, endpoint, now)
     # Between two looks lies a day.
-    until = moments[seen[-1]] + DAY_SECONDS if len(seen) else now
+    until = seen[-1] + DAY_SECONDS if seen else now
     text = f"max_over_time(max(timestamp({_CPU}))[1d:5m])"
     answer = source.instant(text, min(until, now), endpoint)
     return int(answer.column[0]) if len(answer) else None
@@ -249,6 +246,12 @@ def _retention(endpoint: Endpoint) -> str | None:
 
 def _first_day(source: Source, endpoint: Endpoint, now: int) -> datetime | None:
     """The first day on which mesh containers were seen, looking once a day."""
+    seen = _days_seen(source, endpoint, now)
+    return datetime.fromtimestamp(seen[0], UTC) if seen else None
+
+
+def _days_seen(source: Source, endpoint: Endpoint, now: int) -> list[int]:
+    """Moments, a day apart, at which mesh containers were seen, as far back as may be asked."""
     for back in _LOOK_BACK_DAYS:
         first = now - back * DAY_SECONDS
         try:
@@ -258,9 +261,8 @@ def _first_day(source: Source, endpoint: Endpoint, now: int) -> datetime | None:
             if not error.too_much:
                 raise
             continue
-        seen = np.flatnonzero(counts > 0)
-        return datetime.fromtimestamp(moments[seen[0]], UTC) if len(seen) else None
-    return None
+        return [moments[int(i)] for i in np.flatnonzero(counts > 0)]
+    return []
 
 
 def _estimate(

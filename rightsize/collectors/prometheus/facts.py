@@ -10,6 +10,7 @@ import numpy as np
 
 from rightsize.collectors.prometheus.parse import Answer
 from rightsize.collectors.prometheus.queries import DAILY, MESH_CONTAINERS
+from rightsize.collectors.prometheus.query import Shape
 from rightsize.collectors.prometheus.source import Source
 from rightsize.snapshot.manifest import DayRecord, Missing
 
@@ -45,8 +46,16 @@ def istio_version(containers: Answer) -> str | None:
 def absent_metrics(answers: Mapping[str, Answer]) -> tuple[str, ...]:
     """Metrics that a day lacks, of those whose absence costs something."""
     return tuple(
-        query.metrics[0] for query in DAILY if query.costs and not len(answers[query.name])
+        query.metrics[0]
+        for query in DAILY
+        if query.costs and not _speaks_of_day(answers[query.name], query.shape)
     )
+
+
+def _speaks_of_day(answer: Answer, shape: Shape) -> bool:
+    """Whether there is a value of the day itself, the end of the day before left aside."""
+    first = 1 if shape in (Shape.WINDOWS, Shape.HOURS) else 0
+    return bool((~np.isnan(answer.values[:, first:])).any())
 
 
 def missing_metrics(days: Mapping[date, DayRecord], inferred_types: bool) -> list[Missing]:
