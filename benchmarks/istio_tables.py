@@ -1,4 +1,4 @@
-"""Renews `data/istio_fields.csv.gz` from a checkout of https://github.com/istio/istio.
+"""Renews `data/istio_fields.csv.gz` and istiod's variables in `istio_settings.csv` from a checkout of https://github.com/istio/istio.
 
     python benchmarks/istio_tables.py ~/src/istio
 
@@ -22,11 +22,14 @@ import yaml
 
 DATA = Path(__file__).parents[1] / "data"
 FIRST_MINOR = 18
+FEATURES = "pilot/pkg/features/*.go"
+"""Where istiod registers its variables."""
 PLACES = (
     "manifests/charts/base/files/crd-all.gen.yaml",
     "manifests/charts/base/crds/crd-all.gen.yaml",
 )
 Schema = dict[str, object]
+_VARIABLE = re.compile(r'"((?:PILOT|ENABLE|ISTIO|ISTIOD|UNSAFE|PREFER|DISABLE)_[A-Z0-9_]+)"')
 
 
 def releases(checkout: Path) -> list[tuple[str, str]]:
@@ -72,6 +75,18 @@ def definitions(checkout: Path, reference: str) -> Iterator[tuple[str, str]]:
                         yield from ((kind, path) for path in fields(schema, "spec"))
 
 
+def add_variables(checkout: Path, minor: str) -> int:
+    """Append the variables of istiod at HEAD that `istio_settings.csv` does not have yet."""
+    source = _git(checkout, "grep", "-h", "-E", '"[A-Z][A-Z0-9_]+"', "HEAD", "--", FEATURES)
+    found = set(_VARIABLE.findall(source))
+    table = DATA / "istio_settings.csv"
+    known = {line.split(",")[2] for line in table.read_text().splitlines() if ",env," in line}
+    new = sorted(name for name in found - known)
+    with table.open("a") as file:
+        file.writelines(f"istiod,env,{name},{minor},{minor},\n" for name in new)
+    return len(new)
+
+
 def main(checkout: Path) -> None:
     spans: dict[tuple[str, str], tuple[str, str]] = {}
     for minor, reference in releases(checkout):
@@ -84,7 +99,8 @@ def main(checkout: Path) -> None:
     writer.writerows((*key, *span) for key, span in sorted(spans.items()))
     packed = gzip.compress(text.getvalue().encode(), mtime=0)
     (DATA / "istio_fields.csv.gz").write_bytes(packed)
-    sys.stdout.write(f"{len(spans)} fields, {len(packed)} bytes\n")
+    new = add_variables(checkout, releases(checkout)[-1][0])
+    sys.stdout.write(f"{len(spans)} fields, {len(packed)} bytes; {new} new variables\n")
 
 
 def _git(checkout: Path, *arguments: str, check: bool = True) -> str:

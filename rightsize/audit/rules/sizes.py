@@ -13,6 +13,8 @@ _LEAST_PROXY_CPU_LIMIT = 0.2
 """Cores that one sidecar with two workers uses at 1000 requests a second (istio.io, 1.24)."""
 _LEAST_PROXY_MEMORY_LIMIT = 128 * MEBIBYTE
 """60 MB were measured at that load with one kind of service; a full configuration takes more."""
+_LEAST_PROXY_MEMORY_REQUEST = 40 * MEBIBYTE
+"""What the demo profile, made to be small, requests."""
 _LEAST_ISTIOD_MEMORY = 512 * MEBIBYTE
 """A quarter of the chart's default of 2048Mi."""
 _DEFAULT_GRACE_SECONDS = 30
@@ -33,6 +35,22 @@ def sidecar_limit(sources: Sources) -> Iterator[Hit]:
         tight = size and (size < least or (resource == "memory" and size == least))
         if tight:
             fix = f"{node.path[-1]}: {'2000m' if resource == 'cpu' else '1024Mi'}"
+            yield at(node, f"{node.place.path} is {node.text}", fix)
+
+
+@rule(
+    "sidecar-request-tight",
+    severity="warning",
+    title="a mesh-wide sidecar request below what an idle proxy holds",
+    why="istio.io publishes 60 MB for a proxy of 1.24 under load; the scheduler packs nodes by the "
+    "request, and what is used above it is evicted first.",
+)
+def sidecar_request(sources: Sources) -> Iterator[Hit]:
+    for values in sources.values_of("istiod", "operator"):
+        node = values.root.get("global", "proxy", "resources", "requests", "memory")
+        size = None if node is None else _size(node)
+        if node is not None and size and size < _LEAST_PROXY_MEMORY_REQUEST:
+            fix = "memory: 64Mi  # or what rightsize recommend finds in your history"
             yield at(node, f"{node.place.path} is {node.text}", fix)
 
 
