@@ -18,9 +18,9 @@ from typer.core import TyperGroup
 
 import rightsize
 from rightsize.border import printable_lines
-from rightsize.cli.console import error_console
 from rightsize.cli.streams import end_on_signals, gated_streams
 from rightsize.errors import RightsizeError
+from rightsize.output.console import error_console
 
 COMMANDS: tuple[str, ...] = (
     "collect",

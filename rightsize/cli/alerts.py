@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rightsize.border import write_text
-from rightsize.cli.console import error_console
+from rightsize.cli.options import SettingsFile, SnapshotOption
 from rightsize.cli.recommend import computed
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.collectors.prometheus.connection import matchers as matchers_of
-from rightsize.config import Settings, load_settings
 from rightsize.errors import UsageError
-from rightsize.output.alerts import operator_text, rules_text
-from rightsize.output.alerts.marks import alert_marks
-from rightsize.snapshot import Snapshot
+from rightsize.output.console import error_console
+
+if TYPE_CHECKING:
+    from rightsize.config import Settings
+    from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -30,9 +30,7 @@ class Format(StrEnum):
 
 @app.command()
 def alerts(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="File to write. stdout without.")
     ] = None,
@@ -55,9 +53,7 @@ def alerts(
         bool,
         typer.Option("--no-matchers", help="Add none: for the cluster's own Prometheus."),
     ] = False,
-    settings_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
-    ] = None,
+    settings_file: SettingsFile = None,
 ) -> None:
     """Write Prometheus alerts that say when the recommendation no longer holds.
 
@@ -72,6 +68,11 @@ def alerts(
 
     `rightsize alerts --format rules -o rules.yaml` – for Prometheus without an operator
     """
+    from rightsize.collectors.prometheus.connection import matchers as matchers_of
+    from rightsize.config import load_settings
+    from rightsize.output.alerts import operator_text, rules_text
+    from rightsize.output.alerts.marks import alert_marks
+
     settings = load_settings(settings_file)
     if matcher and no_matchers:
         raise UsageError("--matcher and --no-matchers contradict each other", hint="give one")

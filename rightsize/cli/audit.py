@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.audit.audit import AuditResult
-from rightsize.audit.audit import audit as run_audit
-from rightsize.audit.measured import measured_findings
-from rightsize.audit.model import Finding, Problem, Severity
-from rightsize.audit.reading import read_files
-from rightsize.cli.console import error_console, print_lines
+from rightsize.cli.options import FormatOption
 from rightsize.errors import AmbiguousChartError, FindingsError, InputFileError, UsageError
-from rightsize.files.classify import CHART_NAMES, Chart
-from rightsize.files.known import Version, parse_version
-from rightsize.output.audit_rows import audit_markdown, audit_table, audit_to_dict
-from rightsize.snapshot import Snapshot
+from rightsize.output.console import error_console
+from rightsize.output.tables import Answer, show
+
+if TYPE_CHECKING:
+    from rightsize.audit.audit import AuditResult
+    from rightsize.audit.model import Finding, Problem, Severity
+    from rightsize.files.classify import Chart
+    from rightsize.files.known import Version
 
 app = typer.Typer(rich_markup_mode="markdown")
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-    markdown = "markdown"
 
 
 class FailOn(StrEnum):
@@ -60,9 +51,7 @@ def audit(
     fail_on: Annotated[
         FailOn | None, typer.Option(help="End with exit code 11 for findings this bad or worse.")
     ] = None,
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form of the answer on stdout.")
-    ] = Format.table,
+    output_format: FormatOption = "table",
 ) -> None:
     """Find settings that Istio ignores or refuses, and those that hurt, in files and runbooks.
 
@@ -76,6 +65,11 @@ def audit(
 
     `rightsize audit deploy/ --fail-on error --format json`
     """
+    from rightsize.audit.audit import audit as run_audit
+    from rightsize.audit.measured import measured_findings
+    from rightsize.audit.reading import read_files
+    from rightsize.snapshot import Snapshot
+
     sources = read_files(files, version=_version(istio_version), chart=_chart(chart))
     now = datetime.now(tz=UTC)
     measured: tuple[Finding, ...] = ()
@@ -83,7 +77,7 @@ def audit(
         measured, measured_notes = measured_findings(Snapshot(snapshot), now=now)
         sources.notes += measured_notes
     result = run_audit(sources, now=now, complete=complete, measured=measured)
-    _print(result, output_format)
+    show(_answer(result), output_format)
     if sources.is_strange and not result.findings:
         raise AmbiguousChartError(
             "nothing proves that these values are Istio's, nor which chart they are for",
@@ -93,14 +87,15 @@ def audit(
     _end(result, fail_on)
 
 
-def _print(result: AuditResult, output_format: Format) -> None:
-    if output_format is Format.json:
-        json.dump(audit_to_dict(result), sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    elif output_format is Format.markdown:
-        sys.stdout.write(audit_markdown(result))
-    else:
-        print_lines(audit_table(result))
+def _answer(result: AuditResult) -> Answer:
+    from rightsize.output.audit_rows import audit_markdown, audit_table, audit_to_dict, finding_rows
+
+    return Answer(
+        document=lambda: audit_to_dict(result),
+        parts=lambda: audit_table(result),
+        rows=lambda: finding_rows(result),
+        markdown=lambda: audit_markdown(result),
+    )
 
 
 def _end(result: AuditResult, fail_on: FailOn | None) -> None:
@@ -133,6 +128,8 @@ def _as_error(problem: Problem) -> InputFileError:
 
 
 def _version(text: str | None) -> Version | None:
+    from rightsize.files.known import parse_version
+
     found = parse_version(text)
     if text is not None and found is None:
         raise UsageError(f"--istio-version {text}: not a release", hint="Say 1.24.")
@@ -140,6 +137,8 @@ def _version(text: str | None) -> Version | None:
 
 
 def _chart(text: str | None) -> Chart | None:
+    from rightsize.files.classify import CHART_NAMES
+
     if text is not None and text not in CHART_NAMES:
         raise UsageError(
             f"--chart {text}: not a chart of Istio's", hint="istiod, gateway, ztunnel, cni or base"

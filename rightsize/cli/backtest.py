@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.cli.console import error_console, print_table, progress_bar
+from rightsize.cli.options import FormatOption, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import NoDataError, UsageError
-from rightsize.output.backtest_rows import (
-    backtest_markdown,
-    backtest_table,
-    backtest_to_dict,
-    remarks,
-    stretches_table,
-)
-from rightsize.output.charts import save
-from rightsize.output.charts.backtest import past_stretches, waste_against_risk
-from rightsize.sizing.backtest import (
-    Backtest,
-    HalfSplit,
-    Rates,
-    Walk,
-    Workload,
-    backtest_workloads,
-    snapshot_workloads,
-    trace_workloads,
-)
-from rightsize.sizing.backtest.traces import read_traces
-from rightsize.sizing.policies import named
+from rightsize.output.console import error_console, progress_bar
+from rightsize.output.tables import Answer, show
+
+if TYPE_CHECKING:
+    from rightsize.sizing.backtest import Backtest, Workload
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -42,18 +23,9 @@ _MEASURES = {"cpu": ("cpu_slack", "cpu_above"), "memory": ("memory_slack", "memo
 _POLICIES = "cautious,balanced,lean,krr,vpa,autopilot,peak"
 
 
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-    csv = "csv"
-    markdown = "markdown"
-
-
 @app.command()
 def backtest(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     traces: Annotated[
         Path | None, typer.Option(help="Trace file instead: CSV, or CSV with gzip.")
     ] = None,
@@ -80,9 +52,7 @@ def backtest(
         Path | None, typer.Option(help="Draw waste against risk into this PNG or SVG.")
     ] = None,
     measure: Annotated[str, typer.Option(help="What the chart shows: cpu or memory.")] = "cpu",
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form of the result on stdout; csv is by workload.")
-    ] = Format.table,
+    output_format: FormatOption = "table",
 ) -> None:
     """Fit policies on the past, score them on what came next, side by side.
 
@@ -98,6 +68,12 @@ def backtest(
 
     `rightsize backtest --workload shop/cart --chart cart.png` – one workload, stretch by stretch
     """
+    from rightsize.output.backtest_rows import remarks
+    from rightsize.output.charts import save
+    from rightsize.output.charts.backtest import past_stretches, waste_against_risk
+    from rightsize.sizing.backtest import HalfSplit, Rates, Walk, backtest_workloads
+    from rightsize.sizing.policies import named
+
     if snapshot is not None and traces is not None:
         raise UsageError("--snapshot and --traces exclude each other")
     if measure not in _MEASURES:
@@ -118,7 +94,7 @@ def backtest(
             rates=Rates(usd_per_core_hour, usd_per_gib_hour),
             progress=lambda name: bar.update(task, advance=1, description=name),
         )
-    _show(result, output_format, by_stretch=workload is not None)
+    show(_answer(result, by_stretch=workload is not None), output_format)
     error_console().print(f"Source: {source}", markup=False)
     for line in remarks(result):
         error_console().print(line, markup=False)
@@ -137,6 +113,9 @@ def _workloads(
     snapshot: Path | None, traces: Path | None, only: str | None
 ) -> tuple[Iterator[Workload], str]:
     """What to back-test, and a line that says where it comes from."""
+    from rightsize.sizing.backtest import snapshot_workloads, trace_workloads
+    from rightsize.sizing.backtest.traces import read_traces
+
     if traces is not None:
         found, source = trace_workloads(read_traces(traces)), traces.name
     else:
@@ -155,16 +134,17 @@ def _workloads(
     return iter(chosen), source
 
 
-def _show(result: Backtest, output_format: Format, *, by_stretch: bool) -> None:
-    if output_format is Format.json:
-        json.dump(backtest_to_dict(result), sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    elif output_format is Format.csv:
-        rows = result.windows if by_stretch else result.workloads
-        rows.to_csv(sys.stdout, index=False)
-    elif output_format is Format.markdown:
-        sys.stdout.write(backtest_markdown(result))
-    else:
-        print_table(backtest_table(result))
-        if by_stretch:
-            print_table(stretches_table(result))
+def _answer(result: Backtest, *, by_stretch: bool) -> Answer:
+    from rightsize.output.backtest_rows import (
+        backtest_markdown,
+        backtest_table,
+        backtest_to_dict,
+        stretches_table,
+    )
+
+    return Answer(
+        document=lambda: backtest_to_dict(result),
+        parts=lambda: [backtest_table(result), *([stretches_table(result)] if by_stretch else [])],
+        rows=lambda: result.windows if by_stretch else result.workloads,
+        markdown=lambda: backtest_markdown(result),
+    )

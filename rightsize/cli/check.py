@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rightsize.cli.options import FormatOption
 from rightsize.errors import SnapshotError
+from rightsize.output.tables import Answer, records_frame, show
 
 app = typer.Typer()
-
-
-class Format(StrEnum):
-    text = "text"
-    json = "json"
 
 
 @app.command()
 def check(
     snapshot: Annotated[Path, typer.Argument(help="Snapshot folder.")],
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form on stdout.")
-    ] = Format.text,
+    output_format: FormatOption = "table",
 ) -> None:
     """Say whether a snapshot is whole, and which days to fetch again.
 
@@ -43,16 +36,19 @@ def check(
 
     days = check_snapshot(snapshot)
     damaged = [one for one in days if one.faults]
-    if output_format is Format.json:
-        typer.echo(json.dumps({"days": [asdict(one) for one in days]}, indent=1, default=str))
-    else:
-        for one in damaged:
-            for fault in one.faults:
-                typer.echo(f"{one.day}: {fault}")
-        for one in days:
-            if not one.usage_rows and not one.faults:
-                typer.echo(f"{one.day}: no usage rows (the server had no mesh container that day)")
-        typer.echo(f"{len(days)} days, {len(days) - len(damaged)} whole")
+    whole = f"{len(days)} days, {len(days) - len(damaged)} whole"
+    lines = [f"{one.day}: {fault}" for one in damaged for fault in one.faults]
+    lines += [
+        f"{one.day}: no usage rows (the server had no mesh container that day)"
+        for one in days
+        if not one.usage_rows and not one.faults
+    ]
+    answer = Answer(
+        document=lambda: {"days": [asdict(one) for one in days]},
+        parts=lambda: [*lines, whole],
+        rows=lambda: records_frame([asdict(one) for one in days]),
+    )
+    show(answer, output_format)
     if damaged:
         again = ", ".join(str(one.day) for one in damaged)
         raise SnapshotError(

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rightsize.cli.console import error_console, progress_bar
 from rightsize.cli.moments import FORMS, parse_moment
+from rightsize.cli.options import SettingsFile
 from rightsize.cli.prometheus_options import (
     AllowPartial,
     BearerTokenEnv,
@@ -25,7 +25,6 @@ from rightsize.cli.prometheus_options import (
     PasswordEnv,
     PasswordFile,
     Proxy,
-    SettingsFile,
     Sigv4Region,
     Tenant,
     Timeout,
@@ -33,7 +32,7 @@ from rightsize.cli.prometheus_options import (
     Username,
     settings_from,
 )
-from rightsize.config import load_settings
+from rightsize.output.console import error_console, progress_bar
 
 app = typer.Typer()
 
@@ -120,6 +119,7 @@ def collect(
     aws_role_arn: Annotated[str | None, typer.Option(help="Role to assume.")] = None,
 ) -> None:
     from rightsize.collectors import prometheus
+    from rightsize.config import load_settings
 
     settings = settings_from(
         file=settings_file,

@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rightsize.border import write_text
-from rightsize.cli.console import error_console, print_lines
+from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.config import load_settings
-from rightsize.files.yaml_text import to_yaml
-from rightsize.istiod.source import istiod_revisions, study_istiod
-from rightsize.namespaces.manifests import istiod_budget, istiod_values
-from rightsize.output.charts import save
-from rightsize.output.charts.control_plane import growth_with_thresholds
-from rightsize.output.control_plane_rows import control_plane_lines, control_plane_to_dict
+from rightsize.output.console import error_console
+from rightsize.output.tables import SIMULATED, Answer, records_frame, show
 
 app = typer.Typer(rich_markup_mode="markdown")
 
 
-class Format(StrEnum):
-    text = "text"
-    json = "json"
-
-
 @app.command("control-plane")
 def control_plane(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="Folder for istiod's values file and the chart."),
     ] = None,
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form of the answer on stdout.")
-    ] = Format.text,
-    settings_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
-    ] = None,
+    output_format: FormatOption = "table",
+    settings_file: SettingsFile = None,
 ) -> None:
     """Size istiod from its own history, read propagation delays, and date its thresholds.
 
@@ -55,21 +37,30 @@ def control_plane(
 
     `rightsize control-plane --format json`
     """
+    from rightsize.config import load_settings
+    from rightsize.files.yaml_text import to_yaml
+    from rightsize.istiod.source import istiod_revisions, study_istiod
+    from rightsize.namespaces.manifests import istiod_budget, istiod_values
+    from rightsize.output.charts import save
+    from rightsize.output.charts.control_plane import growth_with_thresholds
+    from rightsize.output.control_plane_rows import control_plane_lines, control_plane_to_dict
+
     source = open_snapshot(snapshot)
     settings = load_settings(settings_file)
     messages = error_console()
     with messages.status("Fitting istiod's history"):
         revisions = istiod_revisions(source) or ("",)
         found = [study_istiod(source, settings.policy, name) for name in revisions]
-    if output_format is Format.json:
-        answer = control_plane_to_dict(found, simulated=source.manifest.simulated)
-        json.dump(answer, sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    else:
-        if source.manifest.simulated:
-            print_lines(["Simulated: no figure of this mesh was measured."])
-        for advice, ahead in found:
-            print_lines(control_plane_lines(advice, ahead))
+    lines = [line for advice, ahead in found for line in control_plane_lines(advice, ahead)]
+    simulated = source.manifest.simulated
+    answer = Answer(
+        document=lambda: control_plane_to_dict(found, simulated=simulated),
+        parts=lambda: [*([SIMULATED] if simulated else []), *lines],
+        rows=lambda: records_frame(
+            [{"revision": advice.revision, **asdict(advice.recommended)} for advice, _ in found]
+        ),
+    )
+    show(answer, output_format)
     for advice, ahead in found:
         if out is None:
             break

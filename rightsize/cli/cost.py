@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rightsize.cli.console import error_console, print_table
+from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.config import load_settings
-from rightsize.cost.answer import price_answer
-from rightsize.nodes.answer import answer as plan_answer
-from rightsize.output.money_rows import allocation_rows, money_tables, money_to_dict
-from rightsize.recommend import recommend as recommend_sizes
+from rightsize.output.console import error_console
+from rightsize.output.tables import Answer, show
 
 app = typer.Typer(rich_markup_mode="markdown")
 
 
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-    csv = "csv"
-
-
 @app.command()
 def cost(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     plans: Annotated[bool, typer.Option(help="Price node plans before and after.")] = True,
     changes: Annotated[
         bool, typer.Option(help="Say what each recommendation is worth; plans nodes many times.")
@@ -51,12 +36,8 @@ def cost(
     ] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds for each node plan.")] = None,
     workloads: Annotated[int, typer.Option(min=1, help="Causes listed in the table.")] = 15,
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form on stdout; csv is the allocation.")
-    ] = Format.table,
-    settings_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
-    ] = None,
+    output_format: FormatOption = "table",
+    settings_file: SettingsFile = None,
 ) -> None:
     """Show the monthly bill, line by line, what each node plan saves, and who causes the bill.
 
@@ -71,6 +52,12 @@ def cost(
 
     `rightsize cost --no-plans --format csv > allocation.csv`
     """
+    from rightsize.config import load_settings
+    from rightsize.cost.answer import price_answer
+    from rightsize.nodes.answer import answer as plan_answer
+    from rightsize.output.money_rows import allocation_rows, money_tables, money_to_dict
+    from rightsize.recommend import recommend as recommend_sizes
+
     settings = load_settings(
         settings_file,
         flags={
@@ -100,12 +87,11 @@ def cost(
             advice=advice if changes else None,
             node_settings=settings.nodes,
         )
-    if output_format is Format.json:
-        sys.stdout.write(json.dumps(money_to_dict(found), indent=2) + "\n")
-    elif output_format is Format.csv:
-        sys.stdout.write(allocation_rows(found).to_csv(index=False))
-    else:
-        for table in money_tables(found, workloads=workloads):
-            print_table(table)
+    answer = Answer(
+        document=lambda: money_to_dict(found),
+        parts=lambda: money_tables(found, workloads=workloads),
+        rows=lambda: allocation_rows(found),
+    )
+    show(answer, output_format)
     for note in found.notes:
         messages.print(f"Note: {note}", markup=False)

@@ -7,15 +7,10 @@ from typing import Annotated
 
 import typer
 
-from rightsize.cli.console import error_console
 from rightsize.cli.patching import PatchOptions, patch_and_show
-from rightsize.cli.recommend import Format, computed, show
-from rightsize.config import load_settings
-from rightsize.data_files import data_file
-from rightsize.demo import demo_snapshot
-from rightsize.output.charts import save
-from rightsize.output.charts.usage import request_against_usage
-from rightsize.snapshot import Snapshot
+from rightsize.cli.recommend import advice_answer, computed
+from rightsize.output.console import error_console
+from rightsize.output.tables import show
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -34,12 +29,19 @@ def demo(
 
     `rightsize demo -o /tmp/look`
     """
+    from rightsize.config import load_settings
+    from rightsize.data_files import data_file
+    from rightsize.demo import demo_snapshot
+    from rightsize.output.charts import save
+    from rightsize.output.charts.usage import request_against_usage
+    from rightsize.snapshot import Snapshot
+
     messages = error_console()
-    messages.print("The demo mesh is [bold]simulated[/]: no figure of it was measured.")
+    messages.print("The demo mesh is simulated: no figure of it was measured.")
     with messages.status("Making the demo mesh (first use only)"):
         snapshot = Snapshot(demo_snapshot())
     advice = computed(snapshot, load_settings())
-    show(advice, Format.table)
+    show(advice_answer(advice), "table")
     options = PatchOptions(chart="istiod", istio_version=snapshot.manifest.istio_version, out=out)
     patch_and_show(advice, [data_file("demo-values.yaml")], options, diff_on_stdout=True)
     chart = save(request_against_usage(advice), out / "request-against-usage.png")

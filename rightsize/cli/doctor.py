@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Annotated
+from operator import itemgetter
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from rightsize.cli.console import output_console, print_table
 from rightsize.cli.moments import FORMS, parse_moment
+from rightsize.cli.options import FormatOption, SettingsFile
 from rightsize.cli.prometheus_options import (
     AllowPartial,
     BearerTokenEnv,
@@ -28,7 +26,6 @@ from rightsize.cli.prometheus_options import (
     PasswordEnv,
     PasswordFile,
     Proxy,
-    SettingsFile,
     Sigv4Region,
     Tenant,
     Timeout,
@@ -36,8 +33,11 @@ from rightsize.cli.prometheus_options import (
     Username,
     settings_from,
 )
-from rightsize.collectors.prometheus import Diagnosis, diagnose
 from rightsize.errors import NoDataError
+from rightsize.output.tables import Answer, Column, Table, show
+
+if TYPE_CHECKING:
+    from rightsize.collectors.prometheus import Diagnosis
 
 app = typer.Typer()
 
@@ -55,11 +55,6 @@ care, and what a collect would ask of the server.
 """
 
 
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-
-
 @app.command(help=_HELP)
 def doctor(
     prometheus_url: Url = None,
@@ -73,9 +68,7 @@ def doctor(
             parser=parse_moment,
         ),
     ] = None,
-    output_format: Annotated[Format, typer.Option("--format", help="Form on stdout.")] = (
-        Format.table
-    ),
+    output_format: FormatOption = "table",
     matcher: Matcher = None,
     tenant: Tenant = None,
     header: Header = None,
@@ -96,6 +89,8 @@ def doctor(
     allow_partial: AllowPartial = None,
     settings_file: SettingsFile = None,
 ) -> None:
+    from rightsize.collectors.prometheus import diagnose
+
     settings = settings_from(
         file=settings_file,
         url=prometheus_url,
@@ -120,12 +115,11 @@ def doctor(
         allow_partial=allow_partial,
     )
     found = diagnose(settings, days=days, at=end)
-    if output_format is Format.json:
-        servers = [asdict(one) for one in found]
-        typer.echo(json.dumps({"schema_version": 1, "servers": servers}, indent=2, default=str))
-    else:
-        for one in found:
-            _print(one)
+    answer = Answer(
+        document=lambda: {"schema_version": 1, "servers": [asdict(one) for one in found]},
+        parts=lambda: [part for one in found for part in _parts(one)],
+    )
+    show(answer, output_format)
     if not any(one.usable for one in found):
         raise NoDataError(
             "no CPU or memory of a mesh container",
@@ -138,8 +132,7 @@ def doctor(
         )
 
 
-def _print(one: Diagnosis) -> None:
-    console = output_console()
+def _parts(one: Diagnosis) -> list[str | Table]:
     facts = [("server", one.server), ("product", f"{one.product} {one.version}")]
     if one.retention:
         facts.append(("retention", one.retention))
@@ -166,12 +159,18 @@ def _print(one: Diagnosis) -> None:
                 f"{max(guess.seconds, 1):.0f} s (estimated from one hour)",
             )
         )
-    for name, value in facts:
-        console.print(f"{name:22}{value}", markup=False)
-    table = Table("metric", "series", "state", "without it")
-    for metric in one.metrics:
-        state = "ok" if metric.series else "absent" if metric.optional else "MISSING"
-        table.add_row(metric.metric, str(metric.series), state, metric.costs)
-    for label in one.labels:
-        table.add_row(label.what, "", "ok" if label.good else "note", label.effect)
-    print_table(table)
+    rows = [
+        (
+            m.metric,
+            str(m.series),
+            "ok" if m.series else "absent" if m.optional else "MISSING",
+            m.costs,
+        )
+        for m in one.metrics
+    ]
+    rows += [(label.what, "", "ok" if label.good else "note", label.effect) for label in one.labels]
+    columns = [
+        Column(name, itemgetter(place))
+        for place, name in enumerate(("metric", "series", "state", "without it"))
+    ]
+    return [*(f"{name:22}{value}" for name, value in facts), Table("", columns, rows)]

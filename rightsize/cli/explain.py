@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.cli.console import error_console, output_console, print_table
+from rightsize.cli.options import SettingsFile
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.config import Settings, load_settings
 from rightsize.errors import NoDataError, UsageError
-from rightsize.output.backtest_rows import stretches_table
-from rightsize.output.charts import save
-from rightsize.output.charts.backtest import past_stretches
-from rightsize.output.charts.history import usage_history
-from rightsize.recommend import recommend
-from rightsize.results import Advice, Recommendation, Resource
-from rightsize.sizing.alternatives import alternatives
-from rightsize.sizing.backtest import Workload, backtest_workloads
-from rightsize.sizing.history import ContainerHistory, container_histories
-from rightsize.sizing.policies import named
-from rightsize.sizing.policies.arrays import History
-from rightsize.sizing.policies.profiles import BASELINES
-from rightsize.sizing.reasons import formatted
-from rightsize.snapshot import Snapshot
+from rightsize.output.console import error_console, output_console, print_table
+
+if TYPE_CHECKING:
+    from rightsize.config import Settings
+    from rightsize.results import Advice, Recommendation, Resource
+    from rightsize.sizing.history import ContainerHistory
+    from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -33,7 +25,7 @@ app = typer.Typer(rich_markup_mode="markdown")
 def explain(
     workload: Annotated[str, typer.Argument(help="The workload, as NAMESPACE/NAME.")],
     snapshot: Annotated[Path | None, typer.Option(help="Snapshot folder.")] = None,
-    settings_file: Annotated[Path | None, typer.Option("--config", help="Settings file.")] = None,
+    settings_file: SettingsFile = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the charts.")] = Path(
         "rightsize-out"
     ),
@@ -44,6 +36,12 @@ def explain(
 
     `rightsize explain shop/cart --snapshot snapshots/prod`
     """
+    from rightsize.config import load_settings
+    from rightsize.output.charts import save
+    from rightsize.output.charts.history import usage_history
+    from rightsize.recommend import recommend
+    from rightsize.sizing.alternatives import alternatives
+
     namespace, slash, name = workload.partition("/")
     if not slash or not name:
         raise UsageError(f"{workload!r} is no workload", hint="write it as NAMESPACE/NAME")
@@ -68,6 +66,8 @@ def explain(
 
 
 def _history(source: Snapshot, row: Recommendation) -> ContainerHistory:
+    from rightsize.sizing.history import container_histories
+
     wanted = (row.namespace, row.workload, row.container)
     return next(
         history
@@ -78,6 +78,14 @@ def _history(source: Snapshot, row: Recommendation) -> ContainerHistory:
 
 def _past(history: ContainerHistory, settings: Settings, path: Path) -> None:
     """How the profile and the known recommenders would have done in each past stretch."""
+    from rightsize.output.backtest_rows import stretches_table
+    from rightsize.output.charts import save
+    from rightsize.output.charts.backtest import past_stretches
+    from rightsize.sizing.backtest import Workload, backtest_workloads
+    from rightsize.sizing.policies import named
+    from rightsize.sizing.policies.arrays import History
+    from rightsize.sizing.policies.profiles import BASELINES
+
     workload = Workload(
         history.namespace,
         history.workload,
@@ -105,10 +113,12 @@ def _near(advice: Advice, namespace: str) -> str:
 
 
 def _print(advice: Advice, row: Recommendation) -> None:
+    from rightsize.sizing.reasons import formatted
+
     console = output_console()
     evidence = row.evidence
     simulated = " (simulated)" if advice.simulated else ""
-    console.print(f"[bold]{row.key}[/], container {row.container}, {row.component}{simulated}")
+    console.print(f"{row.key}, container {row.container}, {row.component}{simulated}")
     if evidence is not None:
         console.print(
             f"  history: {evidence.start:%Y-%m-%d} to {evidence.end:%Y-%m-%d} UTC, "
@@ -139,8 +149,7 @@ def _print(advice: Advice, row: Recommendation) -> None:
             f"{formatted(resource, size.target_request)} in the end; limit: "
             f"{formatted(resource, size.limit)} now, "
             f"{formatted(resource, size.recommended_limit)} recommended "
-            f"[bold](binding rule: {size.rule})[/]"
-            + (f"; policy: {size.basis}" if size.basis else "")
+            f"(binding rule: {size.rule})" + (f"; policy: {size.basis}" if size.basis else "")
         )
     console.print(f"  written as: {row.written}")
     console.print(f"  reason: {row.reason}")

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.cli.console import error_console, print_table, progress_bar
+from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.config import load_settings
-from rightsize.nodes.answer import answer
-from rightsize.nodes.month import AutoscalerKind
-from rightsize.nodes.plan import PLAN_NAMES
-from rightsize.output.node_plans import (
-    answer_markdown,
-    answer_table,
-    answer_to_dict,
-    answer_to_frame,
-    month_markdown,
-    month_table,
-    remarks,
-)
-from rightsize.recommend import recommend as recommend_sizes
+from rightsize.output.console import progress_bar
+from rightsize.output.tables import Answer, show
+
+if TYPE_CHECKING:
+    from rightsize.nodes.month import AutoscalerKind
 
 app = typer.Typer(rich_markup_mode="markdown")
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-    csv = "csv"
-    markdown = "markdown"
 
 
 class Plan(StrEnum):
@@ -50,9 +31,7 @@ class Autoscaler(StrEnum):
 
 @app.command()
 def nodes(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     recommended: Annotated[
         bool, typer.Option(help="Also plan with the recommended requests.")
     ] = True,
@@ -97,12 +76,8 @@ def nodes(
         Autoscaler | None, typer.Option(help="Also replay the month under this autoscaler.")
     ] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds for each plan.")] = None,
-    settings_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
-    ] = None,
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form of the plans on stdout.")
-    ] = Format.table,
+    settings_file: SettingsFile = None,
+    output_format: FormatOption = "table",
 ) -> None:
     """Plan nodes: the same type, the cheapest single type, the cheapest mix.
 
@@ -121,6 +96,18 @@ def nodes(
 
     `rightsize nodes --replay karpenter` – node-hours, peak and scaling events of the month
     """
+    from rightsize.config import load_settings
+    from rightsize.nodes.answer import answer
+    from rightsize.nodes.plan import PLAN_NAMES
+    from rightsize.output.node_plans import (
+        answer_table,
+        answer_to_dict,
+        answer_to_frame,
+        month_table,
+        remarks,
+    )
+    from rightsize.recommend import recommend as recommend_sizes
+
     settings = load_settings(
         settings_file,
         flags={
@@ -155,18 +142,12 @@ def nodes(
             names=PLAN_NAMES if not plan else tuple(one.value for one in plan),
         )
     hours = settings.prices.hours_per_month
-    if output_format is Format.json:
-        json.dump(answer_to_dict(found, hours), sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    elif output_format is Format.csv:
-        answer_to_frame(found, hours).to_csv(sys.stdout, index=False)
-    elif output_format is Format.markdown:
-        sys.stdout.write(answer_markdown(found, hours))
-        if found.month is not None:
-            sys.stdout.write("\n" + month_markdown(found.month))
-    else:
-        print_table(answer_table(found, hours))
-        if found.month is not None:
-            print_table(month_table(found.month))
-        for line in remarks(found):
-            error_console().print(line, markup=False)
+    tables = [answer_table(found, hours)]
+    tables += [] if found.month is None else [month_table(found.month)]
+    said = Answer(
+        document=lambda: answer_to_dict(found, hours),
+        parts=lambda: tables,
+        rows=lambda: answer_to_frame(found, hours),
+        remarks=remarks(found),
+    )
+    show(said, output_format)

@@ -7,21 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.syntax import Syntax
 
-from rightsize.cli.console import error_console, output_console
-from rightsize.patch import (
-    PatchedFile,
-    effective_sizes,
-    patch_files,
-    unified_diff,
-    verify_patched,
-    write_patched,
-)
-from rightsize.patch.changes import size_changes
-from rightsize.patch.drift import reconciled
-from rightsize.results import Advice
+from rightsize.output.console import error_console, output_console
+
+if TYPE_CHECKING:
+    from rightsize.patch import PatchedFile
+    from rightsize.results import Advice
 
 
 @dataclass(frozen=True)
@@ -41,6 +35,16 @@ def patch_and_show(
     advice: Advice, files: Sequence[Path], options: PatchOptions, *, diff_on_stdout: bool
 ) -> None:
     """Patch `files`, write them, and print the diff (to stderr when stdout carries data)."""
+    from rightsize.patch import (
+        effective_sizes,
+        patch_files,
+        unified_diff,
+        verify_patched,
+        write_patched,
+    )
+    from rightsize.patch.changes import size_changes
+    from rightsize.patch.drift import reconciled
+
     today = effective_sizes(files, chart=options.chart, istio_version=options.istio_version)
     changes, differing = reconciled(size_changes(advice), today)
     patched = patch_files(

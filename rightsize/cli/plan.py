@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.audit.audit import audit
-from rightsize.audit.model import Finding
-from rightsize.audit.reading import read_files
-from rightsize.cli.console import error_console, print_table
+from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.collectors.istio_objects import read_istio_objects
-from rightsize.config import load_settings
-from rightsize.files.classify import CHART_NAMES
-from rightsize.files.known import parse_version
-from rightsize.namespaces.configuration import configuration_of
-from rightsize.patch.in_force import given_sizes
-from rightsize.rollout.build import build_plan
-from rightsize.rollout.document import PlanDocument, check_folder, write_document
-from rightsize.rollout.study import study_plan
-from rightsize.rollout.table import plan_table
-from rightsize.rollout.values_files import GivenFiles
+from rightsize.output.console import error_console
+from rightsize.output.tables import Answer, show
+
+if TYPE_CHECKING:
+    from rightsize.audit.model import Finding
 
 app = typer.Typer(rich_markup_mode="markdown")
 
 
-class Format(StrEnum):
-    table = "table"
-    markdown = "markdown"
-    json = "json"
-
-
 @app.command()
 def plan(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     values: Annotated[
         list[Path] | None,
         typer.Option("-f", "--values", help="File to patch; repeat for overlays, last one wins."),
@@ -58,9 +38,7 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the plan and its files.")
     ] = None,
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form of the plan on stdout.")
-    ] = Format.table,
+    output_format: FormatOption = "table",
     chart: Annotated[
         str | None, typer.Option(help="Chart of the file: istiod, gateway, ztunnel or cni.")
     ] = None,
@@ -74,9 +52,7 @@ def plan(
     commitment: Annotated[
         float | None, typer.Option(help="Savings Plans commitment in USD/h; 0 says none is held.")
     ] = None,
-    settings_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
-    ] = None,
+    settings_file: SettingsFile = None,
 ) -> None:
     """Put every recommendation into one rollout: phases in order, with checks and ways back.
 
@@ -93,6 +69,16 @@ def plan(
 
     `rightsize plan --format json --commitment 0`
     """
+    from rightsize.collectors.istio_objects import read_istio_objects
+    from rightsize.config import load_settings
+    from rightsize.namespaces.configuration import configuration_of
+    from rightsize.patch.in_force import given_sizes
+    from rightsize.rollout.build import build_plan
+    from rightsize.rollout.document import PlanDocument, check_folder, write_document
+    from rightsize.rollout.study import study_plan
+    from rightsize.rollout.table import plan_table
+    from rightsize.rollout.values_files import GivenFiles
+
     settings = load_settings(
         settings_file, flags={"prices": {"commitment_usd_per_hour": commitment}}
     )
@@ -114,12 +100,12 @@ def plan(
         )
         rollout, bought = build_plan(study)
         document = PlanDocument.of(study, rollout, bought, given)
-    if output_format is Format.json:
-        sys.stdout.write(json.dumps(document.as_dict(sorted(document.files)), indent=2) + "\n")
-    elif output_format is Format.markdown:
-        sys.stdout.write(document.markdown)
-    else:
-        print_table(plan_table(rollout))
+    answer = Answer(
+        document=lambda: document.as_dict(sorted(document.files)),
+        parts=lambda: [plan_table(rollout)],
+        markdown=lambda: document.markdown,
+    )
+    show(answer, output_format)
     for text in (*rollout.notes, *document.differing):
         messages.print(f"Note: {text}", markup=False)
     if out is not None:
@@ -131,6 +117,11 @@ def _audited(
     files: Sequence[Path], chart: str | None, istio_version: str | None
 ) -> tuple[Finding, ...]:
     """Errors and warnings of an audit of the given files; patching says what cannot be read."""
+    from rightsize.audit.audit import audit
+    from rightsize.audit.reading import read_files
+    from rightsize.files.classify import CHART_NAMES
+    from rightsize.files.known import parse_version
+
     if not files:
         return ()
     sources = read_files(

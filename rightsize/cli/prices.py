@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich.table import Table
 
-from rightsize.cli.console import error_console, print_table
-from rightsize.collectors.aws import (
-    AwsFacts,
-    Cache,
-    Month,
-    Wanted,
-    collect_aws,
-    iam_policy,
-    iam_policy_text,
-    partition_of,
-    store_aws,
-)
-from rightsize.config import load_settings
+from rightsize.cli.options import FormatOption, SettingsFile
 from rightsize.errors import OutputError, UsageError
-from rightsize.output.price_rows import records, rows_by_type
-from rightsize.snapshot import Snapshot
+from rightsize.output.console import error_console
+from rightsize.output.tables import Answer, show
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rightsize.collectors.aws import AwsFacts, Month
 
 app = typer.Typer(rich_markup_mode="markdown")
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-    csv = "csv"
 
 
 @app.command()
@@ -62,9 +46,7 @@ def prices(
     bill_by_tag: Annotated[
         bool, typer.Option(help="Only what carries the cluster's cost-allocation tag.")
     ] = False,
-    output_format: Annotated[Format, typer.Option("--format", help="Form on stdout.")] = (
-        Format.table
-    ),
+    output_format: FormatOption = "table",
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for every table, as CSV.")
     ] = None,
@@ -76,9 +58,7 @@ def prices(
     show_iam_policy: Annotated[
         bool, typer.Option("--iam-policy", help="Print the least-privilege IAM policy and stop.")
     ] = False,
-    settings_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
-    ] = None,
+    settings_file: SettingsFile = None,
 ) -> None:
     """Show EC2 prices: on-demand, Savings Plan and Spot, with their source and date.
 
@@ -94,6 +74,18 @@ def prices(
 
     `rightsize prices --iam-policy --region us-east-1 --cluster shop > policy.json`
     """
+    from rightsize.collectors.aws import (
+        Cache,
+        Wanted,
+        collect_aws,
+        iam_policy,
+        iam_policy_text,
+        partition_of,
+        store_aws,
+    )
+    from rightsize.config import load_settings
+    from rightsize.snapshot import Snapshot
+
     if show_iam_policy:
         partition = "aws" if region is None else partition_of(region)
         policy = iam_policy(region or "REGION", cluster=cluster or "CLUSTER", partition=partition)
@@ -115,7 +107,7 @@ def prices(
             cache=Cache(refresh=refresh),
             live=live,
         )
-    _show(facts, output_format, instance_type or _types_in(facts))
+    show(_answer(facts, instance_type or _types_in(facts)), output_format)
     if out is not None:
         _write(facts, out)
     if snapshot is not None:
@@ -125,6 +117,8 @@ def prices(
 
 
 def _month(text: str | None) -> Month | None:
+    from rightsize.collectors.aws import Month
+
     if text is None:
         return None
     if text == "last":
@@ -141,15 +135,18 @@ def _types_in(facts: AwsFacts) -> list[str]:
     return [] if machines is None else sorted(machines["instance_type"].astype(str).unique())
 
 
-def _show(facts: AwsFacts, output_format: Format, types: list[str]) -> None:
+def _answer(facts: AwsFacts, types: list[str]) -> Answer:
+    from rightsize.output.price_rows import records, rows_by_type
+
     table = rows_by_type(facts.tables["prices"], facts.tables["instance_types"], types)
-    if output_format is Format.json:
+
+    def document() -> dict[str, object]:
         others = {
             name: records(rows)
             for name, rows in facts.tables.items()
             if name not in ("prices", "instance_types")
         }
-        body = {
+        return {
             "schema_version": 1,
             "region": facts.region,
             "eks_support": facts.eks_support,
@@ -167,14 +164,15 @@ def _show(facts: AwsFacts, output_format: Format, types: list[str]) -> None:
             ],
             "missing": [{"what": one.what, "costs": one.costs} for one in facts.missing],
         }
-        sys.stdout.write(json.dumps(body, indent=2) + "\n")
-    elif output_format is Format.csv:
-        sys.stdout.write(table.to_csv(index=False))
-    else:
-        print_table(_as_table(table, facts.region))
+
+    return Answer(
+        document=document, parts=lambda: [_as_table(table, facts.region)], rows=lambda: table
+    )
 
 
 def _as_table(table: pd.DataFrame, region: str) -> Table:
+    from rightsize.output.price_rows import records
+
     shown = Table(title=f"Linux, {region}, USD per hour", title_justify="left")
     for name in ("type", "vCPU", "GiB", "arch", "on-demand", "Savings Plan", "Spot", "source"):
         number = name in ("vCPU", "GiB", "on-demand", "Savings Plan", "Spot")

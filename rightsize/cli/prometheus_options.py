@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.config import PrometheusSettings, load_settings
+if TYPE_CHECKING:
+    from rightsize.config import PrometheusSettings
 
 Url = Annotated[
     list[str] | None,
@@ -54,12 +55,6 @@ AllowPartial = Annotated[
 ]
 
 
-SettingsFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="Settings file. ./rightsize.toml where it is."),
-]
-
-
 def settings_from(
     *,
     file: Path | None,
@@ -85,6 +80,8 @@ def settings_from(
     allow_partial: bool | None,
 ) -> PrometheusSettings:
     """Merge flags into the settings; None and empty lists mean "not given"."""
+    from rightsize.config import load_settings
+
     given = {name: value for name, value in locals().items() if name != "file"}
     flags = {name: None if value == [] else value for name, value in given.items()}
     return load_settings(file, flags={"prometheus": flags}).prometheus

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
-from ruamel.yaml import YAML
+from rich.console import Group
 
-from rightsize.cli.console import error_console, output_console, progress_bar
+from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.patching import PatchOptions, patch_and_show
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.config import Settings, load_settings
 from rightsize.errors import ChangesFoundError, NoDataError, UsageError
-from rightsize.output.advice_rows import advice_to_dict, advice_to_frame
-from rightsize.output.advice_text import advice_markdown, advice_table, summary_lines
-from rightsize.patch.in_force import given_sizes
-from rightsize.recommend import recommend as recommend_sizes
-from rightsize.results import Advice, Component, Sizes
-from rightsize.sizing.backtest.traces import recommend_traces
-from rightsize.sizing.policies import profile as profile_of
-from rightsize.snapshot import Snapshot
+from rightsize.output.console import output_console, progress_bar
+from rightsize.output.tables import Answer, show
+
+if TYPE_CHECKING:
+    from rightsize.config import Settings
+    from rightsize.results import Advice, Component, Sizes
+    from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-    yaml = "yaml"
-    csv = "csv"
-    markdown = "markdown"
 
 
 class Profile(StrEnum):
@@ -59,14 +48,14 @@ class Part(StrEnum):
 
 def part_of(component: Part) -> Component:
     """The component of that name."""
+    from rightsize.results import Component
+
     return next(name for name in get_args(Component) if name == component.value)
 
 
 @app.command()
 def recommend(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     values: Annotated[
         list[Path] | None,
         typer.Option("-f", "--values", help="File to patch; repeat for overlays, last one wins."),
@@ -78,17 +67,13 @@ def recommend(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for patched files.")] = Path(
         "rightsize-out"
     ),
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form of the recommendations on stdout.")
-    ] = Format.table,
+    output_format: FormatOption = "table",
     profile: Annotated[Profile | None, typer.Option(help="Named policy.")] = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option("--set", help="Parameter of the policy, as name=value; repeat for more."),
     ] = None,
-    settings_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
-    ] = None,
+    settings_file: SettingsFile = None,
     max_cut: Annotated[
         float | None, typer.Option(help="Largest share of a request cut in one step.")
     ] = None,
@@ -147,6 +132,9 @@ def recommend(
 
     `rightsize recommend --traces usage.csv.gz --format csv` – sizes of each series, no floors
     """
+    from rightsize.config import load_settings
+    from rightsize.patch.in_force import given_sizes
+
     settings = load_settings(
         settings_file,
         flags={
@@ -177,10 +165,10 @@ def recommend(
                 hint="rightsize recommend --all lists every workload",
             )
         everything = True
-    show(advice, output_format, everything=everything)
+    show(advice_answer(advice, everything=everything), output_format)
     if values:
         options = PatchOptions(chart, istio_version, gateway, workload, out, in_place, verify_chart)
-        patch_and_show(advice, values, options, diff_on_stdout=output_format is Format.table)
+        patch_and_show(advice, values, options, diff_on_stdout=output_format == "table")
     changing = sum(row.changes for row in advice.recommendations)
     if fail_if_change and changing:
         raise ChangesFoundError(
@@ -194,6 +182,8 @@ def computed(
     snapshot: Snapshot, settings: Settings, given: Mapping[Component, Sizes] | None = None
 ) -> Advice:
     """Run the engine with a progress bar."""
+    from rightsize.recommend import recommend as recommend_sizes
+
     with progress_bar() as bar:
         task = bar.add_task("Sizing workloads", total=None)
         return recommend_sizes(
@@ -204,36 +194,40 @@ def computed(
         )
 
 
-def show(advice: Advice, output_format: Format, *, everything: bool = False) -> None:
-    """Print the recommendations on stdout, and for the table what else a reader should know."""
-    if output_format is Format.json:
-        json.dump(advice_to_dict(advice), sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    elif output_format is Format.yaml:
-        YAML(typ="safe", pure=True).dump(advice_to_dict(advice), sys.stdout)
-    elif output_format is Format.csv:
-        advice_to_frame(advice).to_csv(sys.stdout, index=False)
-    elif output_format is Format.markdown:
-        sys.stdout.write(advice_markdown(advice, everything=everything))
-    else:
-        console = output_console()
-        console.print(advice_table(advice, everything=everything, width=console.width))
-        for line in summary_lines(advice):
-            error_console().print(line, markup=False)
+def advice_answer(advice: Advice, *, everything: bool = False) -> Answer:
+    """The recommendations, and for the table what else a reader should know."""
+    from rightsize.output.advice_rows import advice_to_dict, advice_to_frame
+    from rightsize.output.advice_text import advice_markdown, advice_table, summary_lines
+
+    return Answer(
+        document=lambda: advice_to_dict(advice),
+        parts=lambda: [
+            Group(advice_table(advice, everything=everything, width=output_console().width))
+        ],
+        rows=lambda: advice_to_frame(advice),
+        markdown=lambda: advice_markdown(advice, everything=everything),
+        remarks=summary_lines(advice),
+    )
 
 
-def show_traces(traces: Path, settings: Settings, output_format: Format) -> None:
+def show_traces(traces: Path, settings: Settings, output_format: str) -> None:
     """Print the sizes of each series of a trace file, in cores and bytes, as CSV or JSON."""
+    from rightsize.sizing.backtest.traces import recommend_traces
+    from rightsize.sizing.policies import profile as profile_of
+
     chosen = profile_of(settings.policy.profile, settings.policy.parameters)
     sizes = recommend_traces(traces, chosen)
-    if output_format is Format.json:
-        rows = json.loads(sizes.to_json(orient="records"))
-        json.dump({"schema_version": 1, "series": rows}, sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    elif output_format in (Format.csv, Format.table):
-        sizes.to_csv(sys.stdout, index=False)
-    else:
-        raise UsageError(f"--format {output_format} is not made for traces", hint="use csv or json")
+    answer = Answer(
+        document=lambda: {
+            "schema_version": 1,
+            "series": json.loads(sizes.to_json(orient="records")),
+        },
+        parts=list,
+        rows=lambda: sizes,
+    )
+    if output_format == "markdown":
+        raise UsageError("--format markdown is not made for traces", hint="use csv or json")
+    show(answer, "csv" if output_format == "table" else output_format)
 
 
 def _parameters(given: list[str] | None) -> dict[str, float | bool] | None:

@@ -8,24 +8,16 @@ from typing import Annotated
 
 import typer
 
-from rightsize.cli.console import error_console
+from rightsize.cli.options import SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.config import load_settings
-from rightsize.output.report import write_report
-from rightsize.output.report.build import build_report
-from rightsize.output.report.earlier import earlier_reports
-from rightsize.output.report.files import make_folder
-from rightsize.output.report.summary import summary_text
-from rightsize.review import month_of, review_month
+from rightsize.output.console import error_console
 
 app = typer.Typer(rich_markup_mode="markdown")
 
 
 @app.command()
 def report(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     month: Annotated[
         str | None, typer.Option(help="Month as YYYY-MM. The snapshot's last one.")
     ] = None,
@@ -35,9 +27,7 @@ def report(
     summary: Annotated[
         bool, typer.Option(help="Print ten lines for a message, and write nothing.")
     ] = False,
-    settings_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
-    ] = None,
+    settings_file: SettingsFile = None,
 ) -> None:
     """Write the month's cost review: a page, a workbook, Markdown, CSV and JSON.
 
@@ -52,6 +42,14 @@ def report(
 
     `rightsize report --summary` – ten lines for a message
     """
+    from rightsize.config import load_settings
+    from rightsize.output.report import write_report
+    from rightsize.output.report.build import build_report
+    from rightsize.output.report.earlier import earlier_reports
+    from rightsize.output.report.files import make_folder
+    from rightsize.output.report.summary import summary_text
+    from rightsize.review import month_of, review_month
+
     settings = load_settings(settings_file)
     source = open_snapshot(snapshot)
     chosen = month_of(source, month)

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rightsize.border import write_files
-from rightsize.cli.console import error_console, print_lines
+from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.collectors.istio_objects import read_istio_objects
-from rightsize.config import load_settings
 from rightsize.errors import UsageError
-from rightsize.namespaces.configuration import configuration_of
-from rightsize.namespaces.scope_files import scope_files
-from rightsize.namespaces.study import study_scope
-from rightsize.output.scope_rows import scope_lines, scope_to_dict
+from rightsize.output.console import error_console
+from rightsize.output.tables import SIMULATED, Answer, records_frame, show
 
 app = typer.Typer(rich_markup_mode="markdown")
 
 
-class Format(StrEnum):
-    text = "text"
-    json = "json"
-
-
 @app.command()
 def scope(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for manifests, values and commands.")
     ] = None,
@@ -54,12 +40,8 @@ def scope(
             "namespaces that hold configuration stay in discovery; repeat for more.",
         ),
     ] = None,
-    settings_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
-    ] = None,
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form of the answer on stdout.")
-    ] = Format.text,
+    settings_file: SettingsFile = None,
+    output_format: FormatOption = "table",
 ) -> None:
     """Scope the mesh to the calls that were seen: discovery, Sidecars, idle sidecars, rules.
 
@@ -73,6 +55,13 @@ def scope(
 
     `rightsize scope --host monitoring/* --keep payments-dr --format json`
     """
+    from rightsize.collectors.istio_objects import read_istio_objects
+    from rightsize.config import load_settings
+    from rightsize.namespaces.configuration import configuration_of
+    from rightsize.namespaces.scope_files import scope_files
+    from rightsize.namespaces.study import study_scope
+    from rightsize.output.scope_rows import scope_lines, scope_to_dict
+
     for text in host or []:
         if text.count("/") != 1 or text.startswith("/") or text.endswith("/"):
             raise UsageError(f"--host {text}: expected NAMESPACE/NAME", hint="--host monitoring/*")
@@ -87,13 +76,14 @@ def scope(
             configuration=told,
             settings=load_settings(settings_file).nodes,
         )
-    if output_format is Format.json:
-        json.dump(scope_to_dict(study, simulated=source.manifest.simulated), sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    else:
-        if source.manifest.simulated:
-            print_lines(["Simulated: no figure of this mesh was measured."])
-        print_lines(scope_lines(study))
+    simulated = source.manifest.simulated
+    document = scope_to_dict(study, simulated=simulated)
+    answer = Answer(
+        document=lambda: document,
+        parts=lambda: [*([SIMULATED] if simulated else []), *scope_lines(study)],
+        rows=lambda: records_frame(document["egress"]),
+    )
+    show(answer, output_format)
     if out is not None:
         made = scope_files(study, istio_version=source.manifest.istio_version)
         messages.print(f"{len(write_files(out, made))} files in {out}", markup=False)

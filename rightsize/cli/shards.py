@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rightsize.border import write_files
-from rightsize.cli.console import error_console, print_lines
+from rightsize.cli.options import FormatOption, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.collectors.istio_objects import read_istio_objects
-from rightsize.istiod.model import fit_istiod
-from rightsize.istiod.propagation import propagation
-from rightsize.istiod.source import read_istiod
-from rightsize.istiod.thresholds import istiod_node
-from rightsize.namespaces.configuration import Configuration, configuration_of
-from rightsize.namespaces.shard_delay import predicted_delay
-from rightsize.namespaces.shard_files import (
-    shard_files,
-    shard_lines,
-    shards_to_dict,
-)
-from rightsize.namespaces.shard_loads import Namespaces, namespaces_of
-from rightsize.namespaces.shards import choose_shards
-from rightsize.namespaces.traffic import namespace_labels, read_edges
-from rightsize.prices.unit_price import unit_price
+from rightsize.output.console import error_console
+from rightsize.output.tables import SIMULATED, Answer, records_frame, show
+
+if TYPE_CHECKING:
+    from rightsize.namespaces.configuration import Configuration
+    from rightsize.namespaces.shard_loads import Namespaces
 
 app = typer.Typer(rich_markup_mode="markdown")
 
 
-class Format(StrEnum):
-    text = "text"
-    json = "json"
-
-
 @app.command()
 def shards(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     count: Annotated[
         int | None, typer.Option("--shards", min=1, help="Number of shards; the model chooses.")
     ] = None,
@@ -62,9 +42,7 @@ def shards(
             "what their calls need; repeat for more.",
         ),
     ] = None,
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form of the answer on stdout.")
-    ] = Format.text,
+    output_format: FormatOption = "table",
 ) -> None:
     """Divide namespaces over several istiods so that load is even and few calls are cut.
 
@@ -76,6 +54,19 @@ def shards(
 
     `rightsize shards --shards 3 -o out` – values, labels, tags and the order of the move
     """
+    from rightsize.collectors.istio_objects import read_istio_objects
+    from rightsize.istiod.model import fit_istiod
+    from rightsize.istiod.propagation import propagation
+    from rightsize.istiod.source import read_istiod
+    from rightsize.istiod.thresholds import istiod_node
+    from rightsize.namespaces.configuration import configuration_of
+    from rightsize.namespaces.shard_delay import predicted_delay
+    from rightsize.namespaces.shard_files import shard_files, shard_lines, shards_to_dict
+    from rightsize.namespaces.shard_loads import namespaces_of
+    from rightsize.namespaces.shards import choose_shards
+    from rightsize.namespaces.traffic import namespace_labels, read_edges
+    from rightsize.prices.unit_price import unit_price
+
     told = configuration_of(read_istio_objects(objects or ()))
     source = open_snapshot(snapshot)
     messages = error_console()
@@ -97,14 +88,14 @@ def shards(
         shard.number: predicted_delay(delays, model.load, model.replicas, shard)
         for shard in advice.chosen.shards
     }
-    if output_format is Format.json:
-        answer = shards_to_dict(advice, expected, simulated=source.manifest.simulated)
-        json.dump(answer, sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    else:
-        if source.manifest.simulated:
-            print_lines(["Simulated: no figure of this mesh was measured."])
-        print_lines(shard_lines(advice, expected))
+    simulated = source.manifest.simulated
+    document = shards_to_dict(advice, expected, simulated=simulated)
+    answer = Answer(
+        document=lambda: document,
+        parts=lambda: [*([SIMULATED] if simulated else []), *shard_lines(advice, expected)],
+        rows=lambda: records_frame(document["shards"]),
+    )
+    show(answer, output_format)
     if out is not None and len(advice.chosen.shards) == 1:
         messages.print("One istiod: nothing to move, no file written. Ask for more with --shards")
     elif out is not None:

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rightsize.cli.console import error_console, print_lines
+from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.config import load_settings
-from rightsize.output.simulation_rows import simulation_lines, simulation_to_dict
-from rightsize.simulate.what_if import what_if
+from rightsize.output.console import error_console
+from rightsize.output.tables import SIMULATED, Answer, show
 
 app = typer.Typer(rich_markup_mode="markdown")
 
 
-class Format(StrEnum):
-    text = "text"
-    json = "json"
-
-
 @app.command()
 def simulate(
-    snapshot: Annotated[
-        Path | None, typer.Option(help="Snapshot folder. Newest under ./snapshots/, else the demo.")
-    ] = None,
+    snapshot: SnapshotOption = None,
     services: Annotated[float | None, typer.Option(help="Services. As many as today.")] = None,
     pods: Annotated[float | None, typer.Option(help="Pods in the mesh. As many as today.")] = None,
     rps: Annotated[
@@ -40,12 +28,8 @@ def simulate(
     waypoint_share: Annotated[
         float, typer.Option(help="Share of requests through a waypoint, in ambient mode.")
     ] = 1.0,
-    settings_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
-    ] = None,
-    output_format: Annotated[
-        Format, typer.Option("--format", help="Form of the answer on stdout.")
-    ] = Format.text,
+    settings_file: SettingsFile = None,
+    output_format: FormatOption = "table",
 ) -> None:
     """Say what the mesh needs at another scale: requests, replicas, nodes, dollars.
 
@@ -57,6 +41,14 @@ def simulate(
 
     `rightsize simulate --services 1500 --pods 4000 --rps 90000 --format json`
     """
+    from rightsize.config import load_settings
+    from rightsize.output.simulation_rows import (
+        simulation_lines,
+        simulation_to_dict,
+        simulation_to_frame,
+    )
+    from rightsize.simulate.what_if import what_if
+
     source = open_snapshot(snapshot)
     settings = load_settings(settings_file)
     with error_console().status("Fitting the mesh and planning nodes"):
@@ -69,11 +61,10 @@ def simulate(
             ambient=ambient,
             waypoint_share=waypoint_share,
         )
-    if output_format is Format.json:
-        answer = simulation_to_dict(now, found, simulated=source.manifest.simulated)
-        json.dump(answer, sys.stdout, indent=2)
-        sys.stdout.write("\n")
-        return
-    if source.manifest.simulated:
-        print_lines(["The demo mesh is simulated: no figure of it was measured."])
-    print_lines(simulation_lines(now, found))
+    simulated = source.manifest.simulated
+    answer = Answer(
+        document=lambda: simulation_to_dict(now, found, simulated=simulated),
+        parts=lambda: [*([SIMULATED] if simulated else []), *simulation_lines(now, found)],
+        rows=lambda: simulation_to_frame(now, found),
+    )
+    show(answer, output_format)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rightsize.cli.console import error_console
-from rightsize.demo import demo_snapshot
-from rightsize.snapshot import Snapshot
-from rightsize.snapshot.store import newest_snapshot
+from rightsize.output.console import error_console
+
+if TYPE_CHECKING:
+    from rightsize.snapshot import Snapshot
 
 SNAPSHOTS = Path("snapshots")
 
 
 def open_snapshot(path: Path | None) -> Snapshot:
     """Open `path`, else the newest snapshot below `./snapshots/`, else the demo; say which."""
+    from rightsize.demo import demo_snapshot
+    from rightsize.snapshot import Snapshot
+    from rightsize.snapshot.store import newest_snapshot
+
     console = error_console()
     if path is not None:
         return Snapshot(path)
@@ -22,7 +27,7 @@ def open_snapshot(path: Path | None) -> Snapshot:
         console.print(f"Using the newest snapshot, {newest}")
         return Snapshot(newest)
     console.print(
-        "No snapshot given and none under ./snapshots/: using the [bold]simulated demo mesh[/]. "
+        "No snapshot given and none under ./snapshots/: using the simulated demo mesh. "
         "Collect your own with: rightsize collect --prometheus-url URL"
     )
     with console.status("Making the demo mesh (first use only)"):

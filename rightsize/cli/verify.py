@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from rightsize.cli.console import error_console, print_table
+from rightsize.cli.options import FormatOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import ChangesFoundError, NoDataError
-from rightsize.results import Sizes
-from rightsize.rollout.verify import Compared, RolloutEffect, rollout_effects
-from rightsize.sizing.reasons import formatted
+from rightsize.output.tables import Answer, Column, Table, show
+
+if TYPE_CHECKING:
+    from rightsize.results import Sizes
+    from rightsize.rollout.verify import Compared, RolloutEffect
 
 app = typer.Typer(rich_markup_mode="markdown")
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
 
 
 @app.command()
@@ -36,9 +29,7 @@ def verify(
     snapshot: Annotated[
         Path | None, typer.Option(help="Snapshot folder with days before and after the roll-out.")
     ] = None,
-    output_format: Annotated[Format, typer.Option("--format", help="Form of the answer.")] = (
-        Format.table
-    ),
+    output_format: FormatOption = "table",
 ) -> None:
     """Say whether OOM kills, restarts, throttling or latency got worse for what was changed.
 
@@ -49,6 +40,8 @@ def verify(
 
     `rightsize verify --since 2026-10-01 --snapshot snapshots/prod`
     """
+    from rightsize.rollout.verify import rollout_effects
+
     source = open_snapshot(snapshot)
     try:
         effects = rollout_effects(source, since.date())
@@ -57,18 +50,16 @@ def verify(
             f"{source.path}: {error}",
             hint=f"it covers {source.days[0]} to {source.days[-1]}; give a date between",
         ) from error
-    if output_format is Format.json:
-        body = {
+    answer = Answer(
+        document=lambda: {
             "schema_version": 1,
             "since": f"{since:%Y-%m-%d}",
             "effects": [asdict(e) | {"take_back": e.take_back} for e in effects],
-        }
-        json.dump(body, sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    else:
-        print_table(_table(effects, f"Changed since {since:%Y-%m-%d} (UTC)"))
-        if not effects:
-            error_console().print("No container's sizes changed: nothing to compare.")
+        },
+        parts=lambda: [_table(effects, f"Changed since {since:%Y-%m-%d} (UTC)")],
+        remarks=() if effects else ("No container's sizes changed: nothing to compare.",),
+    )
+    show(answer, output_format)
     worse = [f"{e.namespace}/{e.workload}" for e in effects if e.take_back]
     if worse:
         raise ChangesFoundError(
@@ -78,26 +69,26 @@ def verify(
 
 
 def _table(effects: tuple[RolloutEffect, ...], title: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for header in ("workload", "component"):
-        table.add_column(header, overflow="fold")
-    for header in ("request before", "after", "days", "verdict"):
-        table.add_column(header, no_wrap=True)
-    table.add_column("signals (before to after)", overflow="fold")
-    for effect in effects:
-        table.add_row(
-            f"{effect.namespace}/{effect.workload}",
-            effect.component,
-            _requests(effect.before),
-            _requests(effect.after),
-            f"{effect.days_before}+{effect.days_after}",
-            f"[bold red]{effect.verdict}[/]" if effect.take_back else effect.verdict,
-            "; ".join(_signal(signal) for signal in effect.signals),
-        )
-    return table
+    columns = [
+        Column("workload", lambda e: f"{e.namespace}/{e.workload}"),
+        Column("component", lambda e: e.component),
+        Column("request before", lambda e: _requests(e.before), whole=True),
+        Column("after", lambda e: _requests(e.after), whole=True),
+        Column("days", lambda e: f"{e.days_before}+{e.days_after}", whole=True),
+        Column(
+            "verdict",
+            lambda e: e.verdict,
+            whole=True,
+            style=lambda e: "bold red" if e.take_back else None,
+        ),
+        Column("signals (before to after)", lambda e: "; ".join(map(_signal, e.signals))),
+    ]
+    return Table(title, columns, effects)
 
 
 def _requests(sizes: Sizes) -> str:
+    from rightsize.sizing.reasons import formatted
+
     cpu, memory = formatted("cpu", sizes.cpu_request), formatted("memory", sizes.memory_request)
     return f"{cpu} {memory}"
 
@@ -105,5 +96,5 @@ def _requests(sizes: Sizes) -> str:
 def _signal(signal: Compared) -> str:
     if signal.before is None or signal.after is None:
         return f"{signal.signal} unknown"
-    text = f"{signal.signal} {signal.before:.3g} to {signal.after:.3g} {signal.unit}"
-    return f"[bold red]{text}[/]" if signal.worse else text
+    worse = " (worse)" if signal.worse else ""
+    return f"{signal.signal} {signal.before:.3g} to {signal.after:.3g} {signal.unit}{worse}"

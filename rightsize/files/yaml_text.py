@@ -22,6 +22,12 @@ _NOT_TEXT = tuple(pattern for _, _, pattern, _ in implicit_resolvers)
 """Plain scalars that YAML 1.1 or 1.2 reads as another type than text."""
 
 
+_NOT_TEXT_1_2 = tuple(
+    pattern for versions, _, pattern, _ in implicit_resolvers if (1, 2) in versions
+)
+"""Those that the writer quotes by itself."""
+
+
 class Quoted(str):
     """Text that is always written in double quotes, as annotations with sizes are."""
 
@@ -51,6 +57,18 @@ class _Representer(SafeRepresenter):
         return self.represent_mapping("tag:yaml.org,2002:map", data.items())
 
 
+class _Data(SafeRepresenter):
+    """The library's own forms; what only YAML 1.1 takes for another type is quoted as well."""
+
+    def represent_data_text(self, data: str) -> ScalarNode:
+        own = any(pattern.match(data) for pattern in _NOT_TEXT_1_2)
+        style = "'" if looks_like_another_type(data) and not own else None
+        if not data.replace("\n", "").isprintable():
+            style = '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Data.add_representer(str, _Data.represent_data_text)
 _Representer.add_representer(Quoted, _Representer.represent_quoted)
 _Representer.add_representer(str, _Representer.represent_text)
 _Representer.add_representer(dict, _Representer.represent_mapping_in_order)
@@ -80,6 +98,16 @@ def to_yaml(documents: Sequence[Document], *, comment: str = "") -> str:
         if number:
             out.write("---\n")
         writer.dump(_plain(document), out)
+    return out.getvalue()
+
+
+def data_yaml(document: object) -> str:
+    """A document for programs: keys sorted, innermost lists on one line."""
+    writer = YAML(typ="safe", pure=True)
+    writer.Representer = _Data
+    writer.allow_unicode = False
+    out = io.StringIO()
+    writer.dump(document, out)
     return out.getvalue()
 
 

@@ -143,7 +143,7 @@ def _title(advice: Advice) -> str:
     return f"Cluster {advice.cluster}, {days}, profile {advice.policy}{simulated}"
 
 
-def _cells(resource: Resource, advice: ResourceAdvice) -> list[str]:
+def _cells(resource: Resource, advice: ResourceAdvice) -> list[str | Text]:
     step = formatted(resource, advice.recommended_request)
     if advice.recommended_limit != advice.limit:
         step = _both(resource, advice.recommended_request, advice.recommended_limit)
@@ -152,7 +152,7 @@ def _cells(resource: Resource, advice: ResourceAdvice) -> list[str]:
         _both(resource, advice.request, advice.limit),
         formatted(resource, advice.usage.p95),
         formatted(resource, advice.usage.peak),
-        f"[bold]{step}[/]" if changed else step,
+        Text(step, style="bold") if changed else step,
         formatted(resource, advice.target_request),
     ]
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rightsize.audit.audit import AuditResult
 from rightsize.audit.model import SEVERITIES, Finding
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def audit_to_dict(result: AuditResult) -> dict[str, object]:
@@ -25,6 +29,13 @@ def audit_to_dict(result: AuditResult) -> dict[str, object]:
             for p in result.problems
         ],
     }
+
+
+def finding_rows(result: AuditResult) -> pd.DataFrame:
+    """One row a finding, with the fields of the JSON."""
+    import pandas as pd
+
+    return pd.DataFrame([_finding(finding) for finding in result.findings])
 
 
 def audit_table(result: AuditResult) -> Iterator[str]:

@@ -12,6 +12,8 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from rightsize.border import printable
+
 _PROSE = 16
 """Columns below which a sentence in a cell is a ladder of words."""
 
@@ -25,7 +27,7 @@ def fitted(table: Table, width: int) -> RenderableType:
     Parameters
     ----------
     table : rich.table.Table
-        Cells are text, with or without markup.
+        Cells are text; nothing in them is markup.
     width : int
         Columns of the terminal.
     """
@@ -76,7 +78,9 @@ def _longest(column: Column) -> int:
 def _entries(table: Table, width: int) -> RenderableType:
     headers = [_text(column.header).plain for column in table.columns]
     names = next((n for n, c in enumerate(table.columns) if _is_figure(c)), 1) or 1
-    parts: list[RenderableType] = [Text(str(table.title), style="italic")] if table.title else []
+    parts: list[RenderableType] = (
+        [Text(_text(table.title).plain, style="italic")] if table.title else []
+    )
     for row in zip(*(column.cells for column in table.columns), strict=True):
         cells = [_text(cell) for cell in row]
         name = Text(" ").join(cell for cell in cells[:names] if cell)
@@ -103,4 +107,4 @@ def _lines(pairs: Iterable[Text], width: int) -> Iterable[Text]:
 
 
 def _text(cell: RenderableType) -> Text:
-    return cell if isinstance(cell, Text) else Text.from_markup(str(cell))
+    return cell if isinstance(cell, Text) else Text(printable(cell))

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from rightsize.cli import app
-from rightsize.cli.console import print_lines
+from rightsize.output.console import print_lines
 from rightsize.output.fitting import folded
 from tests.rollout.plan_of_tiny_mesh import tiny_mesh
 

@@ -1,0 +1,39 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.errors import UsageError
+from rightsize.output.tables import FORMATS, format_named
+
+
+def _format(text: str) -> str:
+    try:
+        return format_named(text)
+    except UsageError as error:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(FORMATS)}") from error
+
+
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        parser=_format,
+        metavar=f"[{'|'.join(FORMATS)}]",
+        help="Form of the answer on stdout.",
+    ),
+]
+SnapshotOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--snapshot",
+        help="Snapshot folder. Newest under ./snapshots/, else the demo.",
+    ),
+]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
+]

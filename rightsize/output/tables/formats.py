@@ -1,0 +1,144 @@
+"""Every format that an answer can be written in. A new one is one function registered here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rightsize.border import csv_cell
+from rightsize.errors import UsageError
+from rightsize.output.console import Printer, error_console
+from rightsize.output.markdown import markdown_text
+from rightsize.output.tables.table import Table, rich_frame, rich_markdown
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found, before a format is chosen; nothing is made that is not asked for."""
+
+    document: Callable[[], object]
+    """The versioned JSON document."""
+    parts: Callable[[], Iterable[Table | str | RenderableType]]
+    """For people: tables and lines, in reading order."""
+    rows: Callable[[], Table | pd.DataFrame] | None = None
+    """One row a thing, for CSV; the first table of `parts` without it."""
+    markdown: Callable[[], str] | None = None
+    """A page of its own; `parts` as Markdown without it."""
+    remarks: Sequence[str] = ()
+    """What a reader should know beside the tables: on stderr, or the end of the page."""
+
+
+SIMULATED = "Simulated: no figure of this mesh was measured."
+Render = Callable[[Answer, Printer], None]
+FORMATS: dict[str, Render] = {}
+"""By the name that `--format` reads."""
+_SAME = {"text": "table"}
+"""Earlier names."""
+
+
+def register_format(name: str) -> Callable[[Render], Render]:
+    """Offer a format to every command.
+
+    Examples
+    --------
+    >>> @register_format("lines")  # doctest: +SKIP
+    ... def lines(answer, printer):
+    ...     printer.write(json.dumps(answer.document()))
+    """
+
+    def keep(render: Render) -> Render:
+        FORMATS[name] = render
+        return render
+
+    return keep
+
+
+def format_named(name: str) -> str:
+    """Return the format's name.
+
+    Raises
+    ------
+    UsageError
+        If there is none of this name.
+    """
+    known = _SAME.get(name, name)
+    if known not in FORMATS:
+        raise UsageError(f"no format {name!r}", hint=f"one of {', '.join(FORMATS)}")
+    return known
+
+
+def show(answer: Answer, name: str, printer: Printer | None = None) -> None:
+    """Write the answer to stdout in the format of this name."""
+    FORMATS[name](answer, printer or Printer())
+
+
+@register_format("table")
+def _terminal(answer: Answer, printer: Printer) -> None:
+    for part in answer.parts():
+        if isinstance(part, str):
+            printer.line(part)
+        else:
+            printer.table(part.rich() if isinstance(part, Table) else part)
+    for remark in answer.remarks:
+        error_console().print(remark)
+
+
+@register_format("json")
+def _json(answer: Answer, printer: Printer) -> None:
+    printer.write(json.dumps(answer.document(), indent=2, default=str) + "\n")
+
+
+@register_format("yaml")
+def _yaml(answer: Answer, printer: Printer) -> None:
+    from rightsize.files.yaml_text import data_yaml
+
+    printer.write(data_yaml(json.loads(json.dumps(answer.document(), default=str))))
+
+
+@register_format("csv")
+def _csv(answer: Answer, printer: Printer) -> None:
+    rows = _rows(answer)
+    frame = rows.frame() if isinstance(rows, Table) else rows
+    printer.write(frame.map(csv_cell).to_csv(index=False, lineterminator="\n"))
+
+
+@register_format("markdown")
+def _markdown(answer: Answer, printer: Printer) -> None:
+    if answer.markdown is not None:
+        printer.write(answer.markdown())
+        return
+    from rich.table import Table as RichTable
+
+    lines: list[str] = []
+    for part in answer.parts():
+        if isinstance(part, Table):
+            lines += [f"**{markdown_text(part.title)}**", "", *part.markdown().splitlines(), ""]
+        elif isinstance(part, RichTable):
+            lines += [*rich_markdown(part), ""]
+        elif isinstance(part, str):
+            indent = len(part) - len(part.lstrip())
+            lines.append(f"{' ' * indent}- {markdown_text(part)}")
+    lines += [f"- {markdown_text(remark)}" for remark in answer.remarks]
+    printer.write("\n".join(lines).rstrip("\n") + "\n")
+
+
+def _rows(answer: Answer) -> Table | pd.DataFrame:
+    if answer.rows is not None:
+        return answer.rows()
+    tables = [part for part in answer.parts() if not isinstance(part, str)]
+    if not tables:
+        raise UsageError("this answer is no table", hint="use --format json")
+    return tables[0] if isinstance(tables[0], Table) else rich_frame(tables[0])
+
+
+def records_frame(rows: object) -> pd.DataFrame:
+    """A list of rows of a JSON document as a flat table."""
+    import pandas as pd
+
+    return pd.json_normalize([dict(row) for row in rows] if isinstance(rows, list) else [])
