@@ -23,6 +23,7 @@ from rightsize.sizing.autoscalers import autoscalers, held_by_autoscaler, scale_
 from rightsize.sizing.container import size_container
 from rightsize.sizing.history import container_histories
 from rightsize.sizing.mesh_default import MeshDefault, Sidecars, with_mesh_default
+from rightsize.sizing.node_bound import largest_node, within_nodes
 from rightsize.sizing.pod_rules import (
     budget_warnings,
     quota_warnings,
@@ -78,7 +79,10 @@ def recommend(
     if policy is None:
         drafts = with_istiod_model(drafts, snapshot, rules, days)
     told = None if given is None else given.get("sidecar")
+    most = largest_node(snapshot, days)
+    drafts = within_nodes(drafts, most)
     default = with_mesh_default(drafts, sidecars, snapshot.manifest.region, rules, told)
+    default = replace(default, recommendations=tuple(within_nodes(default.recommendations, most)))
     name = rules.profile if policy is None else type(policy).__name__
     return _advice(snapshot, default, scalers, rules, chosen, name, days)
 

@@ -1,0 +1,83 @@
+"""No size is written that the largest node cannot hold: its pod would never be scheduled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+
+from rightsize.quantity import format_cpu, format_memory
+from rightsize.results import Recommendation, Resource, ResourceAdvice
+from rightsize.snapshot import Snapshot
+from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The largest node's allocatable, in cores and bytes."""
+
+    cpu: float
+    memory: float
+
+
+def largest_node(snapshot: Snapshot, days: list[date] | None = None) -> Largest:
+    """Return it; without nodes in the snapshot, EC2's largest machine."""
+    nodes = snapshot.read("nodes", days=days, columns=["allocatable_cpu", "allocatable_memory"])
+    cpu, memory = nodes["allocatable_cpu"].max(), nodes["allocatable_memory"].max()
+    return Largest(
+        float(cpu) if cpu > 0 else LARGEST_CPU, float(memory) if memory > 0 else LARGEST_MEMORY
+    )
+
+
+def within_nodes(rows: Iterable[Recommendation], most: Largest) -> list[Recommendation]:
+    """Keep what is in force where a size exceeds `most`."""
+    return [_within(row, most) for row in rows]
+
+
+def _within(row: Recommendation, most: Largest) -> Recommendation:
+    cpu, memory = _note("cpu", row.cpu, most.cpu), _note("memory", row.memory, most.memory)
+    if cpu is None and memory is None:
+        return row
+    kept = replace(
+        row,
+        cpu=row.cpu if cpu is None else _kept(row.cpu),
+        memory=row.memory if memory is None else _kept(row.memory),
+        reason="; ".join(note for note in (cpu, memory) if note is not None),
+    )
+    return kept if row.needs is None else replace(kept, needs=kept.recommended)
+
+
+def _beyond(advice: ResourceAdvice, most: float) -> float | None:
+    """The largest size of this step or the end state that is new and too large."""
+    sizes = (
+        (advice.recommended_request, advice.request),
+        (advice.recommended_limit, advice.limit),
+        (advice.target_request, advice.request),
+        (advice.target_limit, advice.limit),
+    )
+    return max(
+        (size for size, now in sizes if size is not None and size > most and size != now),
+        default=None,
+    )
+
+
+def _kept(advice: ResourceAdvice) -> ResourceAdvice:
+    return replace(
+        advice,
+        recommended_request=advice.request,
+        recommended_limit=advice.limit,
+        target_request=advice.request,
+        target_limit=advice.limit,
+        rule="node",
+    )
+
+
+def _note(resource: Resource, advice: ResourceAdvice, most: float) -> str | None:
+    size = _beyond(advice, most)
+    if size is None:
+        return None
+    text = format_cpu if resource == "cpu" else format_memory
+    return (
+        f"{resource} of {text(size)} is more than the largest node can give ({text(most)}): "
+        "what is in force is kept"
+    )
