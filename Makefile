@@ -1,6 +1,6 @@
 # The README's two commands: `make demo` runs the main job on the demo mesh,
 # `make test` installs what the tests need, then runs linters, types and tests.
-.PHONY: demo test lock clean
+.PHONY: demo test fuzz sbom lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,19 +16,32 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# Each fuzz target for FUZZ_SECONDS; `make test` runs them for a few seconds each.
+FUZZ_SECONDS ?= 600
+fuzz: .venv/installed-dev
+	RIGHTSIZE_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz
+
+# What the program is made of, as CycloneDX, from the pins of its run-time.
+sbom: .venv/installed-dev
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  -o dist/rightsize.cdx.json requirements/run.txt
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed-%: requirements/%.txt pyproject.toml | .venv/bin/python
+.venv/installed-%: requirements/%.txt requirements/build.txt pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-# Hashed pins, without index addresses, for Python 3.11 and newer.
+# Hashed pins, without index addresses, for Python 3.11 and newer: run-time, build tools, all.
 lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --group dev $(LOCK) -o requirements/dev.txt
-	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) -c requirements/dev.txt -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml $(LOCK) -c requirements/dev.txt -o requirements/run.txt
+	$(BIN)/uv pip compile --group build $(LOCK) -c requirements/dev.txt -o requirements/build.txt
 
 LOCK := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --quiet
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -48,3 +50,26 @@ def test_the_installed_package_carries_its_data(installed, tmp_path):
     python = installed.parent / "python"
     code = "from rightsize.prices.catalogue import instance_types; print(len(instance_types()))"
     assert int(run(python, "-c", code, cwd=tmp_path).stdout) > 1000
+
+
+def test_what_the_program_runs_on_holds_no_build_tools():
+    runs, builds = (
+        re.findall(r"^([\w.-]+)==", (ROOT / "requirements" / name).read_text(), flags=re.M)
+        for name in ("run.txt", "build.txt")
+    )
+    assert {"hatchling", "editables"} <= set(builds)
+    assert (
+        set(runs) & {"hatchling", "editables", "pathspec", "pluggy", "trove-classifiers"} == set()
+    )
+
+
+def test_the_list_of_components_has_every_pin_with_its_hashes(tmp_path):
+    (line,) = re.findall(r"cyclonedx-py ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text())
+    words = line.replace("\\\n", " ").replace("dist/", f"{tmp_path}/").split()
+    run(sys.executable, "-m", "cyclonedx_py", *words, cwd=ROOT)
+    (file,) = tmp_path.glob("*.json")
+    parts = json.loads(file.read_text())["components"]
+    pins = re.findall(
+        r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements" / "run.txt").read_text(), flags=re.M
+    )
+    assert {(part["name"], part["version"]) for part in parts} == set(pins)

@@ -18,13 +18,17 @@ import typer
 import yaml
 from cloudcoil.models.kubernetes.batch.v1 import CronJob
 from cloudcoil.models.kubernetes.core.v1 import PersistentVolumeClaim, ServiceAccount
+from cloudcoil.models.kubernetes.networking.v1 import NetworkPolicy
 
 from rightsize.cli import app
 from tests.review.two_months import OCTOBER, SEPTEMBER, Month, written
+from tests.servers.require import require_program
 
-FOLDER = Path(__file__).parents[2] / "docs" / "automation"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "automation"
 KINDS = {
     "CronJob": CronJob,
+    "NetworkPolicy": NetworkPolicy,
     "PersistentVolumeClaim": PersistentVolumeClaim,
     "ServiceAccount": ServiceAccount,
 }
@@ -132,6 +136,95 @@ def test_pods_may_do_nothing_but_write_to_their_volumes(name):
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
     assert {"name": "HOME", "value": "/tmp"} in container["env"]
     assert JOBS[name]["spec"]["concurrencyPolicy"] == "Forbid"
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_finished_jobs_do_not_pile_up(name):
+    spec = JOBS[name]["spec"]
+    assert spec["successfulJobsHistoryLimit"] <= 3
+    assert spec["failedJobsHistoryLimit"] <= 3
+    assert spec["jobTemplate"]["spec"]["ttlSecondsAfterFinished"] == 7 * 86400
+
+
+def test_the_network_policy_holds_for_the_jobs_pods_and_lets_nobody_in():
+    (policy,) = (o["spec"] for o in OBJECTS if o["kind"] == "NetworkPolicy")
+    for job in JOBS.values():
+        labels = job["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+        assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in policy
+    ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    assert ports == {53, 9090, 443}
+
+
+def test_images_and_actions_are_named_by_digest():
+    image = re.findall(r"^FROM (\S+)", (FOLDER / "Dockerfile").read_text(), flags=re.M)
+    assert len(image) == 2
+    assert all(re.search(r":3\.12\.\d+-\S+@sha256:[0-9a-f]{64}$", name) for name in image)
+    for file in (FOLDER / "pull-request.yaml", ROOT / ".github" / "workflows" / "test.yaml"):
+        used = re.findall(r"uses: (.*)", file.read_text())
+        assert used
+        assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v[\d.]+", name) for name in used), used
+    for job in JOBS.values():
+        (container,) = pod(job)["containers"]
+        assert container["image"].endswith("@sha256:DIGEST")
+
+
+def test_the_alerts_fire_35_days_after_the_last_success_or_when_a_job_is_gone(tmp_path):
+    last = 'kube_cronjob_status_last_successful_time{namespace="rightsize", cronjob="%s"}'
+    made = 'kube_cronjob_created{namespace="rightsize", cronjob="%s"}'
+    days = "0+0x36"
+    series = [
+        {"series": made % "rightsize-collect", "values": days},
+        {"series": last % "rightsize-collect", "values": "0+86400x36"},
+        # Never succeeded.
+        {"series": made % "rightsize-report", "values": days},
+    ]
+    late = {"alertname": "RightsizeJobHasNotSucceeded"}
+    gone = {"alertname": "RightsizeJobIsGone"}
+    tests = [
+        {
+            "interval": "1d",
+            "input_series": series,
+            "alert_rule_test": [
+                {"eval_time": "34d", **late, "exp_alerts": []},
+                {"eval_time": "34d", **gone, "exp_alerts": []},
+            ],
+            "promql_expr_test": [
+                {
+                    "expr": 'ALERTS{alertname="RightsizeJobHasNotSucceeded"}',
+                    "eval_time": "36d",
+                    "exp_samples": [
+                        {
+                            "labels": 'ALERTS{alertname="RightsizeJobHasNotSucceeded", '
+                            'alertstate="pending", cronjob="rightsize-report", '
+                            'namespace="rightsize", severity="warning"}',
+                            "value": 1,
+                        }
+                    ],
+                }
+            ],
+        },
+        {
+            "interval": "1d",
+            "input_series": series[:2],
+            "promql_expr_test": [
+                {
+                    "expr": 'count(ALERTS{alertname="RightsizeJobIsGone"})',
+                    "eval_time": "3d",
+                    "exp_samples": [{"labels": "{}", "value": 1}],
+                }
+            ],
+        },
+    ]
+    file = tmp_path / "test.yaml"
+    rules = [str(FOLDER / "job-alerts.yaml")]
+    file.write_text(
+        yaml.safe_dump({"rule_files": rules, "evaluation_interval": "1d", "tests": tests})
+    )
+    command = [require_program("promtool"), "test", "rules", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_role_is_bound_by_the_service_account():
