@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from rightsize.quantity import format_cpu, format_memory
-from rightsize.results import Recommendation, Resource, ResourceAdvice
+from rightsize.results import Recommendation, Resource, ResourceAdvice, Rule
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
 
@@ -68,7 +68,7 @@ def _kept(advice: ResourceAdvice) -> ResourceAdvice:
         recommended_limit=advice.limit,
         target_request=advice.request,
         target_limit=advice.limit,
-        rule="node",
+        rule=Rule.BOUND,
     )
 
 
