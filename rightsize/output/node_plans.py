@@ -78,19 +78,6 @@ def answer_table(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> Table:
     return table
 
 
-def answer_markdown(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> str:
-    """The plans as a Markdown table, with what they take for granted."""
-    lines = [
-        "| requests | plan | packed | gap | promised | USD/month | types | binds |",
-        "|---|---|---:|---:|---:|---:|---|---|",
-    ]
-    for requests, plans in (("today", answer.before), ("recommended", answer.after)):
-        for plan in plans.plans if plans else ():
-            lines.append("| " + " | ".join((requests, plan.name, *_cells(plan, hours))) + " |")
-    lines += ["", *(f"- {line}" for line in remarks(answer))]
-    return "\n".join(lines) + "\n"
-
-
 def month_table(month: MonthAnswer) -> Table:
     """The replayed month for people."""
     table = Table(title=f"The month replayed: {month.before.autoscaler}")
@@ -101,18 +88,6 @@ def month_table(month: MonthAnswer) -> Table:
         if replay is not None:
             table.add_row(requests, *_month_cells(replay))
     return table
-
-
-def month_markdown(month: MonthAnswer) -> str:
-    """The replayed month as a Markdown table."""
-    lines = [
-        f"| requests ({month.before.autoscaler}) | node-hours | mean nodes | peak | events |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for requests, replay in (("today", month.before), ("recommended", month.after)):
-        if replay is not None:
-            lines.append("| " + " | ".join((requests, *_month_cells(replay))) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def _month_cells(replay: MonthReplay) -> tuple[str, str, str, str]:
