@@ -34,7 +34,9 @@ def cost(
     discount: Annotated[
         float | None, typer.Option(help="Its discount on on-demand prices, as a share.")
     ] = None,
-    time_limit: Annotated[float | None, typer.Option(help="Seconds for each node plan.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Work for each node plan, in seconds of one idle core.")
+    ] = None,
     workloads: Annotated[int, typer.Option(min=1, help="Causes listed in the table.")] = 15,
     output_format: FormatOption = "table",
     settings_file: SettingsFile = None,

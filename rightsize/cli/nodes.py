@@ -75,7 +75,9 @@ def nodes(
     replay: Annotated[
         Autoscaler | None, typer.Option(help="Also replay the month under this autoscaler.")
     ] = None,
-    time_limit: Annotated[float | None, typer.Option(help="Seconds for each plan.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Work for each plan, in seconds of one idle core.")
+    ] = None,
     settings_file: SettingsFile = None,
     output_format: FormatOption = "table",
 ) -> None:
