@@ -1,4 +1,4 @@
-"""Patches the user's files with an advice and shows what changed."""
+"""Patches the user's files with an advice, shows what changed, and says what became of each size."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.syntax import Syntax
+from rich.table import Table
 
+from rightsize.errors import AmbiguousChartError
 from rightsize.output.console import error_console, output_console
 
 if TYPE_CHECKING:
-    from rightsize.patch import PatchedFile
-    from rightsize.results import Advice
+    from rightsize.patch import Outcome, PatchResult
+    from rightsize.results import Advice, Sizes
 
 
 @dataclass(frozen=True)
@@ -29,64 +32,94 @@ class PatchOptions:
     out: Path = Path("rightsize-out")
     in_place: bool = False
     verify_chart: Path | None = None
+    release: str | None = None
+    largest_node: Sizes | None = None
 
 
 def patch_and_show(
     advice: Advice, files: Sequence[Path], options: PatchOptions, *, diff_on_stdout: bool
 ) -> None:
-    """Patch `files`, write them, and print the diff (to stderr when stdout carries data)."""
-    from rightsize.patch import (
-        effective_sizes,
-        patch_files,
-        unified_diff,
-        verify_patched,
-        write_patched,
-    )
-    from rightsize.patch.changes import size_changes
-    from rightsize.patch.drift import reconciled
+    """Patch `files`, write them, and print the diff (to stderr when stdout carries data).
 
-    today = effective_sizes(files, chart=options.chart, istio_version=options.istio_version)
-    changes, differing = reconciled(size_changes(advice), today)
-    patched = patch_files(
-        files,
-        changes,
-        chart=options.chart,
-        istio_version=options.istio_version,
-        gateway=options.gateway,
-        workload=options.workload,
-    )
-    given = [file for file in patched if file.text_before]
-    diff = unified_diff(given)
+    Raises
+    ------
+    AmbiguousChartError
+        A given file holds nothing that can be patched, of whatever kind it is; the others are
+        written.
+    """
+    from rightsize.files.charts import Hints
+    from rightsize.output.fitting import fitted
+    from rightsize.patch import Flags, patch_set, unified_diff, verify_patched, write_patched
+    from rightsize.patch.changes import size_changes
+
+    hints = Hints.of(options.chart, options.istio_version, options.gateway)
+    flags = Flags(options.gateway, options.workload, options.release, advice.cluster)
+    result = patch_set(files, size_changes(advice), hints, flags, options.largest_node)
+    _show_diff(unified_diff(result.given), diff_on_stdout=diff_on_stdout)
+    messages = error_console()
+    for file in result.given:
+        for text in (*file.added, *file.notes):
+            messages.print(f"{file.path}: {text}", markup=False)
+    if options.verify_chart is not None:
+        # Before writing: what does not verify is not written, in place least of all.
+        report = verify_patched(
+            options.verify_chart, result.files, result.settled, gateway=options.gateway
+        )
+        messages.print(str(report), markup=False)
+    written = write_patched(result.files, out_dir=None if options.in_place else options.out)
+    _show_files(result, written)
+    if not messages.is_terminal:
+        messages = Console(file=sys.stderr, highlight=False, width=200)
+    messages.print(fitted(_outcomes(result.outcomes), messages.width))
+    unknown = [file for file in result.given if file.unknown]
+    if unknown:
+        raise AmbiguousChartError(
+            unknown[0].why_unchanged or "holds no sizes of Istio's",
+            path=", ".join(str(file.path) for file in unknown),
+            hint="Leave it out, or see docs/patching.md for the kinds of files that are patched.",
+        )
+
+
+def _show_diff(diff: str, *, diff_on_stdout: bool) -> None:
     console = output_console() if diff_on_stdout else error_console()
     if console.is_terminal:
         console.print(Syntax(diff, "diff", theme="ansi_dark", background_color="default"))
     else:
         (sys.stdout if diff_on_stdout else sys.stderr).write(diff)
+
+
+def _show_files(result: PatchResult, written: Sequence[Path]) -> None:
+    """One line for each file; new files are many and alike, so their folders are enough."""
     messages = error_console()
-    for text in differing:
-        messages.print(text, markup=False)
-    for file in given:
-        for text in (*file.added, *file.notes):
-            messages.print(f"{file.path}: {text}", markup=False)
-    if options.verify_chart is not None:
-        # Before writing: what does not verify is not written, in place least of all.
-        report = verify_patched(options.verify_chart, patched, changes, gateway=options.gateway)
-        messages.print(str(report), markup=False)
-    written = write_patched(patched, out_dir=None if options.in_place else options.out)
-    for file, path in zip(patched, written, strict=True):
-        if file.text_before:
+    folders: Counter[Path] = Counter()
+    for file, path in zip(result.files, written, strict=True):
+        if not file.text_before:
+            folders[path.parent] += 1
+        elif file.changed:
             messages.print(f"Patched file: {path}", markup=False)
-    _tell_new(patched, written)
-
-
-def _tell_new(patched: Sequence[PatchedFile], written: Sequence[Path]) -> None:
-    """New files are many and alike (a patch for each exception): their folders are enough."""
-    folders = Counter(
-        path.parent for file, path in zip(patched, written, strict=True) if not file.text_before
-    )
+        else:
+            messages.print(f"Unchanged: {file.path}: {file.why_unchanged}", markup=False)
     for folder, count in folders.items():
-        error_console().print(
+        messages.print(
             f"New files: {count} in {folder} (sizes of workloads whose manifests were not given; "
             "apply them together with the patched file)",
             markup=False,
         )
+
+
+def _outcomes(outcomes: Sequence[Outcome]) -> Table:
+    """What became of each recommendation, workloads without a manifest in one row."""
+    table = Table("recommendation", "in these files", "where", title_justify="left")
+    new = [o for o in outcomes if o.new_file]
+    for outcome in outcomes:
+        if outcome in new:
+            continue
+        where = outcome.reason or ""
+        if outcome.places:
+            files = dict.fromkeys(place.split(": ")[0] for place in outcome.places)
+            where = ", ".join(files) + (f" ({outcome.reason})" if outcome.reason else "")
+        name = f"{outcome.change.component} {outcome.change.key}"
+        table.add_row(name, outcome.status, where)
+    if new:
+        table.add_row(f"sidecars of {len(new)} workloads", "new files", "sidecar-annotations/")
+    return table

@@ -106,7 +106,7 @@ def plan(
         markdown=lambda: document.markdown,
     )
     show(answer, output_format)
-    for text in (*rollout.notes, *document.differing):
+    for text in rollout.notes:
         messages.print(f"Note: {text}", markup=False)
     if out is not None:
         files = write_document(document, out)

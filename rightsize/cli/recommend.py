@@ -99,6 +99,10 @@ def recommend(
             help="This workload alone, as name or ns/name; with -f, the one a manifest is for."
         ),
     ] = None,
+    release: Annotated[
+        str | None,
+        typer.Option(help="Release, revision or cluster to patch, where a file holds several."),
+    ] = None,
     namespace: Annotated[
         str | None, typer.Option("-n", "--namespace", help="Workloads of this namespace alone.")
     ] = None,
@@ -167,7 +171,12 @@ def recommend(
         everything = True
     show(advice_answer(advice, everything=everything), output_format)
     if values:
-        options = PatchOptions(chart, istio_version, gateway, workload, out, in_place, verify_chart)
+        from rightsize.patch.changes import largest_node
+
+        options = PatchOptions(
+            chart, istio_version, gateway, workload, out, in_place, verify_chart, release,
+            largest_node(source),
+        )  # fmt: skip
         patch_and_show(advice, values, options, diff_on_stdout=output_format == "table")
     changing = sum(row.changes for row in advice.recommendations)
     if fail_if_change and changing:

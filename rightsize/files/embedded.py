@@ -1,25 +1,16 @@
-"""Values inside other documents: Argo CD Applications and Flux HelmReleases."""
+"""Text inside other documents that is YAML itself: block scalars and quoted ones."""
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rightsize.errors import InputFileError
 from rightsize.files import tree
-from rightsize.files.charts import Hints, Scope
-from rightsize.files.classify import chart_named
-from rightsize.files.known import parse_version
 from rightsize.files.source import Source
 from rightsize.files.splice import Edit
-
-SIZING_PARAMETER = re.compile(
-    r"resources\.(requests|limits)\.(cpu|memory)$|autoscaleM(in|ax)$|"
-    r"autoscaling\.(minReplicas|maxReplicas)$|targetAverageUtilization$|"
-    r"targetCPUUtilizationPercentage$"
-)
 
 
 @dataclass(eq=False)
@@ -57,79 +48,14 @@ class EmbeddedSource(Source):
         ]
 
 
-def is_embedding(root: tree.Node | None) -> bool:
-    return tree.text_at(root, ("kind",)) in ("Application", "ApplicationSet", "HelmRelease")
-
-
-def embedded_scopes(source: Source, document: int, hints: Hints) -> list[Scope]:
-    """The values of Istio's charts that a document carries inline."""
-    root = source.documents[document].root
-    if tree.text_at(root, ("kind",)) == "HelmRelease":
-        return list(_flux(source, document, hints))
-    return list(_argo(source, document, hints))
-
-
-def _flux(source: Source, document: int, hints: Hints) -> Iterator[Scope]:
-    root = source.documents[document].root
-    spec = ("spec", "chart", "spec")
-    chart = chart_named(
-        tree.text_at(root, (*spec, "chart")), tree.text_at(root, (*spec, "sourceRef", "name"))
-    )
-    if chart is None or tree.mapping_at(root, ("spec", "values")) is None:
-        return
-    version = hints.version or parse_version(tree.text_at(root, (*spec, "version")))
-    name = tree.text_at(root, ("spec", "releaseName")) or tree.text_at(root, ("metadata", "name"))
-    yield Scope(source, document, ("spec", "values"), chart, version, name)
-
-
-def _argo(source: Source, document: int, hints: Hints) -> Iterator[Scope]:
-    root = source.documents[document].root
-    spec: tree.Path = ("spec",)
-    if tree.text_at(root, ("kind",)) == "ApplicationSet":
-        spec = ("spec", "template", "spec")
-    places: list[tree.Path] = [(*spec, "source")]
-    several = tree.lookup(root, (*spec, "sources"))
-    if isinstance(several, tree.Sequence):
-        places += [(*spec, "sources", number) for number in range(len(several.items))]
-    for place in places:
-        chart_text = tree.text_at(root, (*place, "chart")) or tree.text_at(root, (*place, "path"))
-        chart = chart_named(chart_text, tree.text_at(root, (*place, "repoURL")))
-        helm = (*place, "helm")
-        if chart is None or tree.mapping_at(root, helm) is None:
-            continue
-        _refuse_parameters(source, document, (*helm, "parameters"))
-        version = hints.version or parse_version(tree.text_at(root, (*place, "targetRevision")))
-        name = tree.text_at(root, (*helm, "releaseName")) or tree.text_at(
-            root, ("metadata", "name")
-        )
-        if tree.mapping_at(root, (*helm, "valuesObject")) is not None:
-            # Argo CD reads `values` only where there is no `valuesObject`.
-            yield Scope(source, document, (*helm, "valuesObject"), chart, version, name)
-        elif tree.text_at(root, (*helm, "values")) is not None:
-            inner = opened(source, document, (*helm, "values"))
-            yield Scope(inner, 0, (), chart, version, name)
-
-
-def _refuse_parameters(source: Source, document: int, path: tree.Path) -> None:
-    """Refuse sizes among `parameters`, which outrank every kind of values."""
-    listed = tree.lookup(source.documents[document].root, path)
-    items = listed.items if isinstance(listed, tree.Sequence) else []
-    for item in items:
-        name = tree.text_at(item, ("name",)) or ""
-        if SIZING_PARAMETER.search(name):
-            raise source.error(
-                f"the parameter {name} outranks the inline values",
-                item.start,
-                hint="Move it into valuesObject, then patch again.",
-            )
-
-
 def opened(source: Source, document: int, path: tree.Path) -> EmbeddedSource:
-    """The YAML in a literal block as a source of its own."""
+    """The YAML in a literal block or in quotes as a source of its own."""
     node = tree.lookup(source.documents[document].root, path)
+    if isinstance(node, tree.Scalar) and node.style in ("'", '"'):
+        return _opened_quotes(source, document, path, node)
     if not isinstance(node, tree.Scalar) or node.style != "|":
         raise source.error(
-            "inline values that are not a literal block",
+            "inline values that are neither a literal block nor in quotes",
             node.start if node else 0,
             hint="Write them as `values: |` or as `valuesObject:`.",
         )
@@ -157,3 +83,70 @@ def opened(source: Source, document: int, path: tree.Path) -> EmbeddedSource:
     with inner.flaws_located():
         inner.documents = tree.parse(text)
     return inner
+
+
+@dataclass(eq=False)
+class QuotedSource(EmbeddedSource):
+    """YAML in quotes, character by character."""
+
+    places: list[int] = field(default_factory=list)
+    """Where each character of this text, and its end, is in the outer text."""
+    quote: str = '"'
+
+    def outer_index(self, index: int) -> int:
+        return self.places[min(index, len(self.places) - 1)]
+
+    def outer_edits(self, edits: list[Edit]) -> list[Edit]:
+        return [
+            Edit(self.outer_index(edit.start), self.outer_index(edit.end), self._written(edit.new))
+            for edit in edits
+        ]
+
+    def _written(self, text: str) -> str:
+        if self.quote == "'":
+            return text.replace("'", "''")
+        return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _opened_quotes(
+    source: Source, document: int, path: tree.Path, node: tree.Scalar
+) -> EmbeddedSource:
+    quote = node.style
+    start = source.text.index(quote, node.start) + 1
+    raw = source.text[start : node.end - 1]
+    pattern = r"''|[^']" if quote == "'" else r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)|[^\\]"
+    text, places = "", []
+    for match in re.finditer(pattern, raw, re.DOTALL):
+        piece = match[0]
+        decoded = piece[0] if quote == "'" else _unescaped(piece)
+        places += [start + match.start()] * len(decoded)
+        text += decoded
+    places.append(node.end - 1)
+    if text != node.value or (quote == "'" and "\n" in raw):
+        raise source.error(
+            "quoted values that run over several lines",
+            node.start,
+            hint="Write them as `values: |` or as `valuesObject:`.",
+        )
+    inner = QuotedSource(
+        source.path,
+        text,
+        outer=source,
+        node=node,
+        path_in_outer=path,
+        document_in_outer=document,
+        places=places,
+        quote=quote,
+    )
+    with inner.flaws_located():
+        inner.documents = tree.parse(text)
+    return inner
+
+
+def _unescaped(piece: str) -> str:
+    if not piece.startswith("\\"):
+        return piece
+    try:
+        return str(json.loads(f'"{piece}"'))
+    except ValueError:
+        return {"\\0": "\0", "\\ ": " ", "\\e": "\x1b"}.get(piece, piece)

@@ -35,6 +35,10 @@ class Source:
         line, column = tree.position(self.text, index)
         return InputFileError(what, path=self.path, line=line, column=column, hint=hint)
 
+    def reparsed(self, text: str) -> list[tree.Document]:
+        """Another text of this language, parsed."""
+        return tree.parse(text)
+
     @contextmanager
     def flaws_located(self) -> Iterator[None]:
         """Turn a flaw of this text into an error with file, line and column."""
@@ -59,16 +63,20 @@ def read_source(path: Path) -> Source:
         Missing, empty, binary, too large, not UTF-8, malformed, encrypted by SOPS: with line and
         column where there is one.
     """
-    content = _read_bytes(path)
-    text = _decoded(path, content)
-    bom = text.startswith(BOM)
-    source = Source(path, text.removeprefix(BOM), bom)
+    text, bom = read_text(path)
+    source = Source(path, text, bom)
     with source.flaws_located():
         source.documents = tree.parse(source.text)
     if not any(document.root is not None for document in source.documents):
         raise InputFileError("nothing but comments", path=path, hint="Give a file with values.")
     _refuse_sops(source)
     return source
+
+
+def read_text(path: Path) -> tuple[str, bool]:
+    """The text of a file, and whether a byte order mark went before it."""
+    text = _decoded(path, _read_bytes(path))
+    return text.removeprefix(BOM), text.startswith(BOM)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -4,8 +4,9 @@
 """
 
 from rightsize.patch.diff import unified_diff, write_patched
-from rightsize.patch.model import EffectiveSizes, PatchedFile, PathChange, SizeChange
-from rightsize.patch.patcher import effective_sizes, patch_files
+from rightsize.patch.matching import Flags
+from rightsize.patch.model import EffectiveSizes, Outcome, PatchedFile, PatchResult, PathChange, SizeChange
+from rightsize.patch.patcher import effective_sizes, patch_files, patch_set
 from rightsize.patch.verify import (
     RenderedSize,
     VerificationReport,
@@ -15,6 +16,9 @@ from rightsize.patch.verify import (
 
 __all__ = [
     "EffectiveSizes",
+    "Flags",
+    "Outcome",
+    "PatchResult",
     "PatchedFile",
     "PathChange",
     "RenderedSize",
@@ -22,6 +26,7 @@ __all__ = [
     "VerificationReport",
     "effective_sizes",
     "patch_files",
+    "patch_set",
     "unified_diff",
     "verify_chart",
     "verify_patched",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rightsize.patch import SizeChange
-from rightsize.results import Advice
+from rightsize.patch.model import SizeChange
+from rightsize.results import Advice, Sizes
+from rightsize.snapshot import Snapshot
 
 
 def size_changes(advice: Advice) -> list[SizeChange]:
@@ -22,9 +23,18 @@ def size_changes(advice: Advice) -> list[SizeChange]:
                 kind=row.kind,
                 sizes=row.recommended,
                 running=row.current,
+                mesh=None if default is None else default.recommended,
                 autoscale_min=None if row.autoscaling is None else row.autoscaling.min_replicas,
                 autoscale_max=None if row.autoscaling is None else row.autoscaling.max_replicas,
                 target_cpu=None if row.autoscaling is None else row.autoscaling.target_cpu,
             )
         )
     return changes
+
+
+def largest_node(snapshot: Snapshot) -> Sizes | None:
+    """What pods may request of the largest node of the last day; None where that is unknown."""
+    nodes = snapshot.read("nodes", days=[snapshot.days[-1]])
+    most = nodes[["allocatable_cpu", "allocatable_memory"]].max()
+    cpu, memory = (None if value != value else float(value) for value in most)
+    return None if cpu is None and memory is None else Sizes(cpu, None, memory, None)

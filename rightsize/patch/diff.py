@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -34,7 +35,8 @@ def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[
     """
     own = [file.path for file in patched if file.text_before]
     beside = own[0].parent if own else Path()
-    targets = [_target(file, out_dir, beside) for file in patched]
+    common = _common_folder(own)
+    targets = [_target(file, out_dir, beside, common) for file in patched]
     _refuse_clashes(patched, targets, out_dir)
     for file, target in zip(patched, targets, strict=True):
         if out_dir is None and not file.changed:
@@ -48,11 +50,17 @@ def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[
     return targets
 
 
-def _target(file: PatchedFile, out_dir: Path | None, beside: Path) -> Path:
-    # New files (a Kustomize folder) keep their folder; the user's files keep their name alone.
+def _common_folder(paths: Sequence[Path]) -> Path:
+    """The folder that all given files are in; their paths below it are kept in the output."""
+    folders = [str(path.absolute().parent) for path in paths]
+    return Path(os.path.commonpath(folders)) if folders else Path()
+
+
+def _target(file: PatchedFile, out_dir: Path | None, beside: Path, common: Path) -> Path:
+    # New files (a Kustomize folder) keep their folder.
     if not file.text_before:
         return below(beside if out_dir is None else out_dir, PurePosixPath(file.path))
-    return file.path if out_dir is None else out_dir / file.path.name
+    return file.path if out_dir is None else out_dir / file.path.absolute().relative_to(common)
 
 
 def _refuse_clashes(

@@ -6,14 +6,15 @@ ConfigMap whose key `deployment` overlays the Deployment (from Istio 1.26).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rightsize.files import tree
 from rightsize.files.embedded import opened
 from rightsize.files.source import Layer
+from rightsize.patch.given import Given
+from rightsize.patch.groups import SIZES, Group
 from rightsize.patch.manifests import Workload
-from rightsize.patch.model import SizeChange
+from rightsize.patch.model import SizeChange, Slot
 
 PARAMETERS: tree.Path = ("spec", "infrastructure", "parametersRef")
 PROXY = "istio-proxy"
@@ -53,18 +54,38 @@ def api_gateway(layer: Layer) -> ApiGateway | None:
     )
 
 
-def overlay_of(gateway: ApiGateway, config_maps: Sequence[Layer]) -> Workload | None:
+def overlay_of(gateway: ApiGateway, given: Given) -> Workload | None:
     """The overlay of a gateway's Deployment, as a workload to patch; None where there is none."""
     wanted = tree.text_at(gateway.root, (*PARAMETERS, "name"))
-    for layer in config_maps:
-        namespace = tree.text_at(layer.root, ("metadata", "namespace"))
-        same = namespace is None or gateway.namespace is None or namespace == gateway.namespace
-        if wanted is None or tree.text_at(layer.root, ("metadata", "name")) != wanted or not same:
-            continue
-        if tree.text_at(layer.root, ("data", "deployment")) is not None:
-            inner = opened(layer.source, layer.document, ("data", "deployment"))
-            return Workload(inner, 0, (), "Deployment", gateway.name, gateway.namespace)
-    return None
+    layer = given.config_map(wanted, gateway.namespace)
+    if layer is None or tree.text_at(layer.root, ("data", "deployment")) is None:
+        return None
+    inner = opened(layer.source, layer.document, ("data", "deployment"))
+    return Workload(inner, 0, (), "Deployment", gateway.name, gateway.namespace)
+
+
+@dataclass(eq=False)
+class ApiGatewayGroup(Group):
+    """One `Gateway` and the overlay of its Deployment, if it has one."""
+
+    gateway: ApiGateway | None = None
+
+    def covers(self, change: SizeChange) -> bool:
+        return self.gateway is not None and self.gateway.is_for(change)
+
+    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
+        container = layer.container(PROXY) if isinstance(layer, Workload) else None
+        known = container is not None and slot in SIZES
+        return [(*container, "resources", *SIZES[slot])] if known and container else []
+
+    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
+        return next(iter(self.candidates(layer, change, slot)), None)
+
+    def prepare(self, change: SizeChange) -> bool:
+        if self.gateway is not None and not isinstance(self.layers[0], Workload):
+            self.note(self.gateway.source, advice_to_pin(self.gateway, change))
+            return False
+        return True
 
 
 def advice_to_pin(gateway: ApiGateway, change: SizeChange) -> str:

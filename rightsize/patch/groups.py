@@ -1,29 +1,22 @@
-"""Where the value in force comes from among files that overlay each other, and what to write."""
+"""Where the value in force comes from among documents that overlay each other, and what to write."""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
 from rightsize.files import tree
 from rightsize.files.blocks import Leaf
+from rightsize.files.redirected import Redirected
 from rightsize.files.source import Layer, Source
 from rightsize.files.tree import dotted
-from rightsize.patch.model import SizeChange
+from rightsize.patch.model import SizeChange, Slot
+from rightsize.patch.settle import InFile, settled
 from rightsize.quantity import format_cpu, format_memory, parse_quantity
-from rightsize.results import Component, Sizes
+from rightsize.results import Sizes
 
-Slot = Literal[
-    "cpu_request",
-    "memory_request",
-    "cpu_limit",
-    "memory_limit",
-    "autoscale_min",
-    "autoscale_max",
-    "target_cpu",
-]
 SIZES: dict[Slot, tree.Path] = {
     "cpu_request": ("requests", "cpu"),
     "memory_request": ("requests", "memory"),
@@ -32,6 +25,50 @@ SIZES: dict[Slot, tree.Path] = {
 }
 """The four sizes, relative to a block of resources."""
 BOUNDS: tuple[Slot, ...] = ("autoscale_min", "autoscale_max", "target_cpu")
+
+
+@dataclass(frozen=True)
+class Release:
+    """What tells one release from another; None is not said, and fits any."""
+
+    kind: str
+    name: str | None = None
+    namespace: str | None = None
+    destination: str | None = None
+    """The cluster it is for, as a GitOps document names it."""
+    revision: str | None = None
+    hints: tuple[str, ...] = ()
+    """Labels, file and folder names that may say which gateway it is."""
+
+    def fits(self, other: Release) -> bool:
+        """Whether both can be one release."""
+        pairs = (
+            (self.name, other.name),
+            (self.namespace, other.namespace),
+            (self.destination, other.destination),
+            (self.revision, other.revision),
+        )
+        return self.kind == other.kind and all(
+            one is None or two is None or one == two for one, two in pairs
+        )
+
+    def joined(self, other: Release) -> Release:
+        """Both in one, what the other says first."""
+        return Release(
+            self.kind,
+            other.name or self.name,
+            other.namespace or self.namespace,
+            other.destination or self.destination,
+            other.revision or self.revision,
+            (*self.hints, *other.hints),
+        )
+
+    def __str__(self) -> str:
+        name = f"{self.namespace}/{self.name}" if self.namespace and self.name else self.name
+        words = [name or self.kind]
+        words += [f"revision {self.revision}"] if self.revision else []
+        words += [f"on {self.destination}"] if self.destination else []
+        return " ".join(words)
 
 
 @dataclass(eq=False)
@@ -58,46 +95,73 @@ class Found:
         usable = isinstance(self.node, tree.Scalar) and not self.node.is_null
         return self.node if usable and isinstance(self.node, tree.Scalar) else None
 
+    @property
+    def place(self) -> str:
+        return f"{self.layer.source.path}: {dotted(self.path)}"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What a group makes of one change."""
+
+    writes: tuple[Write, ...] = ()
+    held: tuple[str, ...] = ()
+    """Places that are as wanted already."""
+    missing: tuple[Slot, ...] = ()
+    """Sizes that have no place here."""
+    refused: str | None = None
+    settled: SizeChange | None = None
+    """The change as the files let it be: what is in force afterwards."""
+
 
 @dataclass(eq=False)
 class Group(ABC):
     """Documents that configure one release together, in the order given: the last one wins."""
 
+    release: Release
+    layers: list[Layer] = field(default_factory=list)
     notes: list[tuple[Source, str]] = field(default_factory=list)
-
-    @property
-    @abstractmethod
-    def layers(self) -> Sequence[Layer]:
-        """The documents in the order given."""
 
     @abstractmethod
     def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
         """Every path that can set the size, the one that wins first; as many for each layer."""
 
     @abstractmethod
-    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path:
-        """Where to add a size that is set nowhere."""
+    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
+        """Where to add a size that is set nowhere; None where this layer has no place for it."""
 
     @abstractmethod
-    def covers(self, component: Component) -> bool:
-        """Whether these files can size a component."""
+    def covers(self, change: SizeChange) -> bool:
+        """Whether these documents can size the component of a change."""
 
-    @property
-    def name(self) -> str | None:
-        """Name of the release, where it is told."""
-        return None
+    def add(self, other: Group) -> None:
+        """Take in further documents of the same release."""
+        self.release = self.release.joined(other.release)
+        self.layers += other.layers
 
     def autoscaling_off(self, change: SizeChange) -> Found | None:
         """What turns the HPA off, if anything does."""
         return None
 
+    def memory_target(self, change: SizeChange) -> Found | None:
+        """What sets a target of memory utilisation for the HPA, if anything does."""
+        return None
+
+    def completed(self, change: SizeChange, today: dict[Slot, InFile]) -> SizeChange:
+        """The change with what must be written along with it."""
+        return change
+
     def prepare(self, change: SizeChange) -> bool:
         """Check before writing; False where the release does not read this size."""
         return True
 
-    @abstractmethod
     def conclude(self, change: SizeChange) -> None:
-        """Add notes after something was written."""
+        """Add notes after something was written; nothing where a kind has none."""
+        return
+
+    def leaf(self, slot: Slot, value: float, old: str | None) -> Leaf:
+        """The value as text, in the unit the file uses."""
+        return leaf(slot, value, old)
 
     def note(self, source: Source, text: str) -> None:
         if (source, text) not in self.notes:
@@ -108,72 +172,124 @@ class Group(ABC):
         ranked = [self.candidates(layer, change, slot) for layer in self.layers]
         return first_set(self.layers, ranked)
 
-    def writes(self, change: SizeChange) -> list[Write]:
-        """What to set in which file so that the sizes of `change` are in force."""
-        if not self.prepare(change):
-            return []
-        off = self.autoscaling_off(change)
-        writes = []
-        for slot, value in wanted(change):
-            if slot in BOUNDS and off is not None:
-                text = f"{dotted(off.path)} is false: replicaCount counts, HPA bounds stay unset"
-                self.note(off.layer.source, text)
-                continue
-            write = self._write(change, slot, value)
-            if write is not None:
-                writes.append(write)
-        if writes:
-            self.conclude(change)
-        return writes
-
     def sizes(self, change: SizeChange) -> tuple[Sizes, str] | None:
         """What the files set today, and the block that sets it; None where nothing."""
-        values: dict[Slot, float] = {}
-        place = None
-        for slot in SIZES:
-            found = self.find(change, slot) if self.candidates_exist(change, slot) else None
-            if found is not None and found.scalar is not None:
-                values[slot] = quantity(found.layer.source, found.path, found.scalar)
-                place = place or f"{found.layer.source.path}: {dotted(found.path[:-2])}"
-        if place is None:
+        found = {slot: self.find(change, slot) for slot in SIZES}
+        numbers = {s: _in_file(s, place).value for s, place in found.items() if place is not None}
+        first = next((p for p in found.values() if p is not None and p.scalar is not None), None)
+        if first is None:
             return None
-        sizes = Sizes(
-            values.get("cpu_request"),
-            values.get("cpu_limit"),
-            values.get("memory_request"),
-            values.get("memory_limit"),
+        place = f"{first.layer.source.path}: {dotted(first.path[:-2])}"
+        return Sizes(**{slot: numbers.get(slot) for slot in SIZES}), place
+
+    def place(self, change: SizeChange, largest_node: Sizes | None = None) -> Placed:
+        """What to set in which document so that the sizes of `change` are in force."""
+        if not self.prepare(change):
+            return Placed(missing=tuple(slot for slot, _ in change.wanted))
+        off = self.autoscaling_off(change)
+        if off is not None and any(slot in BOUNDS for slot, _ in change.wanted):
+            self.note(
+                off.layer.source,
+                f"{dotted(off.path)} is false: replicaCount counts, HPA bounds stay unset",
+            )
+            change = replace(change, autoscale_min=None, autoscale_max=None, target_cpu=None)
+        found = {slot: self.find(change, slot) for slot in (*SIZES, *BOUNDS)}
+        today = {slot: _in_file(slot, place) for slot, place in found.items() if place is not None}
+        target = self.memory_target(change)
+        result = settled(
+            self.completed(change, today),
+            today,
+            None if target is None else dotted(target.path),
+            largest_node,
         )
-        return sizes, place
+        for text in result.notes:
+            self.note(self._speaker(found), text)
+        if result.refused is not None:
+            return Placed(refused=result.refused)
+        placed = self._placed(change, result.values, found)
+        if placed.writes or placed.held:
+            self.conclude(change)
+        return replace(placed, settled=_with(change, result.values))
 
-    def candidates_exist(self, change: SizeChange, slot: Slot) -> bool:
-        return any(self.candidates(layer, change, slot) for layer in self.layers)
+    def _placed(
+        self, change: SizeChange, values: dict[Slot, float], found: dict[Slot, Found | None]
+    ) -> Placed:
+        writes: list[Write] = []
+        held, missing = [], []
+        for slot, value in values.items():
+            place = found[slot]
+            if place is not None:
+                write = self._replacement(place, slot, value)
+                writes += [] if write is None else [write]
+                held += [place.place] if write is None else []
+                continue
+            added = self._place_to_add(change, slot)
+            if added is None:
+                missing.append(slot)
+            else:
+                writes.append(Write(*added, self.leaf(slot, value, None), None))
+        return Placed(tuple(writes), tuple(held), tuple(missing))
 
-    def _write(self, change: SizeChange, slot: Slot, value: float) -> Write | None:
-        if not self.candidates_exist(change, slot):
+    def _speaker(self, found: dict[Slot, Found | None]) -> Source:
+        place = next((place for place in found.values() if place is not None), None)
+        return (self.layers[-1] if place is None else place.layer).source
+
+    def _replacement(self, found: Found, slot: Slot, value: float) -> Write | None:
+        """The write that replaces a value; None where it is as wanted already."""
+        path = real_path(found.layer, found.path)
+        if path is None:
+            raise found.layer.source.error(f"{dotted(found.path)} cannot be set", found.node.start)
+        old = found.scalar
+        if old is None:
+            if isinstance(found.node, tree.Mapping | tree.Sequence):
+                what = f"{dotted(found.path)} is not a single value"
+                raise found.layer.source.error(what, found.node.start)
+            return Write(found.layer, path, self.leaf(slot, value, None), None)
+        if _number(slot, found, old) == value:
             return None
-        found = self.find(change, slot)
-        if found is None:
-            layer, path = self._place_to_add(change, slot)
-            return Write(layer, path, leaf(slot, value, None), None)
-        return replacement(found, slot, value)
+        return Write(found.layer, path, self.leaf(slot, value, old.value), old.value)
 
-    def _place_to_add(self, change: SizeChange, slot: Slot) -> tuple[Layer, tree.Path]:
+    def _place_to_add(self, change: SizeChange, slot: Slot) -> tuple[Layer, tree.Path] | None:
         """Beside the other sizes of the block in force, else where most of the path stands."""
         if slot in SIZES:
             siblings: list[Slot] = [other for other in SIZES if other != slot]
             siblings.sort(key=lambda other: SIZES[other][0] != SIZES[slot][0])
             for sibling in siblings:
                 found = self.find(change, sibling)
-                if found is not None:
-                    return found.layer, (*found.path[:-2], *SIZES[slot])
-        best, best_depth = self.layers[-1], -1
+                path = None if found is None else self._beside(found, sibling, slot)
+                if found is not None and path is not None:
+                    return found.layer, path
+        best: tuple[Layer, tree.Path] | None = None
+        best_depth = -1
         for layer in self.layers:
-            path = self.preferred(layer, change, slot)
-            lengths = range(1, len(path) + 1)
-            depth = sum(tree.lookup(layer.root, path[:length]) is not None for length in lengths)
+            wanted = self.preferred(layer, change, slot)
+            path = None if wanted is None else real_path(layer, wanted)
+            if wanted is None or path is None:
+                continue
+            lengths = range(1, len(wanted) + 1)
+            depth = sum(tree.lookup(layer.root, wanted[:length]) is not None for length in lengths)
             if depth >= best_depth:
-                best, best_depth = layer, depth
-        return best, self.preferred(best, change, slot)
+                best, best_depth = (layer, path), depth
+        return best
+
+    def _beside(self, found: Found, sibling: Slot, slot: Slot) -> tree.Path | None:
+        return real_path(found.layer, (*found.path[:-2], *SIZES[slot]))
+
+
+def _with(change: SizeChange, values: dict[Slot, float]) -> SizeChange:
+    bounds = {slot: None if (v := values.get(slot)) is None else int(v) for slot in BOUNDS}
+    return replace(
+        change,
+        sizes=Sizes(**{slot: values.get(slot) for slot in SIZES}),
+        autoscale_min=bounds["autoscale_min"],
+        autoscale_max=bounds["autoscale_max"],
+        target_cpu=bounds["target_cpu"],
+    )
+
+
+def real_path(layer: Layer, path: tree.Path) -> tree.Path | None:
+    """Where in its document a path of a layer is written; None where it cannot be."""
+    return layer.real(path) if isinstance(layer, Redirected) else path
 
 
 def first_set(layers: Sequence[Layer], ranked: Sequence[Sequence[tree.Path]]) -> Found | None:
@@ -187,36 +303,38 @@ def first_set(layers: Sequence[Layer], ranked: Sequence[Sequence[tree.Path]]) ->
     return None
 
 
-def replacement(found: Found, slot: Slot, value: float) -> Write | None:
-    """The write that replaces a value; None where it is as wanted already."""
-    source, path = found.layer.source, found.path
-    old = found.scalar
-    if old is None:
-        if isinstance(found.node, tree.Mapping | tree.Sequence):
-            raise source.error(f"{dotted(path)} is not a single value", found.node.start)
-        return Write(found.layer, path, leaf(slot, value, None), None)
-    current = quantity(source, path, old) if slot in SIZES else whole_number(source, path, old)
-    if current == value:
-        return None
-    return Write(found.layer, path, leaf(slot, value, old.value), old.value)
+def grouped(groups: Sequence[Group]) -> list[Group]:
+    """Groups of different files that are one release, put together in the order given.
+
+    Two documents of one file are two releases, whatever their names.
+    """
+    joined: list[Group] = []
+    for group in groups:
+        files = {outermost(layer.source) for layer in group.layers}
+        same = next(
+            (
+                other
+                for other in joined
+                if type(other) is type(group)
+                and other.release.fits(group.release)
+                and not files & {outermost(layer.source) for layer in other.layers}
+            ),
+            None,
+        )
+        if same is None:
+            joined.append(group)
+        else:
+            same.add(group)
+    return joined
 
 
-def wanted(change: SizeChange) -> list[tuple[Slot, float]]:
-    """The numbers of a change that are set."""
-    sizes: list[tuple[Slot, float | None]] = [
-        ("cpu_request", change.sizes.cpu_request),
-        ("memory_request", change.sizes.memory_request),
-        ("cpu_limit", change.sizes.cpu_limit),
-        ("memory_limit", change.sizes.memory_limit),
-        ("autoscale_min", change.autoscale_min),
-        ("autoscale_max", change.autoscale_max),
-        ("target_cpu", change.target_cpu),
-    ]
-    return [(slot, value) for slot, value in sizes if value is not None]
+def outermost(source: Source) -> Source:
+    """The file that a source is, or is written in."""
+    outer: Source | None = getattr(source, "outer", None)
+    return source if outer is None else outermost(outer)
 
 
 def leaf(slot: Slot, value: float, old: str | None) -> Leaf:
-    """The value as text, in the unit the file uses."""
     if slot in BOUNDS:
         return Leaf(str(int(value)))
     return Leaf(format_memory(value) if slot.startswith("memory") else cpu_text(value, old))
@@ -232,25 +350,32 @@ def cpu_text(cores: float, old: str | None = None) -> str:
     return text if text.endswith("m") or plain_number else f"{text}000m"
 
 
-def quantity(source: Source, path: tree.Path, node: tree.Scalar) -> float:
-    """The value of a quantity in a file, or an error with its place."""
+def _in_file(slot: Slot, found: Found) -> InFile:
+    value = None if found.scalar is None else _number(slot, found, found.scalar)
+    return InFile(value, dotted(found.path))
+
+
+def _number(slot: Slot, found: Found, node: tree.Scalar) -> float:
+    """The number of a scalar, or an error with its place."""
+    path = dotted(found.path)
     try:
-        return parse_quantity(node.value)
+        return parse_quantity(node.value) if slot in SIZES else int(node.value)
     except ValueError:
-        raise source.error(
-            f"{dotted(path)}: {node.value!r} is not a Kubernetes quantity",
+        pass
+    variable = re.search(r"\$\{+\s*(?:var\.|local\.)?([A-Za-z_][\w.]*)", node.value)
+    if variable is not None:
+        raise found.layer.source.error(
+            f"{path}: {node.value!r} takes its number from {variable[1]}",
+            node.start,
+            hint=f"Change {variable[1]} where it is defined, or write the number here.",
+        )
+    if slot in SIZES:
+        raise found.layer.source.error(
+            f"{path}: {node.value!r} is not a Kubernetes quantity",
             node.start,
             hint="Write it like 250m or 128Mi, without blanks.",
-        ) from None
-
-
-def whole_number(source: Source, path: tree.Path, node: tree.Scalar) -> int:
-    try:
-        return int(node.value)
-    except ValueError:
-        raise source.error(
-            f"{dotted(path)}: {node.value!r} is not a whole number", node.start
-        ) from None
+        )
+    raise found.layer.source.error(f"{path}: {node.value!r} is not a whole number", node.start)
 
 
 def _set_node(root: tree.Node | None, path: tree.Path) -> tree.Node | None:

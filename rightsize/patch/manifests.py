@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from rightsize.errors import AmbiguousChartError
 from rightsize.files import tree
 from rightsize.files.blocks import Leaf
+from rightsize.files.redirected import Redirected
 from rightsize.files.source import Layer
-from rightsize.patch.groups import (
-    SIZES,
-    Found,
-    Slot,
-    Write,
-    cpu_text,
-    quantity,
-    replacement,
-    wanted,
-)
-from rightsize.patch.groups import leaf as plain_leaf
-from rightsize.patch.model import SizeChange
+from rightsize.patch.groups import SIZES, Found, Group, cpu_text
+from rightsize.patch.model import SizeChange, Slot
+from rightsize.patch.settle import InFile
 from rightsize.quantity import format_memory
-from rightsize.results import Component
+from rightsize.results import Component, Sizes
 
 TEMPLATE: tree.Path = ("spec", "template")
 POD_TEMPLATES: dict[str, tree.Path] = {
@@ -53,7 +44,7 @@ CONTAINERS: dict[Component, str] = {
 
 @dataclass(eq=False)
 class Workload(Layer):
-    """A workload's manifest, perhaps one of a `List`."""
+    """A workload's manifest, perhaps one of a `List`, or a patch of one."""
 
     prefix: tree.Path
     kind: str
@@ -76,11 +67,14 @@ class Workload(Layer):
         return None
 
 
-def is_manifest(root: tree.Node | None) -> bool:
-    """Whether a document is a Kubernetes object, and so no values."""
-    return tree.text_at(root, ("kind",)) is not None and (
-        tree.text_at(root, ("apiVersion",)) is not None
-    )
+@dataclass(eq=False)
+class WorkloadPatch(Redirected, Workload):
+    """A JSON 6902 patch of a workload, which names its containers by number."""
+
+    def container(self, name: str) -> tree.Path | None:
+        """The first container: Istio's own workloads have one alone."""
+        path = (*self.template, "spec", "containers", 0)
+        return path if tree.lookup(self.root, path) is not None else None
 
 
 def workloads_of(layer: Layer) -> Iterator[Workload]:
@@ -105,93 +99,90 @@ def workloads_of(layer: Layer) -> Iterator[Workload]:
             )
 
 
-def workload_for(
-    workloads: Sequence[Workload],
-    change: SizeChange,
-    changes: Sequence[SizeChange],
-    told: str | None,
-) -> Workload | None:
-    """The manifest of a change's workload; None where no file has it.
-
-    `told` is `--workload namespace/name`: it says whose manifest one without a namespace, or
-    under another name (a prefix added later), is.
-    """
-    if change.workload is None:
-        return None
-    fitting = [
-        w
-        for w in workloads
-        if w.name == change.workload
-        and w.namespace in (None, change.namespace)
-        and (change.kind is None or w.kind == change.kind)
-    ]
-    if told is not None and told in (change.key, change.workload):
-        if not fitting and len(workloads) == 1:
-            return workloads[0]
-    elif told is not None:
-        # Told whose it is: a manifest that does not say its namespace is not for another.
-        fitting = [w for w in fitting if w.namespace is not None or told.split("/")[-1] != w.name]
-    if not fitting:
-        return None
-    found = max(fitting, key=lambda w: w.namespace is not None)
-    rivals = {
-        other.key
-        for other in changes
-        if other.workload == change.workload and other.component == change.component
-    }
-    if found.namespace is None and len(rivals) > 1 and told is None:
-        raise AmbiguousChartError(
-            f"{found.kind} {found.name} does not say its namespace; it could be "
-            + " or ".join(sorted(rivals)),
-            path=found.source.path,
-            hint=f"Say --workload {change.key}.",
-        )
-    return found
-
-
-def manifest_writes(workload: Workload, change: SizeChange) -> list[Write]:
-    """What to set in a workload's manifest so that the sizes of `change` are in force."""
-    container = workload.container(CONTAINERS.get(change.component, ""))
-    if container is not None:
-        return _container_writes(workload, container, change)
-    if change.component != "sidecar":
-        return []
-    return _annotation_writes(workload, change)
-
-
 def annotation_values(change: SizeChange) -> dict[str, str]:
     """The annotations of a sidecar of its own sizes: all that are set, together."""
     return {
         ANNOTATIONS[slot]: format_memory(value) if slot.startswith("memory") else cpu_text(value)
-        for slot, value in wanted(change)
+        for slot, value in change.wanted
         if slot in ANNOTATIONS
     }
 
 
-def _container_writes(workload: Workload, container: tree.Path, change: SizeChange) -> list[Write]:
-    """A container written in the manifest outranks the injected one, annotations included."""
-    writes: list[Write | None] = []
-    for slot, value in wanted(change):
-        if slot not in SIZES:
-            continue
-        path = (*container, "resources", *SIZES[slot])
-        node = tree.lookup(workload.root, path)
-        if node is None:
-            writes.append(Write(workload, path, plain_leaf(slot, value, None), None))
-        else:
-            writes.append(replacement(Found(workload, path, node), slot, value))
-    return [write for write in writes if write is not None]
+@dataclass(eq=False)
+class AnnotationsGroup(Group):
+    """Places for the four annotations of a sidecar, which stand and fall together."""
+
+    def annotations(self, layer: Layer) -> tree.Path:
+        """Path of the mapping of annotations."""
+        raise NotImplementedError
+
+    def covers(self, change: SizeChange) -> bool:
+        return change.component == "sidecar" and change.workload is not None
+
+    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
+        key = ANNOTATIONS.get(slot)
+        return [] if key is None else [(*self.annotations(layer), key)]
+
+    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
+        return next(iter(self.candidates(layer, change, slot)), None)
+
+    def find(self, change: SizeChange, slot: Slot) -> Found | None:
+        # An annotation of null is an absent one, and so is all of `annotations: null`.
+        found = super().find(change, slot)
+        return None if found is None or found.scalar is None else found
+
+    def completed(self, change: SizeChange, today: Mapping[Slot, InFile]) -> SizeChange:
+        """All four: what the change leaves open is what the file, the pods or the mesh have."""
+        sizes = change.sizes
+        for slot in ANNOTATIONS:
+            known = [None if slot not in today else today[slot].value]
+            known += [getattr(s, slot) for s in (change.running, change.mesh) if s is not None]
+            if getattr(sizes, slot) is None and sizes != Sizes():
+                value = next((value for value in known if value is not None), None)
+                sizes = replace(sizes, **{slot: value})
+        return replace(change, sizes=sizes)
+
+    def leaf(self, slot: Slot, value: float, old: str | None) -> Leaf:
+        text = format_memory(value) if slot.startswith("memory") else cpu_text(value)
+        return Leaf(text, quoted=True)
+
+    def _beside(self, found: Found, sibling: Slot, slot: Slot) -> tree.Path | None:
+        return (*found.path[:-1], ANNOTATIONS[slot])
 
 
-def _annotation_writes(workload: Workload, change: SizeChange) -> list[Write]:
-    writes = []
-    numbers = {ANNOTATIONS[slot]: value for slot, value in wanted(change) if slot in ANNOTATIONS}
-    for key, text in annotation_values(change).items():
-        path = (*workload.template, "metadata", "annotations", key)
-        node = tree.lookup(workload.root, path)
-        old = node if isinstance(node, tree.Scalar) and not node.is_null else None
-        if old is not None and quantity(workload.source, path, old) == numbers[key]:
-            continue
-        before = None if old is None else old.value
-        writes.append(Write(workload, path, Leaf(text, quoted=True), before))
-    return writes
+@dataclass(eq=False)
+class PodAnnotations(AnnotationsGroup):
+    """A workload's manifest and the patches laid over it: annotations of its pod template."""
+
+    def annotations(self, layer: Layer) -> tree.Path:
+        return (*_workload(layer).template, "metadata", "annotations")
+
+
+@dataclass(eq=False)
+class ContainerGroup(Group):
+    """A workload that has a container of Istio's, and the patches laid over it.
+
+    A container `istio-proxy` in the manifest outranks the injected one, annotations included.
+    """
+
+    def covers(self, change: SizeChange) -> bool:
+        name = CONTAINERS[change.component]
+        return change.workload is not None and any(
+            _workload(layer).container(name) is not None for layer in self.layers
+        )
+
+    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
+        container = _workload(layer).container(CONTAINERS[change.component])
+        # A patch without the container keeps its rank with a path that no document has.
+        nowhere = (*_workload(layer).template, "spec", "containers", "none")
+        return [(*(container or nowhere), "resources", *SIZES[slot])] if slot in SIZES else []
+
+    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
+        if _workload(layer).container(CONTAINERS[change.component]) is None:
+            return None
+        return next(iter(self.candidates(layer, change, slot)), None)
+
+
+def _workload(layer: Layer) -> Workload:
+    assert isinstance(layer, Workload)
+    return layer

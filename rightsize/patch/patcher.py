@@ -5,61 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
-from rightsize.errors import AmbiguousChartError, InputFileError
+from rightsize.errors import AmbiguousChartError
 from rightsize.files import tree
-from rightsize.files.charts import (
-    Hints,
-    Scope,
-    ambiguous_chart,
-    scopes_of_values,
-    sizing_keys_without_chart,
-)
-from rightsize.files.embedded import EmbeddedSource, embedded_scopes, is_embedding
-from rightsize.files.source import BOM, Layer, Source, read_source
-from rightsize.files.splice import Edit, apply_edits, set_values
+from rightsize.files.charts import Hints, ambiguous_chart
+from rightsize.files.source import Layer, Source
 from rightsize.files.tree import dotted
-from rightsize.patch.gateway_api import (
-    PROXY,
-    ApiGateway,
-    advice_to_pin,
-    api_gateway,
-    overlay_of,
-)
-from rightsize.patch.groups import Group, Write
-from rightsize.patch.istio_operator import OperatorGroup, is_operator
-from rightsize.patch.kustomize import kustomize_folder
-from rightsize.patch.manifests import (
-    Workload,
-    is_manifest,
-    manifest_writes,
-    workload_for,
-    workloads_of,
-)
-from rightsize.patch.model import EffectiveSizes, PatchedFile, PathChange, SizeChange
-from rightsize.patch.values import values_groups
+from rightsize.patch.given import Given
+from rightsize.patch.groups import BOUNDS, Group, Write, grouped, outermost
+from rightsize.patch.kinds import groups_of
+from rightsize.patch.kinds.autoscaler import AutoscalerGroup
+from rightsize.patch.kustomize import FOLDER, kustomize_folder
+from rightsize.patch.matching import Flags, Match, matched
+from rightsize.patch.model import EffectiveSizes, Outcome, PatchedFile, PatchResult, SizeChange, Status
+from rightsize.patch.writing import patched_file
 from rightsize.results import Component, Sizes
-
-COMPONENTS: tuple[Component, ...] = (
-    "sidecar",
-    "istiod",
-    "gateway",
-    "waypoint",
-    "ztunnel",
-    "istio-cni",
-)
 
 
 @dataclass
-class Inputs:
+class Read:
     """What the given files hold."""
 
-    sources: list[Source]
+    given: Given
     groups: list[Group] = field(default_factory=list)
-    workloads: list[Workload] = field(default_factory=list)
-    gateways: list[ApiGateway] = field(default_factory=list)
-    config_maps: list[Layer] = field(default_factory=list)
-    notes: list[tuple[Source, str]] = field(default_factory=list)
+    unknown: list[Layer] = field(default_factory=list)
 
 
 def patch_files(
@@ -71,250 +41,182 @@ def patch_files(
     gateway: str | None = None,
     workload: str | None = None,
 ) -> tuple[PatchedFile, ...]:
+    """The files of `patch_set`."""
+    flags = Flags(gateway, workload)
+    return patch_set(files, changes, Hints.of(chart, istio_version, gateway), flags).files
+
+
+def patch_set(
+    files: Sequence[Path],
+    changes: Sequence[SizeChange],
+    hints: Hints | None = None,
+    flags: Flags | None = None,
+    largest_node: Sizes | None = None,
+) -> PatchResult:
     """Set the sizes of `changes` in the files where they take effect.
 
     Parameters
     ----------
     files : sequence of pathlib.Path
-        Values files in the order of Helm's `-f` (the last wins), IstioOperator files, manifests,
-        Argo CD Applications with inline values.
+        Files of any kind that `docs/patching.md` lists. Values files and overlays of one release
+        in the order of Helm's `-f`: the last wins.
     changes : sequence of SizeChange
         Complete sizes, CPU in cores and memory in bytes.
-    chart, istio_version : str, optional
-        What the files are for, where they do not tell.
-    gateway : str, optional
-        Which gateway (`name` or `namespace/name`) a gateway's values file is for.
-    workload : str, optional
-        Which workload (`namespace/name`) a manifest is for, where it does not tell.
+    hints : Hints, optional
+        Chart and release of the files, where they do not tell.
+    flags : Flags, optional
+        Whose files these are, where they do not tell.
+    largest_node : Sizes, optional
+        Requests that the largest node can hold; nothing larger is written.
 
     Returns
     -------
-    tuple of PatchedFile
-        One for each given file, changed or not, then new files (a Kustomize folder for sidecars
-        whose manifest was not given).
+    PatchResult
+        One file for each given or referred to, changed or not, then new files (a Kustomize folder
+        for sidecars whose manifest was not given); and what became of each change.
 
     Raises
     ------
     InputFileError
         A file that cannot be patched safely, with line and column.
     AmbiguousChartError
-        A file that could be for several charts or releases; the hint names the flag.
+        A file that could be for several charts, releases or gateways; the hint names the flag.
     """
-    inputs = _inputs(files, Hints.of(chart, istio_version, gateway))
+    flags = flags or Flags()
+    read = _read(Given.read(list(files), hints or Hints(), flags.workload))
     writes: list[Write] = []
+    outcomes: list[Outcome] = []
     unplaced: list[SizeChange] = []
+    used: set[Source] = set()
     for change in changes:
-        found = workload_for(inputs.workloads, change, changes, workload)
-        api = next((g for g in inputs.gateways if g.is_for(change)), None)
-        if found is not None:
-            writes += manifest_writes(found, change)
-        elif api is not None:
-            writes += _api_gateway_writes(inputs, api, change)
-        elif change.component == "sidecar" and change.workload is not None:
+        match = matched(change, read.groups, changes, flags)
+        if not match.groups and change.component == "sidecar" and change.workload is not None:
             unplaced.append(change)
+            outcomes.append(_new_file(change))
+            continue
+        outcome, more = _placed(change, match, largest_node)
+        outcomes.append(outcome)
+        writes += more
+        used |= {outermost(x.source) for g in match.groups for x in g.layers}
+    notes = [*read.given.notes, *(note for group in read.groups for note in group.notes)]
+    held = {outermost(layer.source) for group in read.groups for layer in group.layers}
+    patched = [
+        patched_file(
+            source,
+            writes,
+            notes,
+            why_unchanged=_why(read, source, source in used, source in held),
+            unknown=source not in held and _is_unknown(read, source),
+        )
+        for source in (*read.given.sources, *read.given.followed)
+    ]
+    kept = [f for f, s in zip(patched, (*read.given.sources, *read.given.followed), strict=True)
+            if f.changed or s in read.given.sources]  # fmt: skip
+    return PatchResult((*kept, *kustomize_folder(unplaced)), tuple(outcomes))
+
+
+def _read(given: Given) -> Read:
+    """Find the groups of sizes in every document, and put together those of one release."""
+    read = Read(given)
+    found: list[tuple[Layer, list[Group]]] = []
+    for layer in given.layers:
+        groups = groups_of(layer, given)
+        if groups is None:
+            read.unknown.append(layer)
         else:
-            group = _group_for(inputs.groups, change, changes, gateway)
-            writes += [] if group is None else group.writes(change)
-    notes = [*inputs.notes, *(note for group in inputs.groups for note in group.notes)]
-    patched = [_patched(source, writes, notes) for source in inputs.sources]
-    return (*patched, *kustomize_folder(unplaced))
+            found.append((layer, groups))
+    # A values file that another given file refers to is read there.
+    referred = given.referred
+    read.groups = grouped(
+        [
+            group
+            for layer, groups in found
+            for group in groups
+            if layer.source.path.resolve() not in referred or _is_object(layer)
+        ]
+    )
+    if not found:
+        raise _nothing_known(read)
+    return read
+
+
+def _is_object(layer: Layer) -> bool:
+    return tree.text_at(layer.root, ("kind",)) is not None
+
+
+def _is_unknown(read: Read, source: Source) -> bool:
+    mine = [layer for layer in read.unknown if layer.source is source]
+    known = source.path.resolve() in read.given.referred
+    return bool(mine) and not known
+
+
+def _nothing_known(read: Read) -> AmbiguousChartError:
+    """The error for files none of which is of a known kind."""
+    layer = read.unknown[0]
+    kind = tree.text_at(layer.root, ("kind",))
+    if kind is None:
+        return ambiguous_chart(layer.source, 0)
+    return AmbiguousChartError(
+        f"a {kind} holds no sizes of Istio's, so there is nothing to patch",
+        path=layer.source.path,
+        hint="docs/patching.md lists the kinds of files that are patched.",
+    )
+
+
+def _placed(
+    change: SizeChange, match: Match, largest_node: Sizes | None
+) -> tuple[Outcome, list[Write]]:
+    """Write one change into its releases, and say what became of it."""
+    writes: list[Write] = []
+    held: list[str] = []
+    settled: list[SizeChange] = []
+    missing: set[str] = set()
+    for group in match.groups:
+        placed = group.place(change, largest_node)
+        if placed.refused is not None:
+            return Outcome(change, "refused", (), placed.refused), []
+        writes += placed.writes
+        settled += [] if placed.settled is None else [placed.settled]
+        held += placed.held
+        if not isinstance(group, AutoscalerGroup):
+            missing |= {slot for slot in placed.missing if slot not in BOUNDS}
+    places = [f"{w.layer.source.path}: {dotted(w.path)}" for w in writes]
+    status: Status = "written" if writes else "already right" if held else "no place"
+    reason = match.reason
+    if missing and (writes or held):
+        reason = f"no place for {', '.join(sorted(missing))}: set by hand"
+    if status == "no place" and reason is None:
+        reason = "no given file holds it" if not match.groups else "this release does not read it"
+    return Outcome(change, status, tuple(places or held), reason, tuple(settled)), writes
+
+
+def _new_file(change: SizeChange) -> Outcome:
+    where = (f"{FOLDER}/",)
+    return Outcome(change, "written", where, "its manifest was not given", new_file=True)
+
+
+def _why(read: Read, source: Source, used: bool, held: bool) -> str:
+    if used:
+        return "has these sizes already, or keeps its own"
+    if held:
+        return "nothing recommended for what it holds"
+    kinds = [tree.text_at(x.root, ("kind",)) for x in read.unknown if x.source is source]
+    if kinds:
+        names = ", ".join(dict.fromkeys(k or "values of another chart" for k in kinds))
+        return f"holds no sizes of Istio's ({names})"
+    return "holds no sizes of Istio's"
 
 
 def effective_sizes(
-    files: Sequence[Path],
-    *,
-    chart: str | None = None,
-    istio_version: str | None = None,
+    files: Sequence[Path], *, chart: str | None = None, istio_version: str | None = None
 ) -> list[EffectiveSizes]:
     """What the given files set today, by component; what they leave to the chart is None."""
     found = []
-    for group in _inputs(files, Hints.of(chart, istio_version)).groups:
-        for component in COMPONENTS:
-            if group.covers(component):
-                name = group.name if component == "gateway" else None
-                probe = SizeChange(component, None, name, None, Sizes())
-                result = group.sizes(probe)
-                if result is not None:
-                    found.append(EffectiveSizes(component, name, *result))
+    for group in _read(Given.read(list(files), Hints.of(chart, istio_version), None)).groups:
+        for component in get_args(Component):
+            name = group.release.name if component == "gateway" else None
+            probe = SizeChange(component, None, name, None, Sizes())
+            set_here = group.sizes(probe) if group.covers(probe) else None
+            if set_here is not None:
+                found.append(EffectiveSizes(component, name, *set_here))
     return found
-
-
-def _inputs(files: Sequence[Path], hints: Hints) -> Inputs:
-    """Read every file and tell what each of its documents is."""
-    inputs = Inputs([read_source(path) for path in files])
-    scopes: list[Scope] = []
-    operators: list[Layer] = []
-    untold: list[Layer] = []
-    others = False
-    for source in inputs.sources:
-        for number, document in enumerate(source.documents):
-            layer = Layer(source, number)
-            root = document.root
-            if root is None:
-                continue
-            if not isinstance(root, tree.Mapping):
-                raise source.error("is not a mapping of values", root.start)
-            if is_operator(root):
-                operators.append(layer)
-            elif is_embedding(root):
-                found = embedded_scopes(source, number, hints)
-                scopes += found
-                if not found:
-                    text = f"document {number + 1} has no inline values of a chart of Istio's"
-                    inputs.notes.append((source, text))
-                others = True
-            elif is_manifest(root):
-                inputs.workloads += workloads_of(layer)
-                gateway = api_gateway(layer)
-                inputs.gateways += [] if gateway is None else [gateway]
-                if tree.text_at(root, ("kind",)) == "ConfigMap":
-                    inputs.config_maps.append(layer)
-                others = True
-            else:
-                told_scopes = scopes_of_values(source, number, (), hints)
-                scopes += told_scopes or []
-                untold += [] if told_scopes else [layer]
-    told = bool(scopes or operators or others)
-    for layer in untold:
-        node = sizing_keys_without_chart(layer.source, layer.document, ())
-        if node is not None or not told:
-            raise ambiguous_chart(layer.source, 0 if node is None else node.start)
-    inputs.groups += values_groups(scopes)
-    if operators:
-        inputs.groups.append(OperatorGroup(documents=operators))
-    return inputs
-
-
-def _api_gateway_writes(inputs: Inputs, gateway: ApiGateway, change: SizeChange) -> list[Write]:
-    overlay = overlay_of(gateway, inputs.config_maps)
-    if overlay is None or overlay.container(PROXY) is None:
-        inputs.notes.append((gateway.source, advice_to_pin(gateway, change)))
-        return []
-    return manifest_writes(overlay, change)
-
-
-def _group_for(
-    groups: Sequence[Group],
-    change: SizeChange,
-    changes: Sequence[SizeChange],
-    gateway: str | None,
-) -> Group | None:
-    fitting = [group for group in groups if group.covers(change.component)]
-    if change.component != "gateway":
-        return fitting[0] if fitting else None
-    for group in fitting:
-        if isinstance(group, OperatorGroup) and group.has_gateway(change.workload):
-            return group
-    charts = [group for group in fitting if not isinstance(group, OperatorGroup)]
-    return _gateway_group(charts, change, changes, gateway)
-
-
-def _gateway_group(
-    groups: Sequence[Group],
-    change: SizeChange,
-    changes: Sequence[SizeChange],
-    gateway: str | None,
-) -> Group | None:
-    """The values of this very gateway: by `name`, by the subchart's key, by the file's name."""
-    if gateway is not None:
-        if gateway not in (change.workload, change.key):
-            return None
-        if len(groups) == 1:
-            return groups[0]
-    named = [group for group in groups if group.name == change.workload]
-    if named:
-        return named[0]
-    unnamed = [group for group in groups if group.name is None]
-    for group in unnamed:
-        path = group.layers[0].source.path
-        if change.workload in (path.stem, path.absolute().parent.name):
-            return group
-    others = [c for c in changes if c.component == "gateway" and c.key != change.key]
-    if unnamed and others:
-        raise AmbiguousChartError(
-            f"nothing tells which gateway these values are for: {change.key} or "
-            + ", ".join(other.key for other in others),
-            path=unnamed[0].layers[0].source.path,
-            hint=f"Say --gateway {change.key}, and patch one gateway's file at a time.",
-        )
-    return unnamed[0] if unnamed else None
-
-
-def _patched(
-    source: Source, writes: Sequence[Write], notes: Sequence[tuple[Source, str]]
-) -> PatchedFile:
-    """One file with everything that is to be written in it, inline values first."""
-    text, added = _with_embedded(source, writes)
-    own = [write for write in writes if write.layer.source is source]
-    with source.flaws_located():
-        for number in sorted({write.layer.document for write in own}):
-            leaves = {w.path: w.leaf for w in own if w.layer.document == number}
-            spliced = set_values(text, number, leaves)
-            text = spliced.text
-            added += [_statement(addition.path, addition.reason) for addition in spliced.additions]
-    inner = [w for w in writes if _outer(w.layer.source) is source]
-    changes = tuple(_path_change(write) for write in (*inner, *own))
-    own_notes = dict.fromkeys(
-        note for owner, note in notes if owner is source or _outer(owner) is source
-    )
-    bom = BOM if source.bom else ""
-    return PatchedFile(
-        source.path, bom + source.text, bom + text, changes, tuple(added), tuple(own_notes)
-    )
-
-
-def _with_embedded(source: Source, writes: Sequence[Write]) -> tuple[str, list[str]]:
-    """The text with its inline values patched, and what was added in them."""
-    edits: list[Edit] = []
-    added: list[str] = []
-    wanted: list[tuple[EmbeddedSource, str]] = []
-    inners = {id(w.layer.source): w.layer.source for w in writes}
-    for inner in inners.values():
-        if not isinstance(inner, EmbeddedSource) or inner.outer is not source:
-            continue
-        leaves = {w.path: w.leaf for w in writes if w.layer.source is inner}
-        with inner.flaws_located():
-            spliced = set_values(inner.text, 0, leaves)
-        edits += inner.outer_edits(spliced.edits)
-        added += [_statement(addition.path, addition.reason) for addition in spliced.additions]
-        wanted.append((inner, spliced.text))
-    if not edits:
-        return source.text, added
-    text = apply_edits(source.text, edits)
-    _check_embedded(source, text, wanted)
-    return text, added
-
-
-def _check_embedded(
-    source: Source, text: str, wanted: Sequence[tuple[EmbeddedSource, str]]
-) -> None:
-    """Refuse a result in which anything but the inline values reads differently."""
-    with source.flaws_located():
-        before, after = tree.parse(source.text), tree.parse(text)
-        same = len(before) == len(after)
-        for number, (old, new) in enumerate(zip(before, after, strict=False)):
-            old_leaves, new_leaves = tree.flatten(old.root), tree.flatten(new.root)
-            for inner, inner_text in wanted:
-                if inner.document_in_outer == number:
-                    old_leaves.pop(inner.path_in_outer)
-                    found = new_leaves.pop(inner.path_in_outer, "").split(":", 1)[-1]
-                    same &= found.rstrip("\n") == inner_text.replace("\r\n", "\n").rstrip("\n")
-            same &= old_leaves == new_leaves
-    if not same:
-        raise InputFileError("inline values that cannot be changed alone", path=source.path)
-
-
-def _outer(source: Source) -> Source | None:
-    return source.outer if isinstance(source, EmbeddedSource) else None
-
-
-def _path_change(write: Write) -> PathChange:
-    source, document, path = write.layer.source, write.layer.document, dotted(write.path)
-    if isinstance(source, EmbeddedSource):
-        document, path = source.document_in_outer, f"{dotted(source.path_in_outer)}: {path}"
-    return PathChange(document, path, write.old, write.leaf.text)
-
-
-def _statement(path: tree.Path, reason: str) -> str:
-    where = dotted(path[:-1]) or "the top level"
-    return f"added `{path[-1]}` under {where} {reason}".rstrip()

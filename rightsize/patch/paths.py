@@ -11,7 +11,8 @@ from rightsize.files.charts import FLAT_FROM
 from rightsize.files.classify import Chart
 from rightsize.files.known import Version
 from rightsize.files.tree import Path
-from rightsize.patch.groups import SIZES, Slot
+from rightsize.patch.groups import SIZES
+from rightsize.patch.model import Slot
 from rightsize.results import Component
 
 BLOCKS: dict[tuple[Chart, Component], Path] = {
@@ -35,6 +36,11 @@ BOUNDS: dict[Chart, dict[Slot, Path]] = {
         "target_cpu": ("autoscaling", "targetCPUUtilizationPercentage"),
     },
 }
+MEMORY_TARGETS: dict[Chart, Path] = {
+    "istiod": ("pilot", "memory", "targetAverageUtilization"),
+    "gateway": ("autoscaling", "targetMemoryUtilizationPercentage"),
+}
+"""Targets of memory utilisation, in percent of the request."""
 SCOPED: dict[Chart, str] = {"istiod": "pilot", "cni": "cni"}
 """Key whose contents are also read from the top level, from 1.24 on."""
 AUTOSCALING: dict[Chart, Path] = {

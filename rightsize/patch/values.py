@@ -2,68 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rightsize.files import tree
 from rightsize.files.charts import FLAT_FROM, Scope, require_version
 from rightsize.files.classify import Chart
 from rightsize.files.known import Version
+from rightsize.files.redirected import Redirected
 from rightsize.files.source import Layer
 from rightsize.files.tree import dotted
-from rightsize.patch.groups import BOUNDS, SIZES, Found, Group, Slot, first_set
-from rightsize.patch.model import SizeChange
+from rightsize.patch.groups import BOUNDS, SIZES, Found, Group, first_set
+from rightsize.patch.model import SizeChange, Slot
 from rightsize.patch.paths import (
     AUTOSCALING,
     BLOCKS,
+    MEMORY_TARGETS,
     SCOPED,
     Layout,
     candidates,
     slot_path,
 )
-from rightsize.results import Component
+
+
+@dataclass(eq=False)
+class PairsScope(Redirected, Scope):
+    """Values given as pairs of path and value, over all other values."""
 
 
 @dataclass(eq=False)
 class ValuesGroup(Group):
     """The values of one release of one chart, from one file or several."""
 
-    scopes: list[Scope] = field(default_factory=list)
-
     @property
-    def layers(self) -> Sequence[Scope]:
-        return self.scopes
+    def scopes(self) -> list[Scope]:
+        return [layer for layer in self.layers if isinstance(layer, Scope)]
 
     @property
     def chart(self) -> Chart:
         return self.scopes[0].chart
 
     @property
-    def name(self) -> str | None:
-        return next((scope.name for scope in reversed(self.scopes) if scope.name), None)
-
-    @property
     def version(self) -> Version | None:
         return next((s.version for s in self.scopes if s.version is not None), None)
 
-    def covers(self, component: Component) -> bool:
-        return (self.chart, component) in BLOCKS
+    def covers(self, change: SizeChange) -> bool:
+        exception = change.component == "sidecar" and change.workload is not None
+        return (self.chart, change.component) in BLOCKS and not exception
 
     def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
         path = slot_path(self.chart, change.component, slot)
         return [] if path is None else candidates(self._layout(layer), path)
 
-    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path:
+    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
         path = slot_path(self.chart, change.component, slot)
-        if path is None:
-            raise ValueError(f"{self.chart} has no {slot} of {change.component}")
-        return (*self._layout(layer).prefix, *path)
+        return None if path is None else (*self._layout(layer).prefix, *path)
 
     def autoscaling_off(self, change: SizeChange) -> Found | None:
         path = AUTOSCALING.get(self.chart)
         found = None if path is None else self._find(path)
-        off = found is not None and found.scalar is not None and found.scalar.value == "false"
+        # A quoted "false" is a string, which Helm's templates take for true.
+        off = (
+            found is not None
+            and found.scalar is not None
+            and found.scalar.value == "false"
+            and not found.scalar.style
+        )
         return found if off else None
+
+    def memory_target(self, change: SizeChange) -> Found | None:
+        path = MEMORY_TARGETS.get(self.chart) if change.component == self.chart else None
+        found = None if path is None or self.autoscaling_off(change) else self._find(path)
+        on = found is not None and found.scalar is not None and found.scalar.value != "0"
+        return found if on else None
 
     def prepare(self, change: SizeChange) -> bool:
         if change.component == "waypoint":
@@ -157,12 +167,3 @@ def _profile(scope: Scope) -> str | None:
     paths = [(*scope.prefix, "profile"), (*scope.prefix, "global", "profile"), *outer]
     found = (tree.text_at(scope.root, path) for path in paths)
     return next((name for name in found if name), None)
-
-
-def values_groups(scopes: Sequence[Scope]) -> list[ValuesGroup]:
-    """Scopes by release: one group a chart, but one a name for gateways told apart by name."""
-    groups: dict[tuple[str, str | None], list[Scope]] = {}
-    for scope in scopes:
-        name = scope.name if scope.chart == "gateway" else None
-        groups.setdefault((scope.chart, name), []).append(scope)
-    return [ValuesGroup(scopes=members) for members in groups.values()]

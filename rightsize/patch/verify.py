@@ -118,7 +118,24 @@ def verify_chart(
             "recommended: " + "; ".join(lines),
             hint="Do not roll this out; report the file and the chart's version.",
         )
+    _refuse_requests_above_limits(chart_dir, after)
     return _report(chart_dir, before, after, changes)
+
+
+def _refuse_requests_above_limits(chart_dir: Path, after: Leaves) -> None:
+    """Kubernetes refuses a pod with a request above its limit."""
+    for place in after:
+        thing, path = place
+        if not is_resource(place) or path[-2] != "requests":
+            continue
+        limit = (thing, (*path[:-2], "limits", path[-1]))
+        asked, bound = as_number(after[place]), as_number(after.get(limit, ""))
+        if asked is not None and bound is not None and asked > bound:
+            raise VerificationError(
+                f"{chart_dir}: {thing} {dotted(path)} is {after[place]}, above its limit "
+                f"{after[limit]}: Kubernetes refuses such a pod",
+                hint="Raise the limit in the values, then patch again.",
+            )
 
 
 def _with_own_values(
@@ -239,7 +256,10 @@ def _row(
     change: SizeChange,
     value: float,
 ) -> RenderedSize:
-    if as_number(after[place]) != value:
+    number = as_number(after[place])
+    # A higher limit or bound of the user's own stays.
+    kept = before.get(place) == after[place] and number is not None and number > value
+    if number != value and not (kept and _may_stay_higher(place)):
         raise VerificationError(
             f"{chart_dir}: {_shown(place, before, after)}, recommended was {value:g}"
         )
@@ -247,6 +267,10 @@ def _row(
     old = None if old is None else old.strip('"')
     where = f"{place[0]} {dotted(place[1])}"
     return RenderedSize(change.component, where, old, after[place].strip('"'))
+
+
+def _may_stay_higher(place: Place) -> bool:
+    return "limits" in place[1] or place[1][-1] in ("minReplicas", "maxReplicas")
 
 
 def _shown(place: Place, before: Leaves, after: Leaves) -> str:

@@ -31,8 +31,6 @@ class PlanDocument:
 
     plan: RolloutPlan
     phases: Mapping[str, PhaseFiles]
-    differing: tuple[str, ...]
-    """Where the given files and the pods disagree."""
 
     @classmethod
     def of(
@@ -53,7 +51,7 @@ class PlanDocument:
         made: dict[str, PhaseFiles] = {
             phase.name: _files(study, plan, phase, values, bought) for phase in plan.phases
         }
-        return cls(plan, made, tuple(values.differing))
+        return cls(plan, made)
 
     @property
     def markdown(self) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rightsize.errors import OutputError
-from rightsize.patch import PatchedFile, SizeChange, effective_sizes, patch_files
+from rightsize.patch import PatchedFile, SizeChange, patch_files
 from rightsize.patch.changes import size_changes
-from rightsize.patch.drift import reconciled
 from rightsize.patch.kustomize import kustomize_folder
 from rightsize.results import Advice
 from rightsize.rollout.model import PhaseName
@@ -53,8 +52,6 @@ class ValuesFiles:
 
     advice: Advice
     given: GivenFiles
-    differing: list[str] = field(default_factory=list)
-    """Where the files and the pods disagree."""
     _done: list[SizeChange] = field(default_factory=list)
     _texts: list[str] = field(default_factory=list)
     _changes: list[SizeChange] = field(default_factory=list)
@@ -63,10 +60,6 @@ class ValuesFiles:
         self._changes = size_changes(self.advice)
         if not self.given.paths:
             return
-        today = effective_sizes(
-            self.given.paths, chart=self.given.chart, istio_version=self.given.istio_version
-        )
-        self._changes, self.differing = reconciled(self._changes, today)
         self._texts = [file.text_after for file in self._patched([])]
 
     def of(self, phase: PhaseName) -> tuple[SizeChange, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rightsize.errors import InputFileError
-from tests.patch.patching import GATEWAY, ISTIOD, SIDECAR, differences, patch_text
+from tests.patch.patching import GATEWAY, ISTIOD, SIDECAR, change, differences, patch_text
 
 HEAD = """\
 apiVersion: argoproj.io/v1alpha1
@@ -69,18 +69,21 @@ def test_several_sources_are_each_for_their_own_chart(tmp_path: Path) -> None:
     }
 
 
-def test_a_parameter_that_outranks_the_values_is_refused(tmp_path: Path) -> None:
+def test_a_parameter_that_outranks_the_values_is_patched(tmp_path: Path) -> None:
     text = HEAD + (
         "      parameters:\n      - name: global.proxy.resources.requests.cpu\n"
         "        value: 100m\n      valuesObject: {global: {}}\n"
     )
-    with pytest.raises(InputFileError, match=r"values.yaml:10:9: the parameter global.proxy"):
-        patch_text(tmp_path, text, SIDECAR)
+    patched = patch_text(tmp_path, text, change("sidecar", "35m"))
+    assert differences(patched) == ["-        value: 100m", "+        value: 35m"]
 
 
-def test_values_in_quotes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputFileError, match=r"values.yaml:9:15: .*not a literal block"):
-        patch_text(tmp_path, HEAD + '      values: "pilot: {}"\n', ISTIOD)
+def test_values_in_quotes_are_patched_in_their_quotes(tmp_path: Path) -> None:
+    text = (
+        HEAD + '      values: "pilot:\\n  resources:\\n    requests: {cpu: 500m, memory: 2Gi}\\n"\n'
+    )
+    patched = patch_text(tmp_path, text, ISTIOD)
+    assert patched.text_after == text.replace("500m", "250m").replace("2Gi", "1Gi")
 
 
 def test_an_error_in_a_block_has_the_place_in_the_file(tmp_path: Path) -> None:
@@ -106,8 +109,8 @@ def test_a_flux_helm_release_is_patched_in_place(tmp_path: Path) -> None:
     assert "cpu: 50m\n" in patch_text(tmp_path, text, GATEWAY).text_after
 
 
-def test_an_application_without_inline_values_says_so(tmp_path: Path) -> None:
+def test_value_files_outside_the_checkout_are_named(tmp_path: Path) -> None:
     text = HEAD + "      valueFiles: [$values/istiod.yaml]\n"
     patched = patch_text(tmp_path, text, ISTIOD)
     assert not patched.changed
-    assert patched.notes == ("document 1 has no inline values of a chart of Istio's",)
+    assert "valueFiles are not in this checkout" in patched.notes[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rightsize.errors import InputFileError
-from rightsize.patch import PatchedFile, effective_sizes
+from rightsize.patch import PatchedFile
 from rightsize.results import Component
 from tests.patch.patching import ISTIOD, SIDECAR, change, differences, patch_text
 
@@ -100,7 +100,7 @@ def test_a_gateway_that_is_not_listed_changes_nothing(tmp_path: Path) -> None:
 
 def test_istiod_bounds_follow_the_hpa_spec(tmp_path: Path) -> None:
     text = HEAD + (
-        "  components:\n    pilot:\n      k8s:\n        hpaSpec:\n          maxReplicas: 5\n"
+        "  components:\n    pilot:\n      k8s:\n        hpaSpec:\n          maxReplicas: 3\n"
         "  values:\n    pilot:\n      autoscaleMax: 9\n"
     )
     patched = patch_text(tmp_path, text, change("istiod", of="x/istiod", bounds=(2, 4, 70)))
@@ -124,17 +124,3 @@ def test_other_documents_of_the_file_stay_as_they_are(tmp_path: Path) -> None:
     assert patched.changes[0].document == 1
     assert patched.text_after.startswith(f"---\n{other}---\n# second\n{HEAD}  values:\n    global:")
     assert patched.text_after.endswith(f"\n---\n{other}")
-
-
-def test_effective_sizes_of_an_operator_file(tmp_path: Path) -> None:
-    file = tmp_path / "iop.yaml"
-    file.write_text(
-        HEAD + "  components: {pilot: {k8s: {resources: {requests: {cpu: 300m}}}}}\n"
-        "  values: {pilot: {resources: {requests: {cpu: 1, memory: 1Gi}}}}\n"
-    )
-    (row,) = effective_sizes([file])
-    assert (row.component, row.sizes.cpu_request, row.sizes.memory_request) == (
-        "istiod",
-        0.3,
-        2**30,
-    )

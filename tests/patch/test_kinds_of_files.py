@@ -1,0 +1,214 @@
+"""Every kind of file that people keep sizes in: patched in place, the rest byte for byte.
+
+`checked` is the one check of every written file: it parses, no request is above its limit, nothing
+but sizes changed, and a second run changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rightsize.errors import AmbiguousChartError
+from rightsize.patch import Flags, PatchedFile, SizeChange, patch_set
+from rightsize.patch.given import read_any
+from rightsize.quantity import parse_quantity
+from tests.patch.patching import GATEWAY, ISTIOD, SIDECAR, change
+
+SIZING = re.compile(
+    r"resources|requests|limits|cpu|memory|proxyCPU|proxyMemory|global|proxy|pilot|autoscal|value|"
+    r"replicas|utilization|annotations|^\s*[{}\[\]]*$",
+    re.IGNORECASE,
+)
+
+
+def checked(folder: Path, name: str, text: str, *changes: SizeChange, **flags: str) -> PatchedFile:
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    patched = patch_set([file], changes, flags=Flags(**flags)).given[0]
+    file.write_text(patched.text_after)
+    read_any(file)
+    old, new = patched.text_before.splitlines(), patched.text_after.splitlines()
+    assert all(SIZING.search(line) for line in set(old) ^ set(new))
+    for block in re.findall(r"requests: (\{.*?\}), limits: (\{.*?\})", patched.text_after):
+        for resource in ("cpu", "memory"):
+            sizes = [re.search(rf'{resource}: "?([\w.]+)', part) for part in block]
+            if all(sizes):
+                assert parse_quantity(sizes[0][1]) <= parse_quantity(sizes[1][1])
+    again = patch_set([file], changes, flags=Flags(**flags)).given[0]
+    assert not again.changed
+    return patched
+
+
+VALUES = "pilot: {resources: {requests: {cpu: 500m, memory: 2Gi}}}"
+FLUX = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: NAME}\nspec:\n"
+HEREDOC = """\
+resource "helm_release" "istiod" {
+  name    = "istiod"
+  chart   = "istiod"
+  values = [
+    <<-EOT
+    # sizes of ${var.env}
+    pilot:
+      resources:
+        requests:
+          cpu: 500m
+          memory: 2Gi
+    EOT
+  ]
+}
+"""
+ENCODED = """\
+resource "helm_release" "istiod" {
+  chart  = "istiod"
+  values = [yamlencode({
+    pilot = {
+      resources = {
+        requests = {
+          cpu    = "500m"
+          memory = "2Gi"
+        }
+      }
+    }
+  })]
+  set {
+    name  = "global.proxy.resources.requests.cpu"
+    value = "100m"
+  }
+}
+"""
+FILES = {
+    "sail.yaml": "apiVersion: sailoperator.io/v1\nkind: Istio\nmetadata: {name: default}\n"
+    f"spec:\n  version: v1.26.2\n  values:\n    {VALUES}\n",
+    "smcp.yaml": "apiVersion: maistra.io/v2\nkind: ServiceMeshControlPlane\nmetadata: {name: b}\n"
+    "spec:\n  runtime: {components: {pilot: {container: {resources: {requests: "
+    "{cpu: 500m, memory: 2Gi}}}}}}\n",
+    "kustomization.yaml": "helmCharts:\n- name: istiod\n  version: 1.26.2\n  valuesInline:\n"
+    f"    {VALUES}\n",
+    "helmfile.yaml": f"releases:\n- name: istiod\n  chart: istio/istiod\n  values:\n  - {VALUES}\n",
+    "k3s.yaml": "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: istiod}\nspec:\n"
+    f"  chart: istiod\n  valuesContent: |\n    {VALUES}\n",
+    "flux.yaml": FLUX.replace("NAME", "istiod")
+    + f"  chartRef: {{name: istiod}}\n  values:\n    {VALUES}\n",
+    "main.tf": HEREDOC,
+    "encoded.tf": ENCODED,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_istiod_is_sized_where_the_file_keeps_its_values(tmp_path: Path, name: str) -> None:
+    patched = checked(tmp_path, name, FILES[name], ISTIOD)
+    assert patched.text_after == FILES[name].replace("500m", "250m").replace("2Gi", "1Gi")
+
+
+def test_a_set_block_of_terraform_outranks_values(tmp_path: Path) -> None:
+    patched = checked(tmp_path, "main.tf", ENCODED, change("sidecar", "35m"))
+    assert patched.text_after == ENCODED.replace('"100m"', '"35m"')
+
+
+def test_a_file_that_terraform_reads_is_patched(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text("resources: {requests: {cpu: 500m, memory: 2Gi}}\n")
+    text = 'resource "helm_release" "gw" {\n  name = "gw"\n  chart = "istio/gateway"\n'
+    (tmp_path / "main.tf").write_text(text + '  values = [file("${path.module}/values.yaml")]\n}\n')
+    files = patch_set([tmp_path / "main.tf"], [GATEWAY]).given
+    assert [file.path.name for file in files if file.changed] == ["values.yaml"]
+
+
+def test_values_in_a_config_map_of_flux_are_patched(tmp_path: Path) -> None:
+    text = (
+        FLUX.replace("NAME", "istiod") + "  chart: {spec: {chart: istiod}}\n  valuesFrom:\n"
+        "  - {kind: ConfigMap, name: sizes}\n---\napiVersion: v1\nkind: ConfigMap\n"
+        f"metadata: {{name: sizes}}\ndata:\n  values.yaml: |\n    {VALUES}\n"
+    )
+    assert "cpu: 250m" in checked(tmp_path, "flux.yaml", text, ISTIOD).text_after
+
+
+def test_two_revisions_are_each_sized_from_their_own_pods(tmp_path: Path) -> None:
+    one = FLUX.replace("NAME", "istiod-1") + "  chart: {spec: {chart: istiod}}\n  values:\n"
+    two = one.replace("istiod-1", "istiod-2")
+    text = f"{one}    revision: r1\n    {VALUES}\n---\n{two}    revision: r2\n    {VALUES}\n"
+    first = change("istiod", "100m", of="istio-system/istiod-r1")
+    second = change("istiod", "200m", of="istio-system/istiod-r2")
+    patched = checked(tmp_path, "flux.yaml", text, first, second)
+    assert [c.new for c in patched.changes] == ["100m", "200m"]
+    with pytest.raises(AmbiguousChartError, match="--release"):
+        checked(tmp_path, "flux.yaml", text, ISTIOD)
+
+
+def test_a_kustomize_overlay_wins(tmp_path: Path) -> None:
+    text = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: istiod}\nspec: {template: {spec: "
+        "{containers: [{name: discovery, resources: {requests: {cpu: 1, memory: 4Gi}}}]}}}\n"
+    )
+    for name in ("base.yaml", "overlay.yaml"):
+        (tmp_path / name).write_text(text)
+    files = patch_set([tmp_path / "base.yaml", tmp_path / "overlay.yaml"], [ISTIOD]).given
+    assert [file.changed for file in files] == [False, True]
+
+
+def test_a_json_patch_in_a_kustomization_is_patched(tmp_path: Path) -> None:
+    text = (
+        "patches:\n- target: {kind: Deployment, name: istiod}\n  patch: |-\n    - op: replace\n"
+        "      path: /spec/template/spec/containers/0/resources/requests/cpu\n      value: 500m\n"
+    )
+    patched = checked(tmp_path, "kustomization.yaml", text, change("istiod", "250m", of="a/istiod"))
+    assert patched.text_after == text.replace("500m", "250m")
+
+
+def test_an_application_of_ones_own_is_refused_and_its_annotations_patched_when_asked(
+    tmp_path: Path,
+) -> None:
+    text = "image: {repository: a/b}\nresources: {requests: {cpu: 2}}\npodAnnotations: {a: b}\n"
+    with pytest.raises(AmbiguousChartError):
+        checked(tmp_path, "values.yaml", text, GATEWAY, SIDECAR)
+    web = change("sidecar", "20m", "2", "48Mi", "192Mi", of="shop/web")
+    patched = checked(tmp_path, "values.yaml", text, web, workload="shop/web")
+    assert len(patched.changes) == 4
+
+
+@pytest.mark.parametrize("profile", ["empty", "remote"])
+def test_an_operator_that_installs_no_istiod_gets_no_sizes_of_it(
+    tmp_path: Path, profile: str
+) -> None:
+    text = (
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n"
+        f"spec:\n  profile: {profile}\n  values: {{global: {{hub: x}}}}\n"
+    )
+    assert not checked(tmp_path, "iop.yaml", text, ISTIOD, SIDECAR).changed
+
+
+def test_an_autoscaler_manifest_keeps_its_ceiling(tmp_path: Path) -> None:
+    text = (
+        "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: istiod}\n"
+        "spec:\n  scaleTargetRef: {name: istiod}\n  minReplicas: 1\n  maxReplicas: 20\n"
+    )
+    bounded = change("istiod", of="istio-system/istiod", bounds=(2, 5, None))
+    patched = checked(tmp_path, "hpa.yaml", text, bounded)
+    assert [c.new for c in patched.changes] == ["2"]
+
+
+def test_an_object_of_an_unknown_kind_is_no_silent_success(tmp_path: Path) -> None:
+    with pytest.raises(AmbiguousChartError, match="holds no sizes of Istio's"):
+        checked(tmp_path, "s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n", ISTIOD)
+
+
+def test_another_kind_of_file_is_one_function(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rightsize.files import tree
+    from rightsize.patch.groups import Release
+    from rightsize.patch.kinds import registry
+    from rightsize.patch.kinds.chart_values import release_groups
+
+    def mesh(layer, given):
+        if tree.text_at(layer.root, ("kind",)) != "Mesh":
+            return None
+        place = (layer.source, layer.document, ("istiod",))
+        return release_groups(given, Release("Mesh"), "istiod", None, [place])
+
+    monkeypatch.setattr(registry, "KINDS", [mesh, *registry.KINDS])
+    text = f"apiVersion: acme/v1\nkind: Mesh\nistiod:\n  {VALUES}\n"
+    assert "cpu: 250m" in checked(tmp_path, "mesh.yaml", text, ISTIOD).text_after
