@@ -5,7 +5,14 @@
 
 from rightsize.patch.diff import unified_diff, write_patched
 from rightsize.patch.matching import Flags
-from rightsize.patch.model import EffectiveSizes, Outcome, PatchedFile, PatchResult, PathChange, SizeChange
+from rightsize.patch.model import (
+    EffectiveSizes,
+    Outcome,
+    PatchedFile,
+    PatchResult,
+    PathChange,
+    SizeChange,
+)
 from rightsize.patch.patcher import effective_sizes, patch_files, patch_set
 from rightsize.patch.verify import (
     RenderedSize,

@@ -23,7 +23,7 @@ def size_changes(advice: Advice) -> list[SizeChange]:
                 kind=row.kind,
                 sizes=row.recommended,
                 running=row.current,
-                mesh=None if default is None else default.recommended,
+                mesh=None if (d := advice.mesh_default) is None else d.recommended,
                 autoscale_min=None if row.autoscaling is None else row.autoscaling.min_replicas,
                 autoscale_max=None if row.autoscaling is None else row.autoscaling.max_replicas,
                 target_cpu=None if row.autoscaling is None else row.autoscaling.target_cpu,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rightsize.files import tree
@@ -180,7 +180,7 @@ class Group(ABC):
         if first is None:
             return None
         place = f"{first.layer.source.path}: {dotted(first.path[:-2])}"
-        return Sizes(**{slot: numbers.get(slot) for slot in SIZES}), place
+        return sizes_of(numbers), place
 
     def place(self, change: SizeChange, largest_node: Sizes | None = None) -> Placed:
         """What to set in which document so that the sizes of `change` are in force."""
@@ -276,11 +276,21 @@ class Group(ABC):
         return real_path(found.layer, (*found.path[:-2], *SIZES[slot]))
 
 
-def _with(change: SizeChange, values: dict[Slot, float]) -> SizeChange:
+def sizes_of(values: Mapping[Slot, float | None]) -> Sizes:
+    """The four sizes among some numbers."""
+    return Sizes(
+        cpu_request=values.get("cpu_request"),
+        cpu_limit=values.get("cpu_limit"),
+        memory_request=values.get("memory_request"),
+        memory_limit=values.get("memory_limit"),
+    )
+
+
+def _with(change: SizeChange, values: Mapping[Slot, float]) -> SizeChange:
     bounds = {slot: None if (v := values.get(slot)) is None else int(v) for slot in BOUNDS}
     return replace(
         change,
-        sizes=Sizes(**{slot: values.get(slot) for slot in SIZES}),
+        sizes=sizes_of(values),
         autoscale_min=bounds["autoscale_min"],
         autoscale_max=bounds["autoscale_max"],
         target_cpu=bounds["target_cpu"],

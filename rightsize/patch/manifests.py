@@ -9,11 +9,11 @@ from rightsize.files import tree
 from rightsize.files.blocks import Leaf
 from rightsize.files.redirected import Redirected
 from rightsize.files.source import Layer
-from rightsize.patch.groups import SIZES, Found, Group, cpu_text
+from rightsize.patch.groups import SIZES, Found, Group, cpu_text, sizes_of
 from rightsize.patch.model import SizeChange, Slot
 from rightsize.patch.settle import InFile
 from rightsize.quantity import format_memory
-from rightsize.results import Component, Sizes
+from rightsize.results import Component
 
 TEMPLATE: tree.Path = ("spec", "template")
 POD_TEMPLATES: dict[str, tree.Path] = {
@@ -133,14 +133,15 @@ class AnnotationsGroup(Group):
 
     def completed(self, change: SizeChange, today: Mapping[Slot, InFile]) -> SizeChange:
         """All four: what the change leaves open is what the file, the pods or the mesh have."""
-        sizes = change.sizes
+        if not change.wanted:
+            return change
+        numbers: dict[Slot, float | None] = dict(change.wanted)
         for slot in ANNOTATIONS:
             known = [None if slot not in today else today[slot].value]
             known += [getattr(s, slot) for s in (change.running, change.mesh) if s is not None]
-            if getattr(sizes, slot) is None and sizes != Sizes():
-                value = next((value for value in known if value is not None), None)
-                sizes = replace(sizes, **{slot: value})
-        return replace(change, sizes=sizes)
+            if numbers.get(slot) is None:
+                numbers[slot] = next((value for value in known if value is not None), None)
+        return replace(change, sizes=sizes_of(numbers))
 
     def leaf(self, slot: Slot, value: float, old: str | None) -> Leaf:
         text = format_memory(value) if slot.startswith("memory") else cpu_text(value)

@@ -18,7 +18,14 @@ from rightsize.patch.kinds import groups_of
 from rightsize.patch.kinds.autoscaler import AutoscalerGroup
 from rightsize.patch.kustomize import FOLDER, kustomize_folder
 from rightsize.patch.matching import Flags, Match, matched
-from rightsize.patch.model import EffectiveSizes, Outcome, PatchedFile, PatchResult, SizeChange, Status
+from rightsize.patch.model import (
+    EffectiveSizes,
+    Outcome,
+    PatchedFile,
+    PatchResult,
+    SizeChange,
+    Status,
+)
 from rightsize.patch.writing import patched_file
 from rightsize.results import Component, Sizes
 
