@@ -319,7 +319,7 @@ def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
         raise InputFileError(
             f"cannot be read ({error.strerror})", path=path, hint=_SETTINGS_HINT
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputFileError(f"is not TOML: {error}", path=path, hint=_SETTINGS_HINT) from error
 
 
