@@ -104,6 +104,16 @@ class PriceSettings(_Section):
     usd_per_cny: float | None = Field(
         None, gt=0, description="exchange rate for the China regions, whose prices are in CNY"
     )
+    machines: Mapping[str, Mapping[str, float]] = Field(
+        default_factory=dict,
+        description="on-demand prices of your own in USD/h, by region and type: "
+        '`[prices.machines.eu-west-1]`, `"m5.xlarge" = 0.19`; they win over all others',
+    )
+    allocation: Literal["requests", "larger"] = Field(
+        "requests",
+        description="how machines are split: by `requests`, or by the `larger` of request and use "
+        "(OpenCost's rule), which charges mesh containers that outgrow their requests",
+    )
     price_drift_per_year: float = Field(
         0.05, ge=0, description="share by which a price may have changed for each year of its age"
     )

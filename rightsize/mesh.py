@@ -122,7 +122,13 @@ class Mesh:
             If the snapshot lacks what a node offers.
         """
         advice = self.advise(policy)
-        found = plan_nodes(self.snapshot, self.settings.nodes, advice=advice, names=tuple(plans))
+        found = plan_nodes(
+            self.snapshot,
+            self.settings.nodes,
+            advice=advice,
+            names=tuple(plans),
+            prices=self.settings.prices,
+        )
         return answer_to_frame(found, self.settings.prices.hours_per_month)
 
     def bill(self) -> pd.DataFrame:

@@ -79,7 +79,9 @@ def cost(
             advice = recommend_sizes(source, settings)
     if plans:
         with messages.status("Planning nodes"):
-            nodes = plan_answer(source, settings.nodes, advice=advice, region=region)
+            nodes = plan_answer(
+                source, settings.nodes, advice=advice, region=region, prices=settings.prices
+            )
     with messages.status("Pricing"):
         found = price_answer(
             source,

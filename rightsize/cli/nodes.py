@@ -142,6 +142,7 @@ def nodes(
             region=region,
             autoscaler=kind,
             names=PLAN_NAMES if not plan else tuple(one.value for one in plan),
+            prices=settings.prices,
         )
     hours = settings.prices.hours_per_month
     tables = [answer_table(found, hours)]

@@ -1,62 +1,115 @@
-"""Who causes the bill: each machine's cost split over the requests on it, to the cent.
+"""Who causes the bill: each machine's cost on each day, split over the requests on it, to the cent.
 
 A machine is worth `cores * c + bytes * m` at the unit prices `c` and `m` that the region's machines
-imply; a container's part of the machine's cost is its request's part of that worth. What the
-kubelet and the system hold back is `system`, what nobody requested is `idle`. Costs that belong to
-no machine (control plane, load balancers) are `shared`. Nothing is spread over anybody else, and
-all rows add up to the bill: cents are dealt out by largest remainder.
+imply; a container's part of the machine's cost is its request's part of that worth. What a machine
+with GPUs costs beyond its cores and memory is `gpu`. What the kubelet and the system hold back is
+`system`, what nobody requested is `idle`. Costs that belong to no machine (control plane, load
+balancers) are `shared`, commitments that cover nothing `unused`. Nothing is spread over anybody
+else, and all rows add up to the bill: cents are dealt out by largest remainder.
+
+Unknown is a value: whoever requests a machine without a price has no known cost, and neither have
+the sums that it belongs to. `known_usd` is what is known of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rightsize.prices.book import PriceBook
+from rightsize.nodes.room import holding_room, hours_seen
 from rightsize.prices.unit_price import UnitPrice
 
 KEYS = ("part", "component", "namespace", "workload")
-PARTS = ("application", "mesh", "system", "idle", "shared")
+PARTS = ("application", "mesh", "gpu", "system", "idle", "shared", "unused")
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 _RESERVED = "kubelet and operating system"
+_IDLE = "not requested"
+_SPLIT = ["day", "node", *KEYS]
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """The bill by cause. `rows` has `KEYS`, `cents` (whole) and `usd`; the dearest come first."""
+    """The bill by cause.
+
+    `rows` has `KEYS`, `usd` (NaN where a part of it is unknown), `known_usd`, and `cents` (whole,
+    of what is known); the dearest come first. `days` has the same by `day` and `node`, in USD that
+    are not rounded, with `core_hours` and `byte_hours` requested.
+    """
 
     rows: pd.DataFrame
-    total_cents: int
+    days: pd.DataFrame
     unpriced: tuple[str, ...]
-    """Nodes without a price: neither they nor their pods are in any figure."""
+    """Nodes without a price: what is requested on them has no known cost."""
 
     @property
-    def mesh_usd(self) -> float:
+    def total_cents(self) -> int:
+        """Cents of what is known: the whole bill where `complete`."""
+        return int(self.rows["cents"].sum())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every machine has a price, so that every figure is known."""
+        return not self.unpriced
+
+    @property
+    def total_usd(self) -> float | None:
+        return self.total_cents / 100 if self.complete else None
+
+    @property
+    def mesh_usd(self) -> float | None:
         """What the mesh itself costs: sidecars, control plane pods, gateways, node agents."""
-        return self._of("mesh")
+        return self.of("mesh")
 
     @property
-    def sidecar_usd(self) -> float:
+    def sidecar_usd(self) -> float | None:
         """The sidecar tax."""
-        sidecars = self.rows["component"] == "sidecar"
-        return float(self.rows.loc[sidecars, "cents"].sum()) / 100
+        return known_sum(self.rows[self.rows["component"] == "sidecar"])
 
     @property
-    def idle_usd(self) -> float:
-        return self._of("idle")
+    def idle_usd(self) -> float | None:
+        return self.of("idle")
+
+    def of(self, part: str) -> float | None:
+        """USD of one part; None if some of it is unknown."""
+        rows = self.rows[self.rows["part"] == part]
+        if rows.empty and not self.complete and part not in ("shared", "unused"):
+            return None
+        return known_sum(rows)
+
+    def by_part(self) -> pd.DataFrame:
+        """Return `part`, `usd` (NaN is unknown) and `known_usd` of the parts that cost anything."""
+        sums = summed(self.rows, ["part"])
+        order = {part: place for place, part in enumerate(PARTS)}
+        return sums.sort_values("part", key=lambda names: names.map(order)).reset_index(drop=True)
 
     def by_namespace(self) -> pd.DataFrame:
-        """Return USD by namespace and part; rows without a namespace keep an empty name."""
+        """Return USD by namespace and part, NaN where unknown; no namespace is an empty name."""
         named = self.rows.assign(namespace=self.rows["namespace"].fillna(""))
-        sums = named.groupby(["namespace", "part"])["cents"].sum().unstack(fill_value=0)
-        return sums.reindex(columns=list(PARTS), fill_value=0) / 100
+        sums = summed(named, ["namespace", "part"])
+        table = sums.pivot(index="namespace", columns="part", values="usd")
+        known = sums.pivot(index="namespace", columns="part", values="known_usd")
+        return table.mask(known.isna(), 0.0).reindex(columns=list(PARTS), fill_value=0.0)
 
-    def _of(self, part: str) -> float:
-        return float(self.rows.loc[self.rows["part"] == part, "cents"].sum()) / 100
+
+def known_sum(rows: pd.DataFrame) -> float | None:
+    """Sum of `usd` to the cent; None if one of them is unknown."""
+    if rows["usd"].isna().any():
+        return None
+    return float(rows["cents"].sum()) / 100
+
+
+def summed(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Sum `usd` and `known_usd` by keys; a sum with an unknown part is unknown."""
+    marked = rows.assign(unknown=rows["usd"].isna())
+    sums = marked.groupby(list(keys), dropna=False, observed=True)
+    found = sums.agg(known_usd=("known_usd", "sum"), unknown=("unknown", "any")).reset_index()
+    found["known_usd"] = found["known_usd"].round(2)
+    found["usd"] = found["known_usd"].mask(found["unknown"])
+    return found.drop(columns="unknown")
 
 
 def allocate(
@@ -66,42 +119,63 @@ def allocate(
     *,
     machines_usd: float | None = None,
     shared: Mapping[str, float] | None = None,
+    unused: float = 0.0,
 ) -> Allocation:
-    """Split a month's bill over those who request the machines.
+    """Split a bill over those who request the machines.
 
     Parameters
     ----------
     requests : DataFrame
-        `node`, `part`, `component`, `namespace`, `workload`, `core_hours`, `byte_hours`; see
-        `requested`. Rows on nodes that `machines` lacks are left out.
+        `node`, `part`, `component`, `namespace`, `workload`, `core_hours`, `byte_hours`, and `day`
+        where machines have it; see `requested`. What is requested on a node that `machines` never
+        names has no known cost; on a day on which it lacks the node, it is left out.
     machines : DataFrame
-        `node`, `usd` (NaN is unknown), and in core-hours and byte-hours what the machine has and
-        what pods may request: `core_hours`, `byte_hours`, `allocatable_core_hours`,
-        `allocatable_byte_hours`; see `machines_of`.
+        `node` (and `day`), `usd` (NaN is unknown), and in core-hours and byte-hours what the
+        machine has and what pods may request: `core_hours`, `byte_hours`,
+        `allocatable_core_hours`, `allocatable_byte_hours`, maybe `gpus`; see `machines_of`.
     unit : UnitPrice
     machines_usd : float, optional
         What the machines really cost together (commitments, the bill): their costs are scaled to
         it. Their own sum without it.
     shared : mapping of name to USD, optional
         Costs that belong to no machine.
+    unused : float
+        USD of commitments that cover nothing.
     """
-    known = machines["usd"].notna()
-    priced = machines[known].set_index("node")
-    parts = _machine_parts(requests, priced, unit)
-    factor = 1.0
-    if machines_usd is not None and parts["usd"].sum() > 0:
-        factor = machines_usd / parts["usd"].sum()
-    lines = [parts.assign(usd=parts["usd"] * factor)]
-    if shared:
-        names = pd.DataFrame({"workload": list(shared), "usd": list(shared.values())})
-        lines.append(names.assign(part="shared", component=None, namespace=None))
-    table = pd.concat(lines, ignore_index=True)
-    rows = table.groupby(list(KEYS), dropna=False, sort=True)["usd"].sum().reset_index()
-    cents = whole_cents(rows["usd"].to_numpy(dtype=float))
-    rows = rows.assign(cents=cents, usd=cents / 100)
+    if "day" not in machines.columns:
+        machines, requests = (frame.assign(day="") for frame in (machines, requests))
+    unseen = requests[~requests["node"].isin(machines["node"])]
+    unpriced = {*machines.loc[machines["usd"].isna(), "node"], *unseen["node"]}
+    if machines.empty:
+        unpriced.add("every machine")
+    days = _split(requests, machines, unit)
+    total = float(days["known_usd"].sum())
+    if machines_usd is not None and total > 0:
+        for name in ("usd", "known_usd"):
+            days[name] *= machines_usd / total
+    others = {("shared", name): usd for name, usd in (shared or {}).items()}
+    if unused:
+        others["unused", "commitments that cover nothing"] = unused
+    apart = pd.DataFrame(
+        {
+            "part": [part for part, _ in others],
+            "workload": [name for _, name in others],
+            "usd": [float(usd) for usd in others.values()],
+        }
+    ).assign(component=None, namespace=None, known_usd=lambda t: t["usd"])
+    columns = [*KEYS, "usd", "known_usd"]
+    rest = _of_nobody(bool(unpriced))
+    dark = pd.concat([unseen[list(KEYS)], rest]) if len(unseen) else rest
+    dark = dark.assign(usd=np.nan, known_usd=0.0)
+    parts = [part[columns] for part in (days, apart, dark) if len(part)]
+    table = pd.concat(parts, ignore_index=True) if parts else days[columns]
+    groups = table.assign(unknown=table["usd"].isna()).groupby(list(KEYS), dropna=False, sort=True)
+    rows = groups.agg(known_usd=("known_usd", "sum"), unknown=("unknown", "any")).reset_index()
+    cents = whole_cents(rows["known_usd"].to_numpy(dtype=float))
+    rows = rows.assign(cents=cents, known_usd=cents / 100)
+    rows["usd"] = rows["known_usd"].mask(rows.pop("unknown"))
     rows = rows.sort_values(["cents", *KEYS], ascending=[False] + [True] * 4, kind="stable")
-    unpriced = tuple(sorted(machines.loc[~known, "node"].astype(str)))
-    return Allocation(rows.reset_index(drop=True), int(cents.sum()), unpriced)
+    return Allocation(rows.reset_index(drop=True), days, tuple(sorted(map(str, unpriced))))
 
 
 def whole_cents(usd: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -119,11 +193,11 @@ def requested(
     pods: pd.DataFrame,
     *,
     system_namespaces: Collection[str] = SYSTEM_NAMESPACES,
-    by_day: bool = False,
+    usage: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Return what each workload's containers requested on each node, as `allocate` takes it.
+    """Return what each workload's containers requested on each node and day, for `allocate`.
 
-    A container counts for the hours its pod was seen; init containers that end do not count, native
+    A container counts for the hours in which its pod held room (`rightsize.nodes.room`); init containers that end do not count, native
     sidecars do. A request that is not set counts as none.
 
     Parameters
@@ -132,18 +206,23 @@ def requested(
         Tables of the snapshot, read with their `day`.
     system_namespaces : collection of str
         Namespaces whose pods are `system`.
-    by_day : bool
-        Keep `day` apart as a first column.
+    usage : DataFrame, optional
+        Mean use by `day`, `namespace`, `pod`, `container`: `cpu` (cores), `memory` (bytes). With it
+        a container counts the larger of request and use, as OpenCost's specification has it; one
+        of which the use is not known counts its request.
     """
     running = kept_running(containers)
-    hours = (pods["last_seen"] - pods["first_seen"]).dt.total_seconds() / 3600 + 1 / 12
-    seen = pods.assign(hours=hours.clip(upper=24.0))
+    held = holding_room(pods)
+    seen = held.assign(hours=hours_seen(held))
     keys = ["day", "namespace", "pod"]
     placed = running.astype({"namespace": object, "pod": object}).merge(
         seen[[*keys, "workload", "node", "hours"]].astype({"namespace": object, "pod": object}),
         on=keys,
     )
     placed = placed.dropna(subset=["node"])
+    cores, memory = (placed[f"{name}_request"].fillna(0.0) for name in ("cpu", "memory"))
+    if usage is not None:
+        cores, memory = _larger(placed, usage, cores, memory)
     mesh = placed["component"].notna()
     system = placed["namespace"].isin(system_namespaces)
     rows = pd.DataFrame(
@@ -154,13 +233,26 @@ def requested(
             "component": placed["component"].astype(object),
             "namespace": placed["namespace"],
             "workload": placed["workload"].astype(object),
-            "core_hours": placed["cpu_request"].fillna(0.0) * placed["hours"],
-            "byte_hours": placed["memory_request"].fillna(0.0) * placed["hours"],
+            "core_hours": cores * placed["hours"],
+            "byte_hours": memory * placed["hours"],
         }
     )
-    keys_kept = ["day", "node", *KEYS] if by_day else ["node", *KEYS]
-    sums = rows.groupby(keys_kept, dropna=False)[["core_hours", "byte_hours"]].sum()
+    sums = rows.groupby(_SPLIT, dropna=False)[["core_hours", "byte_hours"]].sum()
     return sums.reset_index()
+
+
+def _larger(
+    placed: pd.DataFrame, usage: pd.DataFrame, cores: pd.Series, memory: pd.Series
+) -> tuple[pd.Series, pd.Series]:
+    """The larger of request and mean use of each row of `placed`."""
+    keys = ["day", "namespace", "pod", "container"]
+    texts = dict.fromkeys(keys[1:], object)
+    used = placed[keys].astype(texts).merge(usage.astype(texts), on=keys, how="left")
+    found = []
+    for request, name in ((cores, "cpu"), (memory, "memory")):
+        use = pd.Series(used[name].to_numpy(dtype=float), index=request.index)
+        found.append(request.where(use.isna() | (use < request), use))
+    return found[0], found[1]
 
 
 def kept_running(containers: pd.DataFrame) -> pd.DataFrame:
@@ -172,81 +264,82 @@ def kept_running(containers: pd.DataFrame) -> pd.DataFrame:
     return containers.iloc[np.flatnonzero(~init | native)]
 
 
-def machines_of(nodes: pd.DataFrame, book: PriceBook, *, hours: float) -> pd.DataFrame:
-    """Return what each node cost and had, as `allocate` takes it.
+def machines_of(machines: pd.DataFrame, *, scale: float = 1.0) -> pd.DataFrame:
+    """Return what each machine cost and had on each day, as `allocate` takes it.
 
     Parameters
     ----------
-    nodes : DataFrame
-        Table `nodes`, read with its `day`.
-    book : PriceBook
-    hours : float
-        Hours of the month that the seen days are scaled to.
+    machines : DataFrame
+        As `rightsize.cost.machines.machine_days` gives it.
+    scale : float
+        Turns the hours that were seen into those of the bill.
     """
-    seen = (nodes["last_seen"] - nodes["first_seen"]).dt.total_seconds() / 3600 + 1 / 12
-    alive = seen.clip(upper=24.0)
-    scale = hours / (24.0 * max(nodes["day"].nunique(), 1))
-    price = [
-        book.price(str(name), _text(option) or "on-demand", _text(zone))
-        for name, option, zone in zip(
-            nodes["instance_type"], nodes["capacity_type"], nodes["zone"], strict=True
-        )
-    ]
-    usd = np.array([np.nan if one is None else one.usd_per_hour for one in price], dtype=float)
-    rows = pd.DataFrame(
+    hours = machines["hours"]
+    return pd.DataFrame(
         {
-            "node": nodes["node"].astype(object),
-            "usd": usd * alive * scale,
-            "core_hours": nodes["capacity_cpu"] * alive,
-            "byte_hours": nodes["capacity_memory"] * alive,
-            "allocatable_core_hours": nodes["allocatable_cpu"] * alive,
-            "allocatable_byte_hours": nodes["allocatable_memory"] * alive,
+            "day": machines["day"],
+            "node": machines["node"],
+            "usd": machines["usd_per_hour"] * hours * scale,
+            "core_hours": machines["capacity_cpu"] * hours,
+            "byte_hours": machines["capacity_memory"] * hours,
+            "allocatable_core_hours": machines["allocatable_cpu"] * hours,
+            "allocatable_byte_hours": machines["allocatable_memory"] * hours,
+            "gpus": machines["gpus"],
         }
     )
-    sums = rows.groupby("node").sum(min_count=1)
-    # One day without a price leaves the node's cost unknown.
-    gaps = rows[rows["usd"].isna()]["node"].unique()
-    sums.loc[sums.index.isin(gaps), "usd"] = np.nan
-    return sums.reset_index()
 
 
-def _machine_parts(requests: pd.DataFrame, machines: pd.DataFrame, unit: UnitPrice) -> pd.DataFrame:
-    """Split each machine's cost: requests, what the system holds back, and idle."""
+def _split(requests: pd.DataFrame, machines: pd.DataFrame, unit: UnitPrice) -> pd.DataFrame:
+    """Each machine's cost by day: requests, GPUs, what the system holds back, and idle."""
 
     def worth(cores: pd.Series, memory: pd.Series) -> pd.Series:
         return cores * unit.usd_per_core_hour + memory * unit.usd_per_byte_hour
 
-    whole = worth(machines["core_hours"], machines["byte_hours"])
-    usable = worth(machines["allocatable_core_hours"], machines["allocatable_byte_hours"])
-    here = requests[requests["node"].isin(machines.index)]
-    claims = here.assign(worth=worth(here["core_hours"], here["byte_hours"]))
-    claimed = claims.groupby("node")["worth"].sum().reindex(machines.index, fill_value=0.0)
-    reserved = (whole - usable).clip(lower=0.0)
-    idle = (usable - claimed).clip(lower=0.0)
-    total = claimed + reserved + idle
-    rate = (machines["usd"] / total).where(total > 0, 0.0)
-    rows = [
-        claims[list(KEYS)].assign(usd=claims["worth"] * rate.reindex(claims["node"]).to_numpy()),
-        _one_line("system", _RESERVED, (reserved * rate).sum()),
-        _one_line("idle", "not requested", (idle * rate).sum()),
-        # A machine whose size is unknown cannot be split.
-        _one_line("idle", "size unknown", machines["usd"].where(~(total > 0), 0.0).sum()),
-    ]
-    whole_table = pd.concat([part.astype({"usd": float}) for part in rows], ignore_index=True)
-    return whole_table[whole_table["usd"] > 0]
-
-
-def _one_line(part: str, workload: str, usd: float) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "part": [part],
-            "component": [None],
-            "namespace": [None],
-            "workload": [workload],
-            "usd": [float(usd)],
-        }
+    keys = ["day", "node"]
+    here = machines.assign(
+        whole=worth(machines["core_hours"], machines["byte_hours"]),
+        usable=worth(machines["allocatable_core_hours"], machines["allocatable_byte_hours"]),
     )
+    claims = requests.assign(worth=worth(requests["core_hours"], requests["byte_hours"]))
+    claimed = claims.groupby(keys, dropna=False)["worth"].sum().rename("claimed").reset_index()
+    here = here.merge(claimed, on=keys, how="left").fillna({"claimed": 0.0})
+    usd = here["usd"]
+    gpus = here["gpus"].gt(0) if "gpus" in here.columns else pd.Series(False, index=here.index)
+    gpu = (usd - here["whole"]).clip(lower=0.0).where(gpus & here["whole"].notna(), 0.0)
+    reserved = (here["whole"] - here["usable"]).clip(lower=0.0)
+    idle = (here["usable"] - here["claimed"]).clip(lower=0.0)
+    total = here["claimed"] + reserved + idle
+    rate = ((usd - gpu) / total).where(total > 0)
+    # A machine whose size is unknown cannot be split.
+    whole = usd.where(~(total > 0), 0.0)
+    split = claims.merge(here[keys].assign(rate=rate), on=keys)
+    lines = [
+        split.assign(usd=split["worth"] * split["rate"])[[*_SPLIT, "usd", *_HOURS]],
+        _lines(here, "system", _RESERVED, reserved * rate, reserved > 0),
+        _lines(here, "gpu", "machines with GPUs", gpu, gpus),
+        _lines(here, "idle", _IDLE, idle * rate, idle > 0),
+        _lines(here, "idle", "size unknown", whole, ~(total > 0)),
+    ]
+    table = pd.concat([part for part in lines if len(part)] or lines[:1], ignore_index=True)
+    table = table[~(table["usd"] <= 0)].reset_index(drop=True)
+    return table.assign(known_usd=table["usd"].fillna(0.0))
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+_HOURS = ["core_hours", "byte_hours"]
+
+
+def _of_nobody(unknown: bool) -> pd.DataFrame:
+    """What nobody requests of machines without a price: `KEYS` of two rows, or of none."""
+    rows = [("system", None, None, _RESERVED), ("idle", None, None, _IDLE)]
+    return pd.DataFrame(rows if unknown else [], columns=list(KEYS))
+
+
+def _lines(
+    machines: pd.DataFrame, part: str, name: str, usd: pd.Series, here: pd.Series
+) -> pd.DataFrame:
+    """A row for each machine on which this part is there."""
+    rows = machines.loc[here.astype(bool), ["day", "node"]].assign(
+        part=part, component=None, namespace=None, workload=name
+    )
+    money = usd[here.astype(bool)].astype(float)
+    return rows.assign(usd=money, core_hours=np.nan, byte_hours=np.nan)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 import pandas as pd
 
@@ -14,11 +15,17 @@ from rightsize.cost.fleet import (
     Fleet,
     NodeLot,
     PlannedFleet,
-    fleet_of_nodes,
+    fleet_of,
     mean_root,
     with_instances,
 )
 from rightsize.cost.logs import AccessLog, access_log
+from rightsize.cost.machines import (
+    covered_hours,
+    days_with_nodes,
+    machine_days,
+    on_days,
+)
 from rightsize.cost.other import other_costs
 from rightsize.cost.plan import CostLine, PlanCost, Terms, price_plan
 from rightsize.cost.saving import Saving, saving
@@ -27,7 +34,8 @@ from rightsize.cost.valued import ValuedChange, value_changes
 from rightsize.nodes.answer import NodeAnswer
 from rightsize.nodes.plan import Fleet as BoughtFleet
 from rightsize.nodes.plan import NodePlan, PlanName
-from rightsize.prices.book import book_for
+from rightsize.prices.book import snapshot_book
+from rightsize.prices.shapes import age_note
 from rightsize.prices.unit_price import unit_price
 from rightsize.results import Advice, Interval
 from rightsize.snapshot import Snapshot
@@ -77,6 +85,10 @@ class MoneyAnswer:
     traffic: CrossZone
     logs: AccessLog
     allocation: Allocation
+    machines: pd.DataFrame
+    """Every machine on every day (`rightsize.cost.machines.machine_days`)."""
+    covered_hours: float
+    """Hours of the days with node rows: what the figures are taken from."""
     valued: tuple[ValuedChange, ...]
     """Each change's worth; empty where it was not asked for or no fleet could be priced."""
     notes: tuple[str, ...]
@@ -119,7 +131,10 @@ def price_answer(
     where = region or (nodes.region if nodes else None) or region_of(snapshot, tables["nodes"])
     terms = terms_for(snapshot, chosen, where, at or snapshot.manifest.end)
     tables["nodes"] = with_instances(tables["nodes"], _newest(snapshot.read("instances")))
-    ran = PlannedFleet("today", fleet_of_nodes(tables["nodes"]))
+    days = days_with_nodes(tables["nodes"])
+    machines = machine_days(tables["nodes"], terms.book, chosen.price_drift_per_year)
+    covered = covered_hours(snapshot, tables["nodes"])
+    ran = PlannedFleet("today", fleet_of(machines, covered))
     # A plan's machines get root volumes like those in use.
     terms = replace(terms, root_gib=mean_root(ran.mid, terms.root_gib))
     moved, logs = _mesh_traffic(tables, chosen)
@@ -127,9 +142,13 @@ def price_answer(
         moved.line(terms.other.get("cross_zone"), where),
         logs.line(chosen.access_log_usd_per_gb),
     )
-    today = price_plan(ran, terms, *more)
+    unseen = () if len(machines) else ("machines of which no row was collected",)
+    today = price_plan(ran, terms, *more, unseen=unseen)
     quiet = quiet_share(tables["pods"], tables["containers"])
     manifest = snapshot.manifest
+    held = {name: on_days(tables[name], days) for name in ("pods", "containers")}
+    usage = mean_usage(snapshot, days) if chosen.allocation == "larger" else None
+    missing = len(snapshot.days) - len(days)
     return MoneyAnswer(
         cluster=manifest.cluster,
         simulated=manifest.simulated,
@@ -141,10 +160,31 @@ def price_answer(
         plans=() if nodes is None else _priced_plans(nodes, today, terms, more, quiet),
         traffic=moved,
         logs=logs,
-        allocation=_allocation(tables, today, terms),
-        valued=() if advice is None else _valued(snapshot, advice, node_settings, today, terms),
-        notes=_notes(today, terms, moved),
+        allocation=_allocation(
+            requested(held["containers"], held["pods"], usage=usage),
+            machines_of(machines, scale=terms.hours / covered if covered else 1.0),
+            today,
+            terms,
+        ),
+        machines=machines,
+        covered_hours=covered,
+        valued=()
+        if advice is None
+        else _valued(snapshot, advice, node_settings, today, terms, chosen),
+        notes=(*_gaps(missing, covered, terms), *_notes(today, terms, moved)),
     )
+
+
+def mean_usage(snapshot: Snapshot, days: Collection[date]) -> pd.DataFrame:
+    """Mean use of each container on each day: `cpu` (cores) and `memory` (bytes)."""
+    keys = ["namespace", "pod", "container"]
+    parts = []
+    for day, table in snapshot.only(days).by_day("usage", columns=[*keys, "cpu", "memory"]):
+        rows = table.to_pandas().astype(dict.fromkeys(keys, object))
+        means = rows.groupby(keys)[["cpu", "memory"]].mean().reset_index()
+        parts.append(means.assign(day=pd.Timestamp(day, tz="UTC")))
+    columns = ["day", *keys, "cpu", "memory"]
+    return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def region_of(snapshot: Snapshot, nodes: pd.DataFrame) -> str | None:
@@ -159,7 +199,7 @@ def terms_for(
     """Gather prices, commitments and settings: the newest day of the snapshot's price tables."""
     held = _newest(snapshot.read("commitments"))
     return Terms(
-        book=book_for(region, snapshot.read("prices")),
+        book=snapshot_book(snapshot, region, settings.machines),
         commitments=commitments_in_force(held, settings),
         other=other_costs(settings.other_costs_file),
         at=at,
@@ -179,7 +219,7 @@ def quiet_share(pods: pd.DataFrame, containers: pd.DataFrame) -> float:
     """
     if pods.empty:
         return 1.0
-    by_day = requested(containers, pods, by_day=True).groupby("day")["core_hours"].sum()
+    by_day = requested(containers, pods).groupby("day")["core_hours"].sum()
     whole = by_day[by_day > 0]
     return float(whole.quantile(0.1) / whole.max()) if len(whole) else 1.0
 
@@ -227,6 +267,7 @@ def _valued(
     settings: NodeSettings | None,
     today: PlanCost,
     terms: Terms,
+    prices: PriceSettings,
 ) -> tuple[ValuedChange, ...]:
     return value_changes(
         snapshot,
@@ -235,6 +276,7 @@ def _valued(
         region=terms.region,
         hours=terms.hours,
         committed=_committed(today, terms),
+        prices=prices,
     )
 
 
@@ -257,20 +299,41 @@ def _priced_plans(
     return tuple(found)
 
 
-def _allocation(tables: dict[str, pd.DataFrame], today: PlanCost, terms: Terms) -> Allocation:
+def _allocation(
+    requests: pd.DataFrame, machines: pd.DataFrame, today: PlanCost, terms: Terms
+) -> Allocation:
     """Split the whole bill where it is known, else the machines that have a price."""
-    lines = {line.name: line.usd.mid for line in today.lines if line.usd is not None}
-    machine_lines = {name for name in lines if name.startswith(("EC2", "EBS"))}
-    paid = None
-    if today.total is not None:
-        paid = sum(lines[name] for name in machine_lines)
+    paid = today.machines
+    apart = [line for line in today.lines if line.usd is not None and not line.of_machines]
     return allocate(
-        requested(tables["containers"], tables["pods"]),
-        machines_of(tables["nodes"], terms.book, hours=terms.hours),
+        requests,
+        machines,
         unit_price(terms.region).price,
-        machines_usd=paid,
-        shared={name: usd for name, usd in lines.items() if name not in machine_lines},
+        machines_usd=None if paid is None else paid.mid,
+        shared={
+            line.name: line.usd.mid
+            for line in apart
+            if line.usd is not None and line.kind != "unused-commitment"
+        },
+        unused=sum(
+            line.usd.mid
+            for line in apart
+            if line.usd is not None and line.kind == "unused-commitment"
+        ),
     )
+
+
+def _gaps(missing: int, covered: float, terms: Terms) -> list[str]:
+    """What the reader must know first: old prices, days without machines, how it is scaled."""
+    said = []
+    if missing:
+        said.append(
+            f"{missing} days have no row of a node: every amount and share is taken from the "
+            f"other {covered / 24:g} days"
+        )
+    if covered and abs(covered - terms.hours) > 0.5:
+        said.append(f"{covered:g} h were seen; amounts are scaled to {terms.hours:g} h")
+    return said
 
 
 def _committed(today: PlanCost, terms: Terms) -> bool | None:
@@ -294,6 +357,18 @@ def _newest(table: pd.DataFrame) -> pd.DataFrame:
 
 def _notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ...]:
     notes = [f"a month of {terms.hours:g} h"]
+    used = [
+        terms.book.price(lot.instance_type, lot.purchase_option, lot.zone)
+        for lot in today.fleet.mid
+    ]
+    old = age_note([price for price in used if price is not None], terms.at)
+    if old is not None:
+        notes.insert(0, old)
+    derived = sorted({lot.instance_type for lot, price in zip(today.fleet.mid, used, strict=True)
+                      if price is not None and price.origin == "derived"})  # fmt: skip
+    if derived:
+        notes.append(f"the price of {', '.join(derived)} is derived from other sizes of its family")
+    notes += [f"a stored price that cannot be was left out: {one}" for one in terms.book.doubted]
     price = terms.other.get("cross_zone")
     if price is not None and moved.moved.high > 0:
         less = moved.locality_saving(price)
@@ -307,6 +382,11 @@ def _notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ...]:
         notes.append(
             "commitments are unknown, so savings are on-demand equivalent and not promised "
             "(rightsize prices with credentials, or prices.commitment_usd_per_hour; 0 says none)"
+        )
+    elif today.covered is None and not today.unpriced:
+        notes.append(
+            "what the commitments cover is unknown, so they change nothing here: state their "
+            "discount (--discount, prices.commitment_discount) or collect Savings Plans rates"
         )
     elif not terms.commitments.stated and terms.commitments.covered_share is None:
         notes.append(

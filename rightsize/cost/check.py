@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from rightsize.cost.plan import PlanCost
+from rightsize.cost.plan import LineKind, PlanCost
 from rightsize.results import HOURS_PER_MONTH
 
-_CATEGORIES = {
-    "EC2 on-demand": "ec2",
-    "EC2 Spot": "ec2",
-    "EC2 commitments": "ec2",
-    "EBS root volumes": "ebs",
-    "EKS control plane": "eks",
-    "load balancers": "load-balancer",
-    "cross-zone traffic of the mesh": "data-transfer",
-}
+_BILLED: tuple[LineKind, ...] = ("ec2", "ebs", "eks", "load-balancer", "data-transfer")
+"""Kinds of lines that the table `bill` has as categories of the same name."""
 
 
 def against_bill(plan: PlanCost, bill: pd.DataFrame) -> pd.DataFrame:
@@ -41,8 +34,8 @@ def against_bill(plan: PlanCost, bill: pd.DataFrame) -> pd.DataFrame:
     billed = cost.groupby(bill["category"].astype(str)).sum()
     estimated: dict[str, float] = {}
     for line in plan.lines:
-        category = _CATEGORIES.get(line.name)
-        if category is not None:
+        category = "ec2" if line.kind == "unused-commitment" else line.kind
+        if category in _BILLED:
             mid = float("nan") if line.usd is None else line.usd.mid
             estimated[category] = estimated.get(category, 0.0) + mid
     names = sorted({*billed.index, *estimated})

@@ -4,11 +4,17 @@ Order and arithmetic are AWS's (Savings Plans User Guide, "Understanding how Sav
 your usage"): reservations first, then EC2 Instance Savings Plans, then Compute Savings Plans. A
 plan of C USD/h at a discount d covers use that would cost C / (1 - d) on demand. It is paid whether
 it is used or not, so machines given up under it save nothing.
+
+A regional Linux reservation floats over the sizes of its family; one of a zone, of bare metal, or of
+a family without size flexibility covers its own type alone, and a zonal one its zone alone (Amazon
+EC2 User Guide, "How Reserved Instances are applied"). Reservations of dedicated tenancy or another
+platform never reach the table.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -16,13 +22,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rightsize.config import PriceSettings
-from rightsize.cost.fleet import Fleet
+from rightsize.cost.fleet import Fleet, NodeLot
 from rightsize.prices.book import PriceBook
 
 _PLAN_TYPES = {"compute-savings-plan": "Compute", "instance-savings-plan": "EC2Instance"}
 """How the source of a rate in the price book begins."""
 
 _NOTABLE_SHARE = 0.01
+
+_FIXED_SIZE = re.compile(r"(g4ad|g4dn|g5|g5g|g6|g6e|gr6|p5|p5e|inf1|inf2|trn1|hpc\w*|u-?\w*)$")
+"""Families whose reservations cover their own size alone."""
 
 _ORDER = ("reserved-instance", "instance-savings-plan", "compute-savings-plan", "setting")
 
@@ -37,6 +46,14 @@ class Commitment:
     family: str | None = None
     instance_type: str | None = None
     count: float = 0.0
+    zone: str | None = None
+    """Zone of a zonal reservation."""
+
+    @property
+    def floats(self) -> bool:
+        """Whether a reservation covers other sizes of its family."""
+        bare = (self.instance_type or "").rpartition(".")[2].startswith("metal")
+        return self.zone is None and not bare and not _FIXED_SIZE.match(self.family or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +78,8 @@ class Covered:
     """The on-demand value of what commitments cover."""
     commitment: float
     """What the commitments cost, used or not."""
+    unused: float = 0.0
+    """The part of `commitment` that covers nothing."""
 
     @property
     def uncovered(self) -> float:
@@ -117,58 +136,80 @@ def cover(fleet: Fleet, book: PriceBook, commitments: Commitments) -> Covered | 
     """
     if not commitments.known:
         return None
-    # On-demand value of each type that no commitment has covered yet, USD per hour.
-    left: dict[str, float] = defaultdict(float)
+    # On-demand value of each type and zone that no commitment has covered yet, USD per hour.
+    left: dict[tuple[str, str | None], float] = defaultdict(float)
     for lot in fleet:
         if lot.purchase_option == "spot" or lot.count == 0:
             continue
-        price = book.price(lot.instance_type, "on-demand")
-        if price is None:
+        usd = _on_demand(lot, book)
+        if usd is None:
             return None
-        left[lot.instance_type] += lot.count * price.usd_per_hour
+        left[lot.instance_type, lot.zone] += lot.count * usd
     total = sum(left.values())
-    for one in sorted(commitments.held, key=lambda c: _ORDER.index(c.kind)):
-        if one.kind == "reserved-instance":
-            done = _reserve(one, left, book)
-        else:
-            done = _spend(one, left, book)
-        if not done:
+    unused = 0.0
+    for one in sorted(commitments.held, key=_first_served):
+        spend = _reserve if one.kind == "reserved-instance" else _spend
+        rest = spend(one, left, book)
+        if rest is None:
             return None
+        unused += rest
     paid = sum(one.usd_per_hour for one in commitments.held)
-    return Covered(total, total - sum(left.values()), paid)
+    return Covered(total, total - sum(left.values()), paid, unused)
 
 
-def _reserve(one: Commitment, left: dict[str, float], book: PriceBook) -> bool:
-    """A regional Linux reservation floats over the sizes of its family, by normalized size, which
-    on-demand prices within a family are proportional to."""
+def _on_demand(lot: NodeLot, book: PriceBook) -> float | None:
+    if lot.paid is not None:
+        return lot.paid.mid
+    price = book.price(lot.instance_type, "on-demand")
+    return None if price is None else price.usd_per_hour
+
+
+def _first_served(one: Commitment) -> tuple[int, bool, bool]:
+    """AWS applies zonal reservations first, then those of one size, then those that float."""
+    return _ORDER.index(one.kind), one.zone is None, one.floats
+
+
+def _reserve(
+    one: Commitment, left: dict[tuple[str, str | None], float], book: PriceBook
+) -> float | None:
+    """USD/h of the reservation that covers nothing; None if its type has no price.
+
+    Within a family on-demand prices are proportional to the normalized size by which a reservation
+    floats. A zonal one covers no machine of which the zone is not known.
+    """
     price = book.price(one.instance_type or "", "on-demand")
     if price is None:
-        return False
-    worth = one.count * price.usd_per_hour
-    for name in sorted(left):
-        if name.split(".")[0] == one.family:
-            used = min(worth, left[name])
-            left[name] -= used
+        return None
+    worth = whole = one.count * price.usd_per_hour
+    for name, zone in sorted(left, key=str):
+        if one.zone is not None and zone != one.zone:
+            continue
+        alike = name.split(".")[0] == one.family if one.floats else name == one.instance_type
+        if alike:
+            used = min(worth, left[name, zone])
+            left[name, zone] -= used
             worth -= used
-    return True
+    return one.usd_per_hour * worth / whole if whole else one.usd_per_hour
 
 
-def _spend(one: Commitment, left: dict[str, float], book: PriceBook) -> bool:
-    """Spend a Savings Plan on the types with the highest discount first."""
-    discounts: list[tuple[float, str]] = []
-    for name in left:
+def _spend(
+    one: Commitment, left: dict[tuple[str, str | None], float], book: PriceBook
+) -> float | None:
+    """Spend a Savings Plan on the types with the highest discount first; USD/h that are left."""
+    discounts: list[tuple[float, str, str | None]] = []
+    for name, zone in left:
         if one.family is not None and name.split(".")[0] != one.family:
             continue
         discount = _discount(one, name, book)
         if discount is None:
-            return False
-        discounts.append((discount, name))
+            return None
+        discounts.append((discount, name, zone))
     budget = one.usd_per_hour
-    for discount, name in sorted(discounts, key=lambda pair: (-pair[0], pair[1])):
-        used = min(left[name], budget / (1 - discount))
-        left[name] -= used
+    for discount, name, zone in sorted(discounts, key=lambda row: (-row[0], row[1], row[2] or "")):
+        used = min(left[name, zone], budget / (1 - discount))
+        left[name, zone] -= used
         budget -= used * (1 - discount)
-    return True
+    return max(budget, 0.0)
 
 
 def _discount(one: Commitment, instance_type: str, book: PriceBook) -> float | None:
@@ -193,6 +234,7 @@ def _commitment(row: dict[Hashable, object], discount: float | None) -> Commitme
         family=_text(row["family"]),
         instance_type=_text(row["instance_type"]),
         count=count or 0.0,
+        zone=_text(row.get("zone")),
     )
 
 

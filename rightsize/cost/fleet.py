@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 import pandas as pd
+
+from rightsize.results import Interval
 
 Level = Literal["low", "mid", "high"]
 LEVELS: tuple[Level, ...] = ("low", "mid", "high")
@@ -23,57 +24,45 @@ class NodeLot:
     zone: str | None = None
     root_gib: float | None = None
     """Root volume of each; None is unknown."""
+    paid: Interval | None = None
+    """USD/h of each as a mean over the days it ran, at each day's price; None: the price of now."""
 
 
 Fleet = tuple[NodeLot, ...]
 
 
-def fleet_of_nodes(nodes: pd.DataFrame, hours: float = 24.0) -> Fleet:
-    """Return the mean fleet of the table `nodes`, read with its `day` column.
+def fleet_of(machines: pd.DataFrame, hours: float) -> Fleet:
+    """Return the mean fleet over `hours` of the rows of `machine_days`, at each day's price.
 
-    A node counts for the hours in which it was seen. A capacity type that is unknown counts as
-    on-demand, an instance type that is unknown keeps the name `unknown` and so has no price.
-
-    Parameters
-    ----------
-    nodes : DataFrame
-        `day`, `node`, `instance_type`, `capacity_type`, `zone`, `first_seen`, `last_seen`.
-    hours : float
-        Hours of a day.
+    A lot of which one day has no price is not priced at all.
     """
-    if nodes.empty:
+    if machines.empty or hours <= 0:
         return ()
-    seen = (nodes["last_seen"] - nodes["first_seen"]).dt.total_seconds() / 3600 + 1 / 12
-    lots = pd.DataFrame(
-        {
-            "instance_type": nodes["instance_type"].astype(object).fillna("unknown"),
-            "purchase_option": nodes["capacity_type"].astype(object).fillna("on-demand"),
-            "zone": nodes["zone"].astype(object).fillna(""),
-            "hours": seen.clip(upper=hours),
-            "root_gib": nodes["root_gib"] if "root_gib" in nodes.columns else np.nan,
-        }
+    rates = ("usd_low", "usd_per_hour", "usd_high")
+    weighted = machines.assign(
+        zone=machines["zone"].fillna(""),
+        **{name: machines[name] * machines["hours"] for name in rates},
     )
-    period = hours * nodes["day"].nunique()
-    groups = lots.groupby(["instance_type", "purchase_option", "zone"])
-    # A group in which some root volume is unknown takes the mean of the known ones.
-    sums = groups.agg(hours=("hours", "sum"), root_gib=("root_gib", "mean")).reset_index()
-    return tuple(
-        NodeLot(
-            str(name),
-            float(count) / period,
-            str(option),
-            str(zone) or None,
-            None if np.isnan(root) else float(root),
+    groups = weighted.groupby(["instance_type", "purchase_option", "zone"], sort=True)
+    lots = []
+    for key, rows in groups:
+        assert isinstance(key, tuple)
+        name, option, zone = (str(part) for part in key)
+        seen = float(rows["hours"].sum())
+        paid = None
+        if not rows["usd_per_hour"].isna().any() and seen > 0:
+            paid = Interval(*(float(rows[rate].sum()) / seen for rate in rates))
+        # A lot in which some root volume is unknown takes the mean of the known ones.
+        root = rows["root_gib"].mean()
+        lots.append(
+            NodeLot(name, seen / hours, option, zone or None, None if pd.isna(root) else root, paid)
         )
-        for name, option, zone, count, root in zip(
-            sums["instance_type"],
-            sums["purchase_option"],
-            sums["zone"],
-            sums["hours"],
-            sums["root_gib"],
-            strict=True,
-        )
-    )
+    return tuple(lots)
+
+
+def at_list_price(fleet: Fleet) -> Fleet:
+    """The same machines at the prices of now, for comparison with a plan."""
+    return tuple(replace(lot, paid=None) for lot in fleet)
 
 
 def with_instances(nodes: pd.DataFrame, instances: pd.DataFrame) -> pd.DataFrame:
@@ -142,3 +131,10 @@ class PlannedFleet:
         return replace(
             self, mid=kept(self.mid) or (), fewest=kept(self.fewest), most=kept(self.most)
         )
+
+    @property
+    def listed(self) -> PlannedFleet:
+        """The same fleet at the prices of now."""
+        fewest = None if self.fewest is None else at_list_price(self.fewest)
+        most = None if self.most is None else at_list_price(self.most)
+        return replace(self, mid=at_list_price(self.mid), fewest=fewest, most=most)

@@ -23,9 +23,9 @@ class AccessLog:
         """Return the monthly cost at the user's price of one GB; unknown without it."""
         volume = f"{self.lines:,.0f} lines, {self.bytes / GIGABYTE:,.1f} GB a month if logged"
         if usd_per_gb is None:
-            return CostLine("access logs", None, "", f"{volume}; no price is set")
+            return CostLine("access logs", None, "", f"{volume}; no price is set", "logs")
         usd = Interval.exactly(self.bytes / GIGABYTE * usd_per_gb)
-        return CostLine("access logs", usd, "prices.access_log_usd_per_gb", volume)
+        return CostLine("access logs", usd, "prices.access_log_usd_per_gb", volume, "logs")
 
 
 def access_log(traffic: pd.DataFrame, *, bytes_per_line: float, hours: float) -> AccessLog:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from rightsize.cost.commitments import Commitments, Covered, cover
 from rightsize.cost.fleet import (
@@ -18,6 +20,9 @@ from rightsize.cost.fleet import (
 from rightsize.cost.other import UnitCost
 from rightsize.prices.book import PriceBook
 from rightsize.results import HOURS_PER_MONTH, Interval
+
+_LEAST_UNUSED = 1e-9
+"""USD/h; less is rounding."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,13 @@ class Terms:
     """Load balancers of the cluster; None is unknown."""
 
 
+LineKind = Literal[
+    "ec2", "ebs", "unused-commitment", "eks", "load-balancer", "data-transfer", "logs", "other"
+]
+MACHINE_LINES: tuple[LineKind, ...] = ("ec2", "ebs")
+"""Lines that belong to the machines, and so to those who request them."""
+
+
 @dataclass(frozen=True, slots=True)
 class CostLine:
     """One line of a monthly bill; `usd` None is unknown."""
@@ -50,6 +62,12 @@ class CostLine:
     usd: Interval | None
     source: str
     note: str = ""
+    kind: LineKind = "other"
+
+    @property
+    def of_machines(self) -> bool:
+        """Whether it is split over those who request the machines."""
+        return self.kind in MACHINE_LINES
 
 
 @dataclass(frozen=True)
@@ -77,12 +95,21 @@ class PlanCost:
         return added(known)
 
     @property
+    def machines(self) -> Interval | None:
+        """Machines and their root volumes; None if one of them is unknown."""
+        lines = [line.usd for line in self.lines if line.of_machines]
+        known = [usd for usd in lines if usd is not None]
+        return added(known) if self.ec2 is not None and len(known) == len(lines) else None
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """Names of lines that the total lacks."""
         return tuple(line.name for line in self.lines if line.usd is None)
 
 
-def price_plan(fleet: PlannedFleet, terms: Terms, *more: CostLine) -> PlanCost:
+def price_plan(
+    fleet: PlannedFleet, terms: Terms, *more: CostLine, unseen: tuple[str, ...] = ()
+) -> PlanCost:
     """Return the monthly bill of a plan.
 
     Parameters
@@ -91,6 +118,8 @@ def price_plan(fleet: PlannedFleet, terms: Terms, *more: CostLine) -> PlanCost:
     terms : Terms
     *more : CostLine
         Lines that do not depend on the fleet: cross-zone traffic, access logs.
+    unseen : tuple of str
+        Machines that run and of which nothing is known; any leaves EC2 unknown.
 
     Notes
     -----
@@ -98,11 +127,11 @@ def price_plan(fleet: PlannedFleet, terms: Terms, *more: CostLine) -> PlanCost:
     high demand at the ends of each price's range; low is divided by 1 + gap besides. Where
     commitments are known, EC2 is split into what they cover and what is paid on top.
     """
-    unpriced = unpriced_types(fleet, terms.book)
+    unpriced = (*unseen, *unpriced_types(fleet, terms.book))
     month = None if unpriced else _month_of(fleet, terms)
     covered = None if unpriced else cover(fleet.mid, terms.book, terms.commitments)
     lines = (
-        *_ec2_lines(fleet, terms, month, covered),
+        *_ec2_lines(fleet, terms, month, covered, unpriced),
         root_volumes(fleet, terms),
         _control_plane(terms),
         _balancers(terms),
@@ -110,7 +139,7 @@ def price_plan(fleet: PlannedFleet, terms: Terms, *more: CostLine) -> PlanCost:
     )
     return PlanCost(
         fleet.name,
-        nodes_in(fleet.mid),
+        math.nan if unseen else nodes_in(fleet.mid),
         terms.hours,
         lines,
         covered,
@@ -140,7 +169,9 @@ def unpriced_types(fleet: PlannedFleet, book: PriceBook) -> tuple[str, ...]:
         f"{lot.instance_type} ({lot.purchase_option})"
         for demand in LEVELS
         for lot in fleet.at(demand)
-        if lot.count and book.price(lot.instance_type, lot.purchase_option, lot.zone) is None
+        if lot.count
+        and lot.paid is None
+        and book.price(lot.instance_type, lot.purchase_option, lot.zone) is None
     }
     return tuple(sorted(missing))
 
@@ -157,6 +188,8 @@ def added(parts: list[Interval]) -> Interval:
 def _hourly(lot: NodeLot, terms: Terms, level: Level) -> float:
     if lot.count == 0:
         return 0.0
+    if lot.paid is not None:
+        return float(getattr(lot.paid, level))
     price = terms.book.price(lot.instance_type, lot.purchase_option, lot.zone)
     if price is None:
         raise ValueError(f"no price for {lot.instance_type}")
@@ -174,35 +207,47 @@ def interval_of(value: Callable[[Level], float]) -> Interval:
 
 
 def _ec2_lines(
-    fleet: PlannedFleet, terms: Terms, month: Interval | None, covered: Covered | None
+    fleet: PlannedFleet,
+    terms: Terms,
+    month: Interval | None,
+    covered: Covered | None,
+    unpriced: tuple[str, ...],
 ) -> tuple[CostLine, ...]:
     source = _sources(fleet.mid, terms.book)
     if month is None:
-        missing = ", ".join(unpriced_types(fleet, terms.book))
-        return (CostLine("EC2", None, source, f"no price for {missing}"),)
+        return (CostLine("EC2", None, source, f"no price for {', '.join(unpriced)}", "ec2"),)
     spot, rest = (
         _month_of(part, terms) for part in (fleet.only(spot=True), fleet.only(spot=False))
     )
-    lines = [CostLine("EC2 Spot", spot, source)] if spot.high > 0 else []
+    lines = [CostLine("EC2 Spot", spot, source, kind="ec2")] if spot.high > 0 else []
     if covered is None:
         note = "commitments are unknown: on-demand equivalent"
-        return (CostLine("EC2 on-demand", rest, source, note), *lines)
+        if terms.commitments.known:
+            note = "what the commitments cover is unknown, for want of a discount or a rate"
+        return (CostLine("EC2 on-demand", rest, source, note, "ec2"), *lines)
     value = covered.covered * terms.hours
     paid = Interval(
         max(rest.low - value, 0.0), max(rest.mid - value, 0.0), max(rest.high - value, 0.0)
     )
-    commitment = Interval.exactly(covered.commitment * terms.hours)
+    used, unused = (
+        Interval.exactly(usd * terms.hours)
+        for usd in (covered.commitment - covered.unused, covered.unused)
+    )
     note = f"covers machines worth ${value:,.2f} on demand; paid whether used or not"
     if covered.commitment:
-        lines.append(CostLine("EC2 commitments", commitment, "commitments", note))
-    return (CostLine("EC2 on-demand", paid, source), *lines)
+        lines.append(CostLine("EC2 commitments", used, "commitments", note, "ec2"))
+    if covered.unused > _LEAST_UNUSED:
+        note = "paid, and covers no machine of this cluster"
+        name = "EC2 commitments, unused"
+        lines.append(CostLine(name, unused, "commitments", note, "unused-commitment"))
+    return (CostLine("EC2 on-demand", paid, source, kind="ec2"), *lines)
 
 
 def root_volumes(fleet: PlannedFleet, terms: Terms) -> CostLine:
     name = "EBS root volumes"
     price = terms.other.get(f"ebs_{terms.root_type}")
     if price is None:
-        return CostLine(name, None, "", f"no price for {terms.root_type}")
+        return CostLine(name, None, "", f"no price for {terms.root_type}", "ebs")
     # EBS charges GB-months of the volumes' size, pro rata of the month.
     month = terms.hours / HOURS_PER_MONTH
 
@@ -216,32 +261,35 @@ def root_volumes(fleet: PlannedFleet, terms: Terms) -> CostLine:
     stated = all(lot.root_gib is not None for lot in fleet.mid)
     assumed = "" if stated else f"{terms.root_gib:g} GiB a node assumed"
     note = "; ".join(part for part in (assumed, price.note(terms.region)) if part)
-    return CostLine(name, interval_of(usd), f"{price.source}, {price.as_of}", note)
+    return CostLine(name, interval_of(usd), f"{price.source}, {price.as_of}", note, "ebs")
 
 
 def _control_plane(terms: Terms) -> CostLine:
     support = terms.eks_support or "standard"
     price = terms.other.get(f"eks_{support}")
     if price is None:
-        return CostLine("EKS control plane", None, "", f"no price for {support} support")
+        note = f"no price for {support} support"
+        return CostLine("EKS control plane", None, "", note, "eks")
     assumed = "" if terms.eks_support else "standard support assumed"
     note = "; ".join(part for part in (assumed, price.note(terms.region)) if part)
     usd = Interval.exactly(price.usd * terms.hours)
-    return CostLine("EKS control plane", usd, f"{price.source}, {price.as_of}", note)
+    return CostLine("EKS control plane", usd, f"{price.source}, {price.as_of}", note, "eks")
 
 
 def _balancers(terms: Terms) -> CostLine:
     price = terms.other.get("load_balancer")
     if terms.load_balancers is None or price is None:
-        return CostLine("load balancers", None, "", "their number is unknown")
+        note = "their number is unknown"
+        return CostLine("load balancers", None, "", note, "load-balancer")
     usd = Interval.exactly(terms.load_balancers * price.usd * terms.hours)
     note = "; ".join(p for p in ("capacity units left out", price.note(terms.region)) if p)
-    return CostLine("load balancers", usd, f"{price.source}, {price.as_of}", note)
+    source = f"{price.source}, {price.as_of}"
+    return CostLine("load balancers", usd, source, note, "load-balancer")
 
 
 def _sources(fleet: Fleet, book: PriceBook) -> str:
     found = {
-        f"{price.source}, {price.as_of:%Y-%m-%d}"
+        str(price)
         for lot in fleet
         if (price := book.price(lot.instance_type, lot.purchase_option, lot.zone)) is not None
     }

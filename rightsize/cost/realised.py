@@ -21,26 +21,12 @@ from typing import Literal
 
 import pandas as pd
 
+from rightsize.cost.months import OWNER, MonthFacts, held
 from rightsize.results import Interval
 
 ContainerKey = tuple[str, str, str]
 """namespace, workload, container"""
-_KEYS = ["namespace", "workload", "container"]
-
-
-@dataclass(frozen=True)
-class MonthFacts:
-    """One month of a cluster."""
-
-    machines: pd.DataFrame
-    """`instance_type`, `purchase_option`, `node_hours`, `usd_per_hour` (NaN is unknown)"""
-    requests: pd.DataFrame
-    """Every container of the cluster, of the mesh or not: `namespace`, `workload`, `container`,
-    `pod_hours`, and per pod the mean in force: `cpu_request` (cores), `memory_request` (bytes)"""
-    traffic: float | None = None
-    """requests served in the month"""
-    hours: float = 0.0
-    """Length of the month. 0: avoided growth counts, however little."""
+_KEYS = list(OWNER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +59,7 @@ def realised_saving(
     applied: Collection[ContainerKey],
     *,
     binding: Literal["cpu", "memory"] | None = None,
+    removed: pd.DataFrame | None = None,
 ) -> Realised | None:
     """Return what the applied recommendations saved between two months of equal length.
 
@@ -84,6 +71,11 @@ def realised_saving(
         Containers whose recommended requests are in force in the later month.
     binding : {"cpu", "memory"}, optional
         What filled the machines; both count half without it.
+    removed : DataFrame, optional
+        `namespace`, `workload`, `container`, `cpu_request` (core-hours) and `memory_request`
+        (byte-hours) that each change took away in the later month, where that is known better than
+        from the two months' means: a change may be in force for part of the month. Instead of
+        `applied`.
 
     Returns
     -------
@@ -97,7 +89,8 @@ def realised_saving(
     spent_before, spent_after = _cost(before.machines), _cost(after.machines)
     at_new_prices = _cost(_repriced(before.machines, after.machines))
     by_price = at_new_prices - spent_before
-    removed = _removed(before.requests, after.requests, applied)
+    if removed is None:
+        removed = _removed(before.requests, after.requests, applied)
     saved = {
         resource: _saved(before, after, removed, f"{resource}_request", at_new_prices, spent_after)
         for resource in ("cpu", "memory")
@@ -148,7 +141,7 @@ def _saved(
     cost_after: float,
 ) -> float:
     """USD a month that one resource explains; both costs at the later month's prices."""
-    held_before, held_after = _held(before.requests, column), _held(after.requests, column)
+    held_before, held_after = held(before.requests, column), held(after.requests, column)
     removed = float(changes[column].sum())
     otherwise = held_after + removed
     if removed == 0 or held_before <= 0 or held_after <= 0 or otherwise <= 0:
@@ -185,10 +178,6 @@ def _node_month(month: MonthFacts) -> float:
     """USD of one node of the mean price, run for the whole month."""
     node_hours = float(month.machines["node_hours"].sum())
     return _cost(month.machines) / node_hours * month.hours if node_hours else 0.0
-
-
-def _held(requests: pd.DataFrame, column: str) -> float:
-    return float((requests[column].fillna(0.0) * requests["pod_hours"]).sum())
 
 
 def _cost(machines: pd.DataFrame) -> float:

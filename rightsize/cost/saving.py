@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rightsize.cost.commitments import cover
+from rightsize.cost.commitments import Covered, cover
 from rightsize.cost.fleet import LEVELS, Level, PlannedFleet
 from rightsize.cost.plan import (
     CostLine,
@@ -14,6 +14,7 @@ from rightsize.cost.plan import (
     ec2_hourly_at,
     ec2_hourly_of,
     root_volumes,
+    unpriced_types,
 )
 from rightsize.results import Interval
 
@@ -33,44 +34,51 @@ class Saving:
 def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
     """Return what `after` saves against `now`, under the same terms.
 
-    Both are taken at the same demand and priced at the same end of the price range, since demand
-    and prices move for both: the range comes from demand, the packing gap, and the age of prices.
+    Both are taken at the prices of now, at the same demand and at the same end of the price range,
+    since demand and prices move for both: the range comes from demand, the packing gap, and the age of prices.
     """
     nodes = now.nodes - after.nodes
-    if now.ec2 is None or after.ec2 is None:
-        names = ", ".join(sorted({*now.unpriced, *after.unpriced}))
-        return Saving(None, None, nodes, f"no price for {names}")
+    fleets = now.fleet.listed, after.fleet.listed
+    missing = {*now.unpriced, *after.unpriced}
+    missing |= {name for fleet in fleets for name in unpriced_types(fleet, terms.book)}
+    volumes = _fewer(*(root_volumes(fleet, terms) for fleet in fleets))
+    if volumes is None:
+        missing.add(f"{terms.root_type} root volumes")
+    if missing or volumes is None:
+        return Saving(None, None, nodes, f"no price for {', '.join(sorted(missing))}")
 
     def machines(level: Level, demand: Level) -> float:
-        return ec2_hourly_at(now.fleet, terms, level, demand) - ec2_hourly_at(
-            after.fleet, terms, level, demand
+        return ec2_hourly_at(fleets[0], terms, level, demand) - ec2_hourly_at(
+            fleets[1], terms, level, demand
         )
 
     ends = [machines(level, demand) for level in LEVELS for demand in LEVELS]
     mid = machines("mid", "mid")
-    volumes = _fewer(root_volumes(now.fleet, terms), root_volumes(after.fleet, terms))
     ec2 = Interval(min(ends), mid, max(ends)).scaled(terms.hours)
     whole = added([ec2, volumes])
-    real = _realisable(now, after, terms)
+    covers = tuple(cover(fleet.mid, terms.book, terms.commitments) for fleet in fleets)
+    real = _realisable(fleets[0], fleets[1], terms)
     if real is None:
         note = "commitments are unknown: on-demand equivalent, not promised"
+        if terms.commitments.known:
+            note = "what the commitments cover is unknown: on-demand equivalent, not promised"
         return Saving(whole, None, nodes, note)
-    return Saving(whole, added([real, volumes]), nodes, _said(now, after))
+    return Saving(whole, added([real, volumes]), nodes, _said(*covers))
 
 
-def _realisable(now: PlanCost, after: PlanCost, terms: Terms) -> Interval | None:
+def _realisable(now: PlannedFleet, after: PlannedFleet, terms: Terms) -> Interval | None:
     """Paid now less paid after, with commitments paid in both; per month.
 
     Coverage is reckoned at mid prices for each demand, then moved with the range of prices.
     """
-    before = ec2_hourly_of(now.fleet.mid, terms, "mid")
+    before = ec2_hourly_of(now.mid, terms, "mid")
     falls = []
     for demand in LEVELS:
-        paid_now, paid = _paid(now.fleet, demand, terms), _paid(after.fleet, demand, terms)
+        paid_now, paid = _paid(now, demand, terms), _paid(after, demand, terms)
         if paid_now is None or paid is None:
             return None
         falls.append(paid_now - paid)
-    levels = [ec2_hourly_of(now.fleet.mid, terms, level) for level in LEVELS]
+    levels = [ec2_hourly_of(now.mid, terms, level) for level in LEVELS]
     factors = [level / before if before else 1.0 for level in levels]
     ends = [fall * factor for fall in falls for factor in factors]
     return Interval(min(ends), falls[1], max(ends)).scaled(terms.hours)
@@ -90,17 +98,17 @@ def _paid(planned: PlannedFleet, demand: Level, terms: Terms) -> float | None:
     return covered.commitment + (on_top / (1 + planned.gap) if demand == "low" else on_top)
 
 
-def _fewer(now: CostLine, after: CostLine) -> Interval:
+def _fewer(now: CostLine, after: CostLine) -> Interval | None:
     if now.usd is None or after.usd is None:
-        return Interval.exactly(0.0)
+        return None
     low, mid, high = (getattr(now.usd, level) - getattr(after.usd, level) for level in LEVELS)
     return Interval(min(low, mid, high), mid, max(low, mid, high))
 
 
-def _said(now: PlanCost, after: PlanCost) -> str:
-    if now.covered is None or after.covered is None or now.covered.commitment == 0:
+def _said(now: Covered | None, after: Covered | None) -> str:
+    if now is None or after is None or now.commitment == 0:
         return "no commitment is held"
-    given_up = now.covered.covered - after.covered.covered
+    given_up = now.covered - after.covered
     if given_up <= 0:
         return "commitments stay in use"
     return f"machines worth ${given_up:.2f}/h given up are paid for by commitments anyway"

@@ -44,13 +44,13 @@ class CrossZone:
         """Return the monthly cost now; unknown without a price."""
         name = "cross-zone traffic of the mesh"
         if price is None:
-            return CostLine(name, None, "", "no price")
+            return CostLine(name, None, "", "no price", "data-transfer")
         note = "estimated from the zones of both workloads' pods"
         if self.unknown:
             note += f"; {self.unknown / GIGABYTE:,.1f} GB of unknown zones left out"
         note = "; ".join(part for part in (note, price.note(region)) if part)
         usd = self.moved.scaled(price.usd / GIGABYTE)
-        return CostLine(name, usd, f"{price.source}, {price.as_of}", note)
+        return CostLine(name, usd, f"{price.source}, {price.as_of}", note, "data-transfer")
 
     def locality_saving(self, price: UnitCost) -> Interval:
         """Return USD a month that locality-aware routing saves; 0 at least."""

@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from rightsize.config import NodeSettings
+from rightsize.config import NodeSettings, PriceSettings
 from rightsize.cost.marginal import FleetValue, marginal_savings
 from rightsize.nodes.demand import scheduled_pods
 from rightsize.nodes.plans import plan_same_type
-from rightsize.prices.shapes import priced_catalogue
+from rightsize.prices.book import snapshot_book
+from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice, Recommendation
 from rightsize.snapshot import Snapshot
 
@@ -44,6 +45,7 @@ def value_changes(
     hours: float = 730.0,
     committed: bool | None = None,
     orders: int = 2,
+    prices: PriceSettings | None = None,
 ) -> tuple[ValuedChange, ...]:
     """Value every change of `advice` by planning nodes of the types in use without and with it.
 
@@ -61,11 +63,14 @@ def value_changes(
         Whether the saving lies under a commitment; None if commitments are unknown.
     orders : int
         Orders over which a change's share is averaged.
+    prices : PriceSettings, optional
+        For prices of the user's own.
     """
     chosen = (settings or NodeSettings()).model_copy(update={"time_limit": 1.0})
     pods, containers = snapshot.read("pods"), snapshot.read("containers")
     nodes = snapshot.read("nodes", days=snapshot.days[-1:])
-    catalogue, _ = priced_catalogue(region or snapshot.manifest.region, snapshot.read("prices"))
+    stated = (prices or PriceSettings()).machines
+    catalogue, _ = catalogue_of(snapshot_book(snapshot, region or snapshot.manifest.region, stated))
     now = scheduled_pods(pods, containers, at=chosen.demand)
     then = scheduled_pods(pods, containers, at=chosen.demand, advice=advice)
     units = changes_of(advice)

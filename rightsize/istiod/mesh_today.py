@@ -13,7 +13,8 @@ from rightsize.errors import NoDataError
 from rightsize.nodes.demand import scheduled_pods
 from rightsize.nodes.plan import Fleet
 from rightsize.nodes.plans import plan_same_type
-from rightsize.prices.shapes import priced_catalogue
+from rightsize.prices.book import snapshot_book
+from rightsize.prices.shapes import catalogue_of
 from rightsize.snapshot import Snapshot
 
 _KEY = ["namespace", "pod"]
@@ -121,7 +122,7 @@ def _planner(
     columns = {"cpu_request": "own_cpu", "memory_request": "own_memory"}
     table = alive.assign(**{name: alive[name].astype(str) for name in _KEY})
     table = table.merge(own.rename(columns=columns), on=_KEY, how="left")
-    catalogue, _ = priced_catalogue(snapshot.manifest.region, snapshot.read("prices"))
+    catalogue, _ = catalogue_of(snapshot_book(snapshot, snapshot.manifest.region))
     return _Planner(table, nodes, catalogue, settings)
 
 

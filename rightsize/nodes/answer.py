@@ -7,12 +7,13 @@ from datetime import datetime
 
 import pandas as pd
 
-from rightsize.config import NodeSettings
+from rightsize.config import NodeSettings, PriceSettings
 from rightsize.nodes.demand import pod_days, scheduled_pods
 from rightsize.nodes.month import AutoscalerKind, MonthReplay, replay_month
 from rightsize.nodes.plan import PLAN_NAMES, Fleet, NodeGroup, NodePlans, PlanName
 from rightsize.nodes.plans import plan_nodes
-from rightsize.prices.shapes import priced_catalogue
+from rightsize.prices.book import snapshot_book
+from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import WINDOW_SECONDS
@@ -52,6 +53,7 @@ def answer(
     region: str | None = None,
     autoscaler: AutoscalerKind | None = None,
     names: tuple[PlanName, ...] = PLAN_NAMES,
+    prices: PriceSettings | None = None,
 ) -> NodeAnswer:
     """Plan nodes for a snapshot's pods, with today's requests and with the recommended ones.
 
@@ -67,6 +69,8 @@ def answer(
         Also replay the month under this autoscaler.
     names : tuple of PlanName
         Plans to make.
+    prices : PriceSettings, optional
+        For prices of the user's own.
 
     Raises
     ------
@@ -77,7 +81,9 @@ def answer(
     pods, containers = snapshot.read("pods"), snapshot.read("containers")
     nodes = snapshot.read("nodes", days=snapshot.days[-1:])
     where = region or snapshot.manifest.region or _region(nodes)
-    catalogue, said = priced_catalogue(where, snapshot.read("prices"))
+    catalogue, said = catalogue_of(
+        snapshot_book(snapshot, where, (prices or PriceSettings()).machines)
+    )
     before = plan_nodes(
         scheduled_pods(pods, containers, at=chosen.demand), catalogue, chosen, nodes, names=names
     )

@@ -8,15 +8,13 @@ from typing import Literal
 import pandas as pd
 
 from rightsize.nodes.requests import pod_requests, with_advice
+from rightsize.nodes.room import WINDOW, holding_room
 from rightsize.nodes.rules import parse_rules
 from rightsize.results import Advice
-from rightsize.snapshot.schema import WINDOW_SECONDS
 
 Moment = Literal["busiest", "last", "peak"]
-ENDED = ("Succeeded", "Failed")
 PER_NODE_KINDS = ("DaemonSet", "Node")
 """DaemonSets and static pods (owned by the Node): every node runs its own."""
-_WINDOW = pd.Timedelta(seconds=WINDOW_SECONDS)
 _TEXTS = ("namespace", "pod", "workload", "workload_kind", "node", "phase")
 
 
@@ -41,10 +39,9 @@ def pod_days(
     """
     if advice is not None:
         containers = with_advice(containers, pods, advice)
-    table = pods.copy()
+    table = holding_room(pods).copy()
     for column in _TEXTS:
         table[column] = table[column].astype("string")
-    table = table[~table["phase"].isin(ENDED)]
     table = table.merge(pod_requests(containers), on=["day", "namespace", "pod"], how="left")
     rules = [
         parse_rules(text)
@@ -64,12 +61,12 @@ def pod_days(
 def alive_at(days: pd.DataFrame, time: datetime | pd.Timestamp) -> pd.DataFrame:
     """Rows of `pod_days` that ran at a time; midnight belongs to the day before it."""
     at = pd.Timestamp(time)
-    return days[(days["first_seen"] - _WINDOW < at) & (at <= days["last_seen"])]
+    return days[(days["first_seen"] - WINDOW < at) & (at <= days["last_seen"])]
 
 
 def hours_of(days: pd.DataFrame) -> pd.DatetimeIndex:
     """Ends of the hours that the pods cover."""
-    first = (days["first_seen"].min() - _WINDOW).floor("h") + pd.Timedelta(hours=1)
+    first = (days["first_seen"].min() - WINDOW).floor("h") + pd.Timedelta(hours=1)
     last = days["last_seen"].max().floor("h")
     return pd.date_range(min(first, last), last, freq="h")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
 from rich.table import Table
 
+from rightsize.cost.allocation import known_sum
 from rightsize.cost.answer import MoneyAnswer, PricedPlan
 from rightsize.cost.plan import CostLine, PlanCost
 from rightsize.cost.saving import Saving
@@ -31,6 +33,7 @@ def money_to_dict(answer: MoneyAnswer) -> dict[str, Any]:
         "window": {"start": answer.start.isoformat(), "end": answer.end.isoformat()},
         "region": answer.region,
         "hours_per_month": answer.terms.hours,
+        "hours_seen": round(answer.covered_hours, 2),
         "commitments_known": answer.terms.commitments.known,
         "today": _plan(answer.today),
         "plans": [
@@ -65,12 +68,14 @@ def money_to_dict(answer: MoneyAnswer) -> dict[str, Any]:
         },
         "access_log": {"lines": round(answer.logs.lines), "gb": round(answer.logs.bytes / 1e9, 3)},
         "allocation": {
-            "total": answer.allocation.total_cents / 100,
+            "total": answer.allocation.total_usd,
+            "known_total": answer.allocation.total_cents / 100,
+            "complete": answer.allocation.complete,
             "mesh": answer.allocation.mesh_usd,
             "sidecars": answer.allocation.sidecar_usd,
             "idle": answer.allocation.idle_usd,
             "unpriced_nodes": list(answer.allocation.unpriced),
-            "rows": allocation_rows(answer).to_dict("records"),
+            "rows": _records(allocation_rows(answer)),
         },
         "notes": list(answer.notes),
     }
@@ -94,7 +99,8 @@ def bill_rows(answer: MoneyAnswer) -> pd.DataFrame:
 
 
 def allocation_rows(answer: MoneyAnswer) -> pd.DataFrame:
-    """The bill by cause: `part`, `component`, `namespace`, `workload`, `usd` a month."""
+    """The bill by cause: `part`, `component`, `namespace`, `workload`, `usd` a month (NaN where a
+    machine has no price)."""
     rows = answer.allocation.rows[["part", "component", "namespace", "workload", "usd"]]
     texts = rows.astype(object)
     return texts.where(texts.notna(), None).astype({"usd": float})
@@ -125,10 +131,12 @@ def dollars(value: Interval | float | None) -> str:
 
 def _bill_table(answer: MoneyAnswer, mark: str) -> Table:
     today = answer.today
-    table = _table(f"Bill of {today.nodes:.1f} nodes, USD a month{mark}", "USD")
+    nodes = "unknown" if math.isnan(today.nodes) else f"{today.nodes:.1f}"
+    table = _table(f"Bill of {nodes} nodes, USD a month{mark}", "USD")
     for line in today.lines:
         table.add_row(line.name, dollars(line.usd), _source(line))
-    table.add_row("total", dollars(today.total), "known lines only" if today.unknown else "")
+    named = "known lines" if today.unknown else "total"
+    table.add_row(named, dollars(today.total), _left_out(today.unknown))
     return table
 
 
@@ -172,13 +180,20 @@ def _part_table(answer: MoneyAnswer, mark: str) -> Table:
     for name in ("USD", "share"):
         table.add_column(name, justify="right")
     split = answer.allocation
-    total = split.total_cents / 100
-    parts = split.rows.groupby("part")["cents"].sum() / 100
-    rows = [(str(name), float(usd)) for name, usd in parts.items()]
+    total = split.total_usd
+    parts = split.by_part()
+    rows = [
+        (str(name), None if pd.isna(usd) else float(usd))
+        for name, usd in zip(parts["part"], parts["usd"], strict=True)
+    ]
     rows.append(("of mesh: sidecars", split.sidecar_usd))
-    for name, usd in sorted(rows, key=lambda row: -row[1]):
-        table.add_row(name, dollars(usd), f"{usd / total:.1%}" if total else "")
-    table.add_row("total", dollars(total), "")
+    for name, usd in sorted(rows, key=lambda row: -(row[1] or 0.0)):
+        share = "unknown" if total is None or usd is None else f"{usd / total:.1%}"
+        table.add_row(name, dollars(usd), share if total != 0 else "")
+    if total is None:
+        table.add_row("known, not the total", dollars(split.total_cents / 100), "")
+    else:
+        table.add_row("known lines" if answer.today.unknown else "total", dollars(total), "")
     return table
 
 
@@ -190,11 +205,12 @@ def _cause_table(answer: MoneyAnswer, workloads: int, mark: str) -> Table:
     rows = answer.allocation.rows
     for row in allocation_rows(answer).head(workloads).to_dict("records"):
         name = f"{row['workload']} ({row['component']})" if row["component"] else row["workload"]
-        table.add_row(row["part"], row["namespace"] or "", str(name), dollars(row["usd"]))
+        usd = None if pd.isna(row["usd"]) else row["usd"]
+        table.add_row(row["part"], row["namespace"] or "", str(name), dollars(usd))
     rest = rows.iloc[workloads:]
     if len(rest):
-        table.add_row("", "", f"{len(rest)} more", dollars(float(rest["cents"].sum()) / 100))
-    table.add_row("total", "", "", dollars(answer.allocation.total_cents / 100))
+        table.add_row("", "", f"{len(rest)} more", dollars(known_sum(rest)))
+    table.add_row("total", "", "", dollars(answer.allocation.total_usd))
     return table
 
 
@@ -212,7 +228,7 @@ def _source(line: CostLine) -> str:
 
 def _plan(cost: PlanCost) -> dict[str, Any]:
     return {
-        "nodes": round(cost.nodes, 3),
+        "nodes": None if math.isnan(cost.nodes) else round(cost.nodes, 3),
         "total": _interval(cost.total),
         "not_in_total": list(cost.unknown),
         "unpriced": list(cost.unpriced),
@@ -234,9 +250,22 @@ def _saving(saving: Saving | None) -> dict[str, Any] | None:
     return {
         "on_demand_equivalent": _interval(saving.on_demand_equivalent),
         "realisable": _interval(saving.realisable),
-        "nodes": round(saving.nodes, 3),
+        "nodes": None if math.isnan(saving.nodes) else round(saving.nodes, 3),
         "note": saving.note,
     }
+
+
+def _left_out(names: tuple[str, ...]) -> str:
+    return f"without {', '.join(names)}" if names else ""
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON has them: null where unknown."""
+    texts = frame.astype(object)
+    return [
+        {str(k): v for k, v in row.items()}
+        for row in texts.where(texts.notna(), None).to_dict("records")
+    ]
 
 
 def _interval(value: Interval | None) -> dict[str, float] | None:

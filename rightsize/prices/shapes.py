@@ -1,75 +1,121 @@
-"""Shapes with prices: those of the snapshot first, the bundled ones where it has none."""
+"""Shapes with the prices of the book, for those who choose among types."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
-from rightsize.prices.catalogue import priced_types
+from rightsize.prices.book import BUNDLED, Price, PriceBook, book_for
+from rightsize.prices.catalogue import instance_types
+
+_CURRENT = r"^[mcr]\d+[ai]?$"
+_YEAR = 365.25
+_HALF, _NEARLY_ALL = 0.5, 0.95
 
 
 def priced_catalogue(
-    region: str | None, prices: pd.DataFrame | None = None
+    region: str | None,
+    prices: pd.DataFrame | None = None,
+    stated: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the catalogue with `usd_per_hour` and `spot_usd_per_hour`, and where they are from.
+    """Return the catalogue with the newest prices of the region's book, and where they are from.
 
     Parameters
     ----------
     region : str or None
         AWS region; None leaves every price that the snapshot does not hold unknown.
     prices : DataFrame, optional
-        The snapshot's table `prices`. The newest price of a type wins; of Spot's zones the dearest,
-        since a plan may not count on the cheapest zone alone.
+        The snapshot's table `prices`.
+    stated : mapping of region to type to USD/h, optional
+        Setting `prices.machines`.
 
     Returns
     -------
     catalogue : DataFrame
-        Columns of `rightsize.prices.catalogue.priced_types` and `spot_usd_per_hour`. NaN is unknown.
+        Columns of `rightsize.prices.catalogue.instance_types`, `usd_per_hour` (on demand),
+        `spot_usd_per_hour`, `price_origin`. NaN is unknown.
     said : tuple of str
-        Source and date of the prices, a sentence each.
+        Source, date and coverage of the prices, a sentence each.
     """
-    catalogue = priced_types(region or "us-east-1")
-    said: list[str] = []
-    if region is None:
-        catalogue["usd_per_hour"] = np.nan
-        said.append("the region is not known, so no bundled price applies (--region)")
-    elif catalogue["usd_per_hour"].isna().all():
-        said.append(f"there are no bundled prices of {region}")
+    table = pd.DataFrame(columns=_COLUMNS) if prices is None or prices.empty else prices
+    return catalogue_of(book_for(region, table, stated))
+
+
+_COLUMNS = ("instance_type", "purchase_option", "zone", "region", "usd_per_hour", "source", "as_of")
+
+
+def catalogue_of(book: PriceBook) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the catalogue with the newest prices of a book; see `priced_catalogue`."""
+    catalogue = instance_types()
+    names = catalogue["instance_type"].astype(str).tolist()
+    found = {
+        option: [book.price(name, option) for name in names] for option in ("on-demand", "spot")
+    }
+    catalogue["usd_per_hour"] = _usd(found["on-demand"])
+    catalogue["spot_usd_per_hour"] = _usd(found["spot"])
+    catalogue["price_origin"] = [None if one is None else one.origin for one in found["on-demand"]]
+    said = [
+        *_sources(found["on-demand"], "on-demand", book.region),
+        *_sources(found["spot"], "Spot", book.region),
+    ]
+    if book.region is None:
+        said.insert(0, "the region is not known, so no bundled price applies (--region)")
+    elif not any(found["on-demand"]):
+        said.insert(0, f"there are no bundled prices of {book.region}")
     else:
-        used = catalogue.dropna(subset=["usd_per_hour"])
-        dates = sorted(used["as_of"].dt.strftime("%Y-%m-%d").unique())
-        sources = ", ".join(sorted(used["source"].unique()))
-        said.append(f"bundled on-demand prices of {region}: {sources}, {' and '.join(dates)}")
-    catalogue["spot_usd_per_hour"] = np.nan
-    if prices is None or prices.empty:
-        return catalogue, tuple(said)
-    table = prices.assign(
-        instance_type=prices["instance_type"].astype("string"),
-        purchase_option=prices["purchase_option"].astype("string"),
-    )
-    table = table[table["usd_per_hour"] > 0].sort_values("as_of")
-    if region is not None:
-        table = table[table["region"].astype("string") == region]
-    for option, column in (("on-demand", "usd_per_hour"), ("spot", "spot_usd_per_hour")):
-        found = _newest(table[table["purchase_option"] == option])
-        if found.empty:
-            continue
-        live = catalogue["instance_type"].map(found["usd_per_hour"]).astype("float64")
-        catalogue[column] = live.where(live.notna(), catalogue[column])
-        newest = pd.Timestamp(found["as_of"].max())
-        said.append(
-            f"{option} prices of {len(found)} types from the snapshot, of {newest:%Y-%m-%d}; "
-            "they win over bundled ones"
-        )
+        said += _coverage(catalogue, book.region)
+    said += [f"a stored price that cannot be was left out: {one}" for one in book.doubted]
     return catalogue, tuple(said)
 
 
-def _newest(prices: pd.DataFrame) -> pd.DataFrame:
-    """Newest price of each type; for Spot the dearest zone's."""
-    zone = prices["zone"].astype("string").fillna("")
-    newest = prices.assign(zone=zone).drop_duplicates(["instance_type", "zone"], keep="last")
-    return (
-        newest.sort_values("usd_per_hour")
-        .drop_duplicates("instance_type", keep="last")
-        .set_index("instance_type")[["usd_per_hour", "as_of"]]
-    )
+def age_note(prices: list[Price], when: datetime) -> str | None:
+    """What is to be said first of prices older than a year; None if all are newer."""
+    oldest = max((price.age_days(when) for price in prices), default=0.0)
+    if oldest <= _YEAR:
+        return None
+    dates = [price.as_of for price in prices if price.as_of is not None]
+    return f"prices are up to {oldest / _YEAR:.1f} years old (of {min(dates):%Y-%m-%d})"
+
+
+def _usd(prices: list[Price | None]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([np.nan if one is None else one.usd_per_hour for one in prices], dtype=float)
+
+
+def _sources(prices: list[Price | None], option: str, region: str | None) -> list[str]:
+    """A sentence for each origin: the source, how many types, and of when."""
+    where = "" if region is None else f" of {region}"
+    said = []
+    for origin, text in (
+        ("stated", f"{option} prices{where} from your settings"),
+        ("stored", f"{option} prices{where} from the snapshot; they win over bundled ones"),
+        ("bundled", f"bundled {option} prices{where}"),
+        ("derived", f"{option} prices{where} derived from other sizes of the family"),
+    ):
+        these = [one for one in prices if one is not None and one.origin == origin]
+        if not these:
+            continue
+        dates = sorted({f"{one.as_of:%Y-%m-%d}" for one in these if one.as_of is not None})
+        when = " to ".join(dict.fromkeys((*dates[:1], *dates[-1:])))
+        source = f"{len(these)} types"
+        if origin == "bundled":
+            source = ", ".join(sorted({one.source.removeprefix(BUNDLED) for one in these}))
+        said.append(f"{text}: {', '.join(part for part in (source, when) if part)}")
+    return said
+
+
+def _coverage(catalogue: pd.DataFrame, region: str) -> list[str]:
+    """How many of the types that a plan may choose have a price; nothing where nearly all do."""
+    family = catalogue["family"].astype("string")
+    metal = catalogue["bare_metal"].astype("boolean").fillna(False).astype(bool)
+    current = catalogue["current_generation"].astype("boolean").fillna(True).astype(bool)
+    usual = catalogue[family.str.match(_CURRENT).fillna(False).astype(bool) & ~metal & current]
+    priced = int(usual["usd_per_hour"].notna().sum())
+    if priced >= _NEARLY_ALL * len(usual):
+        return []
+    text = f"{priced} of {len(usual)} current m, c and r types have a price in {region}"
+    if priced < _HALF * len(usual):
+        text += ": less than half, so AWS may sell a cheaper one than “cheapest” says"
+    return [text]

@@ -24,7 +24,8 @@ from rightsize.nodes.answer import MonthAnswer, NodeAnswer, answer
 from rightsize.nodes.demand import scheduled_pods
 from rightsize.nodes.plan import NodePlan, NodePlans
 from rightsize.nodes.plans import plan_nodes
-from rightsize.prices.shapes import priced_catalogue
+from rightsize.prices.book import snapshot_book
+from rightsize.prices.shapes import catalogue_of
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Recommendation
 from rightsize.review.incidents import incidents
@@ -175,7 +176,7 @@ def _plans(
         update={"time_limit": min(settings.nodes.time_limit, _SECONDS_A_PLAN)}
     )
     try:
-        found = answer(snapshot, rules, advice=advice)
+        found = answer(snapshot, rules, advice=advice, prices=settings.prices)
     except NoDataError:
         return None, None
     end = scheduled_pods(
@@ -184,7 +185,8 @@ def _plans(
         at=rules.demand,
         advice=at_end_state(advice),
     )
-    catalogue, _ = priced_catalogue(found.region, snapshot.read("prices"))
+    book = snapshot_book(snapshot, found.region, settings.prices.machines)
+    catalogue, _ = catalogue_of(book)
     nodes = snapshot.read("nodes", days=snapshot.days[-1:])
     return found, plan_nodes(end, catalogue, rules, nodes)
 

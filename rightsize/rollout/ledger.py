@@ -22,7 +22,7 @@ from rightsize.nodes.demand import scheduled_pods
 from rightsize.nodes.plan import NodePlan
 from rightsize.nodes.plans import plan_nodes, plan_same_type
 from rightsize.nodes.requests import with_advice
-from rightsize.prices.shapes import priced_catalogue
+from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice, Interval
 from rightsize.review.review import at_end_state
 from rightsize.rollout.model import Certainty, PhaseMoney, PhaseName
@@ -84,7 +84,7 @@ class Ledger:
             raise NoDataError("no node is in the snapshot", hint="collect with kube-state-metrics")
         self._settings = settings.nodes
         money = price_answer(snapshot, None, settings.prices, node_settings=settings.nodes)
-        self._catalogue, self.prices = priced_catalogue(money.region, snapshot.read("prices"))
+        self._catalogue, self.prices = catalogue_of(money.terms.book)
         self.demand = _demand(pods, containers, advice, settings)
         terms, quiet = money.terms, quiet_share(pods, containers)
         self.region = money.region

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rightsize.cost.allocation import allocate, machines_of, requested, whole_cents
+from rightsize.cost.machines import machine_days
 from rightsize.prices.book import PriceBook
 from rightsize.prices.unit_price import UnitPrice
 
@@ -82,12 +83,42 @@ def test_costs_are_scaled_to_what_was_really_paid() -> None:
     assert found.total_cents == 14000
 
 
-def test_a_machine_without_a_price_is_named_and_left_out() -> None:
-    rows = pd.DataFrame([request("n0", "web", 1.0), request("n1", "api", 1.0)])
+def test_what_runs_on_a_machine_without_a_price_has_no_known_cost() -> None:
+    rows = pd.DataFrame(
+        [
+            request("n0", "web", 1.0),
+            request("n1", "api", 1.0),
+            request("n0", "web", 0.1, component="sidecar"),
+            request("n1", "api", 0.1, component="sidecar"),
+        ]
+    )
     found = allocate(rows, machines(100.0, np.nan), UNIT)
-    assert found.unpriced == ("n1",)
+    assert (found.unpriced, found.complete) == (("n1",), False)
     assert found.total_cents == 10000
-    assert "api" not in set(found.rows["workload"])
+    assert (found.total_usd, found.mesh_usd, found.idle_usd) == (None, None, None)
+    usd = found.rows[found.rows["part"] == "application"].set_index("workload")["usd"]
+    assert usd["web"] > 0
+    assert np.isnan(usd["api"])
+    parts = found.by_part().set_index("part")
+    assert np.isnan(parts.loc["mesh", "usd"])
+    assert 0 < parts.loc["mesh", "known_usd"] < 100
+
+
+def test_a_machine_with_gpus_costs_its_cores_and_memory_and_the_rest_is_the_gpus() -> None:
+    plain, gpu = machines(134.32), machines(500.0).assign(gpus=1.0)
+    rows = pd.DataFrame([request("n0", "web", 1.8, 7.2)])
+    with_gpu = allocate(rows, gpu, UNIT)
+    assert with_gpu.of("gpu") == pytest.approx(500 - 134.32, abs=0.01)
+    assert with_gpu.of("application") == pytest.approx(
+        allocate(rows, plain, UNIT).of("application"), abs=0.01
+    )
+
+
+def test_commitments_that_cover_nothing_are_a_cause_of_their_own() -> None:
+    rows = pd.DataFrame([request("n0", "web", 1.0)])
+    found = allocate(rows, machines(100.0), UNIT, unused=40.0)
+    assert found.of("unused") == 40.0
+    assert found.of("application") == allocate(rows, machines(100.0), UNIT).of("application")
 
 
 def test_requests_beyond_a_machine_share_it_and_do_not_raise_its_cost() -> None:
@@ -100,7 +131,9 @@ def test_requests_beyond_a_machine_share_it_and_do_not_raise_its_cost() -> None:
 def test_a_machine_of_unknown_size_still_counts() -> None:
     unknown = machines(100.0).assign(core_hours=np.nan, byte_hours=np.nan)
     found = allocate(pd.DataFrame([request("n0", "web", 1.0)]), unknown, UNIT)
-    assert found.rows[["part", "workload"]].values.tolist() == [["idle", "size unknown"]]
+    usd = dict(zip(found.rows["workload"], found.rows["usd"], strict=True))
+    assert usd["size unknown"] == 100.0
+    assert np.isnan(usd["web"])
     assert found.total_cents == 10000
 
 
@@ -176,6 +209,7 @@ def test_requests_count_for_the_hours_a_pod_was_seen_native_sidecars_included() 
             "pod": ["web-1"],
             "workload": ["web"],
             "node": ["n0"],
+            "phase": ["Running"],
             "first_seen": [DAY + pd.Timedelta(minutes=5)],
             "last_seen": [DAY + pd.Timedelta(hours=12)],
         }
@@ -192,6 +226,7 @@ def test_machines_cost_the_hours_they_were_seen_scaled_to_the_month() -> None:
             "instance_type": ["m5.large", "x9.huge"],
             "capacity_type": [None, None],
             "zone": [None, None],
+            "node_group": [None, None],
             "first_seen": [DAY + pd.Timedelta(minutes=5)] * 2,
             "last_seen": [DAY + pd.Timedelta(hours=12)] * 2,
             "capacity_cpu": [2.0, 2.0],
@@ -210,6 +245,7 @@ def test_machines_cost_the_hours_they_were_seen_scaled_to_the_month() -> None:
             "as_of": [DAY],
         }
     )
-    found = machines_of(nodes, PriceBook(prices), hours=720).set_index("node")
+    days = machine_days(nodes, PriceBook(prices))
+    found = machines_of(days, scale=720 / 24).set_index("node")
     assert found.loc["a", "usd"] == pytest.approx(0.1 * 12 * 30)
     assert np.isnan(found.loc["b", "usd"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -215,14 +216,20 @@ def test_every_field_of_the_json_is_in_the_guide(money: MoneyAnswer) -> None:
             assert f"`{name}`" in guide or f"`{name}[]`" in guide, name
 
 
-def test_a_snapshot_without_nodes_has_a_bill_of_nothing_but_the_control_plane(
+def test_a_snapshot_without_nodes_has_no_known_machines_cost_and_none_is_called_zero(
     tmp_path: Path,
 ) -> None:
     bare = tiny_snapshot(tmp_path / "bare", Tiny())
     found = price_answer(bare, None, NO_COMMITMENT)
-    assert found.today.nodes == 0
-    assert found.today.total.mid == pytest.approx(73.0)
-    assert found.allocation.total_cents == 7300
+    assert math.isnan(found.today.nodes)
+    assert found.today.total is None
+    split = found.allocation
+    assert (split.mesh_usd, split.idle_usd, split.total_usd) == (None, None, None)
+    assert split.total_cents == 7300  # what is known: the control plane
+    body = json.loads(json.dumps(money_to_dict(found), allow_nan=False))
+    assert body["today"]["nodes"] is None
+    assert body["allocation"]["mesh"] is None
+    assert body["allocation"]["known_total"] == 73.0
 
 
 def test_the_command_prints_the_bill_and_json(snapshot: Snapshot, monkeypatch, tmp_path) -> None:

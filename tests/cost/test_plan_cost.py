@@ -16,10 +16,11 @@ from rightsize.cost.commitments import Commitment, Commitments, commitments_of, 
 from rightsize.cost.fleet import (
     NodeLot,
     PlannedFleet,
-    fleet_of_nodes,
+    fleet_of,
     mean_root,
     with_instances,
 )
+from rightsize.cost.machines import machine_days
 from rightsize.cost.other import other_costs
 from rightsize.cost.plan import CostLine, Terms, price_plan
 from rightsize.cost.saving import saving
@@ -169,7 +170,10 @@ def test_a_saving_under_a_commitment_is_no_saving() -> None:
     saved = saving(now, after, bound)
     assert saved.realisable.mid == pytest.approx(7 * 1.6)  # the volumes alone
     assert "paid for by commitments anyway" in saved.note
-    assert lines(now)["EC2 commitments"].mid == pytest.approx(2 * 730)
+    used = 2.4 * 0.7  # 24 machines of 0.10 at the commitment's rate
+    assert lines(now)["EC2 commitments"].mid == pytest.approx(used * 730)
+    assert lines(now)["EC2 commitments, unused"].mid == pytest.approx((2 - used) * 730)
+    assert now.machines.mid == pytest.approx(used * 730 + 24 * 1.6)
     assert lines(now)["EC2 on-demand"].mid == 0
 
 
@@ -278,6 +282,11 @@ def test_the_mean_fleet_counts_nodes_by_the_hours_they_were_seen() -> None:
             "instance_type": ["m5.large", "m5.large", None],
             "capacity_type": ["on-demand", None, "spot"],
             "zone": ["z", "z", None],
+            "node_group": None,
+            "capacity_cpu": 2.0,
+            "capacity_memory": 2.0**33,
+            "allocatable_cpu": 1.9,
+            "allocatable_memory": 2.0**32,
             "first_seen": [day + pd.Timedelta(minutes=5)] * 3,
             "last_seen": [
                 day + pd.Timedelta(days=1),
@@ -286,7 +295,8 @@ def test_the_mean_fleet_counts_nodes_by_the_hours_they_were_seen() -> None:
             ],
         }
     )
-    fleet = {(lot.instance_type, lot.purchase_option): lot.count for lot in fleet_of_nodes(nodes)}
+    found = fleet_of(machine_days(nodes, book(("m5.large", "on-demand", 0.10))), 24.0)
+    fleet = {(lot.instance_type, lot.purchase_option): lot.count for lot in found}
     assert fleet == pytest.approx({("m5.large", "on-demand"): 1.5, ("unknown", "spot"): 1.0})
 
 

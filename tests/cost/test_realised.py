@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rightsize.cost.realised import MonthFacts, Realised, realised_saving
+from rightsize.cost.months import MonthFacts
+from rightsize.cost.realised import Realised, realised_saving
 
 PROXY = ("shop", "web", "istio-proxy")
 

@@ -1,0 +1,106 @@
+"""Every machine on every day: hours seen, and what an hour cost on that day.
+
+This is the one table behind the bill, its causes, node groups, months and exports.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from rightsize.nodes.room import hours_seen
+from rightsize.prices.book import Price, PriceBook
+from rightsize.prices.catalogue import instance_types
+from rightsize.snapshot import Snapshot
+
+UNKNOWN_TYPE = "unknown"
+
+
+def machine_days(
+    nodes: pd.DataFrame, book: PriceBook, price_drift_per_year: float = 0.0
+) -> pd.DataFrame:
+    """Return a row for each node and day.
+
+    Parameters
+    ----------
+    nodes : DataFrame
+        Table `nodes`, read with its `day`.
+    book : PriceBook
+    price_drift_per_year : float
+        Widens the range of a price for each year between its date and the day.
+
+    Returns
+    -------
+    DataFrame
+        `day`, `node`, `instance_type` (`unknown` where it is not known), `purchase_option` (that of
+        the node; a node that does not state one counts as on-demand), `zone`, `node_group`,
+        `hours`; `usd_low`, `usd_per_hour`, `usd_high` (USD/h on that day, before commitments; NaN
+        is unknown), `source`; `root_gib` (NaN is unknown); `capacity_cpu`, `capacity_memory`,
+        `allocatable_cpu`, `allocatable_memory`; `gpus` of the type (0 where none).
+    """
+    text = nodes[["node", "instance_type", "capacity_type", "zone", "node_group"]].astype(object)
+    rows = pd.DataFrame(
+        {
+            "day": nodes["day"],
+            "node": text["node"],
+            "instance_type": text["instance_type"].fillna(UNKNOWN_TYPE),
+            "purchase_option": text["capacity_type"].fillna("on-demand"),
+            "zone": text["zone"].where(text["zone"].notna(), None),
+            "node_group": text["node_group"].fillna("(no group)"),
+            "hours": hours_seen(nodes),
+            "root_gib": nodes["root_gib"] if "root_gib" in nodes.columns else np.nan,
+        }
+    )
+    for name in ("capacity_cpu", "capacity_memory", "allocatable_cpu", "allocatable_memory"):
+        rows[name] = pd.to_numeric(nodes[name]).astype(float)
+    keys = list(
+        zip(
+            rows["instance_type"],
+            rows["purchase_option"],
+            rows["zone"],
+            pd.to_datetime(rows["day"]).dt.date,
+            strict=True,
+        )
+    )
+    known = {key: _rates(book.price(*key), key[3], price_drift_per_year) for key in set(keys)}
+    rates = pd.DataFrame(
+        [known[key] for key in keys],
+        columns=["usd_low", "usd_per_hour", "usd_high", "source"],
+        index=rows.index,
+    )
+    gpus = instance_types().set_index("instance_type")["gpu"]
+    rows["gpus"] = rows["instance_type"].map(gpus).fillna(0.0).astype(float)
+    return rows.join(rates.astype({"usd_low": float, "usd_per_hour": float, "usd_high": float}))
+
+
+def covered_hours(snapshot: Snapshot, nodes: pd.DataFrame) -> float:
+    """Hours that the days with node rows cover; a day that was not over counts what it has."""
+    seen = set(pd.to_datetime(nodes["day"]).dt.date)
+    records = snapshot.manifest.days
+    return sum(
+        (records[day].end - records[day].start).total_seconds() / 3600
+        for day in seen
+        if day in records
+    )
+
+
+def days_with_nodes(nodes: pd.DataFrame) -> frozenset[date]:
+    """Days on which a node was seen: money is about these days alone."""
+    return frozenset(pd.to_datetime(nodes["day"]).dt.date)
+
+
+def on_days(table: pd.DataFrame, days: frozenset[date]) -> pd.DataFrame:
+    """The rows of some days."""
+    if table.empty:
+        return table
+    return table[pd.to_datetime(table["day"]).dt.date.isin(days)]
+
+
+def _rates(price: Price | None, day: date, drift: float) -> tuple[float, float, float, str | None]:
+    if price is None:
+        return np.nan, np.nan, np.nan, None
+    noon = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=12)
+    found = price.at(noon, drift)
+    return found.low, found.mid, found.high, str(price)
