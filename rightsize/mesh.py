@@ -221,7 +221,13 @@ class Mesh:
         folder = Path(out)
         chosen = month_of(self.snapshot, month)
         earlier = earlier_reports(folder.parent, self.snapshot.manifest.cluster, chosen.label)
-        review = review_month(self.snapshot, chosen.label, self.settings, earlier=earlier.promises)
+        review = review_month(
+            self.snapshot,
+            chosen.label,
+            self.settings,
+            earlier=earlier.promises,
+            results=earlier.results,
+        )
         return list(write_report(build_report(review, self.settings), folder))
 
     def plot_requests(

@@ -60,7 +60,9 @@ def report(
     for line in earlier.skipped:
         error_console().print(f"Note: {line}", markup=False)
     with error_console().status(f"Reviewing {chosen.name}"):
-        review = review_month(source, chosen.label, settings, earlier=earlier.promises)
+        review = review_month(
+            source, chosen.label, settings, earlier=earlier.promises, results=earlier.results
+        )
         made = build_report(review, settings)
         if summary:
             sys.stdout.write(summary_text(made))

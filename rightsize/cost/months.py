@@ -124,17 +124,18 @@ def by_type(machines: pd.DataFrame) -> pd.DataFrame:
 
 
 def requests_in_force(containers: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
-    """Return `day`, `OWNER`, `pod`, `component`, `hours` and requests of each container and day.
+    """Return `day`, `OWNER`, `pod`, `component`, `since`, `hours` and requests of each container and day.
 
     A pod counts for as long as it held room; a request that is not set is NaN.
     """
     running = kept_running(containers)
     holding = holding_room(pods).dropna(subset=["node"])
     key = ["day", "namespace", "pod"]
-    seen = holding.assign(hours=hours_seen(holding))[[*key, "workload", "hours"]]
+    seen = holding.assign(hours=hours_seen(holding), since=holding["first_seen"])
+    seen = seen[[*key, "workload", "since", "hours"]]
     names = {"namespace": object, "pod": object}
     table = running.astype(names).merge(seen.astype(names), on=key)
-    columns = ["day", *OWNER, "pod", "component", "hours", *_AMOUNTS]
+    columns = ["day", *OWNER, "pod", "component", "since", "hours", *_AMOUNTS]
     return table.astype(dict.fromkeys((*OWNER, "component"), object))[columns]
 
 

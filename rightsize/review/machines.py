@@ -10,58 +10,46 @@ from rightsize.errors import NoDataError
 from rightsize.nodes.answer import MonthAnswer, month_of
 from rightsize.nodes.month import AutoscalerKind
 from rightsize.prices.book import PriceBook
-from rightsize.prices.shapes import priced_catalogue
+from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
 
 _GROUP = ["node_group", "instance_type", "purchase_option"]
 
 
-def node_groups(nodes: pd.DataFrame, book: PriceBook) -> pd.DataFrame:
+def node_groups(machines: pd.DataFrame) -> pd.DataFrame:
     """Sum up the month's machines by node group, type and purchase type.
 
     Parameters
     ----------
-    nodes : DataFrame
-        The snapshot's table `nodes`, with its `day`.
-    book : PriceBook
-        The month's prices.
+    machines : DataFrame
+        As `rightsize.cost.machines.machine_days` gives it.
 
     Returns
     -------
     DataFrame
-        `node_group`, `instance_type`, `purchase_option`, `nodes` (mean at once over the days),
-        `usd_per_hour` (of one node, on-demand equivalent or Spot; NaN is unknown).
+        `node_group`, `instance_type`, `purchase_option`, `node_hours`, `usd` (list price of each
+        day; NaN is unknown), `usd_per_hour` (mean of one node).
     """
-    seen = (nodes["last_seen"] - nodes["first_seen"]).dt.total_seconds() / 3600 + 1 / 12
-    rows = pd.DataFrame(
-        {
-            "node_group": nodes["node_group"].astype(object).fillna("(no group)"),
-            "instance_type": nodes["instance_type"].astype(object).fillna("unknown"),
-            "purchase_option": nodes["capacity_type"].astype(object).fillna("on-demand"),
-            "hours": seen.clip(upper=24.0),
-        }
+    usd = machines["hours"] * machines["usd_per_hour"]
+    table = machines.assign(usd=usd, unknown=usd.isna())
+    sums = table.groupby(_GROUP)[["hours", "usd", "unknown"]].sum().reset_index()
+    total = sums["usd"].where(sums["unknown"] == 0, np.nan)
+    return sums[_GROUP].assign(
+        node_hours=sums["hours"], usd=total, usd_per_hour=total / sums["hours"]
     )
-    sums = rows.groupby(_GROUP)["hours"].sum().reset_index()
-    prices = [
-        book.price(name, option)
-        for name, option in zip(sums["instance_type"], sums["purchase_option"], strict=True)
-    ]
-    usd = [np.nan if price is None else price.usd_per_hour for price in prices]
-    hours = 24.0 * max(nodes["day"].nunique(), 1)
-    return sums.assign(nodes=sums.pop("hours") / hours, usd_per_hour=usd)
 
 
 def replayed_month(
     snapshot: Snapshot,
     settings: NodeSettings,
     advice: Advice,
-    region: str | None,
+    book: PriceBook,
     autoscaler: AutoscalerKind = "cluster-autoscaler",
 ) -> MonthAnswer | None:
     """Replay the month's pods with today's and the recommended requests; None without nodes."""
     try:
-        catalogue, _ = priced_catalogue(region, snapshot.read("prices"))
+        catalogue, _ = catalogue_of(book)
         return month_of(snapshot, catalogue, settings, autoscaler, advice)
     except NoDataError:
         return None

@@ -92,8 +92,8 @@ def followed(
     ----------
     promises : mapping of (namespace, workload, container) to Promise
     pods : DataFrame
-        `MonthFacts.pods`: `day`, namespace, workload, container, `hours`, `cpu_request`,
-        `memory_request` of each pod.
+        `MonthFacts.pods`: `day`, namespace, workload, container, `since`, `hours`,
+        `cpu_request`, `memory_request` of each pod.
 
     Returns
     -------
@@ -112,7 +112,9 @@ def followed(
     kept, removed = [], []
     for key, promise in promises.items():
         mine = groups.get(key)
-        row, took = _followed(promise, None if mine is None else mine.sort_values("day"))
+        row, took = _followed(
+            promise, None if mine is None else mine.sort_values(["day", "since"], kind="stable")
+        )
         kept.append(row)
         if any(took.values()):
             removed.append(dict(zip(_KEYS, key, strict=True)) | took)
@@ -136,7 +138,7 @@ def _followed(
     for name, amount in (("cpu_request", "cpu_now"), ("memory_request", "memory_now")):
         before, wanted = promise.baseline[name], promise.wanted[name]
         row[amount] = last[name].iloc[-1]
-        asked = tuple(one for one in wanted if not _same(one, before))
+        asked = tuple(one for one in wanted if one is not None and not _same(one, before))
         if not asked:
             continue
         here = np.array([_among(value, asked) for value in pods[name]], dtype=bool)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from rightsize.config import Settings
-from rightsize.cost.answer import MoneyAnswer, lots_of, planned, price_answer, terms_for
+from rightsize.cost.answer import MoneyAnswer, lots_of, planned, price_answer
 from rightsize.cost.fleet import PlannedFleet
-from rightsize.cost.months import month_facts, scaled
+from rightsize.cost.machines import covered_hours
+from rightsize.cost.months import MonthFacts, scaled
 from rightsize.cost.plan import PlanCost, Terms, price_plan
-from rightsize.cost.realised import MonthFacts, Realised, realised_saving
+from rightsize.cost.realised import Realised, realised_saving
 from rightsize.cost.saving import Saving, saving
 from rightsize.errors import NoDataError
 from rightsize.istiod.source import study_istiod
@@ -33,21 +34,33 @@ from rightsize.review.machines import node_groups, replayed_month
 from rightsize.review.month import Month, month_of
 from rightsize.review.out_of_sample import mesh_workloads, review_backtest
 from rightsize.review.packing import packed_shares
-from rightsize.review.promises import kept_promises, lowered
+from rightsize.review.promises import lowered
 from rightsize.review.risk import windows_above
+from rightsize.review.savings import Credit, Months, Promises, Running
+from rightsize.review.strip import StripMonth, month_strip
 from rightsize.sizing.backtest import Backtest
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import newest_containers
 
 _KEYS = ["namespace", "workload", "container"]
 _SECONDS_A_PLAN = 4.0
 """A report is read, not bought from: a plan's last tenth of a percent is not worth a minute."""
 
 
+StepKind = Literal["today", "packed", "this-step", "end-state", "mix"]
+STEP_LABELS: Mapping[StepKind, str] = {
+    "today": "today",
+    "packed": "today's requests, packed",
+    "this-step": "this step's requests",
+    "end-state": "end-state requests",
+    "mix": "cheapest mix",
+}
+
+
 @dataclass(frozen=True)
 class Step:
-    """One stage on the way from today's fleet to the end state."""
+    """One stage on the way from today's fleet to the end state, for a month of 730 hours."""
 
+    kind: StepKind
     label: str
     cost: PlanCost
     nodes: int
@@ -55,14 +68,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Review:
-    """A month of one cluster. Money is in USD for the days of the month that the snapshot holds."""
+    """A month of one cluster.
+
+    The bill, its causes and what was realised are in USD for the hours that the month's days cover
+    (`money.covered_hours`); plans and savings to come are for a month of `plan_terms.hours`.
+    """
 
     month: Month
     cluster: str
     simulated: bool
     advice: Advice
     money: MoneyAnswer
-    """Bill, allocation and plans of the month's days, at prices of its end."""
+    """Bill and allocation of the month's days, each at its prices."""
+    money_before: MoneyAnswer | None
+    """The same of the month before; None where the snapshot does not hold it."""
+    plan_terms: Terms
     plans: NodeAnswer | None
     end_plans: NodePlans | None
     """Plans with every request at its end state."""
@@ -76,8 +96,16 @@ class Review:
     """Mesh containers whose requests in force fell since the month before."""
     realised: Realised | None
     """None without a month before, or without prices."""
+    baseline: str | None
+    """Label of the month that `realised` is taken against."""
+    running: Running | None
+    """Savings since advice was first in force; None while there are none."""
     earlier: str | None
-    """Label of the month whose report promised; None for a first report."""
+    """Label of the newest month whose report promised; None for a first report."""
+    strip: tuple[StripMonth, ...]
+    """Up to thirteen months, this one last."""
+    facts: MonthFacts
+    """What later months compare with."""
     incidents: pd.DataFrame
     risk: pd.DataFrame
     """Windows of the month above the sizes, in force and recommended."""
@@ -101,7 +129,8 @@ def review_month(
     label: str | None = None,
     settings: Settings | None = None,
     *,
-    earlier: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    earlier: Promises | None = None,
+    results: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Review:
     """Review one month of a snapshot.
 
@@ -113,6 +142,8 @@ def review_month(
     settings : Settings, optional
     earlier : mapping of month label to promises, optional
         What earlier reports recommended (`promises_of`).
+    results : mapping of month label to results, optional
+        What earlier reports found (`facts` of their `report.json`).
     """
     rules = settings or Settings()
     month = month_of(snapshot, label)
@@ -120,41 +151,73 @@ def review_month(
     past = snapshot.only(day for day in snapshot.days if day <= month.days[-1])
     advice = recommend(past, rules)
     plans, end_plans = _plans(ours, rules, advice)
-    prices = rules.prices.model_copy(update={"hours_per_month": month.hours})
-    money = price_answer(ours, plans, prices, at=month.end)
-    steps = _steps(plans, end_plans, money.terms)
-    before = [day for day in snapshot.days if day.strftime("%Y-%m") == month.label_before]
-    promised_in = _last_before(month.label, earlier or {})
-    promised = kept_promises((earlier or {}).get(promised_in or "", ()), _in_force(ours))
-    facts = month_facts(ours, money.terms.book)
-    facts_before = _facts_before(snapshot, before, rules, len(month.days))
-    fell = _lowered(facts_before, facts, advice)
-    return Review(
+    money = _priced(ours, rules, month.end)
+    plan_terms = replace(money.terms, hours=rules.prices.hours_per_month)
+    steps = _steps(plans, end_plans, plan_terms)
+    history = Months(snapshot, money.terms.book, results or {})
+    facts = history.facts(month.label)
+    assert facts is not None
+    before = history.facts(month.label_before)
+    promises = {name: rows for name, rows in (earlier or {}).items() if name < month.label}
+    fell = _lowered(before, facts, advice)
+    credit = history.credit(month.label, promises)
+    if not promises and before is not None:
+        credit = replace(credit, realised=_first(before, facts, fell), baseline=month.label_before)
+    money_before = _money_before(snapshot, month, rules)
+    running = history.running(month.label, promises)
+    review = Review(
         month=month,
         cluster=snapshot.manifest.cluster,
         simulated=snapshot.manifest.simulated,
         advice=advice,
         money=money,
+        money_before=money_before,
+        plan_terms=plan_terms,
         plans=plans,
         end_plans=end_plans,
         steps=steps,
-        available=_saving(steps, "this step's requests", money.terms),
-        end_state=_saving(steps, "end-state requests", money.terms),
-        promised=promised,
+        available=_saving(steps, "this-step", plan_terms),
+        end_state=_saving(steps, "end-state", plan_terms),
+        promised=_with_money(credit),
         lowered=fell,
-        realised=_realised(facts_before, facts, promised, fell, promised_in),
-        earlier=promised_in,
+        realised=credit.realised,
+        baseline=credit.baseline,
+        running=running,
+        earlier=max(promises, default=None),
+        strip=(),
+        facts=facts,
         incidents=incidents(snapshot, month),
         risk=windows_above(ours, advice),
         packed=packed_shares(ours, _placement(plans), advice),
-        nodes_by_day=_nodes_by_day(ours.read("nodes")),
-        node_groups=node_groups(ours.read("nodes"), money.terms.book),
-        replay=replayed_month(ours, rules.nodes, advice, money.terms.region),
+        nodes_by_day=_nodes_by_day(money.machines),
+        node_groups=node_groups(money.machines),
+        replay=replayed_month(ours, rules.nodes, advice, money.terms.book),
         backtest=review_backtest(past),
         workloads=len(mesh_workloads(past)),
         outlook=_outlook(past, rules),
-        quality=_quality(ours, month),
+        quality=_quality(ours, month, money),
     )
+    return replace(review, strip=month_strip(review, results or {}))
+
+
+def _priced(snapshot: Snapshot, settings: Settings, at: datetime) -> MoneyAnswer:
+    """The bill for the hours that the days cover, nothing added."""
+    hours = covered_hours(snapshot, snapshot.read("nodes")) or _hours(snapshot)
+    prices = settings.prices.model_copy(update={"hours_per_month": hours})
+    return price_answer(snapshot, None, prices, at=at)
+
+
+def _hours(snapshot: Snapshot) -> float:
+    records = snapshot.manifest.days.values()
+    return sum((one.end - one.start).total_seconds() / 3600 for one in records)
+
+
+def _money_before(snapshot: Snapshot, month: Month, settings: Settings) -> MoneyAnswer | None:
+    days = [day for day in snapshot.days if day.strftime("%Y-%m") == month.label_before]
+    if not days:
+        return None
+    part = snapshot.only(days)
+    return _priced(part, settings, part.manifest.end)
 
 
 def at_end_state(advice: Advice) -> Advice:
@@ -196,15 +259,16 @@ def _steps(plans: NodeAnswer | None, end_plans: NodePlans | None, terms: Terms) 
     if plans is None or plans.after is None or end_plans is None:
         return ()
     today = PlannedFleet("today", lots_of(plans.today))
-    named: list[tuple[str, NodePlan]] = [
-        ("today's requests, packed", plans.before.named("same-type")),
-        ("this step's requests", plans.after.named("same-type")),
-        ("end-state requests", end_plans.named("same-type")),
-        ("cheapest mix", end_plans.named("mix")),
+    named: list[tuple[StepKind, NodePlan]] = [
+        ("packed", plans.before.named("same-type")),
+        ("this-step", plans.after.named("same-type")),
+        ("end-state", end_plans.named("same-type")),
+        ("mix", end_plans.named("mix")),
     ]
-    fleets = [("today", today), *((label, planned(plan)) for label, plan in named)]
-    costs = [(label, price_plan(fleet, terms)) for label, fleet in fleets if fleet is not None]
-    return tuple(Step(label, cost, round(cost.nodes)) for label, cost in costs)
+    fleets: list[tuple[StepKind, PlannedFleet | None]] = [("today", today)]
+    fleets += [(kind, planned(plan)) for kind, plan in named]
+    costs = [(kind, price_plan(fleet, terms)) for kind, fleet in fleets if fleet is not None]
+    return tuple(Step(kind, STEP_LABELS[kind], cost, round(cost.nodes)) for kind, cost in costs)
 
 
 def _placement(plans: NodeAnswer | None) -> pd.DataFrame | None:
@@ -213,33 +277,23 @@ def _placement(plans: NodeAnswer | None) -> pd.DataFrame | None:
     return plans.after.named("same-type").promised_placement
 
 
-def _saving(steps: Sequence[Step], label: str, terms: Terms) -> Saving | None:
+def _saving(steps: Sequence[Step], kind: StepKind, terms: Terms) -> Saving | None:
     """From today's fleet; None where the planner found no such fleet."""
-    by_label = {step.label: step for step in steps}
-    if "today" not in by_label or label not in by_label:
+    by_kind = {step.kind: step for step in steps}
+    if "today" not in by_kind or kind not in by_kind:
         return None
-    return saving(by_label["today"].cost, by_label[label].cost, terms)
+    return saving(by_kind["today"].cost, by_kind[kind].cost, terms)
 
 
-def _last_before(label: str, earlier: Mapping[str, object]) -> str | None:
-    return max((one for one in earlier if one < label), default=None)
-
-
-def _in_force(snapshot: Snapshot) -> pd.DataFrame:
-    """Requests of each workload's newest pod, workloads that are gone left out."""
-    newest = newest_containers(snapshot)
-    return newest[newest["there"]][[*_KEYS, "cpu_request", "memory_request"]]
-
-
-def _facts_before(
-    snapshot: Snapshot, days: Sequence[date], settings: Settings, length: int
-) -> MonthFacts | None:
-    """The month before, scaled to `length` days."""
-    if not days:
-        return None
-    part = snapshot.only(days)
-    terms = terms_for(part, settings.prices, part.manifest.region, part.manifest.end)
-    return scaled(month_facts(part, terms.book), length / len(days))
+def _with_money(credit: Credit) -> pd.DataFrame:
+    """The promises with what each saved in the month: 0 where not in force, NaN if unknown."""
+    kept = credit.promised
+    if credit.realised is None:
+        return kept.assign(usd=np.nan)
+    text = dict.fromkeys(_KEYS, object)
+    saved = credit.realised.by_change.astype(text)
+    joined = kept.astype(text).merge(saved, on=_KEYS, how="left")
+    return joined.assign(usd=joined["usd"].fillna(0.0))
 
 
 def _lowered(before: MonthFacts | None, after: MonthFacts, advice: Advice) -> pd.DataFrame:
@@ -257,24 +311,16 @@ def _lowered(before: MonthFacts | None, after: MonthFacts, advice: Advice) -> pd
     return fell[np.array(ours, dtype=bool)].reset_index(drop=True)
 
 
-def _realised(
-    before: MonthFacts | None,
-    after: MonthFacts,
-    promised: pd.DataFrame,
-    fell: pd.DataFrame,
-    earlier: str | None,
-) -> Realised | None:
-    """What the applied changes saved: those promised, or on a first report those seen."""
-    if before is None:
+def _first(before: MonthFacts, after: MonthFacts, fell: pd.DataFrame) -> Realised | None:
+    """On a first report: what the requests that fell since the month before saved."""
+    if not before.hours or not after.hours:
         return None
-    rows = promised[promised["state"].isin(["applied", "partly"])] if earlier else fell
-    applied = set(rows[_KEYS].itertuples(index=False, name=None))
-    return realised_saving(before, after, applied)
+    applied = set(fell[_KEYS].itertuples(index=False, name=None))
+    return realised_saving(scaled(before, after.hours / before.hours), after, applied)
 
 
-def _nodes_by_day(nodes: pd.DataFrame) -> pd.DataFrame:
-    hours = (nodes["last_seen"] - nodes["first_seen"]).dt.total_seconds() / 3600 + 1 / 12
-    by_day = nodes.assign(hours=hours.clip(upper=24.0)).groupby("day")["hours"].sum()
+def _nodes_by_day(machines: pd.DataFrame) -> pd.DataFrame:
+    by_day = machines.groupby("day")["hours"].sum()
     return pd.DataFrame({"day": by_day.index, "nodes": by_day.to_numpy() / 24.0})
 
 
@@ -285,7 +331,7 @@ def _outlook(snapshot: Snapshot, settings: Settings) -> Outlook | None:
         return None
 
 
-def _quality(snapshot: Snapshot, month: Month) -> pd.DataFrame:
+def _quality(snapshot: Snapshot, month: Month, money: MoneyAnswer) -> pd.DataFrame:
     """What is missing and what that costs, one row each; days first."""
     manifest = snapshot.manifest
     part = [day for day, record in manifest.days.items() if not record.complete]
@@ -301,5 +347,20 @@ def _quality(snapshot: Snapshot, month: Month) -> pd.DataFrame:
             "costs": "collect again to complete them" if part else "",
         },
     ]
+    without = len(month.days) - money.machines["day"].nunique()
+    if without:
+        costs = "no amount and no share covers these days"
+        if without == len(month.days):
+            costs = "machines, the mesh's cost and every share are unknown"
+        rows.append({"what": "days without a row of a node", "found": str(without), "costs": costs})
+    if not money.allocation.complete and len(money.machines):
+        names = ", ".join(money.today.unpriced) or "their type is unknown"
+        rows.append(
+            {
+                "what": "machines without a price",
+                "found": f"{len(money.allocation.unpriced)} ({names})",
+                "costs": "the bill, and every cause that requests them, are unknown",
+            }
+        )
     rows += [{"what": m.what, "found": "missing", "costs": m.costs} for m in manifest.missing]
     return pd.DataFrame(rows)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from openpyxl.utils import get_column_letter
 
-from rightsize.cost.allocation import PARTS
+from rightsize.cost.allocation import PARTS, summed
 from rightsize.output.charts.money import bill_parts, cost_by_namespace
 from rightsize.output.report.model import Column, ReportChart, ReportTable, Section
 from rightsize.output.report.sources import ranged, source_of
@@ -15,8 +16,10 @@ _WHAT = {
     "mesh": "sidecars, istiod, gateways, node agents: what they request",
     "application": "what the applications' own containers request",
     "system": "kube-system, and what kubelet and operating system hold back",
+    "gpu": "what machines with GPUs cost beyond their cores and memory",
     "idle": "paid for, and requested by nobody",
     "shared": "belongs to no machine: control plane, traffic between zones",
+    "unused": "commitments that cover no machine of this cluster",
 }
 
 
@@ -27,16 +30,20 @@ def bill_section(review: Review) -> Section:
         component=lambda t: t["component"].fillna("–"),
         namespace=lambda t: t["namespace"].fillna("–"),
     )
-    charts = [
-        ReportChart(
-            "bill-parts",
-            bill_parts(parts.sort_values("usd", ascending=False), source_of(review)),
-            "Bars, the bill by cause: "
-            + ", ".join(f"{r.part} ${r.usd:,.2f}" for r in parts.itertuples())
-            + ".",
+    known = parts.dropna(subset=["usd"]).sort_values("usd", ascending=False)
+    charts = []
+    if len(known):
+        said = ", ".join(f"{r.part} ${r.usd:,.2f}" for r in known.itertuples())
+        lacks = parts.loc[parts["usd"].isna(), "part"]
+        unknown = f"; unknown: {', '.join(lacks)}" if len(lacks) else ""
+        charts.append(
+            ReportChart(
+                "bill-parts",
+                bill_parts(known, source_of(review)),
+                f"Bars, the bill by cause: {said}{unknown}.",
+            )
         )
-    ]
-    sidecars = rows[rows["component"] == "sidecar"].groupby("namespace")["usd"].sum().reset_index()
+    sidecars = summed(rows[rows["component"] == "sidecar"], ["namespace"]).dropna(subset=["usd"])
     if len(sidecars):
         charts.append(
             ReportChart(
@@ -83,19 +90,21 @@ def bill_section(review: Review) -> Section:
 def _parts(review: Review) -> pd.DataFrame:
     """One row a cause, with the share of the bill; the mesh first."""
     allocation = review.money.allocation
-    usd = allocation.rows.groupby("part")["cents"].sum().reindex(list(PARTS), fill_value=0) / 100
-    parts = ranged(review, pd.DataFrame({"part": usd.index, "usd": usd.to_numpy(float)}))
-    others = [
-        line.usd
-        for line in review.money.today.lines
-        if line.usd is not None and not line.name.startswith(("EC2", "EBS"))
-    ]
-    for end in ("low", "high"):
-        parts.loc[parts["part"] == "shared", end] = sum(getattr(one, end) for one in others)
-    total = allocation.total_cents / 100
+    parts = ranged(review, allocation.by_part())
+    for part, kind in (("shared", False), ("unused", True)):
+        others = [
+            line.usd
+            for line in review.money.today.lines
+            if line.usd is not None
+            and not line.of_machines
+            and (line.kind == "unused-commitment") is kind
+        ]
+        for end in ("low", "high"):
+            parts.loc[parts["part"] == part, end] = sum(getattr(one, end) for one in others)
+    total = allocation.total_usd
     parts["share"] = parts["usd"] / total if total else np.nan
     parts["what"] = parts["part"].map(_WHAT)
-    order = {"mesh": 0, "application": 1, "system": 2, "idle": 3, "shared": 4}
+    order = {part: place for place, part in enumerate(_WHAT)}
     return parts.sort_values("part", key=lambda names: names.map(order)).reset_index(drop=True)
 
 
@@ -120,46 +129,47 @@ def _lines(review: Review) -> ReportTable:
             Column("mid", "USD", "usd", total=True), Column("high", "high", "usd"),
             Column("source", "source of the price"), Column("note", "note"),
         ),
+        note=f"For the {review.money.terms.hours:g} h that were seen; what is unknown is in no sum.",
+        known_lines=review.money.today.total is not None,
     )  # fmt: skip
 
 
 def _namespaces(review: Review) -> ReportTable:
     frame = review.money.allocation.by_namespace().reset_index()
     frame["namespace"] = frame["namespace"].replace("", "(no namespace)")
-    frame["total"] = frame[list(PARTS)].sum(axis=1)
+    frame["total"] = frame[list(PARTS)].sum(axis=1, skipna=False)
+    used = [part for part in PARTS if not (frame[part] == 0).all()]
     frame = frame.sort_values(["total", "namespace"], ascending=[False, True])
     return ReportTable(
         "namespaces", "By namespace", frame.reset_index(drop=True),
         (
             Column("namespace", "namespace"),
-            *(Column(part, part, "usd", total=True) for part in PARTS),
+            *(Column(part, part, "usd", total=True) for part in used),
             Column("total", "total", "usd", total=True),
         ),
-        formulas={"total": "SUM(B{row}:F{row})"},
+        formulas={"total": f"SUM(B{{row}}:{get_column_letter(len(used) + 1)}{{row}})"},
     )  # fmt: skip
 
 
 def node_groups_table(review: Review) -> ReportTable:
     """Machines by node group and purchase type; the workbook computes their cost."""
-    groups = review.node_groups
-    frame = groups.assign(
-        node_hours=groups["nodes"] * review.month.hours,
-        usd=groups["nodes"] * review.month.hours * groups["usd_per_hour"],
-    )
+    hours = review.money.terms.hours
+    frame = review.node_groups.assign(nodes=lambda table: table["node_hours"] / hours)
     known = review.money.terms.commitments.known
     return ReportTable(
         "node-groups", "By node group and purchase type", frame,
         (
             Column("node_group", "node group"), Column("instance_type", "type"),
-            Column("purchase_option", "purchase"), Column("nodes", "mean nodes", "number"),
+            Column("purchase_option", "purchase"),
             Column("node_hours", "node-hours", "number", total=True),
+            Column("nodes", "mean nodes", "number"),
             Column("usd_per_hour", "USD/h of a node", "rate"),
             Column("usd", "USD", "usd", total=True),
         ),
-        note="Machines at list price, before commitments." if known
-        else "Machines at list price; commitments are unknown.",
+        note="Machines at each day's list price, before commitments." if known
+        else "Machines at each day's list price; commitments are unknown.",
         formulas={
-            "node_hours": "ROUND(D{row}*hours_of_month,2)",
-            "usd": "ROUND(E{row}*F{row}*(1-price_discount),2)",
+            "nodes": "D{row}/hours_of_month",
+            "usd": "ROUND(D{row}*F{row}*(1-price_discount),2)",
         },
     )  # fmt: skip

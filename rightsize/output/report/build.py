@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from rightsize.config import Settings
@@ -52,7 +53,10 @@ def _banner(review: Review) -> str:
 def _assumptions(review: Review, settings: Settings) -> tuple[Assumption, ...]:
     policy, prices = settings.policy, settings.prices
     return (
-        Assumption("hours_of_month", review.month.hours, "h", "hours of the days that are there"),
+        Assumption(
+            "hours_of_month", review.money.terms.hours, "h", "hours that the month's days cover"
+        ),
+        Assumption("hours_per_month", review.plan_terms.hours, "h", "a month of plans and savings"),
         Assumption("max_cut", policy.max_cut, "share", "largest cut of a request in one step"),
         Assumption("limit_margin", policy.limit_margin, "share", "a limit is the peak plus this"),
         Assumption(
@@ -76,8 +80,11 @@ def _facts(review: Review) -> Mapping[str, Any]:
         "cluster": review.cluster,
         "simulated": review.simulated,
         "promises": promises_of(review.advice),
+        "hours": money.terms.hours,
         "bill_usd": money.today.total,
         "mesh_usd": money.allocation.mesh_usd,
+        "strip": asdict(review.strip[-1]),
+        "month_facts": review.facts.as_json(),
         "nodes": {step.label: step.nodes for step in review.steps},
         "available": None if review.available is None else review.available.on_demand_equivalent,
         "realised": None if review.realised is None else review.realised.by_tool,

@@ -1,9 +1,9 @@
-"""What earlier reports promised, found in the folders beside this one."""
+"""What earlier reports promised and found, in the folders beside this one."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,28 @@ from rightsize.review.promises import PROMISE
 
 @dataclass(frozen=True)
 class EarlierReports:
-    """Promises by month label, and a sentence for each file beside them that is no report."""
+    """Promises and results by month label, and a sentence for each file that is no report."""
 
     promises: dict[str, list[dict[str, Any]]]
     skipped: tuple[str, ...] = ()
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def earlier_reports(folder: Path, cluster: str, before: str) -> EarlierReports:
     """Read `<folder>/*/report.json` of the same cluster, months before `before`.
 
-    A file that is no report of this program keeps nobody from this month's report, but is told:
-    if it was last month's, its promises are missing.
+    A file that is no report of this program does not keep this month's report from being made, but
+    is named: if it was an earlier month's, its promises are missing.
     """
-    promises, skipped = {}, []
+    promises, results, skipped = {}, {}, []
     for path in sorted(folder.glob(f"*/{RESULTS}")):
         try:
             facts = json.loads(path.read_bytes())["facts"]
-            label, ours = facts["month"], facts["cluster"] == cluster
+            label, ours = str(facts["month"]), facts["cluster"] == cluster
             rows = [{name: row[name] for name in PROMISE} for row in facts["promises"]]
         except (OSError, ValueError, KeyError, TypeError):
             skipped.append(f"{path} is no report of rightsize, or a damaged one: left out")
             continue
-        if ours and str(label) < before:
-            promises[str(label)] = rows
-    return EarlierReports(promises, tuple(skipped))
+        if ours and label < before:
+            promises[label], results[label] = rows, facts
+    return EarlierReports(promises, tuple(skipped), results)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rightsize.cost.saving import saving
-from rightsize.output.report.model import Action, Figure
+from rightsize.output.report.model import Action, Figure, written, written_range
+from rightsize.output.report.promised import running_text
 from rightsize.output.report.sources import price_range
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Interval, Rule
@@ -15,29 +16,39 @@ _MOST_ACTIONS = 5
 def figures_of(review: Review) -> tuple[Figure, ...]:
     """Mesh cost, its share of the bill, saving available, saving realised, risk taken."""
     money = review.money
-    total = money.allocation.total_cents / 100
+    total = money.allocation.total_usd
     mesh = money.allocation.mesh_usd
-    days = f"{len(review.month.days)} of {review.month.length} days"
-    known = not money.today.unpriced
+    share = mesh / total if mesh is not None and total else None
+    days = f"{money.covered_hours / 24:g} of {review.month.length} days"
     return (
-        Figure("Mesh cost", price_range(review).scaled(mesh) if known else None, "usd",
+        Figure("Mesh cost", None if mesh is None else price_range(review).scaled(mesh), "usd",
                f"sidecars, istiod, gateways: what they request; {days}", "parts", "bill"),
-        Figure("Share of the cluster's bill", mesh / total if known and total else None, "percent",
-               f"of ${total:,.2f}", "parts", "bill"),
+        Figure("Share of the cluster's bill", share, "percent", _bill_note(review), "parts", "bill"),
         Figure("Saving available", _available(review), "usd", _available_note(review),
                "steps", "saving"),
         Figure("Saving realised", _realised(review), "usd", _realised_note(review),
                "promised", "realised"),
         Figure("Risk taken", _risk(review), "percent",
-               "of 5-minute windows above the recommended CPU request, in-sample",
+               "of 5-minute windows above the recommended CPU request, on the history it was found on",
                "risk", "risk"),
     )  # fmt: skip
+
+
+def _bill_note(review: Review) -> str:
+    """The bill with its range, and whether that is all of it."""
+    money = review.money
+    if money.today.total is None or not money.allocation.complete:
+        known = money.allocation.total_cents / 100
+        return f"of a bill that is unknown; known of it: {written(known, 'usd')}"
+    lines = ", known lines" if money.today.unknown else ""
+    return f"of {written_range(money.today.total, 'usd')}{lines}"
 
 
 def actions_of(review: Review) -> tuple[Action, ...]:
     """At most five things to do now, safety first, then by dollars."""
     found = [*_safety(review), *_apply(review), *_nodes(review), *_scale_points(review)]
-    return tuple(found[:_MOST_ACTIONS])
+    worth = [one for one in found if one.usd_per_month is None or one.usd_per_month.high >= 0.005]
+    return tuple(worth[:_MOST_ACTIONS])
 
 
 def _available(review: Review) -> Interval | None:
@@ -56,8 +67,8 @@ def _available_note(review: Review) -> str:
     if saving is None:
         return "unknown: no plan or no price"
     nodes = max(round(saving.nodes), 0)
-    kind = "a month" if saving.realisable else "on-demand equivalent, commitments unknown"
-    return f"{nodes} nodes fewer, {kind}, {len(review.month.days)} days"
+    kind = "" if saving.realisable else ", on-demand equivalent, commitments unknown"
+    return f"a month of {review.plan_terms.hours:g} h, {_count(nodes, 'node')} fewer{kind}"
 
 
 def _realised(review: Review) -> Interval | None:
@@ -69,7 +80,9 @@ def _realised_note(review: Review) -> str:
         return "unknown: no month before, or no prices"
     if review.earlier is None:
         return "first report: from requests that fell since the month before"
-    return f"of what the report of {review.earlier} promised"
+    if review.running is not None:
+        return running_text(review)
+    return f"of what reports up to {review.earlier} promised"
 
 
 def _risk(review: Review) -> float | None:
@@ -130,13 +143,12 @@ def _from_requests(review: Review) -> Interval | None:
 
     Where today's requests need more nodes than there are, only nodes that are there can go.
     """
-    steps = {step.label: step for step in review.steps}
-    labels = ("today", "today's requests, packed", "this step's requests")
-    today, packed, after = (steps.get(label) for label in labels)
+    steps = {step.kind: step for step in review.steps}
+    today, packed, after = (steps.get(kind) for kind in ("today", "packed", "this-step"))
     if today is None or packed is None or after is None:
         return None
     before = packed if packed.nodes < today.nodes else today
-    found = saving(before.cost, after.cost, review.money.terms)
+    found = saving(before.cost, after.cost, review.plan_terms)
     usd = found.realisable or found.on_demand_equivalent
     return None if usd is None else Interval(max(usd.low, 0), max(usd.mid, 0), max(usd.high, 0))
 
@@ -146,17 +158,17 @@ def _count(number: int, noun: str) -> str:
 
 
 def _nodes(review: Review) -> list[Action]:
-    steps = {step.label: step for step in review.steps}
-    packed, today = steps.get("today's requests, packed"), steps.get("today")
+    steps = {step.kind: step for step in review.steps}
+    packed, today = steps.get("packed"), steps.get("today")
     if packed is None or today is None or packed.nodes >= today.nodes:
         return []
     fewer = today.nodes - packed.nodes
-    usd = saving(today.cost, packed.cost, review.money.terms).on_demand_equivalent
+    usd = saving(today.cost, packed.cost, review.plan_terms).on_demand_equivalent
     return [
         Action(
             f"Let the autoscaler take {_count(fewer, 'node')} away",
             # Nothing but the autoscaler's settings keeps the node: it may have to stay.
-            None if usd is None else Interval(0.0, max(usd.mid, 0.0), max(usd.mid, 0.0)),
+            None if usd is None else Interval(0.0, max(usd.mid, 0.0), max(usd.high, 0.0)),
             "autoscaler settings",
             "medium: pods move",
             "today's requests already fit on fewer nodes of the same type",

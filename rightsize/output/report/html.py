@@ -98,6 +98,6 @@ def _foot(table: ReportTable) -> list[str]:
         return []
     return [
         written(totals[column.name], column.kind) if column.name in totals else
-        ("Total" if position == 0 else "")
+        (table.total_label if position == 0 else "")
         for position, column in enumerate(table.columns)
     ]  # fmt: skip

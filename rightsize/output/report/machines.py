@@ -12,9 +12,6 @@ from rightsize.output.report.model import Column, ReportChart, ReportTable, Sect
 from rightsize.output.report.sources import source_of
 from rightsize.results import Interval
 from rightsize.review import Review
-from rightsize.review.review import Step
-
-THIS_STEP = "this step's requests"
 
 
 def nodes_section(review: Review) -> Section:
@@ -30,7 +27,8 @@ def nodes_section(review: Review) -> Section:
             Column("usd_high", "high", "usd"), Column("saved_low", "saved, low", "usd"),
             Column("saved", "saved against today", "usd"), Column("saved_high", "saved, high", "usd"),
         ),
-        note="Machines and root volumes for the days of the month; each fleet but today's survives "
+        note=f"Machines and root volumes for a month of {review.plan_terms.hours:g} h at the newest "
+             "prices; each fleet but today's survives "
              "the loss of a node during a rollout. Savings: "
              + ("what the bill falls by." if known else "on-demand equivalent."),
         formulas={"saved": "D${first}-D{row}"} if bool(adds_up.all()) else {},
@@ -47,27 +45,14 @@ def nodes_section(review: Review) -> Section:
 def _steps(review: Review) -> pd.DataFrame:
     rows = []
     for step in review.steps:
-        cost = _machine_cost(step)
-        found = saving(review.steps[0].cost, step.cost, review.money.terms)
+        cost = step.cost.machines
+        found = saving(review.steps[0].cost, step.cost, review.plan_terms)
         low, mid, high = _ends(found.realisable or found.on_demand_equivalent)
         costs = dict(zip(("usd_low", "usd", "usd_high"), _ends(cost), strict=True))
         rows.append({"label": step.label, "nodes": step.nodes, **costs,
                      "saved_low": low, "saved": mid, "saved_high": high})  # fmt: skip
     columns = ["label", "nodes", "usd_low", "usd", "usd_high", "saved_low", "saved", "saved_high"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _machine_cost(step: Step) -> Interval | None:
-    """Machines and root volumes of a step; None if a type has no price."""
-    if step.cost.unpriced:
-        return None
-    known = [
-        line.usd
-        for line in step.cost.lines
-        if line.usd is not None and line.name.startswith(("EC2", "EBS"))
-    ]
-    low, mid, high = (sum(getattr(one, end) for one in known) for end in ("low", "mid", "high"))
-    return Interval(low, mid, high)
 
 
 def _ends(usd: Interval | None) -> tuple[float, float, float]:
@@ -86,7 +71,7 @@ def _packed(review: Review) -> list[ReportChart]:
     before, after = review.packed
     if not len(after):
         return []
-    promised = next((s.nodes for s in review.steps if s.label == THIS_STEP), len(after))
+    promised = next((s.nodes for s in review.steps if s.kind == "this-step"), len(after))
     spare = promised - len(after)
     if spare > 0:
         # Kept free to survive the loss of a node: nothing is placed on them.
@@ -117,7 +102,7 @@ def _over_time(review: Review) -> list[ReportChart]:
             if one is not None
         ]
         hours = pd.concat([ends, *frames], ignore_index=True)
-    promised = next((s.nodes for s in review.steps if s.label == THIS_STEP), None)
+    promised = next((s.nodes for s in review.steps if s.kind == "this-step"), None)
     axes = nodes_over_time(hours, source_of(review), promised)
     alt = (
         f"Line: nodes at once, {days['nodes'].min():.1f} to {days['nodes'].max():.1f} seen by day."

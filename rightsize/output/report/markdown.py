@@ -76,7 +76,7 @@ def _table(table: ReportTable) -> list[str]:
             f"**{written(totals[c.name], c.kind)}**" if c.name in totals else ""
             for c in table.columns
         ]
-        foot[0] = foot[0] or "**Total**"
+        foot[0] = foot[0] or f"**{table.total_label}**"
         lines.append(f"| {' | '.join(foot)} |")
     return [*lines, ""]
 

@@ -40,15 +40,28 @@ class ReportTable:
     """Workbook only: column name to a formula with `{row}`, `{first}` and `{last}` (rows of the sheet)
     and assumption names. Evaluated, it gives the frame's value."""
 
+    known_lines: bool = False
+    """The last row is the sum of the rows that are known, and called that."""
+
     def totals(self) -> dict[str, float]:
-        """Sum of each column that has a total, over the values as they are shown."""
+        """Sum of each column that has a total, over the values as they are shown.
+
+        NaN, unknown, where one of them is, but for a table of `known_lines`.
+        """
         return {
             column.name: round(
-                float(shown(self.frame[column.name], column.kind).sum()), _DECIMALS[column.kind]
+                float(shown(self.frame[column.name], column.kind).sum(skipna=self.known_lines)),
+                _DECIMALS[column.kind],
             )
             for column in self.columns
             if column.total
         }
+
+    @property
+    def total_label(self) -> str:
+        """What the last row is called."""
+        lacks = any(self.frame[column.name].isna().any() for column in self.columns if column.total)
+        return "Known lines" if self.known_lines and lacks else "Total"
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from rightsize.cost.realised import Realised
-from rightsize.output.report.model import Column, ReportTable, Section
+from rightsize.output.report.model import Column, ReportTable, Section, written
 from rightsize.output.report.sources import workload_names
 from rightsize.review import Review
 
 _KEYS = ["namespace", "workload", "container"]
+STATES = ("applied", "partly", "undone", "changed otherwise", "not applied", "gone")
 _TOTAL = Column("usd", "saved, USD", "usd", total=True)
 
 
@@ -25,8 +26,8 @@ def promised_section(review: Review) -> Section:
     else:
         change = review.realised.traffic_change
         if change is not None:
-            said.append(f"Traffic changed by {change:+.1%} against the month before.")
-        tables += [_causes(review.realised), _fleet(review.realised)]
+            said.append(f"Traffic changed by {change:+.1%} against {review.baseline}.")
+        tables += [_causes(review), _fleet(review.realised)]
     return Section("promised", "Promised against realised", tuple(said), tuple(tables))
 
 
@@ -45,24 +46,45 @@ def _first(review: Review) -> tuple[list[str], ReportTable]:
 
 def _kept(review: Review) -> tuple[list[str], ReportTable]:
     applied = int(review.promised["state"].isin(["applied", "partly"]).sum())
-    said = [f"The report of {review.earlier} recommended {len(review.promised)} changes; in "
+    said = [f"Reports up to {review.earlier} recommended {len(review.promised)} changes; in "
             f"force, wholly or in part: {applied}."]  # fmt: skip
+    if review.running is not None:
+        said.insert(0, running_text(review))
     columns = (
         Column("name", "workload"), Column("container", "container"),
-        Column("state", "state"),
+        Column("state", "state"), Column("asked_in", "asked in"), Column("applied", "in force from"),
         Column("cpu_request", "CPU then", "cpu"), Column("recommended_cpu", "promised", "cpu"),
         Column("cpu_now", "in force", "cpu"),
         Column("memory_request", "memory then", "memory"),
         Column("recommended_memory", "promised", "memory"),
         Column("memory_now", "in force", "memory"), _TOTAL,
     )  # fmt: skip
-    return said, _promised_table(review, review.promised, columns)
+    order = {state: place for place, state in enumerate(STATES)}
+    rows = review.promised.assign(
+        applied=review.promised["applied_on"].map(lambda day: "" if pd.isna(day) else str(day))
+    )
+    rows = rows.sort_values(
+        ["state", "usd"], key=lambda c: c.map(order) if c.name == "state" else -c, kind="stable"
+    )
+    return said, _promised_table(review, rows.reset_index(drop=True), columns)
+
+
+def running_text(review: Review) -> str:
+    """What advice has saved since it was first followed; empty where it has not."""
+    running = review.running
+    if running is None:
+        return ""
+    since = pd.Period(running.since, freq="M").strftime("%B %Y")
+    return (
+        f"Running since {since}: {written(running.this_month.mid, 'usd')} in the "
+        f"{review.money.terms.hours:g} h of this month, {written(running.to_date.mid, 'usd')} to date"
+    )
 
 
 def _promised_table(review: Review, rows: pd.DataFrame, columns: tuple[Column, ...]) -> ReportTable:
     if review.realised is None:
         rows = rows.assign(usd=np.nan)
-    else:
+    elif "usd" not in rows.columns:
         saved = review.realised.by_change.astype(dict.fromkeys(_KEYS, object))
         rows = rows.astype(dict.fromkeys(_KEYS, object)).merge(saved, on=_KEYS, how="left")
         rows["usd"] = rows["usd"].fillna(0.0)
@@ -71,7 +93,9 @@ def _promised_table(review: Review, rows: pd.DataFrame, columns: tuple[Column, .
                             "change took away; what is not in force saved nothing.")  # fmt: skip
 
 
-def _causes(realised: Realised) -> ReportTable:
+def _causes(review: Review) -> ReportTable:
+    realised = review.realised
+    assert realised is not None
     tool, rest = realised.by_tool, realised.fall + realised.by_price
     rows = pd.DataFrame(
         [
@@ -91,7 +115,7 @@ def _causes(realised: Realised) -> ReportTable:
                Column("high", "high", "usd"))  # fmt: skip
     return ReportTable(
         "realised", "Where the difference comes from", rows, columns,
-        note="Against the month before, scaled to the same number of days; a saving is positive. "
+        note=f"Against {review.baseline}, scaled to the same number of hours; a saving is positive. "
              "The last row is the sum of the others. Low and high: by the resource that explains "
              "least and most.",
     )  # fmt: skip

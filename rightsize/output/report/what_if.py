@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rightsize.output.report.machines import THIS_STEP
 from rightsize.output.report.model import Assumption, WhatIf
 from rightsize.review import Review
 from rightsize.review.review import Step
@@ -47,30 +46,30 @@ def what_if_of(review: Review) -> tuple[WhatIf, ...]:
     found = _fleets(review)
     if found is None:
         return ()
-    hours = review.month.hours
+    hours = review.plan_terms.hours
     now, planned = (fleet.cost(hours) for fleet in found)
-    rest = "*(1-price_discount)+usd_per_volume_hour)*hours_of_month"
+    rest = "*(1-price_discount)+usd_per_volume_hour)*hours_per_month"
     return (
         WhatIf("machines now", f"nodes_now*(usd_per_node_hour{rest}", "usd", now),
         WhatIf("machines planned", f"nodes_planned*(usd_per_planned_hour{rest}", "usd", planned),
-        WhatIf("saving for the days of the month", "{1}-{2}", "usd", now - planned),
-        WhatIf("saving in a year of 8,760 h", "{3}/hours_of_month*8760", "usd",
+        WhatIf("saving a month", "{1}-{2}", "usd", now - planned),
+        WhatIf("saving in a year of 8,760 h", "{3}/hours_per_month*8760", "usd",
                (now - planned) / hours * 8760),
     )  # fmt: skip
 
 
 def _fleets(review: Review) -> tuple[_Fleet, _Fleet] | None:
-    steps = {step.label: step for step in review.steps}
-    today, step = steps.get("today"), steps.get(THIS_STEP)
+    steps = {step.kind: step for step in review.steps}
+    today, step = steps.get("today"), steps.get("this-step")
     if today is None or step is None:
         return None
-    found = _fleet(today, review.month.hours), _fleet(step, review.month.hours)
+    found = _fleet(today, review.plan_terms.hours), _fleet(step, review.plan_terms.hours)
     return None if found[0] is None or found[1] is None else (found[0], found[1])
 
 
 def _fleet(step: Step, hours: float) -> _Fleet | None:
     """None where a price is unknown."""
-    volumes = [line.usd for line in step.cost.lines if line.name.startswith("EBS")]
+    volumes = [line.usd for line in step.cost.lines if line.kind == "ebs"]
     if step.cost.ec2 is None or not step.nodes or any(usd is None for usd in volumes):
         return None
     each = step.nodes * hours

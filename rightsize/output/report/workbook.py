@@ -118,7 +118,7 @@ def _what_if(book: Workbook, report: Report) -> None:
     places = {str(n): f"B{n + 1}" for n in range(1, len(report.what_if) + 1)}
     for line in report.what_if:
         formula = _PLACE.sub(lambda found: places[found[1]], line.formula)
-        sheet.append([line.label, f"={formula}", line.formula])
+        sheet.append([line.label, f"={formula}", formula])
         sheet.cell(sheet.max_row, 2).number_format = _FORMATS[line.kind]
     sheet.append([])
     sheet.append(["Change the yellow cells of the sheet Assumptions: these lines follow."])
@@ -142,7 +142,7 @@ def _table(sheet: Worksheet, table: ReportTable) -> None:
                 if formula and known
                 else safe_text(value)
                 if known
-                else None
+                else "unknown"
             )
         sheet.append(cells)
     last = sheet.max_row
@@ -151,11 +151,14 @@ def _table(sheet: Worksheet, table: ReportTable) -> None:
         for cell in sheet[letter][3:last]:
             cell.number_format = _FORMATS[column.kind]
         if column.total and last > 3:
-            total = sheet.cell(last + 1, number, f"=SUM({letter}4:{letter}{last})")
+            lacks = not table.known_lines and table.frame[column.name].isna().any()
+            total = sheet.cell(
+                last + 1, number, "unknown" if lacks else f"=SUM({letter}4:{letter}{last})"
+            )
             total.number_format, total.font = _FORMATS[column.kind], Font(bold=True)
     if last > 3 and table.totals():
         first = sheet.cell(last + 1, 1)
-        first.value = first.value or "Total"
+        first.value = first.value or table.total_label
         first.font = Font(bold=True)
     _header(sheet, 3)
     sheet["A1"].font = Font(bold=True, size=12)

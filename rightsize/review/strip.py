@@ -1,0 +1,104 @@
+"""Months beside each other: this one, and those that earlier reports found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rightsize.cost.answer import MoneyAnswer
+    from rightsize.review.review import Review
+
+MOST_MONTHS = 13
+
+
+@dataclass(frozen=True)
+class StripMonth:
+    """One month in a line; None is unknown. Money is for the hours of the month that are there."""
+
+    month: str
+    hours: float | None = None
+    bill_usd: float | None = None
+    mesh_usd: float | None = None
+    nodes: float | None = None
+    """mean number of nodes"""
+    requests: float | None = None
+    """requests that the mesh served"""
+    promised_usd: float | None = None
+    """saving available, for a month of 730 hours"""
+    realised_usd: float | None = None
+    cumulative_usd: float | None = None
+    """realised since advice was first in force"""
+
+    @property
+    def usd_per_day(self) -> float | None:
+        """The bill by day: months are not equally long."""
+        return self._ratio(self.bill_usd, None if self.hours is None else self.hours / 24)
+
+    @property
+    def mesh_share(self) -> float | None:
+        return self._ratio(self.mesh_usd, self.bill_usd)
+
+    @property
+    def usd_per_million(self) -> float | None:
+        """What the mesh costs by million requests."""
+        return self._ratio(self.mesh_usd, None if self.requests is None else self.requests / 1e6)
+
+    @staticmethod
+    def _ratio(part: float | None, whole: float | None) -> float | None:
+        return None if part is None or not whole else part / whole
+
+
+def month_strip(review: Review, results: Mapping[str, Mapping[str, Any]]) -> tuple[StripMonth, ...]:
+    """Return up to thirteen months, the reviewed one last.
+
+    A month of which no report is there, but days are in the snapshot, is computed if it is the one
+    before.
+    """
+    months = {
+        label: found
+        for label, facts in results.items()
+        if label < review.month.label and (found := _read(label, facts)) is not None
+    }
+    before = review.month.label_before
+    if before not in months and review.money_before is not None:
+        months[before] = _of_money(before, review.money_before)
+    months[review.month.label] = this_month(review)
+    return tuple(months[label] for label in sorted(months)[-MOST_MONTHS:])
+
+
+def this_month(review: Review) -> StripMonth:
+    """The reviewed month's line, as `report.json` keeps it."""
+    line = _of_money(review.month.label, review.money)
+    available, running = review.available, review.running
+    promised = None if available is None else available.realisable or available.on_demand_equivalent
+    return StripMonth(
+        line.month, line.hours, line.bill_usd, line.mesh_usd, line.nodes, review.facts.traffic,
+        None if promised is None else promised.mid,
+        None if review.realised is None else review.realised.by_tool.mid,
+        None if running is None else running.to_date.mid,
+    )  # fmt: skip
+
+
+def _of_money(label: str, money: MoneyAnswer) -> StripMonth:
+    hours = money.covered_hours
+    seen = float(money.machines["hours"].sum())
+    return StripMonth(
+        label,
+        hours or None,
+        money.allocation.total_usd,
+        money.allocation.mesh_usd,
+        seen / hours if hours else None,
+    )
+
+
+def _read(label: str, facts: Mapping[str, Any]) -> StripMonth | None:
+    line = facts.get("strip")
+    if not isinstance(line, Mapping):
+        return None
+    names = [field.name for field in fields(StripMonth) if field.name != "month"]
+    values = {name: line.get(name) for name in names}
+    if any(not isinstance(value, int | float | None) for value in values.values()):
+        return None
+    return StripMonth(label, **{k: None if v is None else float(v) for k, v in values.items()})
