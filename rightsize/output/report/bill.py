@@ -161,15 +161,15 @@ def node_groups_table(review: Review) -> ReportTable:
         (
             Column("node_group", "node group"), Column("instance_type", "type"),
             Column("purchase_option", "purchase"),
-            Column("node_hours", "node-hours", "number", total=True),
             Column("nodes", "mean nodes", "number"),
+            Column("node_hours", "node-hours", "number", total=True),
             Column("usd_per_hour", "USD/h of a node", "rate"),
             Column("usd", "USD", "usd", total=True),
         ),
         note="Machines at each day's list price, before commitments." if known
         else "Machines at each day's list price; commitments are unknown.",
         formulas={
-            "nodes": "D{row}/hours_of_month",
-            "usd": "ROUND(D{row}*F{row}*(1-price_discount),2)",
+            "node_hours": "ROUND(D{row}*hours_of_month,2)",
+            "usd": "ROUND(D{row}*hours_of_month*F{row}*(1-price_discount),2)",
         },
     )  # fmt: skip

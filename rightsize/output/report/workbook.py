@@ -130,7 +130,12 @@ def _table(sheet: Worksheet, table: ReportTable) -> None:
     sheet.append([safe_text(table.title)])
     sheet.append([safe_text(table.note)])
     sheet.append([column.label for column in table.columns])
-    columns = [shown(table.frame[c.name], c.kind).tolist() for c in table.columns]
+    # What formulas read is not rounded, or they would not give what the page shows.
+    exact = {c.name for c in table.columns if table.formulas and not c.total and c.kind != "usd"}
+    columns = [
+        (table.frame[c.name] if c.name in exact else shown(table.frame[c.name], c.kind)).tolist()
+        for c in table.columns
+    ]
     end = len(table.frame) + 3
     for position, row in enumerate(zip(*columns, strict=True), 4):
         cells: list[object] = []
