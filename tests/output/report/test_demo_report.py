@@ -115,9 +115,8 @@ def test_the_workbook_agrees_with_the_json(folder, results):
 
 def test_twice_the_hours_and_a_discount_change_the_workbooks_machines(folder, tmp_path):
     before = evaluated(folder / "report.xlsx")
-    hours = 744.0
-    other = changed(folder / "report.xlsx", tmp_path / "b.xlsx", hours_of_month=2 * hours,
-                    price_discount=0.25)  # fmt: skip
+    other = changed(folder / "report.xlsx", tmp_path / "b.xlsx", hours_of_month=2 * 744.0,
+                    hours_per_month=2 * 730.0, price_discount=0.25)  # fmt: skip
     after = evaluated(other)
     machines = [key for key in before if key[0] == "node-groups" and key[1].startswith("G")]
     total = max(machines, key=lambda key: int(key[1][1:]))
