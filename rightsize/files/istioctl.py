@@ -6,6 +6,7 @@ Source: `istioctl/pkg/proxystatus/proxystatus.go` and `pkg/writer/pilot/status.g
 
 from __future__ import annotations
 
+from rightsize.border import command
 from rightsize.files.known import Version
 
 SYNC_NEEDS_VERBOSITY: Version = (1, 27)
@@ -14,25 +15,36 @@ ASKS_DEFAULT_REVISION: Version = (1, 28)
 """From here on `proxy-status` without `--revision` asks the default revision alone."""
 
 
-def proxy_status(version: Version | None, *, revision: str | None = None) -> str:
-    """The command that shows which proxies are in sync, with its reading as a comment.
+IN_SYNC = "STALE or NOT SENT is not in sync"
+
+
+def proxy_status(
+    version: Version | None, *, namespace: str | None = None, revision: str | None = None
+) -> str:
+    """The command that shows which proxies an istiod serves, each type in sync or not.
 
     Parameters
     ----------
     version : (int, int) or None
-        istioctl's release; None writes flags that newer releases need, and says so.
+        istioctl's release; None writes the flags that newer releases need.
+    namespace : str, optional
+        Only its proxies.
     revision : str, optional
         The istiod that is asked, where several run; every release takes `--revision`.
 
     >>> proxy_status((1, 26))
-    'istioctl proxy-status  # STALE or NOT SENT is not in sync'
-    >>> proxy_status((1, 30), revision="a")
-    'istioctl proxy-status -v 1 --revision a  # STALE or NOT SENT is not in sync'
+    'istioctl proxy-status'
+    >>> proxy_status((1, 30), namespace="shop", revision="a")
+    'istioctl proxy-status -n shop --revision a -v 1'
     """
-    flags = ""
-    if version is None or version >= SYNC_NEEDS_VERBOSITY:
-        flags += " -v 1"
-    if revision is not None:
-        flags += f" --revision {revision}"
+    words = ["istioctl", "proxy-status"]
+    words += ["-n", namespace] if namespace else []
+    words += ["--revision", revision] if revision else []
+    words += ["-v", "1"] if version is None or version >= SYNC_NEEDS_VERBOSITY else []
+    return command(*words)
+
+
+def proxy_status_with_reading(version: Version | None) -> str:
+    """The same over the whole mesh, with how it is read as a comment."""
     note = "" if version is not None else " (leave out -v 1 before 1.27)"
-    return f"istioctl proxy-status{flags}  # STALE or NOT SENT is not in sync{note}"
+    return f"{proxy_status(version)}  # {IN_SYNC}{note}"

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rightsize.border import command, printable, promql_string, word
+from rightsize.files.istioctl import proxy_status
 from rightsize.files.shell import Change, change_script
 from rightsize.files.yaml_text import Document, to_yaml
-from rightsize.istiod.istioctl import proxy_status
+from rightsize.istiod.pilot_settings import minor_release
 from rightsize.istiod.replicas import ReplicaPlan
 from rightsize.namespaces.manifests import resources_block
 from rightsize.namespaces.shard_loads import Namespaces
@@ -159,8 +160,8 @@ def _runbook(
         f"istioctl tag set default --revision {first} --overwrite",
         f"helm upgrade istio-base istio/base{_chart(istio_version)} -n istio-system --reuse-values "
         f"--set defaultRevision={first}",
-        f"{proxy_status(istio_version)}    # nobody is left",
-        f"{proxy_status(istio_version, revision='default')}    # nobody but what the tag moved",
+        f"{proxy_status(minor_release(istio_version))}    # nobody is left",
+        f"{proxy_status(minor_release(istio_version), revision='default')}    # nobody but what the tag moved",
         "helm uninstall istiod -n istio-system",
         "```",
         "",
@@ -191,7 +192,7 @@ def _step(
     # Gateways report what they send, and receive nothing from a sidecar.
     side = "source" if namespace in mesh.gateways_alone else "destination"
     status = proxy_status(
-        istio_version, namespace=namespace, revision=revision(shard, istio_version)
+        minor_release(istio_version), namespace=namespace, revision=revision(shard, istio_version)
     )
     calls = f'reporter="{side}",{side}_workload_namespace={promql_string(namespace)}'
     return [

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from rightsize.errors import UsageError
+from rightsize.files.istioctl import proxy_status
 from rightsize.istiod.histograms import BucketQuantile
-from rightsize.istiod.istioctl import proxy_status
 from rightsize.istiod.model import MeshLoad
+from rightsize.istiod.pilot_settings import minor_release
 from rightsize.istiod.propagation import Delay, Propagation, StageDelay
 from rightsize.istiod.replicas import ReplicaPlan
 from rightsize.namespaces.destination_rules import OutlierDetection, ServiceRule
@@ -43,7 +44,7 @@ def test_a_mesh_with_ambient_parts_is_not_divided(component):
     ],
 )
 def test_proxy_status_asks_the_shards_istiod_and_shows_synced(release, words):
-    assert proxy_status(release, namespace="shop", revision="r1") == words
+    assert proxy_status(minor_release(release), namespace="shop", revision="r1") == words
 
 
 @pytest.mark.skipif(
@@ -55,7 +56,7 @@ def test_the_flags_exist_in_the_source_at_the_tag(release):
     text = subprocess.run(
         ["git", "-C", Path(str(SOURCE)), "show", path], capture_output=True, text=True, check=True
     ).stdout
-    assert ('"verbosity", "v"' in text) is ("-v 1" in proxy_status(release))
+    assert ('"verbosity", "v"' in text) is ("-v 1" in proxy_status(minor_release(release)))
     assert "AttachControlPlaneFlags" in text
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rightsize.audit.model import Command, Sources
 from rightsize.audit.registry import Hit, at, rule
-from rightsize.files.istioctl import proxy_status
+from rightsize.files.istioctl import proxy_status_with_reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def create_cert(sources: Sources) -> Iterator[Hit]:
 def grep_synced(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         if _ENDPOINTS.search(command.text) and _SYNC_WORDS.search(command.text):
-            fix = proxy_status(sources.version)
+            fix = proxy_status_with_reading(sources.version)
             yield at(command.place, command.text, fix)
 
 
