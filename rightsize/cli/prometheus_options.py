@@ -80,8 +80,9 @@ def settings_from(
     allow_partial: bool | None,
 ) -> PrometheusSettings:
     """Merge flags into the settings; None and empty lists mean "not given"."""
+    # Before any import: the parameters alone are settings.
+    given = {name: value for name, value in locals().items() if name != "file"}
     from rightsize.config import load_settings
 
-    given = {name: value for name, value in locals().items() if name != "file"}
     flags = {name: None if value == [] else value for name, value in given.items()}
     return load_settings(file, flags={"prometheus": flags}).prometheus
