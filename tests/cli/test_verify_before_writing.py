@@ -14,20 +14,20 @@ from tests.tiny_mesh import MIB, Tiny, tiny_snapshot
 pytestmark = pytest.mark.servers
 
 CHARTS = Path(__file__).resolve().parents[1] / "charts"
-FLAT = "traceSampling: 1\nresources:\n  requests:\n    cpu: 2\n    memory: 8Gi\n"
+FLAT = "traceSampling: 1\nresources:\n  requests:\n    cpu: 100m\n    memory: 32Mi\n"
 """Sizes at the top level: read from 1.24 on, and ignored by the nested chart of older releases."""
 
 
 def a_mesh(folder: Path) -> Path:
-    """An idle istiod with more than it needs."""
+    """An istiod that asks for less memory than it uses."""
     istiod = Tiny(
         workload="istiod",
         namespace="istio-system",
         component="istiod",
         container="discovery",
         days=30,
-        cpu_request=2.0,
-        memory_request=8 * 1024 * MIB,
+        cpu_request=0.1,
+        memory_request=32 * MIB,
         cpu_limit=None,
         memory_limit=None,
     )
