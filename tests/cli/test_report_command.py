@@ -72,7 +72,7 @@ def test_a_first_month_says_that_it_is_the_first(work):
 def test_the_month_after_holds_the_first_one_to_its_promises(work):
     folder = work / "reports" / "2026-10"
     assert (
-        "The report of 2026-09 recommended 2 changes; in force, wholly or in part: 1."
+        "Reports up to 2026-09 recommended 2 changes; in force, wholly or in part: 1."
         in (folder / "report.md").read_text()
     )
     states = {row["name"]: row["state"] for row in table(folder, "promised")}
@@ -131,7 +131,7 @@ def test_files_that_are_no_reports_are_told_and_left_out(work, tmp_path):
         (folder / "reports" / str(number) / "report.json").write_bytes(text.encode("latin-1"))
     done = rightsize("report", "--summary", cwd=folder)
     assert done.returncode == 0
-    assert "what the report of 2026-09 promised" in done.stdout
+    assert "Running since October 2026" in done.stdout
     for number in range(len(odd)):
         said = f"reports/{number}/report.json is no report of rightsize, or a damaged one: left out"
         assert said in done.stderr
