@@ -22,6 +22,17 @@ _HOW = (
 API_VERSIONS = {"Rollout": "argoproj.io/v1alpha1", "Job": "batch/v1", "CronJob": "batch/v1"}
 
 
+def by_hand(change: SizeChange) -> str | None:
+    """What to put into the pod template of a workload whose kind is not known here; else None.
+
+    Its API group, the place of its pod template and the patches it takes are its controller's own.
+    """
+    if change.kind is None or change.kind in POD_TEMPLATES:
+        return None
+    lines = ", ".join(f'{key}: "{text}"' for key, text in annotation_values(change).items())
+    return f"no patch is written for kind {change.kind}: put into its pod template {lines}"
+
+
 def kustomize_folder(changes: Sequence[SizeChange]) -> list[PatchedFile]:
     """A `kustomization.yaml` and one patch a workload, to list under `components:`.
 
@@ -30,7 +41,7 @@ def kustomize_folder(changes: Sequence[SizeChange]) -> list[PatchedFile]:
     changes : sequence of SizeChange
         Sidecars with a workload of their own.
     """
-    changes = [change for change in changes if annotation_values(change)]
+    changes = [c for c in changes if annotation_values(c) and by_hand(c) is None]
     if not changes:
         return []
     files = [_patch(change) for change in changes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -112,9 +113,9 @@ def annotation_values(change: SizeChange) -> dict[str, str]:
 class AnnotationsGroup(Group):
     """Places for the four annotations of a sidecar, which stand and fall together."""
 
+    @abstractmethod
     def annotations(self, layer: Layer) -> tree.Path:
         """Path of the mapping of annotations."""
-        raise NotImplementedError
 
     def covers(self, change: SizeChange) -> bool:
         return change.component == "sidecar" and change.workload is not None

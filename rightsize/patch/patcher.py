@@ -16,7 +16,7 @@ from rightsize.patch.given import Given
 from rightsize.patch.groups import BOUNDS, Group, Write, grouped, outermost
 from rightsize.patch.kinds import groups_of
 from rightsize.patch.kinds.autoscaler import AutoscalerGroup
-from rightsize.patch.kustomize import FOLDER, kustomize_folder
+from rightsize.patch.kustomize import FOLDER, by_hand, kustomize_folder
 from rightsize.patch.matching import Flags, Match, matched
 from rightsize.patch.model import (
     EffectiveSizes,
@@ -198,6 +198,9 @@ def _placed(
 
 
 def _new_file(change: SizeChange) -> Outcome:
+    unknown_kind = by_hand(change)
+    if unknown_kind is not None:
+        return Outcome(change, "no place", reason=unknown_kind)
     where = (f"{FOLDER}/",)
     return Outcome(change, "written", where, "its manifest was not given", new_file=True)
 

@@ -11,7 +11,7 @@ from rightsize.files.shell import Change, change_script
 from rightsize.files.yaml_text import Document, to_yaml
 from rightsize.namespaces.manifests import istiod_values, resources_block
 from rightsize.patch import PatchedFile, SizeChange
-from rightsize.patch.kustomize import kustomize_folder
+from rightsize.patch.kustomize import by_hand, kustomize_folder
 from rightsize.patch.paths import BLOCKS, BOUNDS
 from rightsize.results import Component, Recommendation, ScalePoint, Sizes
 from rightsize.rollout.given_files import deploy_steps
@@ -48,6 +48,9 @@ def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles)
     steps, back = deploy_steps(written, folder, study.manifest.istio_version, phase.name)
     steps += [Step(note) for note in written.notes]
     exceptions = [c for c in written.unplaced if c.component == "sidecar" and c.workload]
+    asked = [(c, by_hand(c)) for c in exceptions]
+    steps += [Step(f"{c.key}: {text}.") for c, text in asked if text is not None]
+    exceptions = [c for c, text in asked if text is None]
     if exceptions:
         more, forth, undo = _by_annotation(exceptions, folder)
         files |= more

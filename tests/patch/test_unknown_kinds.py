@@ -1,0 +1,28 @@
+"""A workload of a kind that is not known here gets no patch that its resource would refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from rightsize.patch.kustomize import by_hand, kustomize_folder
+from rightsize.patch.manifests import POD_TEMPLATES
+from rightsize.patch.model import SizeChange
+from rightsize.results import Sizes
+
+
+def sidecar(kind: str | None) -> SizeChange:
+    return SizeChange("sidecar", "shop", "web", kind, Sizes(0.1, 1.0, 2**27, 2**28))
+
+
+@pytest.mark.parametrize("kind", ["CloneSet", "StrimziPodSet", "SparkApplication", "Configuration"])
+def test_an_unknown_kind_gets_the_lines_for_its_pod_template(kind):
+    assert kustomize_folder([sidecar(kind)]) == []
+    text = by_hand(sidecar(kind))
+    assert f"kind {kind}" in text
+    assert text.count("sidecar.istio.io/") == 4
+
+
+@pytest.mark.parametrize("kind", [*POD_TEMPLATES, None])
+def test_a_known_kind_gets_its_patch(kind):
+    assert by_hand(sidecar(kind)) is None
+    assert len(kustomize_folder([sidecar(kind)])) == 2
