@@ -69,8 +69,8 @@ def recommend(
     sidecars = Sidecars()
     for history in container_histories(snapshot, days=days):
         held = held_by_autoscaler(scalers, history)
-        told = None if given is None else given.get(history.component)
-        draft = size_container(history, clone(chosen), rules, held=held, given=told)
+        in_file = None if given is None else given.get(history.component)
+        draft = size_container(history, clone(chosen), rules, held=held, given=in_file)
         if draft.component == "sidecar":
             sidecars.add(history)
         drafts.append(draft)
@@ -78,10 +78,10 @@ def recommend(
             progress(draft.key)
     if policy is None:
         drafts = with_istiod_model(drafts, snapshot, rules, days)
-    told = None if given is None else given.get("sidecar")
+    sidecar_in_file = None if given is None else given.get("sidecar")
     most = largest_node(snapshot, days)
     drafts = within_nodes(drafts, most)
-    default = with_mesh_default(drafts, sidecars, snapshot.manifest.region, rules, told)
+    default = with_mesh_default(drafts, sidecars, snapshot.manifest.region, rules, sidecar_in_file)
     default = replace(default, recommendations=tuple(within_nodes(default.recommendations, most)))
     name = rules.profile if policy is None else type(policy).__name__
     return _advice(snapshot, default, scalers, rules, chosen, name, days)

@@ -21,16 +21,16 @@ def add_assignments(sources: Sources, command: Command, version: Version | None)
             if program not in names:
                 continue
             rest = words[names.index(program) + 1 :]
-            told = version or _release(rest)
+            release = version or _release(rest)
             for (key, value), line in _assigned(words, lines):
                 place = Place(command.place.file, line, 1, key, "command")
                 root = from_assignments([(key, value)], place)
                 if program == "istioctl":
-                    _add_operator_flags(sources, root, told)
+                    _add_operator_flags(sources, root, release)
                 else:
                     chart = helm_chart(rest)
                     if chart is not None:
-                        add_scope(sources, Values(chart, root, told))
+                        add_scope(sources, Values(chart, root, release))
 
 
 def _add_operator_flags(sources: Sources, root: Node, version: Version | None) -> None:

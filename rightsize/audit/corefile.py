@@ -68,5 +68,5 @@ def corefiles_of_chart(values: Node) -> list[Corefile]:
 
 
 def _first_place(plugin: Node, key: str) -> Place:
-    told = plugin.get(key) or plugin.get("name") or plugin
-    return told.place
+    reported = plugin.get(key) or plugin.get("name") or plugin
+    return reported.place

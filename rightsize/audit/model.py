@@ -208,7 +208,7 @@ class Sources:
         return values.version or self.version
 
     def of_kind(self, *kinds: str) -> Iterator[KubeObject]:
-        return (thing for thing in self.objects if thing.kind in kinds)
+        return (obj for obj in self.objects if obj.kind in kinds)
 
     def values_of(self, *charts: Chart) -> Iterator[Values]:
         return (values for values in self.values if values.chart in charts)

@@ -190,8 +190,8 @@ def _release_by_name(path: Path) -> Version | None:
 def _add_secret_certificates(sources: Sources) -> None:
     """Certificates in the `data` of Secrets, which is base64."""
     known = {(c.place.file, c.place.line) for c in sources.certificates}
-    for thing in sources.of_kind("Secret"):
-        data = thing.root.get("data")
+    for obj in sources.of_kind("Secret"):
+        data = obj.root.get("data")
         for value in ((data.entries if data else None) or {}).values():
             if (value.place.file, value.place.line) in known:
                 continue
@@ -201,10 +201,10 @@ def _add_secret_certificates(sources: Sources) -> None:
                 continue
             pem = text.decode("ascii", "replace")
             signs = authorities(pem)
-            own = thing.name in ("cacerts", "istio-ca-secret")
+            own = obj.name in ("cacerts", "istio-ca-secret")
             for line, subject, expires in pem_certificates(pem):
                 # Secret cacerts holds the mesh's authority, whatever the certificate says.
-                is_authority = own or (signs[line] and thing.root.text_of("type") != _TLS)
+                is_authority = own or (signs[line] and obj.root.text_of("type") != _TLS)
                 found = Certificate(value.place, subject, expires, is_authority)
                 sources.certificates.append(found)
 
@@ -262,20 +262,20 @@ def _settle_version(sources: Sources) -> None:
         if v.version and v.wrapper is None
     }
     found |= {
-        told
-        for thing in sources.operators
-        if (told := parse_version(thing.root.text_of("spec", "tag"))) is not None
+        version
+        for obj in sources.operators
+        if (version := parse_version(obj.root.text_of("spec", "tag"))) is not None
     }
-    found |= {told for thing in sources.objects for told in _image_versions(thing)}
+    found |= {version for obj in sources.objects for version in _image_versions(obj)}
     if len(found) == 1:
         sources.version = found.pop()
 
 
-def _image_versions(thing: KubeObject) -> Iterator[Version]:
-    template = thing.pod_template
+def _image_versions(obj: KubeObject) -> Iterator[Version]:
+    template = obj.pod_template
     for container in [] if template is None else template.children("spec", "containers"):
         image = container.text_of("image") or ""
         if re.search(r"/pilot:", image):
-            told = parse_version(image.rpartition(":")[2])
-            if told is not None:
-                yield told
+            version = parse_version(image.rpartition(":")[2])
+            if version is not None:
+                yield version

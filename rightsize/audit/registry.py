@@ -53,7 +53,7 @@ Check = Callable[[Sources], Iterator[Hit]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing the audit looks for."""
+    """One fault that the audit looks for."""
 
     id: str
     group: str

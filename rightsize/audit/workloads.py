@@ -11,19 +11,19 @@ from rightsize.audit.tree import Node
 SCALED = ("Deployment", "StatefulSet", "ReplicaSet", "Rollout")
 
 
-def pod_labels(thing: KubeObject) -> dict[str, str]:
+def pod_labels(obj: KubeObject) -> dict[str, str]:
     """Labels of a workload's pods."""
-    template = thing.pod_template
+    template = obj.pod_template
     labels = None if template is None else template.get("metadata", "labels")
     return {k: v.text or "" for k, v in ((labels.entries if labels else None) or {}).items()}
 
 
-def selected(selector: Node | None, thing: KubeObject) -> bool:
+def selected(selector: Node | None, obj: KubeObject) -> bool:
     """Whether `matchLabels` of a selector match a workload's pods; expressions are not judged."""
     wanted = None if selector is None else selector.get("matchLabels")
     if wanted is None or not wanted.entries:
         return False
-    labels = pod_labels(thing)
+    labels = pod_labels(obj)
     return all(labels.get(key) == (node.text or "") for key, node in wanted.entries.items())
 
 
@@ -32,7 +32,7 @@ def same_namespace(one: KubeObject, other: KubeObject) -> bool:
 
     Files of sibling folders (`envs/prod`, `envs/dev`) are never applied together.
     """
-    here, there = (Path(thing.root.place.file).parent for thing in (one, other))
+    here, there = (Path(obj.root.place.file).parent for obj in (one, other))
     if here != there and here not in there.parents and there not in here.parents:
         return False
     return one.namespace is None or other.namespace is None or one.namespace == other.namespace
@@ -40,22 +40,22 @@ def same_namespace(one: KubeObject, other: KubeObject) -> bool:
 
 def autoscaler_of(sources: Sources, workload: KubeObject) -> KubeObject | None:
     """The HorizontalPodAutoscaler or KEDA ScaledObject that scales a workload."""
-    for thing in sources.of_kind("HorizontalPodAutoscaler", "ScaledObject"):
-        target = thing.root.get("spec", "scaleTargetRef")
-        if target is None or not same_namespace(thing, workload):
+    for obj in sources.of_kind("HorizontalPodAutoscaler", "ScaledObject"):
+        target = obj.root.get("spec", "scaleTargetRef")
+        if target is None or not same_namespace(obj, workload):
             continue
         kind = target.text_of("kind") or "Deployment"
         if target.text_of("name") == workload.name and kind == workload.kind:
-            return thing
+            return obj
     return None
 
 
 def budgets_of(sources: Sources, workload: KubeObject) -> Iterator[KubeObject]:
     """PodDisruptionBudgets that select a workload's pods."""
-    for thing in sources.of_kind("PodDisruptionBudget"):
-        selector = thing.root.get("spec", "selector")
-        if same_namespace(thing, workload) and selected(selector, workload):
-            yield thing
+    for obj in sources.of_kind("PodDisruptionBudget"):
+        selector = obj.root.get("spec", "selector")
+        if same_namespace(obj, workload) and selected(selector, workload):
+            yield obj
 
 
 def least_replicas(sources: Sources, workload: KubeObject) -> float | None:
@@ -72,12 +72,12 @@ def least_replicas(sources: Sources, workload: KubeObject) -> float | None:
     return 1.0 if replicas is None else replicas.number
 
 
-def is_gateway(thing: KubeObject) -> bool:
+def is_gateway(obj: KubeObject) -> bool:
     """A Deployment of Istio's gateway: injected as one, or an ingress or egress gateway's."""
-    template = thing.pod_template
+    template = obj.pod_template
     if template is None:
         return False
     templates = template.text_of("metadata", "annotations", "inject.istio.io/templates") or ""
-    labels = pod_labels(thing)
+    labels = pod_labels(obj)
     named = labels.get("istio", "").endswith("gateway")
     return "gateway" in templates or named or "istio.io/gateway-name" in labels

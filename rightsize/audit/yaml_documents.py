@@ -92,25 +92,25 @@ def _add_operator(sources: Sources, root: Node, version: Version | None) -> None
 
 
 def _add_object(sources: Sources, root: Node, version: Version | None) -> None:
-    thing = KubeObject(root)
-    if thing.kind == "List" or (thing.kind.endswith("List") and root.get("items")):
+    obj = KubeObject(root)
+    if obj.kind == "List" or (obj.kind.endswith("List") and root.get("items")):
         for item in root.children("items"):
             if item.entries is not None:
                 add_document(sources, item, version=version)
         return
-    sources.objects.append(thing)
-    if thing.kind == "ConfigMap":
-        _add_config_map(sources, thing)
+    sources.objects.append(obj)
+    if obj.kind == "ConfigMap":
+        _add_config_map(sources, obj)
     elif kind_of(None, root.source) == "kustomization":
         _add_kustomization(sources, root, version)
-    elif thing.kind == "HelmRelease":
+    elif obj.kind == "HelmRelease":
         chart = root.get("spec", "chart", "spec")
         if chart is not None:
             named = chart_named(chart.text_of("chart"), chart.text_of("sourceRef", "name"))
             found = parse_version(chart.text_of("version"))
             _add_release(sources, named, found, root.get("spec", "values"))
-    elif thing.kind in ("Application", "ApplicationSet"):
-        inner = ("template", "spec") if thing.kind == "ApplicationSet" else ()
+    elif obj.kind in ("Application", "ApplicationSet"):
+        inner = ("template", "spec") if obj.kind == "ApplicationSet" else ()
         one = root.get("spec", *inner, "source")
         for source in ([one] if one else []) + root.children("spec", *inner, "sources"):
             helm = source.get("helm")
@@ -169,13 +169,13 @@ def _add_release(
         add_values(sources, values, chart=chart, version=version)
 
 
-def _add_config_map(sources: Sources, thing: KubeObject) -> None:
-    data = thing.root.get("data")
+def _add_config_map(sources: Sources, obj: KubeObject) -> None:
+    data = obj.root.get("data")
     for name, node in ((data.entries if data else None) or {}).items():
         if name == "Corefile" or name.endswith(".server"):
             add_corefile(sources, node)
-    if _MESH_NAMES.match(thing.name):
-        add_mesh_config(sources, embedded_yaml(sources, thing.root.get("data", "mesh")))
+    if _MESH_NAMES.match(obj.name):
+        add_mesh_config(sources, embedded_yaml(sources, obj.root.get("data", "mesh")))
 
 
 def add_corefile(sources: Sources, node: Node) -> None:

@@ -97,8 +97,8 @@ def alerts(
 
 
 def _collected_with(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
-    told = snapshot.manifest.facts.get("matchers")
-    return tuple(told.split(", ")) if told else tuple(settings.prometheus.matchers)
+    matchers = snapshot.manifest.facts.get("matchers")
+    return tuple(matchers.split(", ")) if matchers else tuple(settings.prometheus.matchers)
 
 
 def _pair(text: str) -> tuple[str, str]:

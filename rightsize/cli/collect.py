@@ -148,7 +148,7 @@ def collect(
     with progress_bar() as bar:
         task = bar.add_task("connecting", total=None)
 
-        def tell(done: int, total: int, day: date | None) -> None:
+        def report(done: int, total: int, day: date | None) -> None:
             bar.update(task, completed=done, total=total, description=f"{day or 'collecting'}")
 
         collected = prometheus.collect(
@@ -159,7 +159,7 @@ def collect(
             end=end,
             cluster=cluster,
             objects=objects or (),
-            progress=tell,
+            progress=report,
         )
     gaps = collected.manifest.missing
     if aws:

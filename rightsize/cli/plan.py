@@ -85,7 +85,7 @@ def plan(
     given = GivenFiles(tuple(values or ()), chart, istio_version, gateway, workload)
     if out is not None:
         check_folder(out)
-    told = configuration_of(read_istio_objects(objects)) if objects else None
+    configuration = configuration_of(read_istio_objects(objects)) if objects else None
     source = open_snapshot(snapshot)
     messages = error_console()
     with messages.status("Planning") as status:
@@ -93,7 +93,7 @@ def plan(
             source,
             settings,
             now=datetime.now(tz=UTC),
-            configuration=told,
+            configuration=configuration,
             found=_audited(values or (), chart, istio_version),
             given=given_sizes(values or (), chart=chart, istio_version=istio_version),
             progress=lambda what: status.update(f"{what[0].upper()}{what[1:]}"),

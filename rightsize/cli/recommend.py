@@ -158,8 +158,8 @@ def recommend(
         show_traces(traces, settings, output_format)
         return
     source = open_snapshot(snapshot)
-    told = given_sizes(values or (), chart=chart, istio_version=istio_version)
-    advice = computed(source, settings, told)
+    given = given_sizes(values or (), chart=chart, istio_version=istio_version)
+    advice = computed(source, settings, given)
     if namespace is not None or component is not None or (workload is not None and not values):
         chosen = None if component is None else part_of(component)
         advice = advice.only(namespace=namespace, workload=workload, component=chosen)

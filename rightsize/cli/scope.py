@@ -65,7 +65,7 @@ def scope(
     for text in host or []:
         if text.count("/") != 1 or text.startswith("/") or text.endswith("/"):
             raise UsageError(f"--host {text}: expected NAMESPACE/NAME", hint="--host monitoring/*")
-    told = configuration_of(read_istio_objects(files)) if files else None
+    configuration = configuration_of(read_istio_objects(files)) if files else None
     source = open_snapshot(snapshot)
     messages = error_console()
     with messages.status("Reading who calls whom"):
@@ -73,7 +73,7 @@ def scope(
             source,
             given_hosts=host or (),
             given_namespaces=keep or (),
-            configuration=told,
+            configuration=configuration,
             settings=load_settings(settings_file).nodes,
         )
     simulated = source.manifest.simulated

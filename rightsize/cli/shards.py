@@ -67,7 +67,7 @@ def shards(
     from rightsize.namespaces.traffic import namespace_labels, read_edges
     from rightsize.prices.unit_price import unit_price
 
-    told = configuration_of(read_istio_objects(objects or ()))
+    configuration = configuration_of(read_istio_objects(objects or ()))
     source = open_snapshot(snapshot)
     messages = error_console()
     with messages.status("Fitting istiod and dividing namespaces"):
@@ -75,14 +75,16 @@ def shards(
         model = fit_istiod(tables.hours)
         containers = source.read("containers")
         delays = propagation(tables.control_plane, istio_version=source.manifest.istio_version)
-        mesh = namespaces_of(read_edges(source), tables.pods, containers, model.load.services, told)
+        mesh = namespaces_of(
+            read_edges(source), tables.pods, containers, model.load.services, configuration
+        )
         advice = choose_shards(
             mesh,
             model,
             unit_price(source.manifest.region).price,
             shards=count,
             node=istiod_node(tables.pods, tables.containers, tables.nodes),
-            kept=tuple(dict.fromkeys((*(keep or ()), *_alone(told, mesh)))),
+            kept=tuple(dict.fromkeys((*(keep or ()), *_alone(configuration, mesh)))),
         )
     expected = {
         shard.number: predicted_delay(delays, model.load, model.replicas, shard)
@@ -109,6 +111,6 @@ def shards(
         messages.print(f"{len(files)} files in {out}", markup=False)
 
 
-def _alone(told: Configuration, mesh: Namespaces) -> list[str]:
+def _alone(configuration: Configuration, mesh: Namespaces) -> list[str]:
     """Namespaces with configuration that neither have proxies nor are called."""
-    return [name for name in told.namespaces if name not in mesh.names]
+    return [name for name in configuration.namespaces if name not in mesh.names]

@@ -20,7 +20,7 @@ def read_istio_objects(paths: Iterable[Path]) -> list[Mapping[str, object]]:
     InputFileError
         For a file that cannot be read, is no YAML, or holds no Kubernetes object.
     """
-    return [thing for path in paths for thing in _objects(path)]
+    return [obj for path in paths for obj in _objects(path)]
 
 
 def _objects(path: Path) -> list[Mapping[str, object]]:
@@ -45,13 +45,13 @@ def _objects(path: Path) -> list[Mapping[str, object]]:
         if document is None:
             continue
         items = document.get("items") if isinstance(document, Mapping) else None
-        for thing in items if isinstance(items, list) else [document]:
-            if not isinstance(thing, Mapping) or "kind" not in thing:
+        for obj in items if isinstance(items, list) else [document]:
+            if not isinstance(obj, Mapping) or "kind" not in obj:
                 raise InputFileError(
                     "holds something that is no Kubernetes object", path=path,
                     hint="write it with kubectl get ... -o yaml",
                 )  # fmt: skip
-            found.append(thing)
+            found.append(obj)
     return found
 
 

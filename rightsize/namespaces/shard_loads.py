@@ -104,10 +104,10 @@ def namespaces_of(
         destination = place.get(row["destination_namespace"])
         if source is not None and destination is not None:
             calls[source, destination] = float(row["services"])
-    told = configuration or Configuration()
+    found = configuration or Configuration()
     for name, rows in edges.groupby("source_namespace"):
         source = place.get(str(name))
-        homes = told.homes_for(str(name), rows["destination_service"].astype(str))
+        homes = found.homes_for(str(name), rows["destination_service"].astype(str))
         for destination in (place.get(home) for home in homes):
             if source is not None and destination is not None:
                 calls[source, destination] = max(calls[source, destination], 1.0)

@@ -84,27 +84,27 @@ def _manifest(
     groups: Sequence[Group],
     change: SizeChange,
     changes: Sequence[SizeChange],
-    told: str | None,
+    named: str | None,
 ) -> Group | None:
-    """The manifest of a change's workload; `told` is `--workload namespace/name`.
+    """The manifest of a change's workload; `named` is `--workload namespace/name`.
 
-    The flag says whose manifest one without a namespace, or under another name (a prefix added
-    later), is.
+    The flag names the workload of a manifest that has no namespace, or another name (a prefix
+    added later).
     """
     fitting = [
         g
         for g in groups
         if _is_workload(g, change) and (change.kind is None or g.release.kind == change.kind)
     ]
-    if told is not None and told in (change.key, change.workload):
+    if named is not None and named in (change.key, change.workload):
         if not fitting and len(groups) == 1:
             return groups[0]
-    elif told is not None:
-        # Told whose it is: a manifest that does not say its namespace is not for another.
+    elif named is not None:
+        # The flag names its workload: a manifest without a namespace is not for another.
         fitting = [
             g
             for g in fitting
-            if g.release.namespace is not None or told.split("/")[-1] != g.release.name
+            if g.release.namespace is not None or named.split("/")[-1] != g.release.name
         ]
     if not fitting:
         return None
@@ -116,7 +116,7 @@ def _manifest(
         for other in changes
         if other.workload == change.workload and other.component == change.component
     }
-    if found.release.namespace is None and len(rivals) > 1 and told is None:
+    if found.release.namespace is None and len(rivals) > 1 and named is None:
         raise AmbiguousChartError(
             f"{found.release.kind} {found.release.name} does not say its namespace; it could be "
             + " or ".join(sorted(rivals)),

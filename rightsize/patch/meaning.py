@@ -42,11 +42,11 @@ def unexpected_places(before: Leaves, after: Leaves, changes: Sequence[SizeChang
 
 def effective_size(place: Place, leaves: Leaves) -> tuple[Component, str] | None:
     """Component and size of a place that counts: containers, HPAs, the injector's values."""
-    thing, path = place
-    injector = thing.startswith("ConfigMap istio-sidecar-injector")
+    title, path = place
+    injector = title.startswith("ConfigMap istio-sidecar-injector")
     if injector and (path[:2] != ("data", "values") or "global" not in path):
         return None
-    if not injector and thing.startswith("ConfigMap "):
+    if not injector and title.startswith("ConfigMap "):
         return None
     found = _meaning(place, leaves)
     return None if found is None else (found[0][0], found[1])
@@ -54,10 +54,10 @@ def effective_size(place: Place, leaves: Leaves) -> tuple[Component, str] | None
 
 def is_resource(place: Place) -> bool:
     """Whether a place is a request or limit of a container, or one the injector gives out."""
-    thing, path = place
+    title, path = place
     if "resources" not in path or path[-2] not in ("requests", "limits"):
         return False
-    if thing.startswith("ConfigMap istio-sidecar-injector"):
+    if title.startswith("ConfigMap istio-sidecar-injector"):
         return path[:2] == ("data", "values")
     return "containers" in path or "initContainers" in path
 
@@ -88,14 +88,14 @@ def _explained(place: Place, before: Leaves, after: Leaves, changes: Sequence[Si
     """Whether a change of the place to its new value is one that was recommended."""
     if place[0].startswith("PodDisruptionBudget "):
         # From 1.28 istiod's is rendered only while more than one replica is sure.
-        whole = not any(thing == place[0] for thing, _ in after) or not any(
-            thing == place[0] for thing, _ in before
+        whole = not any(title == place[0] for title, _ in after) or not any(
+            title == place[0] for title, _ in before
         )
         return whole and any(change.autoscale_min is not None for change in changes)
     if place not in after:
         # An empty `{}` that a block of sizes now fills.
         return any(
-            other[: len(place[1])] == place[1] for thing, other in after if thing == place[0]
+            other[: len(place[1])] == place[1] for title, other in after if title == place[0]
         )
     found = _meaning(place, after)
     if found is None:
@@ -107,19 +107,19 @@ def _explained(place: Place, before: Leaves, after: Leaves, changes: Sequence[Si
 
 def _meaning(place: Place, leaves: Leaves) -> tuple[tuple[Component, ...], str] | None:
     """The components and the size that a rendered place stands for; None for anything else."""
-    thing, path = place
-    if thing.startswith("HorizontalPodAutoscaler ") and path[-1] in HPA_FIELDS:
-        component: Component = "istiod" if " istiod" in thing else "gateway"
+    title, path = place
+    if title.startswith("HorizontalPodAutoscaler ") and path[-1] in HPA_FIELDS:
+        component: Component = "istiod" if " istiod" in title else "gateway"
         if "resource" in path:
-            of = leaves.get((thing, (*path[: path.index("resource") + 1], "name")))
+            of = leaves.get((title, (*path[: path.index("resource") + 1], "name")))
             if of != '"cpu"':
                 return None
         return (component,), HPA_FIELDS[str(path[-1])]
     slot = next((slot for slot, rest in SIZES.items() if path[-2:] == rest), None)
     if slot is not None and "containers" in path:
-        owner = _component_of(thing, str(path[path.index("containers") + 1]))
+        owner = _component_of(title, str(path[path.index("containers") + 1]))
         return None if owner is None else ((owner,), slot)
-    if thing.startswith("ConfigMap "):
+    if title.startswith("ConfigMap "):
         if slot is not None:
             block = next(
                 (c for keys, c in PROXY_BLOCKS.items() if path[-5:-2][-len(keys) :] == keys), None
@@ -131,7 +131,7 @@ def _meaning(place: Place, leaves: Leaves) -> tuple[tuple[Component, ...], str] 
     return None
 
 
-def _component_of(thing: str, container: str) -> Component | None:
+def _component_of(title: str, container: str) -> Component | None:
     if container == "istio-proxy":
-        return "ztunnel" if re.match(r"DaemonSet .*ztunnel", thing) else "gateway"
+        return "ztunnel" if re.match(r"DaemonSet .*ztunnel", title) else "gateway"
     return CONTAINERS.get(container)

@@ -49,16 +49,16 @@ def render(helm: str, chart_dir: Path, files: Sequence[Path], release: tuple[str
     seen: Counter[str] = Counter()
     for document in YAML(typ="safe").load_all(done.stdout):
         if isinstance(document, dict):
-            thing = _thing(document, release[1])
-            seen[thing] += 1
-            if seen[thing] > 1:
-                thing += f" (number {seen[thing]})"
+            title = _title_of(document, release[1])
+            seen[title] += 1
+            if seen[title] > 1:
+                title += f" (number {seen[title]})"
             for path, value in _walk(document, ()):
-                leaves[thing, path] = value
+                leaves[title, path] = value
     return leaves
 
 
-def _thing(document: dict[str, object], namespace: str) -> str:
+def _title_of(document: dict[str, object], namespace: str) -> str:
     """Kind and name of an object, with its namespace if that is another than the release's."""
     metadata = document.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
@@ -68,7 +68,7 @@ def _thing(document: dict[str, object], namespace: str) -> str:
 
 
 def _walk(value: object, path: Keys) -> Iterator[tuple[Keys, str]]:
-    """Every leaf; JSON in a string is opened, lists of named things are keyed by name."""
+    """Every leaf; JSON in a string is opened, lists of named items are keyed by name."""
     if isinstance(value, dict) and value:
         for key, child in value.items():
             yield from _walk(child, (*path, str(key)))

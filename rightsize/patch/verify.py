@@ -125,14 +125,14 @@ def verify_chart(
 def _refuse_requests_above_limits(chart_dir: Path, after: Leaves) -> None:
     """Kubernetes refuses a pod with a request above its limit."""
     for place in after:
-        thing, path = place
+        title, path = place
         if not is_resource(place) or path[-2] != "requests":
             continue
-        limit = (thing, (*path[:-2], "limits", path[-1]))
+        limit = (title, (*path[:-2], "limits", path[-1]))
         asked, bound = as_number(after[place]), as_number(after.get(limit, ""))
         if asked is not None and bound is not None and asked > bound:
             raise VerificationError(
-                f"{chart_dir}: {thing} {dotted(path)} is {after[place]}, above its limit "
+                f"{chart_dir}: {title} {dotted(path)} is {after[place]}, above its limit "
                 f"{after[limit]}: Kubernetes refuses such a pod",
                 hint="Raise the limit in the values, then patch again.",
             )
@@ -194,8 +194,8 @@ def _is_for(chart_dir: Path, file: Path) -> bool:
             scopes = scopes_of_values(source, number, (), Hints())
         except InputFileError:
             continue
-        told = {scope.chart for scope in scopes or () if not scope.prefix}
-        if chart is not None and told and chart not in told:
+        charts = {scope.chart for scope in scopes or () if not scope.prefix}
+        if chart is not None and charts and chart not in charts:
             return False
     return True
 
@@ -239,11 +239,11 @@ def _report(
         raise VerificationError(
             f"{chart_dir} renders nothing that was changed", hint="Is it the chart of these files?"
         )
-    told = {row.where for row in rows}
+    shown = {row.where for row in rows}
     unchanged = [
         RenderedSize(None, where, after[place].strip('"'), after[place].strip('"'))
         for place in after
-        if is_resource(place) and (where := f"{place[0]} {dotted(place[1])}") not in told
+        if is_resource(place) and (where := f"{place[0]} {dotted(place[1])}") not in shown
     ]
     return VerificationReport(chart_dir, tuple(rows), tuple(elsewhere), tuple(unchanged))
 

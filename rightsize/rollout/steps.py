@@ -14,7 +14,7 @@ _ROLLED_OUT = ("Deployment", "StatefulSet", "DaemonSet")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do. Commands run in the plan's folder."""
+    """One action. Commands run in the plan's folder."""
 
     text: str
     commands: tuple[str, ...] = ()

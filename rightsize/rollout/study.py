@@ -120,9 +120,9 @@ def study_plan(
     if mesh is not None and istiod is not None and istiod.model is not None:
         price = unit_price(snapshot.manifest.region).price
         whole, fitted = mesh, istiod.model
-        told = configuration or Configuration()
+        objects = configuration or Configuration()
         # Namespaces with configuration alone belong to every shard.
-        kept = tuple(name for name in told.namespaces if name not in whole.names)
+        kept = tuple(name for name in objects.namespaces if name not in whole.names)
         shards = attempted(
             "shards", lambda: choose_shards(whole, fitted, price, node=node, kept=kept)
         )

@@ -112,10 +112,10 @@ def with_given(in_force: Sizes, given: Sizes | None) -> Sizes:
     """Sizes in force, with what the given file says where no metric reports it."""
     if given is None or not in_force.unknown:
         return in_force
-    told: dict[SizeField, float] = {
+    reported: dict[SizeField, float] = {
         name: value for name in in_force.unknown if (value := getattr(given, name)) is not None
     }
-    return replace(in_force, **told, unknown=in_force.unknown - set(told))
+    return replace(in_force, **reported, unknown=in_force.unknown - set(reported))
 
 
 def _written(history: ContainerHistory) -> Written:

@@ -122,8 +122,8 @@ def _default_in_force(drafts: Sequence[Recommendation], given: Sizes | None) -> 
 def _agree(running: Sizes, given: Sizes) -> bool:
     """Every size that the file sets is the running one; what it leaves out is the chart's."""
     pairs = [(getattr(running, name), getattr(given, name)) for name in get_args(SizeField)]
-    told = [(one, other) for one, other in pairs if other is not None]
-    return bool(told) and all(one == other for one, other in told)
+    reported = [(one, other) for one, other in pairs if other is not None]
+    return bool(reported) and all(one == other for one, other in reported)
 
 
 def _uses_default(draft: Recommendation, in_force: Sizes) -> bool:

@@ -85,8 +85,10 @@ def containers_by_day(
     rows["workload"] = rows["workload"].fillna(rows["pod"])
     rows["workload_kind"] = rows["workload_kind"].fillna("Pod")
     for kind in ("request", "limit"):
-        told = rows[f"{kind}s_known"]
-        rows[f"{kind}s_known"] = np.where(told.isna(), _day_knows(rows, kind), told.eq(True))
+        reported = rows[f"{kind}s_known"]
+        rows[f"{kind}s_known"] = np.where(
+            reported.isna(), _day_knows(rows, kind), reported.eq(True)
+        )
     return rows[rows["component"].notna()] if mesh_only else rows
 
 

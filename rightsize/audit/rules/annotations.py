@@ -84,8 +84,8 @@ def drop_limits(sources: Sources) -> Iterator[Hit]:
     "they do nothing.",
 )
 def on_workload(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.of_kind(*_WORKLOADS):
-        annotations = thing.root.get("metadata", "annotations")
+    for obj in sources.of_kind(*_WORKLOADS):
+        annotations = obj.root.get("metadata", "annotations")
         for name in (*_REQUESTS, *_LIMITS):
             node = None if annotations is None else annotations.get(_PREFIX + name)
             if node is not None:
@@ -93,7 +93,7 @@ def on_workload(sources: Sources) -> Iterator[Hit]:
                     "spec:\n  template:\n    metadata:\n      annotations:\n"
                     f'        {_PREFIX}{name}: "{node.text}"'
                 )
-                yield at(node, f"{thing.title} carries {_PREFIX}{name} in its metadata", fix)
+                yield at(node, f"{obj.title} carries {_PREFIX}{name} in its metadata", fix)
     for command in sources.commands:
         for words in command.stages("kubectl"):
             if words[:1] != ("annotate",) or not _names_workload(words):
@@ -148,13 +148,13 @@ def _sized(sources: Sources) -> Iterator[tuple[Node, str]]:
     """Every mapping with a sizing annotation: pod templates, chart values, patches."""
     titles = {}
     own = set()
-    for thing in sources.objects:
-        template = thing.pod_template
+    for obj in sources.objects:
+        template = obj.pod_template
         annotations = None if template is None else template.get("metadata", "annotations")
         if annotations is not None:
-            titles[id(annotations)] = thing.title
-        of_workload = thing.root.get("metadata", "annotations")
-        if thing.kind in _WORKLOADS and of_workload is not None:
+            titles[id(annotations)] = obj.title
+        of_workload = obj.root.get("metadata", "annotations")
+        if obj.kind in _WORKLOADS and of_workload is not None:
             own.add(id(of_workload))
     for document in sources.documents:
         for mapping in document.walk():

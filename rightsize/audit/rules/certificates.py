@@ -96,9 +96,9 @@ def short_lived(sources: Sources) -> Iterator[Hit]:
 
 
 def _own_authority(sources: Sources) -> Node | Place | None:
-    for thing in sources.of_kind("Secret"):
-        if thing.name == "cacerts":
-            return thing.root
+    for obj in sources.of_kind("Secret"):
+        if obj.name == "cacerts":
+            return obj.root
     for command in sources.commands:
         if "cacerts" in command.text and "create" in command.text.split():
             return command.place_of("cacerts")
@@ -107,9 +107,9 @@ def _own_authority(sources: Sources) -> Node | Place | None:
 
 def _rotates(sources: Sources) -> bool:
     managed = any(
-        thing.root.text_of("spec", "secretName") in ("cacerts", "istio-ca-secret")
-        for thing in sources.of_kind("Certificate")
+        obj.root.text_of("spec", "secretName") in ("cacerts", "istio-ca-secret")
+        for obj in sources.of_kind("Certificate")
     )
-    jobs = any(_ROTATION.search(thing.name) for thing in sources.of_kind("CronJob", "Job"))
+    jobs = any(_ROTATION.search(obj.name) for obj in sources.of_kind("CronJob", "Job"))
     text = any(_ROTATION.search(line) for _, line in sources.prose)
     return managed or jobs or text

@@ -111,14 +111,14 @@ def ejects_all(sources: Sources) -> Iterator[Hit]:
 
 def _policies(sources: Sources) -> Iterator[tuple[str, Node]]:
     """Traffic policies of DestinationRules: their own, by port, by subset."""
-    for thing in sources.of_kind("DestinationRule"):
-        own = thing.root.get("spec", "trafficPolicy")
-        subsets = thing.root.children("spec", "subsets")
+    for obj in sources.of_kind("DestinationRule"):
+        own = obj.root.get("spec", "trafficPolicy")
+        subsets = obj.root.children("spec", "subsets")
         for policy in (own, *(subset.get("trafficPolicy") for subset in subsets)):
             if policy is not None:
-                yield thing.title, policy
+                yield obj.title, policy
                 for port in policy.children("portLevelSettings"):
-                    yield thing.title, port
+                    yield obj.title, port
 
 
 def _pools(sources: Sources) -> Iterator[tuple[str, Node]]:
@@ -126,12 +126,12 @@ def _pools(sources: Sources) -> Iterator[tuple[str, Node]]:
         pool = policy.get("connectionPool")
         if pool is not None:
             yield title, pool
-    for thing in sources.of_kind("Sidecar"):
-        own = thing.root.get("spec", "inboundConnectionPool")
-        listeners = thing.root.children("spec", "ingress")
+    for obj in sources.of_kind("Sidecar"):
+        own = obj.root.get("spec", "inboundConnectionPool")
+        listeners = obj.root.children("spec", "ingress")
         for pool in (own, *(listener.get("connectionPool") for listener in listeners)):
             if pool is not None:
-                yield thing.title, pool
+                yield obj.title, pool
 
 
 def _seconds(text: str) -> float | None:

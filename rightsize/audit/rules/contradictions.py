@@ -61,8 +61,8 @@ def _above(request: Node | None, limit: Node | None, what: str, key: str) -> Ite
 )
 def minimum_above_maximum(sources: Sources) -> Iterator[Hit]:
     pairs = [
-        (thing.root.get("spec", least), thing.root.get("spec", most))
-        for thing in sources.of_kind("HorizontalPodAutoscaler", "ScaledObject")
+        (obj.root.get("spec", least), obj.root.get("spec", most))
+        for obj in sources.of_kind("HorizontalPodAutoscaler", "ScaledObject")
         for least, most in (("minReplicas", "maxReplicas"), ("minReplicaCount", "maxReplicaCount"))
     ]
     pairs += [
@@ -141,8 +141,8 @@ def go_memory_limit(sources: Sources) -> Iterator[Hit]:
     "before the proxy has drained.",
 )
 def pod_drain(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.objects:
-        template = thing.pod_template
+    for obj in sources.objects:
+        template = obj.pod_template
         annotations = None if template is None else template.get("metadata", "annotations")
         if template is None or annotations is None:
             continue
@@ -151,7 +151,7 @@ def pod_drain(sources: Sources) -> Iterator[Hit]:
         allowed = _DEFAULT_GRACE_SECONDS if grace is None else grace.number
         node = annotations.get(_CONFIG)
         if node is not None and drain is not None and allowed is not None and drain >= allowed:
-            evidence = f"{thing.title}: a drain of {drain:.0f} s in a grace of {allowed:.0f} s"
+            evidence = f"{obj.title}: a drain of {drain:.0f} s in a grace of {allowed:.0f} s"
             fix = f"terminationGracePeriodSeconds: {int(drain) + 10}"
             yield at(node, evidence, fix)
 
@@ -171,11 +171,11 @@ def _resources(sources: Sources) -> Iterator[_Sized]:
     for component in _operator_components(sources):
         inner, env = component.get("k8s", "resources"), component.get("k8s", "env")
         yield from _sized(component.text_of("name") or str(component.path[-1]), inner, env)
-    for thing in sources.objects:
-        spec = None if thing.pod_template is None else thing.pod_template.get("spec")
+    for obj in sources.objects:
+        spec = None if obj.pod_template is None else obj.pod_template.get("spec")
         for key in ("containers", "initContainers"):
             for container in [] if spec is None else spec.children(key):
-                name = f"{thing.title}, {container.text_of('name') or 'a container'}"
+                name = f"{obj.title}, {container.text_of('name') or 'a container'}"
                 yield from _sized(name, container.get("resources"), container.get("env"))
 
 
@@ -192,11 +192,11 @@ def _operator_components(sources: Sources) -> Iterator[Node]:
 
 
 def _annotations(sources: Sources) -> Iterator[tuple[Node, str]]:
-    for thing in sources.objects:
-        template = thing.pod_template
+    for obj in sources.objects:
+        template = obj.pod_template
         found = None if template is None else template.get("metadata", "annotations")
         if found is not None and found.entries:
-            yield found, thing.title
+            yield found, obj.title
     for document in sources.documents:
         found = None if KubeObject(document).kind else document.get("podAnnotations")
         if found is not None and found.entries:

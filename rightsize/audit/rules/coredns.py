@@ -37,7 +37,7 @@ def upstream(sources: Sources) -> Iterator[Hit]:
     severity="error",
     title="a plugin or option that CoreDNS has removed",
     why="CoreDNS refuses a Corefile with a name it does not know and does not start.",
-    versions="as told for each",
+    versions="as stated for each",
 )
 def removed(sources: Sources) -> Iterator[Hit]:
     for line in _lines(sources):

@@ -57,9 +57,9 @@ def istiod_one_replica(sources: Sources) -> Iterator[Hit]:
 )
 def blocks_all(sources: Sources) -> Iterator[Hit]:
     specs = [
-        (thing.title, spec)
-        for thing in sources.of_kind("PodDisruptionBudget")
-        if (spec := thing.root.get("spec")) is not None
+        (obj.title, spec)
+        for obj in sources.of_kind("PodDisruptionBudget")
+        if (spec := obj.root.get("spec")) is not None
     ]
     specs += [
         ("values", spec)

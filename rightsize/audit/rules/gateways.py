@@ -42,9 +42,9 @@ def cross_zone(sources: Sources) -> Iterator[Hit]:
             yield at(where, "a load balancer without annotations", _FIX)
             continue
         legacy, attributes = found.get(_LEGACY), found.get(_ATTRIBUTES)
-        told = _CROSS_ZONE.search(attributes.text or "") if attributes is not None else None
-        if told is not None and attributes is not None:
-            if told[1] != "true":
+        setting = _CROSS_ZONE.search(attributes.text or "") if attributes is not None else None
+        if setting is not None and attributes is not None:
+            if setting[1] != "true":
                 evidence = f"{attributes.text}"
                 yield at(attributes, evidence, "load_balancing.cross_zone.enabled=true")
         elif legacy is not None:
@@ -74,10 +74,10 @@ def no_autoscaler(sources: Sources) -> Iterator[Hit]:
             enabled = values.root.get("gateways", name, "autoscaleEnabled")
             if enabled is not None and enabled.truth is False:
                 yield at(enabled, f"{enabled.place.path} is false", "autoscaleEnabled: true")
-    for thing in _deployments(sources):
-        if autoscaler_of(sources, thing) is None:
-            fix = f"# a HorizontalPodAutoscaler whose scaleTargetRef is Deployment {thing.name}"
-            yield absent(thing.root, f"a HorizontalPodAutoscaler of {thing.title}", fix)
+    for obj in _deployments(sources):
+        if autoscaler_of(sources, obj) is None:
+            fix = f"# a HorizontalPodAutoscaler whose scaleTargetRef is Deployment {obj.name}"
+            yield absent(obj.root, f"a HorizontalPodAutoscaler of {obj.title}", fix)
 
 
 @rule(
@@ -87,10 +87,10 @@ def no_autoscaler(sources: Sources) -> Iterator[Hit]:
     why="A drain may evict all pods of the gateway at once, and all traffic from outside stops.",
 )
 def deployment_without_budget(sources: Sources) -> Iterator[Hit]:
-    for thing in _deployments(sources):
-        if not any(budgets_of(sources, thing)):
+    for obj in _deployments(sources):
+        if not any(budgets_of(sources, obj)):
             fix = "# a PodDisruptionBudget with maxUnavailable: 1 that selects its pods"
-            yield absent(thing.root, f"a PodDisruptionBudget of {thing.title}", fix)
+            yield absent(obj.root, f"a PodDisruptionBudget of {obj.title}", fix)
 
 
 @rule(
@@ -110,7 +110,7 @@ def one_replica(sources: Sources) -> Iterator[Hit]:
 
 
 def _deployments(sources: Sources) -> Iterator[KubeObject]:
-    return (thing for thing in sources.of_kind("Deployment") if is_gateway(thing))
+    return (obj for obj in sources.of_kind("Deployment") if is_gateway(obj))
 
 
 def _load_balancers(sources: Sources) -> Iterator[tuple[Node, Node | None, bool]]:
@@ -125,15 +125,15 @@ def _load_balancers(sources: Sources) -> Iterator[tuple[Node, Node | None, bool]
             off = item.get("enabled")
             if kind in (None, "LoadBalancer") and (off is None or off.truth is not False):
                 yield item, item.get("k8s", "serviceAnnotations"), False
-    for thing in sources.of_kind("Gateway"):
-        in_mesh = thing.root.text_of("spec", "gatewayClassName") == "istio"
-        if in_mesh and thing.group == "gateway.networking.k8s.io":
-            annotations = thing.root.get("spec", "infrastructure", "annotations")
-            kind = thing.root.text_of("metadata", "annotations", _SERVICE_TYPE)
+    for obj in sources.of_kind("Gateway"):
+        in_mesh = obj.root.text_of("spec", "gatewayClassName") == "istio"
+        if in_mesh and obj.group == "gateway.networking.k8s.io":
+            annotations = obj.root.get("spec", "infrastructure", "annotations")
+            kind = obj.root.text_of("metadata", "annotations", _SERVICE_TYPE)
             if kind in (None, "LoadBalancer"):
-                yield thing.root, annotations, False
-    for thing in sources.of_kind("Service"):
-        label = thing.root.text_of("spec", "selector", "istio") or ""
-        of_gateway = label.endswith("gateway") or _GATEWAY_SERVICE.search(thing.name)
-        if thing.root.text_of("spec", "type") == "LoadBalancer" and of_gateway:
-            yield thing.root, thing.root.get("metadata", "annotations"), True
+                yield obj.root, annotations, False
+    for obj in sources.of_kind("Service"):
+        label = obj.root.text_of("spec", "selector", "istio") or ""
+        of_gateway = label.endswith("gateway") or _GATEWAY_SERVICE.search(obj.name)
+        if obj.root.text_of("spec", "type") == "LoadBalancer" and of_gateway:
+            yield obj.root, obj.root.get("metadata", "annotations"), True

@@ -97,10 +97,10 @@ def top_level_ignored(sources: Sources) -> Iterator[Hit]:
                 continue
             if version is None and (key != "resources" or values.root.get("pilot") is None):
                 continue
-            told = "the release is not told" if version is None else version_text(version)
+            text = "the release is unknown" if version is None else version_text(version)
             yield at(
                 node,
-                f"{node.place.path} is at the top level ({told})",
+                f"{node.place.path} is at the top level ({text})",
                 f"pilot:\n  {key}: ...  # read by every release",
                 severity="info" if version is None else "error",
             )

@@ -59,10 +59,10 @@ def everywhere(sources: Sources) -> Iterator[Hit]:
     "wait for them.",
 )
 def system_namespace(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.of_kind("Namespace"):
-        label = thing.root.get("metadata", "labels", "istio-injection")
-        if thing.name in _SYSTEM and label is not None and label.text == "enabled":
-            yield at(label, f"{thing.title} is labelled", "istio-injection: disabled")
+    for obj in sources.of_kind("Namespace"):
+        label = obj.root.get("metadata", "labels", "istio-injection")
+        if obj.name in _SYSTEM and label is not None and label.text == "enabled":
+            yield at(label, f"{obj.title} is labelled", "istio-injection: disabled")
     for command in sources.commands:
         for words in command.stages("kubectl"):
             named = _SYSTEM.intersection(words)

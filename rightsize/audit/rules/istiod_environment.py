@@ -94,7 +94,7 @@ def _is_slip(name: str, meant: str) -> bool:
     severity="error",
     title="an environment variable that this release of istiod does not read",
     why="The variable is real in other releases; in this one istiod ignores it.",
-    versions="as told for each",
+    versions="as stated for each",
 )
 def not_in_release(sources: Sources) -> Iterator[Hit]:
     for variable in _variables(sources):
@@ -114,7 +114,7 @@ def not_in_release(sources: Sources) -> Iterator[Hit]:
     severity="info",
     title="an environment variable of istiod set to its default",
     why="It changes nothing, and hides that nothing was tuned.",
-    versions="as told for each",
+    versions="as stated for each",
 )
 def no_op(sources: Sources) -> Iterator[Hit]:
     for variable in _variables(sources, rendered=False):
@@ -172,8 +172,8 @@ def _variables(sources: Sources, *, rendered: bool = True) -> Iterator[_Variable
         env = operator.root.get("spec", "components", "pilot", "k8s", "env")
         if env is not None:
             yield from _of_node(env, sources.version)
-    for thing in sources.of_kind("Deployment") if rendered else ():
-        template = thing.pod_template
+    for obj in sources.of_kind("Deployment") if rendered else ():
+        template = obj.pod_template
         for container in [] if template is None else template.children("spec", "containers"):
             env = container.get("env")
             if container.text_of("name") == "discovery" and env is not None:

@@ -28,13 +28,13 @@ _ISTIO_KINDS = ("AuthorizationPolicy", "PeerAuthentication", "VirtualService", "
     "and every AuthorizationPolicy on principals, ends there.",
 )
 def permissive(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.of_kind("PeerAuthentication"):
-        ports = thing.root.get("spec", "portLevelMtls")
-        nodes = [thing.root.get("spec", "mtls", "mode")]
+    for obj in sources.of_kind("PeerAuthentication"):
+        ports = obj.root.get("spec", "portLevelMtls")
+        nodes = [obj.root.get("spec", "mtls", "mode")]
         nodes += [port.get("mode") for port in ((ports.entries if ports else None) or {}).values()]
         for node in nodes:
             if node is not None and node.text in ("PERMISSIVE", "DISABLE"):
-                yield at(node, f"{thing.title}: mode {node.text}", "mode: STRICT")
+                yield at(node, f"{obj.title}: mode {node.text}", "mode: STRICT")
     for command in sources.commands:
         names = re.search(r"\bpeerauthentications?\b|\bpa\b", command.text, re.IGNORECASE)
         mode = re.search(r"\b(PERMISSIVE|DISABLE)\b", command.text)
@@ -54,12 +54,12 @@ def permissive(sources: Sources) -> Iterator[Hit]:
     why="Clients call in plain text; a STRICT server refuses them, a PERMISSIVE one lets it pass.",
 )
 def client_disabled(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.of_kind("DestinationRule"):
-        host = thing.root.text_of("spec", "host") or ""
-        node = thing.root.get("spec", "trafficPolicy", "tls", "mode")
+    for obj in sources.of_kind("DestinationRule"):
+        host = obj.root.text_of("spec", "host") or ""
+        node = obj.root.get("spec", "trafficPolicy", "tls", "mode")
         in_mesh = host.endswith((".local", ".svc")) or "." not in host
         if node is not None and node.text == "DISABLE" and in_mesh:
-            yield at(node, f"{thing.title}: {host} is called in plain text", "mode: ISTIO_MUTUAL")
+            yield at(node, f"{obj.title}: {host} is called in plain text", "mode: ISTIO_MUTUAL")
 
 
 @rule(
@@ -96,11 +96,11 @@ def no_default_deny(sources: Sources) -> Iterator[Hit]:
     why="A rule without conditions matches each request, so the policy denies nothing.",
 )
 def allows_all(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.of_kind("AuthorizationPolicy"):
-        action = thing.root.text_of("spec", "action") or "ALLOW"
-        for entry in thing.root.children("spec", "rules"):
+    for obj in sources.of_kind("AuthorizationPolicy"):
+        action = obj.root.text_of("spec", "action") or "ALLOW"
+        for entry in obj.root.children("spec", "rules"):
             if action == "ALLOW" and entry.entries is not None and not entry.entries:
-                yield at(entry, f"{thing.title} allows every request", "# list from, to or when")
+                yield at(entry, f"{obj.title} allows every request", "# list from, to or when")
 
 
 @rule(
@@ -111,11 +111,11 @@ def allows_all(sources: Sources) -> Iterator[Hit]:
     "is `spec: {}`, an ALLOW without rules.",
 )
 def denies_nothing(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.of_kind("AuthorizationPolicy"):
-        action = thing.root.get("spec", "action")
-        rules = thing.root.get("spec", "rules")
+    for obj in sources.of_kind("AuthorizationPolicy"):
+        action = obj.root.get("spec", "action")
+        rules = obj.root.get("spec", "rules")
         if action is not None and action.text == "DENY" and (rules is None or rules.is_empty):
-            yield at(action, f"{thing.title} has no rules", "spec: {}  # denies by default")
+            yield at(action, f"{obj.title} has no rules", "spec: {}  # denies by default")
 
 
 def _denies_all(policy: KubeObject) -> bool:
@@ -136,6 +136,6 @@ def _denies_all(policy: KubeObject) -> bool:
 
 def _needed_at(sources: Sources) -> list[KubeObject]:
     """Where the absence is told: once, at the first object that is the mesh's."""
-    mesh = [thing for thing in sources.objects if thing.kind in _ISTIO_KINDS]
-    workloads = [thing for thing in sources.objects if thing.pod_template is not None]
+    mesh = [obj for obj in sources.objects if obj.kind in _ISTIO_KINDS]
+    workloads = [obj for obj in sources.objects if obj.pod_template is not None]
     return (mesh or sources.operators or workloads)[:1]

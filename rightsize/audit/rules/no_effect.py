@@ -59,8 +59,8 @@ def locality_without_outlier(sources: Sources) -> Iterator[Hit]:
     "never matches, so an ALLOW denies its callers and a DENY lets them pass.",
 )
 def principal_with_spiffe(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.of_kind("AuthorizationPolicy"):
-        for entry in thing.root.children("spec", "rules"):
+    for obj in sources.of_kind("AuthorizationPolicy"):
+        for entry in obj.root.children("spec", "rules"):
             named = [
                 node
                 for source in entry.children("from")
@@ -78,7 +78,7 @@ def principal_with_spiffe(sources: Sources) -> Iterator[Hit]:
                 text = node.text or ""
                 if text.startswith("spiffe://"):
                     fix = f'"{text.removeprefix("spiffe://")}"'
-                    yield at(node, f"{thing.title}: {text}", fix)
+                    yield at(node, f"{obj.title}: {text}", fix)
 
 
 @rule(
@@ -124,18 +124,18 @@ def mesh_config_below_pilot(sources: Sources) -> Iterator[Hit]:
 )
 def several_sidecars(sources: Sources) -> Iterator[Hit]:
     seen: dict[tuple[str | None, str], str] = {}
-    for thing in sources.of_kind("Sidecar"):
-        selector = thing.root.get("spec", "workloadSelector")
+    for obj in sources.of_kind("Sidecar"):
+        selector = obj.root.get("spec", "workloadSelector")
         if selector is not None and not selector.is_empty:
-            if thing.namespace == _ROOT:
+            if obj.namespace == _ROOT:
                 fix = "# delete workloadSelector, or move it to the workload's namespace"
-                yield at(selector, f"{thing.title} selects workloads of the root namespace", fix)
+                yield at(selector, f"{obj.title} selects workloads of the root namespace", fix)
             continue
-        folder = thing.root.place.file.rpartition("/")[0]
-        first = seen.setdefault((thing.namespace, folder), thing.name)
-        if first != thing.name:
+        folder = obj.root.place.file.rpartition("/")[0]
+        first = seen.setdefault((obj.namespace, folder), obj.name)
+        if first != obj.name:
             fix = "# one Sidecar without workloadSelector a namespace: merge their egress.hosts"
-            yield at(thing.root, f"{thing.title} beside Sidecar {first}", fix)
+            yield at(obj.root, f"{obj.title} beside Sidecar {first}", fix)
 
 
 @rule(
@@ -145,13 +145,13 @@ def several_sidecars(sources: Sources) -> Iterator[Hit]:
     why="The text is taken as it is, so the host matches nothing.",
 )
 def host_unexpanded(sources: Sources) -> Iterator[Hit]:
-    for thing in _of_istio(sources, "VirtualService", "DestinationRule", "ServiceEntry", "Gateway"):
-        spec = thing.root.get("spec")
+    for obj in _of_istio(sources, "VirtualService", "DestinationRule", "ServiceEntry", "Gateway"):
+        spec = obj.root.get("spec")
         nodes = [] if spec is None else [*spec.children("hosts")]
         host = None if spec is None else spec.get("host")
         for node in [*nodes, *([host] if host is not None else [])]:
             if "$" in (node.text or "") and _UNEXPANDED.search(node.text or ""):
-                yield at(node, f"{thing.title}: {node.text}", "# the host with its value put in")
+                yield at(node, f"{obj.title}: {node.text}", "# the host with its value put in")
 
 
 @rule(
@@ -162,12 +162,12 @@ def host_unexpanded(sources: Sources) -> Iterator[Hit]:
     "revision.",
 )
 def injection_labels_conflict(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.of_kind("Namespace"):
-        labels = thing.root.get("metadata", "labels")
+    for obj in sources.of_kind("Namespace"):
+        labels = obj.root.get("metadata", "labels")
         revision = None if labels is None else labels.get("istio.io/rev")
         if labels is not None and revision is not None and labels.get("istio-injection"):
             fix = "# delete istio-injection and keep istio.io/rev, or the other way round"
-            yield at(revision, f"{thing.title} has both labels", fix)
+            yield at(revision, f"{obj.title} has both labels", fix)
 
 
 @rule(
@@ -179,8 +179,8 @@ def injection_labels_conflict(sources: Sources) -> Iterator[Hit]:
     versions="without native sidecars",
 )
 def job_never_ends(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.of_kind("Job", "CronJob"):
-        template = thing.pod_template
+    for obj in sources.of_kind("Job", "CronJob"):
+        template = obj.pod_template
         metadata = None if template is None else template.get("metadata")
         for place in ("labels", "annotations"):
             node = None if metadata is None else metadata.get(place, _INJECT)
@@ -191,19 +191,19 @@ def job_never_ends(sources: Sources) -> Iterator[Hit]:
             )
             if node is not None and node.truth is True and native != "true":
                 fix = 'sidecar.istio.io/nativeSidecar: "true"  # from 1.24, else inject: "false"'
-                yield at(node, f"{thing.title} asks for a sidecar", fix)
+                yield at(node, f"{obj.title} asks for a sidecar", fix)
 
 
 def _of_istio(sources: Sources, *kinds: str) -> Iterator[KubeObject]:
-    return (thing for thing in sources.of_kind(*kinds) if thing.group.endswith(".istio.io"))
+    return (obj for obj in sources.of_kind(*kinds) if obj.group.endswith(".istio.io"))
 
 
 def _policies(sources: Sources) -> Iterator[tuple[Node, str]]:
-    for thing in sources.of_kind("DestinationRule"):
-        own = thing.root.get("spec", "trafficPolicy")
-        subsets = thing.root.children("spec", "subsets")
+    for obj in sources.of_kind("DestinationRule"):
+        own = obj.root.get("spec", "trafficPolicy")
+        subsets = obj.root.children("spec", "subsets")
         for policy in (own, *(subset.get("trafficPolicy") for subset in subsets)):
             if policy is not None:
-                yield policy, thing.title
+                yield policy, obj.title
                 for port in policy.children("portLevelSettings"):
-                    yield port, thing.title
+                    yield port, obj.title

@@ -104,7 +104,7 @@ def grep_synced(sources: Sources) -> Iterator[Hit]:
     severity="error",
     title="a command that istioctl has no more",
     why="istioctl answers `unknown command`.",
-    versions="as told for each",
+    versions="as stated for each",
 )
 def removed(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:

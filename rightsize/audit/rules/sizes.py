@@ -102,8 +102,8 @@ def _proxy_limits(sources: Sources) -> Iterator[tuple[Node, str]]:
             node = values.root.get("global", "proxy", "resources", "limits", resource)
             if node is not None:
                 yield node, resource
-    for thing in sources.objects:
-        template = thing.pod_template
+    for obj in sources.objects:
+        template = obj.pod_template
         annotations = None if template is None else template.get("metadata", "annotations")
         for name, resource in (("proxyCPULimit", "cpu"), ("proxyMemoryLimit", "memory")):
             found = None if annotations is None else annotations.get(f"sidecar.istio.io/{name}")

@@ -34,13 +34,13 @@ def access_log_full(sources: Sources) -> Iterator[Hit]:
         if providers is not None and providers.items:
             evidence = "defaultProviders.accessLogging: every request of the mesh"
             yield at(providers, evidence, f"accessLogging: []\n---\n{_FILTERED}")
-    for thing in sources.of_kind("Telemetry"):
-        for entry in thing.root.children("spec", "accessLogging"):
+    for obj in sources.of_kind("Telemetry"):
+        for entry in obj.root.children("spec", "accessLogging"):
             disabled = entry.get("disabled")
             off = disabled is not None and disabled.truth is True
             if not off and entry.get("filter", "expression") is None:
                 fix = 'filter:\n  expression: "response.code >= 500"'
-                yield at(entry, f"{thing.title} logs every request", fix, versions="1.12 and later")
+                yield at(entry, f"{obj.title} logs every request", fix, versions="1.12 and later")
 
 
 @rule(
@@ -56,13 +56,13 @@ def debug_log(sources: Sources) -> Iterator[Hit]:
             if node is not None and _is_debug(node):
                 fix = "logLevel: warning" if name == "logLevel" else "componentLogLevel: misc:error"
                 yield at(node, f"{node.place.path} is {node.text}", fix)
-    for thing in sources.objects:
-        template = thing.pod_template
+    for obj in sources.objects:
+        template = obj.pod_template
         annotations = None if template is None else template.get("metadata", "annotations")
         node = None if annotations is None else annotations.get("sidecar.istio.io/logLevel")
         if node is not None and _is_debug(node):
             fix = "sidecar.istio.io/logLevel: warning"
-            yield at(node, f"{thing.title}: {node.text}", fix)
+            yield at(node, f"{obj.title}: {node.text}", fix)
 
 
 @rule(
@@ -76,8 +76,8 @@ def tracing_full(sources: Sources) -> Iterator[Hit]:
     nodes += [m.get("defaultConfig", "tracing", "sampling") for m in sources.mesh_configs]
     nodes += [
         entry.get("randomSamplingPercentage")
-        for thing in sources.of_kind("Telemetry")
-        for entry in thing.root.children("spec", "tracing")
+        for obj in sources.of_kind("Telemetry")
+        for entry in obj.root.children("spec", "tracing")
     ]
     for node in nodes:
         if node is not None and node.number is not None and node.number >= 50:
@@ -93,7 +93,7 @@ def tracing_full(sources: Sources) -> Iterator[Hit]:
     "every request: made to show, not to serve.",
 )
 def demo_profile(sources: Sources) -> Iterator[Hit]:
-    nodes = [thing.root.get("spec", "profile") for thing in sources.operators]
+    nodes = [obj.root.get("spec", "profile") for obj in sources.operators]
     for values in sources.values_of("istiod"):
         nodes += [values.root.get("profile"), values.root.get("global", "profile")]
     for node in nodes:

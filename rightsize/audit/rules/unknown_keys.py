@@ -74,8 +74,8 @@ def unknown_key(sources: Sources) -> Iterator[Hit]:
         for prefix in _CLOSED[values.chart]:
             for name, node in _entries(values, prefix):
                 path = f"{prefix}.{name}" if prefix else name
-                told = path in known or path in _TOLD_ELSEWHERE or name.startswith((".", "x-"))
-                if not told and name not in _ALWAYS:
+                expected = path in known or path in _TOLD_ELSEWHERE or name.startswith((".", "x-"))
+                if not expected and name not in _ALWAYS:
                     yield _unknown(node, prefix, name, known)
 
 
@@ -84,7 +84,7 @@ def unknown_key(sources: Sources) -> Iterator[Hit]:
     severity="warning",
     title="a chart value that this release does not know",
     why="The key is real in other releases; this one ignores it.",
-    versions="as told for each",
+    versions="as stated for each",
 )
 def key_not_in_release(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
@@ -112,20 +112,20 @@ def key_not_in_release(sources: Sources) -> Iterator[Hit]:
     why="The API server refuses or drops fields that the resource definition does not have.",
 )
 def unknown_field(sources: Sources) -> Iterator[Hit]:
-    for thing in sources.objects:
-        spec = thing.root.get("spec")
-        if spec is None or not thing.group.endswith(".istio.io"):
+    for obj in sources.objects:
+        spec = obj.root.get("spec")
+        if spec is None or not obj.group.endswith(".istio.io"):
             continue
-        if thing.kind in resource_fields():
-            yield from _unknown_fields(thing, spec, "spec", sources.version)
+        if obj.kind in resource_fields():
+            yield from _unknown_fields(obj, spec, "spec", sources.version)
 
 
 def _unknown_fields(
-    thing: KubeObject, mapping: Node, path: str, version: Version | None
+    obj: KubeObject, mapping: Node, path: str, version: Version | None
 ) -> Iterator[Hit]:
     """Every field at and below a mapping that the resource definition does not have."""
-    fields = resource_fields()[thing.kind]
-    names = children(thing.kind, path)
+    fields = resource_fields()[obj.kind]
+    names = children(obj.kind, path)
     if f"{path}?" in fields:
         return
     for name, node in (mapping.entries or {}).items():
@@ -134,20 +134,20 @@ def _unknown_fields(
         if known in names:
             setting = fields[inner]
             if version is not None and version < setting.first and setting.first > FIRST_KNOWN:
-                evidence = f"{thing.title} has {node.place.path}, a field of {setting.span}"
+                evidence = f"{obj.title} has {node.place.path}, a field of {setting.span}"
                 yield at(node, evidence, f"# delete {name}", severity="warning")
-            yield from _unknown_fields(thing, node, inner, version)
+            yield from _unknown_fields(obj, node, inner, version)
             for item in node.items or ():
-                yield from _unknown_fields(thing, item, f"{inner}[]", version)
+                yield from _unknown_fields(obj, item, f"{inner}[]", version)
         elif names:
-            yield _unknown_field(thing, node, name, names)
+            yield _unknown_field(obj, node, name, names)
 
 
-def _unknown_field(thing: KubeObject, node: Node, name: str, names: tuple[str, ...]) -> Hit:
-    if thing.kind == "Sidecar" and node.place.path == "spec.resources":
+def _unknown_field(obj: KubeObject, node: Node, name: str, names: tuple[str, ...]) -> Hit:
+    if obj.kind == "Sidecar" and node.place.path == "spec.resources":
         return at(
             node,
-            f"{thing.title} has spec.resources",
+            f"{obj.title} has spec.resources",
             "# sidecars are sized by global.proxy.resources, or by the four annotations "
             "sidecar.istio.io/proxyCPU, proxyCPULimit, proxyMemory, proxyMemoryLimit; "
             "egress.hosts here cuts what they must hold",
@@ -156,7 +156,7 @@ def _unknown_field(thing: KubeObject, node: Node, name: str, names: tuple[str, .
     meant = nearest(name, names)
     value = "..." if node.text is None else node.text
     fix = f"{meant}: {value}" if meant else f"# delete {name}"
-    return at(node, f"{thing.title} has {node.place.path}", fix)
+    return at(node, f"{obj.title} has {node.place.path}", fix)
 
 
 def _entries(values: Values, prefix: str) -> Iterator[tuple[str, Node]]:

@@ -73,12 +73,14 @@ def nodes_frame(answers: Answers, day: Day, objects: Objects) -> pd.DataFrame:
         for labels, value in zip(answer.labels, answer.column, strict=True):
             name = f"{family}_{labels.get('resource')}"
             sizes.setdefault(node_of(labels), {})[name] = float(value)
-    told = {node_of(one): _known_labels(one, _NODE_LABELS) for one in answers["node_labels"].labels}
+    reported = {
+        node_of(one): _known_labels(one, _NODE_LABELS) for one in answers["node_labels"].labels
+    }
     about = {node_of(one): one for one in info.labels}
     rows = []
     for name in sorted({*seen, *sizes}):
         known = objects.node(name)
-        labels = {**told.get(name, {}), **known.labels}
+        labels = {**reported.get(name, {}), **known.labels}
         size = {**sizes.get(name, {}), **known.sizes}
         described = about.get(name, {})
         first, last = seen.get(name, (day.start + WINDOW_SECONDS, day.end))
@@ -108,15 +110,15 @@ _SIZES = (
 
 def namespaces_frame(answers: Answers, pods: Collection[PodKey], objects: Objects) -> pd.DataFrame:
     """Return the rows of table `namespaces`."""
-    told = {
+    reported = {
         namespace_of(one): _known_labels(one, _NAMESPACE_LABELS)
         for one in answers["namespace_labels"].labels
     }
     # Without an allowlist kube-state-metrics shows no label of any namespace.
-    shown = any(told.values())
+    shown = any(reported.values())
     rows = []
-    for name in sorted({*(namespace for namespace, _ in pods), *told} - {""}):
-        labels = objects.namespaces.get(name, told.get(name) if shown else None)
+    for name in sorted({*(namespace for namespace, _ in pods), *reported} - {""}):
+        labels = objects.namespaces.get(name, reported.get(name) if shown else None)
         rows.append({"namespace": name, "labels": as_json(labels) if labels is not None else None})
     return pd.DataFrame(rows)
 
@@ -225,14 +227,14 @@ def _named_by(
         named = inferred_type(size["capacity_cpu"], size["capacity_memory"], arch)
         origin = "inferred"
     capacity = label("eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type")
-    told = _PROVIDER_ID.match(described.get("provider_id") or known.provider_id or "")
+    reported = _PROVIDER_ID.match(described.get("provider_id") or known.provider_id or "")
     return {
         "instance_type": named,
         "instance_type_source": origin if named is not None else None,
         "region": label("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
-        or (told.group(2) if told else None),
+        or (reported.group(2) if reported else None),
         "zone": label("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
-        or (told.group(1) if told else None),
+        or (reported.group(1) if reported else None),
         "capacity_type": capacity.lower().replace("_", "-") if capacity else None,
         "arch": arch,
         "node_group": label(

@@ -118,9 +118,9 @@ def collect(
             kept = [day for day in wanted if _is_kept(writer, day)]
             todo = _damaged_before(writer, wanted[0])
             todo += [day for day in wanted if day not in kept]
-            tell = progress or (lambda done, total, day: None)
+            report = progress or (lambda done, total, day: None)
             before = set(writer.manifest.days)
-            fetched = _fetch_days(source, writer, todo, known, settings, tell)
+            fetched = _fetch_days(source, writer, todo, known, settings, report)
             if not any(record.rows.get("usage") for record in writer.manifest.days.values()):
                 raise _no_mesh(source, wanted, settings)
             return Collected(
@@ -140,11 +140,11 @@ def _fetch_days(
     todo: Sequence[Day],
     objects: Objects,
     settings: PrometheusSettings,
-    tell: Progress,
+    report: Progress,
 ) -> list[date]:
     """Fetch and write days, oldest first, asking for the next while one is put together."""
     fetched: list[date] = []
-    tell(0, len(todo), None)
+    report(0, len(todo), None)
     for number, (day, answers) in enumerate(answers_by_day(source, todo), start=1):
         assembled = assemble(answers, day, objects, settings.gateways, source)
         absent = absent_metrics(answers)
@@ -161,7 +161,7 @@ def _fetch_days(
             writer.manifest = _described(writer.manifest, source, record, assembled)
             writer.write_day(written, _tables(assembled), record)
             fetched.append(written)
-        tell(number, len(todo), written)
+        report(number, len(todo), written)
     return fetched
 
 

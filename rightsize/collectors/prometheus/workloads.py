@@ -78,15 +78,15 @@ def _owned(answer: Answer, label: str) -> dict[PodKey, Owner]:
 
 
 def _above(
-    told: Mapping[PodKey, Owner],
+    reported: Mapping[PodKey, Owner],
     namespace: str,
     kind: str,
     name: str,
     pattern: re.Pattern[str],
     usual: str,
 ) -> Owner:
-    if (namespace, name) in told:
-        above = told[namespace, name]
+    if (namespace, name) in reported:
+        above = reported[namespace, name]
         return (kind, name) if above[0] in _NONE or above[1] in _NONE else above
     match = pattern.fullmatch(name)
     return (usual, match.group(1)) if match else (kind, name)

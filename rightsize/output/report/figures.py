@@ -45,7 +45,7 @@ def _bill_note(review: Review) -> str:
 
 
 def actions_of(review: Review) -> tuple[Action, ...]:
-    """At most five things to do now, safety first, then by dollars."""
+    """At most five actions for now, safety first, then by dollars."""
     found = [*_safety(review), *_apply(review), *_nodes(review), *_scale_points(review)]
     worth = [one for one in found if one.usd_per_month is None or one.usd_per_month.high >= 0.005]
     return tuple(worth[:_MOST_ACTIONS])

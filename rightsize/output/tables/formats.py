@@ -27,7 +27,7 @@ class Answer:
     parts: Callable[[], Iterable[Table | str | RenderableType]]
     """For people: tables and lines, in reading order."""
     rows: Callable[[], Table | pd.DataFrame] | None = None
-    """One row a thing, for CSV; the first table of `parts` without it."""
+    """One row for each item, for CSV; the first table of `parts` without it."""
     markdown: Callable[[], str] | None = None
     """A page of its own; `parts` as Markdown without it."""
     remarks: Sequence[str] = ()
