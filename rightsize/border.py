@@ -133,7 +133,7 @@ def printable(text: object) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """The same for text of several lines, whose line breaks stay."""
+    """The same for text of several lines; line breaks stay."""
     return "\n".join(printable(line) for line in text.split("\n"))
 
 

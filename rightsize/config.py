@@ -99,10 +99,10 @@ class PriceSettings(_Section):
         None, ge=0, lt=1, description="discount of that commitment on on-demand prices, as a share"
     )
     savings_plan: Literal["Compute", "EC2Instance"] = Field(
-        "Compute", description="plan type whose one-year, no-upfront rates are listed"
+        "Compute", description="plan type of the listed one-year, no-upfront rates"
     )
     usd_per_cny: float | None = Field(
-        None, gt=0, description="exchange rate for the China regions, whose prices are in CNY"
+        None, gt=0, description="exchange rate for the China regions, where prices are in CNY"
     )
     machines: Mapping[str, Mapping[str, float]] = Field(
         default_factory=dict,
@@ -118,7 +118,7 @@ class PriceSettings(_Section):
         0.05, ge=0, description="share by which a price may have changed for each year of its age"
     )
     root_volume_gib: float = Field(
-        20.0, ge=0, description="root volume of a node, in GiB, where AWS does not tell it"
+        20.0, ge=0, description="root volume of a node, in GiB, where AWS does not report it"
     )
     access_log_bytes_per_line: float = Field(
         400.0, gt=0, description="bytes of one access-log line"
@@ -153,7 +153,8 @@ class PrometheusSettings(_Section):
         (), description="label matchers added to every query, such as `cluster=prod`"
     )
     gateways: _Texts = Field(
-        (), description="`namespace/workload` of gateways that cannot be told from sidecars"
+        (),
+        description="`namespace/workload` of gateways that cannot be distinguished from sidecars",
     )
     in_flight: int = Field(2, ge=1, le=16, description="requests at once to one server")
     timeout_seconds: float = Field(

@@ -151,7 +151,7 @@ class Evidence:
     coverage: float = 1.0
     """Share of the windows in which its pods existed that hold a sample."""
     runs: int | None = None
-    """Runs of a job, whose peaks are its samples; None for what runs all the time."""
+    """Runs of a job: their peaks are its samples; None for what runs all the time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ _IN_ENVIRONMENT = re.compile(
 )
 _SHORTEST = 4
 """Characters below which a text would blank figures rather than a secret."""
-_TELLING = 8
+_SECRET_LENGTH = 8
 """Characters from which a text that need not be a secret is taken for one."""
 _SECRET_HEADER = re.compile(
     r"auth|token|key|secret|cookie|passw|session|credential|signature", re.I
@@ -39,11 +39,11 @@ def register(*values: str | None) -> None:
 
 
 def register_header(name: str, value: str) -> None:
-    """The value of a header, but for tenants, whose names stand in every answer."""
+    """The value of a header, but for tenants: their names stand in every answer."""
     scheme, _, rest = value.partition(" ")
     if _SECRET_HEADER.search(name):
         register(value, rest if scheme.lower() in ("bearer", "basic", "token") else None)
-    elif len(value) >= _TELLING and name.lower() != "x-scope-orgid":
+    elif len(value) >= _SECRET_LENGTH and name.lower() != "x-scope-orgid":
         register(value)
 
 
@@ -58,7 +58,7 @@ def register_address(address: str | None) -> None:
     for found in _USER_INFO.findall(address or ""):
         user, colon, password = found.partition(":")
         register_sign_in(unquote(user), unquote(password))
-        if colon or len(found) >= _TELLING:
+        if colon or len(found) >= _SECRET_LENGTH:
             register(password or found, found)
 
 
@@ -67,7 +67,7 @@ def register_environment(environment: Mapping[str, str] | None = None) -> None:
     for name, value in (os.environ if environment is None else environment).items():
         if _IN_ENVIRONMENT.fullmatch(name):
             register_address(value)
-            if ("SECRET" in name or "TOKEN" in name) and len(value) >= 2 * _TELLING:
+            if ("SECRET" in name or "TOKEN" in name) and len(value) >= 2 * _SECRET_LENGTH:
                 register(value)
 
 

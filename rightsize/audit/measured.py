@@ -1,4 +1,4 @@
-"""What a snapshot tells of the mesh beside its files: certificates, calls in the clear."""
+"""What a snapshot shows of the mesh beside its files: certificates, calls in the clear."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def measured_findings(
     traffic = snapshot.read("traffic", columns=_TRAFFIC_COLUMNS)
     known = traffic[traffic["mutual_tls"].notna() & (traffic["requests"] > 0)]
     if known.empty:
-        text = "the snapshot does not tell which requests had mutual TLS"
+        text = "the snapshot does not show which requests had mutual TLS"
         notes.append(Note("measured-plain-text", file, text))
     elif _plain_share(known) > _LEAST_SHARE:
         found.append(_plain_finding(file, known))

@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something the audit could not tell, or did not see."""
+    """A question that the audit could not answer, or did not see."""
 
     rule: str
     file: str
@@ -145,7 +145,7 @@ class CorefileLine:
     words: tuple[str, ...]
     zones: tuple[str, ...]
     plugin: str | None
-    """Plugin whose `{ }` it is inside of; None on the plugin's own line."""
+    """Plugin with the `{ }` around it; None on the plugin's own line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class Sources:
         return len(self.values) + len(self.objects) + len(self.operators) + len(self.corefiles)
 
     def release(self, values: Values) -> Version | None:
-        """The release that reads some values, as far as anything tells."""
+        """The release that reads some values, as far as it is known."""
         return values.version or self.version
 
     def of_kind(self, *kinds: str) -> Iterator[KubeObject]:

@@ -43,7 +43,7 @@ def at(
 
 
 def absent(where: Node | Place, evidence: str, fix: str) -> Hit:
-    """Something that was not seen, told at the place that would need it."""
+    """What was not seen, reported at the place that would need it."""
     place = where.place if isinstance(where, Node) else where
     return Hit(place, evidence, fix, absent=True)
 

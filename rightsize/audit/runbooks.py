@@ -152,7 +152,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str, Block | None]]:
         start, line = index, lines[index]
         while _goes_on(line) and index + 1 < len(lines):
             index += 1
-            # The break stays as a word, so that a flag is told at its own line.
+            # The break stays as a word, so that a flag is reported at its own line.
             line = f"{line.removesuffix(chr(92))} {_NEW_LINE} {lines[index]}"
         heredoc = None
         opened = None if line.lstrip().startswith("#") else _HEREDOC.search(line)

@@ -168,7 +168,7 @@ class _Builder:
         return bisect_right(self.starts, index) - 1 + self.offset
 
     def node(self, source: tree.Node, path: tuple[Step, ...], at: int) -> Node:
-        """The node of a value whose key, or which itself, starts at the character `at`."""
+        """The node of a value that starts, itself or by its key, at the character `at`."""
         self.count += 1
         line = self.line(at)
         if self.count > MAX_NODES:

@@ -36,7 +36,7 @@ def audit(
         typer.Argument(help="Values, IstioOperators, manifests, Corefiles, scripts, Markdown."),
     ],
     istio_version: Annotated[
-        str | None, typer.Option(help="Istio's release, where the files do not tell it.")
+        str | None, typer.Option(help="Istio's release, where the files do not state it.")
     ] = None,
     chart: Annotated[
         str | None,

@@ -22,7 +22,7 @@ def cost(
         bool, typer.Option(help="Say what each recommendation is worth; plans nodes many times.")
     ] = False,
     region: Annotated[
-        str | None, typer.Option(help="Region whose prices apply. That of the snapshot.")
+        str | None, typer.Option(help="Region of the prices. That of the snapshot.")
     ] = None,
     hours: Annotated[
         float | None,

@@ -70,7 +70,7 @@ def nodes(
         str | None, typer.Option(help="Pods to hold: of the busiest hour, the last, or at peak.")
     ] = None,
     region: Annotated[
-        str | None, typer.Option(help="Region whose prices apply. That of the snapshot.")
+        str | None, typer.Option(help="Region of the prices. That of the snapshot.")
     ] = None,
     replay: Annotated[
         Autoscaler | None, typer.Option(help="Also replay the month under this autoscaler.")

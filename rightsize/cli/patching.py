@@ -101,7 +101,7 @@ def _show_files(result: PatchResult, written: Sequence[Path]) -> None:
             messages.print(f"Unchanged: {file.path}: {file.why_unchanged}", markup=False)
     for folder, count in folders.items():
         messages.print(
-            f"New files: {count} in {folder} (sizes of workloads whose manifests were not given; "
+            f"New files: {count} in {folder} (sizes of workloads without a given manifest; "
             "apply them together with the patched file)",
             markup=False,
         )

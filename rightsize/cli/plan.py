@@ -56,7 +56,7 @@ def plan(
 ) -> None:
     """Put every recommendation into one rollout: phases in order, with checks and ways back.
 
-    Each phase says what must hold before it, what it saves, what to run, the PromQL that tells
+    Each phase says what must hold before it, what it saves, what to run, the PromQL that shows
     whether it worked, how long to wait, and how to undo it. Nothing in a cluster is changed.
 
     **Examples**

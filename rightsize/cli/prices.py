@@ -95,7 +95,7 @@ def prices(
         raise UsageError("--bill-by-tag needs --cluster", hint="the tag's value is its name")
     settings = load_settings(settings_file).prices
     if snapshot is not None:
-        Snapshot(snapshot)  # Told before AWS is asked for minutes.
+        Snapshot(snapshot)  # Fails before AWS is asked for minutes.
     wanted = Wanted(cluster, spot_days, _month(bill), bill_by_tag)
     with error_console().status("Asking AWS"):
         facts = collect_aws(

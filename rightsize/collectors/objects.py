@@ -1,4 +1,4 @@
-"""The user's own `kubectl get … -A -o json`: what metrics do not tell.
+"""The user's own `kubectl get … -A -o json`: what metrics do not show.
 
 No Kubernetes API is called. The file speaks of the moment it was written; pods that were gone by
 then are described by the pod template of their workload.
@@ -32,7 +32,7 @@ _Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class KnownPod:
-    """What the objects tell of a pod; None is unknown."""
+    """What the objects say of a pod; None is unknown."""
 
     node: str | None = None
     host_network: bool | None = None
@@ -44,7 +44,7 @@ class KnownPod:
 
 @dataclass(frozen=True)
 class KnownNode:
-    """What the objects tell of a node; `sizes` in cores, bytes and pods."""
+    """What the objects say of a node; `sizes` in cores, bytes and pods."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, float] = field(default_factory=dict)

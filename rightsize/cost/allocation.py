@@ -205,7 +205,7 @@ def requested(
     containers, pods : DataFrame
         Tables of the snapshot, read with their `day`.
     system_namespaces : collection of str
-        Namespaces whose pods are `system`.
+        Namespaces of `system` pods.
     usage : DataFrame, optional
         Mean use by `day`, `namespace`, `pod`, `container`: `cpu` (cores), `memory` (bytes). With it
         a container counts the larger of request and use, as OpenCost's specification has it; one
@@ -310,7 +310,7 @@ def _split(requests: pd.DataFrame, machines: pd.DataFrame, unit: UnitPrice) -> p
     idle = (here["usable"] - here["claimed"]).clip(lower=0.0)
     total = here["claimed"] + reserved + idle
     rate = ((usd - gpu) / total).where(total > 0)
-    # A machine whose size is unknown cannot be split.
+    # A machine of unknown size cannot be split.
     whole = usd.where(~(total > 0), 0.0)
     split = claims.merge(here[keys].assign(rate=rate), on=keys)
     lines = [

@@ -113,7 +113,7 @@ def price_answer(
         Plans to price; without them the bill and its causes alone.
     settings : PriceSettings, optional
     region : str, optional
-        Whose prices apply, instead of the region the snapshot names.
+        Region of the prices, instead of the region the snapshot names.
     at : datetime, optional
         When prices are used; the snapshot's end without it.
     advice : Advice, optional

@@ -31,7 +31,7 @@ _PLAN_TYPES = {"compute-savings-plan": "Compute", "instance-savings-plan": "EC2I
 _NOTABLE_SHARE = 0.01
 
 _FIXED_SIZE = re.compile(r"(g4ad|g4dn|g5|g5g|g6|g6e|gr6|p5|p5e|inf1|inf2|trn1|hpc\w*|u-?\w*)$")
-"""Families whose reservations cover their own size alone."""
+"""Families with reservations that cover their own size alone."""
 
 _ORDER = ("reserved-instance", "instance-savings-plan", "compute-savings-plan", "setting")
 
@@ -63,7 +63,7 @@ class Commitments:
     known: bool
     held: tuple[Commitment, ...] = ()
     covered_share: float | None = None
-    """Share of the account's compute spend that Savings Plans cover, as Cost Explorer tells."""
+    """Share of the account's compute spend that Savings Plans cover, as Cost Explorer reports."""
     stated: bool = False
     """They come from the settings, not from AWS."""
 
@@ -95,7 +95,7 @@ def commitments_of(table: pd.DataFrame, discount: float | None = None) -> Commit
     """Read the table `commitments`. An empty one says that nobody asked: unknown.
 
     `discount` (setting `prices.commitment_discount`) goes to Savings Plans that do not state their
-    own. Without it the listed one-year rates serve, and a three-year plan, whose discount is
+    own. Without it the listed one-year rates serve, and a three-year plan, with a discount that is
     higher, covers more than is said.
     """
     kinds = table["kind"].astype(str)

@@ -68,7 +68,7 @@ def realised_saving(
     before, after : MonthFacts
         The month before the change, and the month to be judged.
     applied : collection of (namespace, workload, container)
-        Containers whose recommended requests are in force in the later month.
+        Containers with their recommended requests in force in the later month.
     binding : {"cpu", "memory"}, optional
         What filled the machines; both count half without it.
     removed : DataFrame, optional

@@ -35,7 +35,7 @@ class CrossZone:
     local: float
     """bytes a month that still cross with locality-aware routing"""
     unknown: float
-    """bytes a month whose ends' zones are not known; in no other figure"""
+    """bytes a month between ends in unknown zones; in no other figure"""
     pairs: pd.DataFrame
     """By workload pair: `source`, `destination` (`namespace/workload`), `bytes` a month, shares
     `low`, `mid`, `high`, `local`; most moved first."""
@@ -118,7 +118,7 @@ def cross_zone(
 def zone_shares(pods: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
     """Return the share of each workload's pods by zone: rows (namespace, workload), columns zones.
 
-    A pod whose node or zone is unknown is left out.
+    A pod of unknown node or zone is left out.
     """
     zone_of = nodes.dropna(subset=["zone"]).drop_duplicates("node", keep="last")
     placed = pods.astype({"node": object, "namespace": object, "workload": object}).merge(

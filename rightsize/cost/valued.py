@@ -56,7 +56,7 @@ def value_changes(
     settings : NodeSettings, optional
         For the planner; each plan gets at most a second.
     region : str, optional
-        Whose prices apply.
+        Region of the prices.
     hours : float
         Hours of the month.
     committed : bool, optional

@@ -1,4 +1,4 @@
-"""What kube-state-metrics and the proxies themselves would tell of the demo mesh."""
+"""What kube-state-metrics and the proxies themselves would report of the demo mesh."""
 
 from __future__ import annotations
 

@@ -287,7 +287,7 @@ def _traffic_rows(mesh: Mesh, samples: DaySamples, day: date) -> pd.DataFrame:
         pd.Timestamp(midnight(day)) + pd.Timedelta(1, "h"), periods=24, freq="1h", unit="ms"
     )
     workloads = mesh.workloads
-    there = {w.index for w in workloads if day >= w.born}
+    there = {w.index for w in workloads if day >= w.started}
     edges = [(s, t, share) for s, t, share in mesh.edges if s in there and t in there]
     running = np.zeros((len(workloads), 24))
     for row, pod in enumerate(samples.pods):

@@ -45,7 +45,7 @@ class Workload:
     app_cpu: float
     app_memory: float
     rps: float
-    born: date
+    started: date
     deploys: tuple[datetime, ...] = ()
     resized: tuple[datetime, Sizes] | None = None
     traits: frozenset[str] = frozenset()
@@ -127,7 +127,7 @@ def _workloads(p: DemoParameters, random: np.random.Generator) -> list[Workload]
                 app_cpu=float(random.choice([0.05, 0.1, 0.15, 0.2, 0.3, 0.4])),
                 app_memory=float(random.choice([192, 256, 384, 512, 768])) * MIB,
                 rps=float(random.lognormal(1.2, 1.1)),
-                born=p.start,
+                started=p.start,
                 deploys=_deploys(p, n, random),
                 resized=resized,
                 traits=frozenset({"native"} if n % p.app_namespaces == 1 else ()),
@@ -183,7 +183,7 @@ def _with_traits(p: DemoParameters, workloads: list[Workload]) -> list[Workload]
             traits=frozenset({"oom", "annotated"}),
         ),
         replace(plain[2], replicas=4, rps=60.0, traits=frozenset({"hpa"})),
-        replace(plain[3], born=max(p.start, p.end - timedelta(days=2)), replicas=2, deploys=()),
+        replace(plain[3], started=max(p.start, p.end - timedelta(days=2)), replicas=2, deploys=()),
     )
     by_index = {w.index: w for w in odd}
     return [by_index.get(w.index, w) for w in workloads]
@@ -243,7 +243,9 @@ def _pods(p: DemoParameters, workloads: list[Workload], random: np.random.Genera
 
 def _lives(p: DemoParameters, workload: Workload, slot: int) -> list[tuple[datetime, datetime]]:
     """Start and end of each generation of one replica."""
-    begin = p.begins - timedelta(days=3) if workload.born == p.start else midnight(workload.born)
+    begin = (
+        p.begins - timedelta(days=3) if workload.started == p.start else midnight(workload.started)
+    )
     if slot >= workload.replicas:
         # What the HPA adds: business hours of weekdays.
         return [

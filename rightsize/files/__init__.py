@@ -1,1 +1,1 @@
-"""Files as users keep them: YAML with positions, embedded documents, and whose file it is."""
+"""Files as users keep them: YAML with positions, embedded documents, and the owner of the file."""

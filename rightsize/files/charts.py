@@ -88,7 +88,7 @@ class Hints:
 def scopes_of_values(
     source: Source, document: int, prefix: tree.Path, hints: Hints
 ) -> list[Scope] | None:
-    """The charts whose values stand under `prefix`; None where nothing proves any.
+    """The charts with values under `prefix`; None where nothing proves any.
 
     An umbrella chart's file gives one scope a subchart.
 

@@ -2,7 +2,7 @@
 
 The one answer to these questions, for `patch` and `audit` alike. It rests on positive proof: a
 `Chart.yaml`, the chart's name in a GitOps document, an image, keys that no other chart has, or the
-flag that the user gave for the file. Keys that any chart may have, such as `autoscaling`, tell
+flag that the user gave for the file. Keys that any chart may have, such as `autoscaling`, distinguish
 Istio's charts apart once a file is known to be Istio's, and prove nothing by themselves.
 """
 
@@ -98,7 +98,7 @@ APART: dict[Chart, frozenset[str]] = {
     "ztunnel": _keys("logAsJson istioNamespace"),
     "cni": _keys("ambient chained repair excludeNamespaces cni.resources cni.chained"),
 }
-"""Keys that tell Istio's charts apart, and that any other chart may have."""
+"""Keys that distinguish Istio's charts, and that any other chart may have."""
 IMAGES: dict[str, Chart] = {"pilot": "istiod", "install-cni": "cni", "ztunnel": "ztunnel"}
 _NEVER_READ = frozenset({"sharding", "cache", "securityContext"})
 """Keys that people write under `pilot` or `global.proxy` though no release reads them."""
@@ -167,7 +167,7 @@ def charts_of_values(
     chart: Chart | None = None,
     version: Version | None = None,
 ) -> tuple[Placed, ...]:
-    """The charts of Istio's whose values a mapping holds; empty where nothing proves any.
+    """The charts of Istio's that a mapping holds values of; empty where nothing proves any.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def proofs_by_keys(values: tree.Mapping) -> dict[Chart, str]:
         for chart, proof in _proofs(layer):
             found.setdefault(chart, f"{wrapper}.{proof}" if wrapper else proof)
     if found or "_internal_defaults_do_not_set" in values.names():
-        # It is Istio's: now keys that tell its charts apart count.
+        # It is Istio's: now keys that distinguish its charts count.
         for layer, _ in layers:
             for chart, keys in APART.items():
                 key = next((k for k in sorted(keys) if _at(layer, k) is not None), None)

@@ -15,7 +15,7 @@ from rightsize.files.source import Layer
 
 @dataclass(eq=False)
 class Redirected(Layer):
-    """A layer whose tree is made of pairs.
+    """A layer with a tree made of pairs.
 
     `entries` maps the path that a pair sets to the path of its value in the document.
     """

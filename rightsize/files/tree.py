@@ -168,7 +168,7 @@ def content_end(node: Node) -> int:
 
 
 def flatten(node: Node | None) -> dict[Path, str]:
-    """Every leaf of a document with tags told apart, aliases and merges resolved.
+    """Every leaf of a document with tags kept apart, aliases and merges resolved.
 
     Two texts parse alike exactly when these are equal; an empty list or mapping is a leaf.
     """

@@ -49,7 +49,7 @@ class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
         Share of new observations that `predict_interval` promises to hold.
     priors : tuple of float, optional
         One published coefficient for each driver, in units of `y` by unit of the driver. Where
-        the history cannot tell a coefficient, the prior is used, cut to the range that the history
+        the history cannot determine a coefficient, the prior is used, cut to the range that the history
         allows; without priors the middle of that range.
     max_rows : int
         Rows kept for the fit, evenly spread over the given ones.
@@ -61,7 +61,7 @@ class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
     coef_range_ : ndarray of shape (n_drivers, 2)
         Range of each coefficient that the history allows at `coverage`.
     identified_ : ndarray of bool, shape (n_drivers,)
-        False where the history has too little spread to tell the coefficient.
+        False where the history has too little spread to determine the coefficient.
     effective_rows_ : float
         Rows, discounted for the autocorrelation of the residuals.
     noise_ : ndarray of shape (2,)
@@ -129,7 +129,7 @@ class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
     def predict_interval(self, X: npt.ArrayLike) -> Floats:
         """Return low, mid and high of a new observation at each row of `X`: shape (m, 3).
 
-        The ends are the lowest and highest value over all laws that the history cannot tell from
+        The ends are the lowest and highest value over all laws that the history cannot distinguish from
         the fitted one (profile of the quantile loss), widened by the noise that was seen: relative
         to the prediction or absolute, whichever is wider.
         """
@@ -156,7 +156,7 @@ class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
         )
 
     def _budget(self) -> float:
-        """Largest total loss of a law that the history cannot tell from the best one."""
+        """Largest total loss of a law that the history cannot distinguish from the best one."""
         best = float(
             np.sum(
                 self._weights * _check(self._response - self._design @ self._best, self.quantile)
@@ -175,7 +175,7 @@ class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
         ranges = np.array([self._extremes(axis, budget) for axis in axes]).reshape(count, 2)
         width = ranges[:, 1] - ranges[:, 0]
         self.identified_ = (width <= _LOOSE * np.maximum(ranges[:, 1], 1e-12)) | (
-            # Nothing to tell: at most a twentieth of the level, whatever the coefficient.
+            # Undetermined: at most a twentieth of the level, whatever the coefficient.
             (ranges[:, 1] <= 0.05) & ~self._never_seen
         )
         self.identified_ &= ~self._never_seen

@@ -38,7 +38,7 @@ class MeshToday:
     """What the answer starts from. Sidecar figures are by sidecar; nodes and dollars by cluster.
 
     `fleet` plans nodes for today's pods with `(cpu, memory)` added to each pod that has a sidecar,
-    and with its sidecar's request taken off when told so; None where nodes are not known.
+    and with its sidecar's request taken off where asked; None where nodes are not known.
     """
 
     scale: Scale
@@ -51,7 +51,7 @@ class MeshToday:
     sidecar_memory_used: float
     """p99 of the 5-minute windows, bytes."""
     clusters: float | None
-    """Mean number of active clusters; None where proxies do not tell."""
+    """Mean number of active clusters; None where proxies do not report them."""
     nodes: float | None
     node_cpu: float | None
     """Mean allocatable cores of a node."""
@@ -137,7 +137,7 @@ class _Planner:
     settings: NodeSettings | None
 
     def fleet(self, cpu: float, memory: float, without_sidecars: bool) -> Fleet:
-        """With so much added to each pod with a sidecar, whose own requests are taken off or not."""
+        """With so much added to each pod with a sidecar; its own requests are taken off or not."""
         there = self.pods["own_cpu"].notna()
         taken = there if without_sidecars else there & False
         return self._plan(there, cpu, memory, taken=taken)

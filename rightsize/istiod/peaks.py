@@ -151,7 +151,7 @@ def events_text(events: tuple[PeakEvent, ...], written: str) -> tuple[str, ...]:
 def _against(hours: pd.DataFrame, law: Law, column: str) -> pd.DataFrame:
     """Each row against the law at its own load: ratio, excess, and whether the law explains it.
 
-    A row whose load is not known is not explained.
+    A row of unknown load is not explained.
     """
     found = pd.DataFrame(
         {"ratio": np.nan, "excess": np.nan, "explained": hours[column].isna()}, index=hours.index

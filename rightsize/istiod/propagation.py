@@ -96,7 +96,7 @@ def propagation(
     ----------
     control_plane : DataFrame
     cpu : IstiodCpu, optional
-        Tells a slow push for lack of CPU from one for sheer size.
+        Distinguishes a slow push for lack of CPU from one for sheer size.
     istio_version : str, optional
         For the defaults of the settings.
     """

@@ -1,4 +1,4 @@
-"""Figures that others have published, each with its source; used only where the mesh tells nothing.
+"""Figures that others have published, each with its source; used only where the mesh shows nothing.
 
 They are never mixed into a measured figure without saying so.
 """

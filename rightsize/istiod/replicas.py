@@ -118,7 +118,7 @@ def plan_for(model: IstiodModel, load: MeshLoad, replicas: int) -> ReplicaPlan:
 
 
 def quick_plan(model: IstiodModel, load: MeshLoad, price: UnitPrice, most: int) -> int:
-    """Number of replicas, 2 to `most`, whose middle needs cost least."""
+    """Number of replicas, 2 to `most`, with the cheapest middle needs."""
 
     def worth(replicas: int) -> float:
         cpu = model.cpu.middle(load, replicas) / (_target(replicas) / 100)
@@ -137,7 +137,7 @@ def _target(replicas: int) -> int:
 
 
 def cheapest(plans: list[ReplicaPlan], price: UnitPrice) -> ReplicaPlan:
-    """The plan whose requests cost least; a split of node prices ranks CPU against memory."""
+    """The plan with the cheapest requests; a split of node prices ranks CPU against memory."""
     return min(plans, key=lambda plan: hourly_worth(plan, price))
 
 

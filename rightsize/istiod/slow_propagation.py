@@ -96,7 +96,7 @@ def explain(
     share : float
         Its share of the known time.
     cpu : IstiodCpu
-        Tells a slow push for lack of CPU from one for sheer size.
+        Distinguishes a slow push for lack of CPU from one for sheer size.
     istio_version : str or None
         For the push throttle that nobody set.
     """

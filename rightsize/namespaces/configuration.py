@@ -1,4 +1,4 @@
-"""Istio's own objects, as the user exports them: what metrics cannot tell of a call's way.
+"""Istio's own objects, as the user exports them: what metrics cannot show of a call's way.
 
 Metrics name the service that answered. A VirtualService may have sent the call there under another
 host, and lives in any namespace; a Sidecar that forgets it loses the route.

@@ -80,7 +80,7 @@ class ServiceRules:
 
 
 def service_rules(edges: pd.DataFrame, pods: pd.DataFrame, errors: pd.DataFrame) -> ServiceRules:
-    """Size a DestinationRule for each service that needs one and whose data supports it.
+    """Size a DestinationRule for each service that needs one and has the data for it.
 
     Parameters
     ----------

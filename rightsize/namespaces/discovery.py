@@ -156,7 +156,7 @@ namespacecontroller.go; release note enable-enhanced-scope)."""
 
 
 def _unseen_configuration(edges: pd.DataFrame) -> tuple[str, ...]:
-    """Metrics do not tell where Istio's own objects are kept."""
+    """Metrics do not show where Istio's own objects are kept."""
     warnings = [
         "from Istio 1.22 on a namespace left out loses its Istio objects, too (VirtualService, "
         "ServiceEntry, Gateway, ...): export them and give them with -f, or name their namespaces "

@@ -156,12 +156,12 @@ def _scope(
     blind = known[known["host"].str.endswith("/*")]
     if len(blind):
         notes.append(
-            f"{len(blind)} edges do not tell their service: all of "
+            f"{len(blind)} edges do not name their service: all of "
             f"{', '.join(sorted(set(blind['destination_namespace'])))} stays in scope"
         )
     lost = calls[(calls["destination_service"] == UNKNOWN) & calls["host"].isna()]
     if len(lost):
-        notes.append(f"{len(lost)} edges tell neither service nor namespace: check them by hand")
+        notes.append(f"{len(lost)} edges name neither service nor namespace: check them by hand")
     return EgressScope(
         namespace=namespace,
         hosts=(*seen, *routed, *added),

@@ -1,4 +1,4 @@
-"""Workloads whose sidecar had nothing to do."""
+"""Workloads with a sidecar that had nothing to do."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def injection_candidates(
 
 
 def _busy(edges: pd.DataFrame) -> tuple[set[tuple[str, str]], set[str]]:
-    """Workloads with traffic, and namespaces called at a workload that the metric does not tell."""
+    """Workloads with traffic, and namespaces called at a workload that the metric does not name."""
     busy = set(zip(edges["source_namespace"], edges["source_workload"], strict=True))
     busy |= set(zip(edges["destination_namespace"], edges["destination_workload"], strict=True))
     blind = {place for place, workload in busy if workload == UNKNOWN and place != UNKNOWN}

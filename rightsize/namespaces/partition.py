@@ -73,7 +73,7 @@ def partition(
 
 
 def cut_weight(weights: Floats, parts: Ints) -> float:
-    """Weight of the edges whose ends lie in different parts."""
+    """Weight of the edges with ends in different parts."""
     return float(weights[parts[:, None] != parts[None, :]].sum()) / 2
 
 

@@ -69,7 +69,7 @@ class ProxyMemoryLaw:
             )
         return (
             f"{size} by active cluster: all {self.proxies} proxies have much the same "
-            "configuration, so that this mesh cannot tell; the middle is the slope of "
+            "configuration, so that this mesh cannot show it; the middle is the slope of "
             "Hitachi/istio-bench (Istio 1.6.2), as far as this mesh allows it"
         )
 
@@ -93,7 +93,7 @@ def fit_proxy_memory(clusters: npt.ArrayLike, memory: npt.ArrayLike) -> ProxyMem
     y = np.asarray(memory, dtype=np.float64)
     if len(y) < _LEAST_PROXIES:
         raise NoDataError(
-            f"{len(y)} proxies tell their active clusters, {_LEAST_PROXIES} are needed",
+            f"{len(y)} proxies report their active clusters, {_LEAST_PROXIES} are needed",
             hint="scrape the proxies' port 15090 (envoy_cluster_manager_active_clusters)",
         )
     law = NonNegativeQuantileLaw(priors=(BYTES_PER_CLUSTER,)).fit(X, y, groups=np.arange(len(y)))

@@ -140,7 +140,7 @@ def scope_saving(
         notes.append("the number of services is not known: no drop of configuration is predicted")
     by_namespace = () if services is None else _namespaces(egress, proxies, services, law)
     if law is None:
-        notes.append("proxies do not tell their active clusters: no drop of memory is predicted")
+        notes.append("proxies do not report their active clusters: no drop of memory is predicted")
     else:
         notes.append(f"proxy memory: {law.text}")
     watched = _istiod(discovery, model, notes)
@@ -224,7 +224,7 @@ def node_saving(saving: ScopeSaving, today: MeshToday) -> NodeSaving | None:
     sidecars = sum(n.proxies for n in saving.by_namespace)
     if memory is None or today.fleet is None or not sidecars:
         return None
-    # Today's pods may be fewer or more than those whose clusters are known: by pod, then.
+    # Today's pods may be fewer or more than those with known clusters: by pod, then.
     room = max(today.sidecar_memory - _SMALLEST_REQUEST, 0.0)
     cuts = [min(total / sidecars, room) for total in (memory.low, memory.mid, memory.high)]
     before = today.fleet(0.0, 0.0, False)

@@ -35,7 +35,7 @@ class Namespaces:
     gateway_workloads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Workloads of the gateways, by namespace."""
     gateways_alone: frozenset[str] = frozenset()
-    """Namespaces whose only proxies are gateways: nothing else there is injected."""
+    """Namespaces with no proxies but gateways: nothing else there is injected."""
 
     @property
     def without_proxies(self) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def choose_shards(
     node: tuple[float, float] | None = None,
     kept: Sequence[str] = (),
 ) -> ShardAdvice:
-    """Divide into the number of shards whose istiods cost least among those that fit.
+    """Divide into the number of shards that fit and have the cheapest istiods.
 
     Parameters
     ----------

@@ -92,7 +92,7 @@ def study_scope(
     given_namespaces : sequence of str
         Namespaces to watch whatever was seen.
     configuration : Configuration, optional
-        Istio's own objects, which metrics do not tell.
+        Istio's own objects, which metrics do not show.
     settings : NodeSettings, optional
         For the plan of nodes behind the dollars.
 
@@ -215,7 +215,7 @@ def _route_notes(configuration: Configuration | None, routes: float | None) -> l
         return [
             f"{many} VirtualServices: hosts are written as */host, so that a route for them "
             "stays wherever it is kept. Where one sends a host's calls to another service, metrics "
-            "tell the second only: give the VirtualServices with -f, or the first host with "
+            "name the second only: give the VirtualServices with -f, or the first host with "
             "--host, else its route is lost"
         ]
     return []
@@ -251,7 +251,7 @@ def _model(tables: IstiodTables, notes: list[str]) -> IstiodModel | None:
 
 
 def virtual_services(control_plane: pd.DataFrame) -> float | None:
-    """Most VirtualServices that istiod knew; None where it did not tell."""
+    """Most VirtualServices that istiod knew; None where it did not report."""
     known = control_plane[control_plane["metric"] == "pilot_virt_services"]["value"]
     return None if known.empty else float(known.max())
 
@@ -277,7 +277,7 @@ def _today(
 
 
 def _running(proxies: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
-    """Those of the proxies whose pod was still there at the end of the snapshot."""
+    """Those of the proxies with a pod that was still there at the end of the snapshot."""
     left = pods[pods["last_seen"] >= pods["last_seen"].max()]
     there = set(zip(left["namespace"].astype(str), left["pod"].astype(str), strict=True))
     ours = zip(proxies["namespace"].astype(str), proxies["pod"].astype(str), strict=True)

@@ -144,7 +144,7 @@ def egress_host(service: str, namespace: str) -> str | None:
     if "." in service:
         # A ServiceEntry: it may be defined in any namespace.
         return f"*/{service}"
-    # The metric does not tell the service: all of the namespace it was answered from.
+    # The metric does not name the service: all of the namespace it was answered from.
     return None if namespace == UNKNOWN else f"{namespace}/*"
 
 

@@ -153,7 +153,7 @@ def allocatable(
 
 
 def infer_mode(nodes: pd.DataFrame, shapes: pd.DataFrame) -> CniMode | None:
-    """The mode whose formula gives the pod slots that the cluster's nodes report.
+    """The mode with the formula that gives the pod slots that the cluster's nodes report.
 
     Parameters
     ----------

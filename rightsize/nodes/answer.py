@@ -64,7 +64,7 @@ def answer(
     advice : Advice, optional
         Recommended requests; without it only today's are planned for.
     region : str, optional
-        Whose prices apply, instead of the region the snapshot names.
+        Region of the prices, instead of the region the snapshot names.
     autoscaler : {"cluster-autoscaler", "karpenter"}, optional
         Also replay the month under this autoscaler.
     names : tuple of PlanName

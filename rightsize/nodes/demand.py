@@ -72,7 +72,7 @@ def hours_of(days: pd.DataFrame) -> pd.DatetimeIndex:
 
 
 def busiest_hour(days: pd.DataFrame) -> pd.Timestamp:
-    """The hour in whose end the pods request most CPU; the latest of equals."""
+    """The hour at the end of which the pods request most CPU; the latest of equals."""
     hours = hours_of(days)
     requested = [float(alive_at(days, hour)["cpu"].sum()) for hour in hours]
     best = max(range(len(hours)), key=lambda i: (round(requested[i], 9), i))

@@ -85,9 +85,9 @@ def resource_values(problem: Problem) -> tuple[Floats, Floats]:
 
 
 def dot_product(problem: Problem) -> Packing:
-    """Open, again and again, the node whose best filling is worth most per dollar.
+    """Open, again and again, the node of which the best filling is worth most per dollar.
 
-    A node is filled with the pod whose request points most along what is left of it (the
+    A node is filled with the pod with the request that points most along what is left of it (the
     dot-product heuristic of Panigrahy et al., 2011); a filling is worth what its requests cost
     in the fluid optimum.
     """

@@ -2,7 +2,7 @@
 
 The fluid program says how many nodes of each offer would do if pods were liquid. Real pods need
 a little more, so fleets with some slack are tried. Each is packed at once (largest pods first,
-each to the node whose free room it resembles most) and then mended by moves that always keep
+each to the node with the free room it resembles most) and then mended by moves that always keep
 every rule:
 
 - a pod outside takes the place of one worth less, which goes outside in its stead;

@@ -53,7 +53,7 @@ class Layout:
     pools: tuple[Pool, ...]
     zones: tuple[str, ...]
     zoned: bool
-    """Zones bind: offers are told apart by zone."""
+    """Zones bind: offers differ by zone."""
     unplaced: tuple[Unplaced, ...]
     assumptions: tuple[str, ...]
 

@@ -44,7 +44,7 @@ class Load:
                 self.put(int(pod), int(where[pod]))
 
     def allowed(self, pod: int) -> Flags:
-        """(B,) nodes whose rules let the pod in, room or not."""
+        """(B,) nodes with rules that let the pod in, room or not."""
         k = self.classes[pod]
         mask: Flags = self._open_offers[k].copy()
         group = self.problem.group[k]
@@ -55,7 +55,7 @@ class Load:
         return mask
 
     def welcome(self, node: int) -> Flags:
-        """(P,) pods whose rules let them onto the node, room or not."""
+        """(P,) pods with rules that let them onto the node, room or not."""
         problem = self.problem
         classes: Flags = self._open_offers[:, node].copy()
         if len(problem.limit):
@@ -67,7 +67,7 @@ class Load:
         return np.asarray(classes[self.classes])
 
     def room(self, pod: int) -> Flags:
-        """(B,) nodes with room for the pod whose rules let it in."""
+        """(B,) nodes with room for the pod and rules that let it in."""
         mask = (self.rest >= self.size[pod]).all(axis=1)
         if mask.any():
             mask &= self.allowed(pod)

@@ -80,7 +80,7 @@ def _mode(
     found = infer_mode(seen, catalogue) if len(seen) else None
     if found is None:
         return "default", (
-            "pod slots of types not in use by the VPC CNI's default mode (no node told otherwise)",
+            "pod slots of types not in use by the VPC CNI's default mode (no node showed otherwise)",
         )
     return found, (f"pod slots of types not in use as the nodes report them: mode {found}",)
 

@@ -26,7 +26,7 @@ _MOST_TIMES = 4.0
 _TRIAL_SECONDS = 0.035
 """What one replay of the scheduler takes with some 300 pods."""
 _NO_SURGE = ("StatefulSet", "Job", "CronJob", "Pod")
-"""Kinds whose roll-out adds no pods; DaemonSets replace theirs in place and are not packed."""
+"""Kinds with a roll-out that adds no pods; DaemonSets replace theirs in place and are not packed."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,7 +112,7 @@ def advice_markdown(advice: Advice, *, everything: bool = False) -> str:
         "### Way back",
         "",
         "Revert this change and restart the workloads: proxies take their sizes when their pods "
-        "start. `rightsize verify --since DATE` tells from Prometheus what got worse, if anything.",
+        "start. `rightsize verify --since DATE` reports from Prometheus what got worse, if anything.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -64,7 +64,7 @@ def audit_markdown(result: AuditResult) -> str:
             if finding.place.file == file:
                 lines += ["", *_item(finding)]
     if result.notes:
-        lines += ["", "## Not told by these files", ""]
+        lines += ["", "## Not known from these files", ""]
         lines += [f"- `{note.rule}`: {_plain(note.text)} (`{note.file}`)" for note in result.notes]
     if result.problems:
         lines += ["", "## Not read", ""]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Shown:
-    """A renderable whose text holds nothing that a terminal would obey."""
+    """A renderable of text that holds nothing that a terminal would obey."""
 
     def __init__(self, inner: ConsoleRenderable) -> None:
         self._inner = inner

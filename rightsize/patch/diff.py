@@ -88,7 +88,7 @@ def _refuse_clashes(
 
 
 def _ours(folder: Path) -> bool:
-    """Whether an earlier run wrote this folder, whose files may then be replaced."""
+    """Whether an earlier run wrote this folder: its files may then be replaced."""
     try:
         return (folder / LISTING.name).read_text().startswith(MARK)
     except (OSError, UnicodeDecodeError):

@@ -1,7 +1,7 @@
 """Sizes of gateways and waypoints that Istio deploys for Gateway API `Gateway` objects.
 
 Such a gateway takes `global.proxy.resources` unless its `spec.infrastructure.parametersRef` names a
-ConfigMap whose key `deployment` overlays the Deployment (from Istio 1.26).
+ConfigMap with a key `deployment` that overlays the Deployment (from Istio 1.26).
 """
 
 from __future__ import annotations
@@ -92,6 +92,6 @@ def advice_to_pin(gateway: ApiGateway, change: SizeChange) -> str:
     """What to do about a gateway that has no sizes of its own."""
     return (
         f"Gateway {gateway.name} takes global.proxy.resources; sizes of {change.key} not written: "
-        "give it a ConfigMap by spec.infrastructure.parametersRef whose key `deployment` sizes the "
+        "give it a ConfigMap by spec.infrastructure.parametersRef with a key `deployment` that sizes the "
         f"container {PROXY} (Istio 1.26 and later)"
     )

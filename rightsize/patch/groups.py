@@ -29,7 +29,7 @@ BOUNDS: tuple[Slot, ...] = ("autoscale_min", "autoscale_max", "target_cpu")
 
 @dataclass(frozen=True)
 class Release:
-    """What tells one release from another; None is not said, and fits any."""
+    """What distinguishes one release from another; None is not said, and fits any."""
 
     kind: str
     name: str | None = None

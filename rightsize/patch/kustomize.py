@@ -1,4 +1,4 @@
-"""A Kustomize component for the sidecars whose manifests were not given."""
+"""A Kustomize component for the sidecars without a given manifest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ API_VERSIONS = {"Rollout": "argoproj.io/v1alpha1", "Job": "batch/v1", "CronJob":
 
 
 def by_hand(change: SizeChange) -> str | None:
-    """What to put into the pod template of a workload whose kind is not known here; else None.
+    """What to put into the pod template of a workload of a kind not known here; else None.
 
     Its API group, the place of its pod template and the patches it takes are its controller's own.
     """

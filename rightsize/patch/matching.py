@@ -1,4 +1,4 @@
-"""Which release a recommendation is for: told by names, revisions and destinations, else asked."""
+"""Which release a recommendation is for: matched by names, revisions and destinations, else asked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rightsize.patch.values import ValuesGroup
 
 @dataclass(frozen=True)
 class Flags:
-    """What the user said about whose files these are."""
+    """What the user said about the owner of these files."""
 
     gateway: str | None = None
     workload: str | None = None
@@ -129,7 +129,7 @@ def _manifest(
 def _of_revision(
     groups: Sequence[Group], change: SizeChange, changes: Sequence[SizeChange], flags: Flags
 ) -> Match:
-    """Releases of the revision whose pods were measured; each istiod is sized from its own."""
+    """Releases of the revision of the measured pods; each istiod is sized from its own."""
     if change.component != "istiod" or not groups:
         return Match(tuple(groups))
     rivals = [c for c in changes if c.component == "istiod"]
@@ -238,7 +238,7 @@ def _gateway(
         _refuse_contradiction(group, change)
     if unnamed and len(measured) > 1:
         raise AmbiguousChartError(
-            f"nothing tells which gateway these values are for: {change.key} or "
+            f"nothing says which gateway these values are for: {change.key} or "
             + ", ".join(other.key for other in measured if other.key != change.key),
             path=unnamed[0].layers[0].source.path,
             hint=f"Say --gateway {change.key}, and patch one gateway's file at a time.",

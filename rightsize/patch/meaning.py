@@ -35,7 +35,7 @@ VALUES_FIELDS = {
 
 
 def unexpected_places(before: Leaves, after: Leaves, changes: Sequence[SizeChange]) -> list[Place]:
-    """Places whose change is none that was recommended."""
+    """Places with a change that was not recommended."""
     places = [place for place in {**before, **after} if before.get(place) != after.get(place)]
     return [place for place in places if not _explained(place, before, after, changes)]
 
@@ -63,7 +63,7 @@ def is_resource(place: Place) -> bool:
 
 
 def belongs_to(place: Place, component: Component, change: SizeChange) -> bool:
-    """Whether a rendered place belongs to a change: gateways are told apart by their names."""
+    """Whether a rendered place belongs to a change: gateways are matched by their names."""
     if component != change.component or (component == "sidecar" and change.workload is not None):
         return False
     return component != "gateway" or change.workload in (None, place[0].split(" ")[1])

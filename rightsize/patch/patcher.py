@@ -70,9 +70,9 @@ def patch_set(
     changes : sequence of SizeChange
         Complete sizes, CPU in cores and memory in bytes.
     hints : Hints, optional
-        Chart and release of the files, where they do not tell.
+        Chart and release of the files, where they do not say.
     flags : Flags, optional
-        Whose files these are, where they do not tell.
+        Owner of these files, where they do not say.
     largest_node : Sizes, optional
         Requests that the largest node can hold; nothing larger is written.
 
@@ -80,7 +80,7 @@ def patch_set(
     -------
     PatchResult
         One file for each given or referred to, changed or not, then new files (a Kustomize folder
-        for sidecars whose manifest was not given); and what became of each change.
+        for sidecars without a given manifest); and what became of each change.
 
     Raises
     ------

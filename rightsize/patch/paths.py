@@ -42,7 +42,7 @@ MEMORY_TARGETS: dict[Chart, Path] = {
 }
 """Targets of memory utilisation, in percent of the request."""
 SCOPED: dict[Chart, str] = {"istiod": "pilot", "cni": "cni"}
-"""Key whose contents are also read from the top level, from 1.24 on."""
+"""Key of which the contents are also read from the top level, from 1.24 on."""
 AUTOSCALING: dict[Chart, Path] = {
     "istiod": ("pilot", "autoscaleEnabled"),
     "gateway": ("autoscaling", "enabled"),

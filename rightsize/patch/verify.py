@@ -167,7 +167,7 @@ def verify_patched(
         before: list[Path] = []
         after: list[Path] = []
         for number, file in enumerate(file for file in patched if file.text_before):
-            # The folder's name can tell which gateway a file is for.
+            # The folder's name can show which gateway a file is for.
             inner = Path(str(number), file.path.absolute().parent.name, file.path.name)
             as_given = file.path.is_file() and file.path.read_bytes() == file.text_before.encode()
             old = file.path if as_given else _copy(Path(folder, "before", inner), file.text_before)
@@ -183,7 +183,7 @@ def _copy(path: Path, text: str) -> Path:
 
 
 def _is_for(chart_dir: Path, file: Path) -> bool:
-    """Whether a file holds values of this chart, as far as it tells."""
+    """Whether a file holds values of this chart, as far as it says."""
     metadata = _metadata(chart_dir)
     chart = CHART_NAMES.get(metadata)
     source = read_source(file)

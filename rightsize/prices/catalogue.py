@@ -62,7 +62,7 @@ def on_demand_prices(region: str) -> pd.DataFrame:
     -------
     DataFrame
         `instance_type`, `usd_per_hour`, `source`, `as_of` (UTC midnight), `tenancy` (`shared`;
-        `dedicated` for bare metal, whose listed price may carry the dedicated surcharge). Empty for
+        `dedicated` for bare metal: its listed price may carry the dedicated surcharge). Empty for
         a region that AWS has and the table has not (the China regions are priced in CNY).
 
     Raises

@@ -17,7 +17,7 @@ from rightsize.quantity import GIBIBYTE
 
 _FAMILIES = r"^[mcr]\d+[ai]?\.(?:large|xlarge|2xlarge|4xlarge)$"
 """General, compute and memory families on x86 without local disks: they differ in little but
-their ratio of memory to cores, which is what tells the two prices apart."""
+their ratio of memory to cores, which is what separates the two prices."""
 FALLBACK_REGION = "us-east-1"
 
 

@@ -51,7 +51,7 @@ class Promise:
     key: tuple[str, str, str]
     component: str
     asked_in: str
-    """Month whose report asked first: the baseline that savings are taken against."""
+    """Month of the report that asked first: the baseline that savings are taken against."""
     baseline: Mapping[str, float | None]
     """`cpu_request` (cores) and `memory_request` (bytes) in force when it was asked."""
     wanted: Mapping[str, tuple[float | None, ...]]
@@ -176,7 +176,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def lowered(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Mesh containers whose mean request in force fell between two months, for a first report.
+    """Mesh containers with a mean request in force that fell between two months, for a first report.
 
     Both frames: namespace, workload, container, cpu_request, memory_request.
     """

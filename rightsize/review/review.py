@@ -93,7 +93,7 @@ class Review:
     promised: pd.DataFrame
     """Earlier recommendations with what became of them; empty on a first report."""
     lowered: pd.DataFrame
-    """Mesh containers whose requests in force fell since the month before."""
+    """Mesh containers with requests in force that fell since the month before."""
     realised: Realised | None
     """None without a month before, or without prices."""
     baseline: str | None
@@ -101,7 +101,7 @@ class Review:
     running: Running | None
     """Savings since advice was first in force; None while there are none."""
     earlier: str | None
-    """Label of the newest month whose report promised; None for a first report."""
+    """Label of the newest month with a report that promised; None for a first report."""
     strip: tuple[StripMonth, ...]
     """Up to thirteen months, this one last."""
     facts: MonthFacts

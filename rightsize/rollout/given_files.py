@@ -1,4 +1,4 @@
-"""How the user's own files are deployed: told from what they are."""
+"""How the user's own files are deployed: detected from what they are."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def deploy_steps(
             back.append(Step("Or:", (helm_back("istiod", "istio-system"),)))
         else:
             steps.append(
-                Step("With Helm: helm upgrade of the release whose values these are, with -f "
+                Step("With Helm: helm upgrade of the release that these values belong to, with -f "
                      + " -f ".join(layers) + ".")
             )  # fmt: skip
     return steps, back

@@ -167,7 +167,7 @@ def ready_scopes(scope: ScopeStudy) -> tuple[EgressScope, ...]:
 
 
 def sidecar_scopes(study: PlanStudy, money: PhaseMoney | None) -> Phase | None:
-    """A Sidecar for each namespace whose calls are known well enough."""
+    """A Sidecar for each namespace with calls that are known well enough."""
     if study.scope is None:
         return None
     ready = ready_scopes(study.scope)
@@ -236,7 +236,7 @@ def _routes(study: PlanStudy) -> tuple[str, ...]:
         return ()
     return (
         "This plan was made with --istio-objects before/istio.yaml (see 01-baseline); this one was "
-        "not. Where a VirtualService sends the calls of one host to another service, metrics tell "
+        "not. Where a VirtualService sends the calls of one host to another service, metrics show "
         "the second alone, and the first would be missing.",
     )
 
@@ -340,7 +340,7 @@ def shards(study: PlanStudy) -> Phase | Waiting | None:
             "All istiods share root certificate, trust domain and meshConfig.",
             "istiod's scope and size phases are over.",
         ),
-        "A namespace whose label is missing is unknown to its new istiod.",
+        "A namespace without the label is unknown to its new istiod.",
         (
             Check(
                 "propagation",

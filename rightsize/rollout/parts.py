@@ -17,7 +17,7 @@ SIZE_PHASES: tuple[PhaseName, ...] = (
 )
 _BY_COMPONENT: dict[str, PhaseName] = {"gateway": "gateways", "istiod": "istiod"}
 RESTARTED = ("Deployment", "StatefulSet", "DaemonSet", "Rollout")
-"""Kinds whose pods a command restarts; pods of Jobs take new sizes when the next one starts."""
+"""Kinds of which a command restarts the pods; pods of Jobs take new sizes when the next one starts."""
 _WAVES = (0.1, 0.4, 1.0)
 """Shares of the sidecars restarted by the end of each wave: a few, then some, then the rest."""
 

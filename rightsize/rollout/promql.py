@@ -202,7 +202,7 @@ def older_than(container: str, days: int) -> str:
 def pods_of(workloads: Iterable[tuple[str, str, str | None]]) -> str:
     """Series of the pods of workloads, each as (namespace, name, kind); for `and on`, `unless on`.
 
-    Pods are told by the names that their controllers give them.
+    Pods are recognized by the names that their controllers give them.
     """
     found: dict[str, list[str]] = {}
     for namespace, name, kind in sorted(workloads, key=lambda w: (w[0], w[1])):

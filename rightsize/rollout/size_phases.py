@@ -239,7 +239,7 @@ def _convergence() -> Check:
 
 
 def _other_proxies(study: PlanStudy) -> list[tuple[str, str, str | None]]:
-    """Workloads whose `istio-proxy` does not follow the mesh default."""
+    """Workloads with an `istio-proxy` that does not follow the mesh default."""
     return [
         _pods_of(row)
         for row in study.advice.recommendations

@@ -60,7 +60,7 @@ def study_plan(
     given: Mapping[Component, Sizes] | None = None,
     progress: Progress = lambda _: None,
 ) -> PlanStudy:
-    """Run every analysis whose recommendations belong in a plan.
+    """Run every analysis with recommendations that belong in a plan.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def study_plan(
     given : mapping of Component to Sizes, optional
         What the user's files set (see `recommend`).
     progress : callable, optional
-        Told what is being done.
+        Called with what is being done.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """After a roll-out: did kills, restarts, throttling or latency get worse for what was changed?
 
-The days before and after a date are compared for every mesh container whose sizes in force
+The days before and after a date are compared for every mesh container of which the sizes in force
 changed since then. A change is worse only when the difference is more than chance would explain.
 """
 

@@ -22,7 +22,7 @@ from rightsize.results import HOURS_PER_MONTH, Interval
 
 Mode = Literal["sidecar", "ambient"]
 AMBIENT_HEADROOM = 1.5
-"""Requests over published usage. An assumption: no published figure tells a request."""
+"""Requests over published usage. An assumption: no published figure states a request."""
 _WAYPOINT_PODS = 2
 """Pods of each waypoint, so that one may be lost."""
 _MOST_REPLICAS = 12
@@ -171,7 +171,7 @@ def _sidecars(
     """Requests of all sidecars: as today, raised where the larger configuration asks for it."""
     added = Interval.exactly(0.0)
     if law is None or today.clusters is None:
-        said.append("proxies do not tell their clusters: sidecars keep their memory request")
+        said.append("proxies do not report their clusters: sidecars keep their memory request")
     else:
         growth = max(scale.services / today.scale.services - 1, 0.0)
         added = law.bytes_per_cluster.scaled(max(today.clusters - STATIC_CLUSTERS, 0) * growth)
@@ -244,7 +244,7 @@ def _nodes(
     `istiod` holds the cores and bytes that all of its pods request.
     """
     if today.fleet is None or not today.node_cpu or not today.node_memory:
-        said.append("nodes and dollars: not computed, the snapshot tells no node or no price")
+        said.append("nodes and dollars: not computed, the snapshot holds no node or no price")
         return None, None
     growth = scale.pods / today.scale.pods
     found: list[tuple[float, float | None]] = []

@@ -46,7 +46,7 @@ def _of(scalers: pd.DataFrame, namespace: str | None, workload: str | None) -> p
 def scale_points(
     scalers: pd.DataFrame, recommendations: Sequence[Recommendation], containers: pd.DataFrame
 ) -> tuple[ScalePoint, ...]:
-    """The HPAs on whole pods, or on a sized container, whose scale point the recommendations move.
+    """The HPAs on whole pods, or on a sized container, with a scale point that the recommendations move.
 
     Parameters
     ----------

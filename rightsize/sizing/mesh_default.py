@@ -60,7 +60,7 @@ def with_mesh_default(
 ) -> MeshDefault:
     """Put the mesh default before the rows and let it decide for the workloads it covers.
 
-    Users of the default are the running sidecars without annotations whose sizes in force are
+    Users of the default are the running sidecars without annotations with sizes in force that are
     those of the given file, where any runs with them, else the most common ones (by pods);
     whatever else is in force was set for that workload.
     """

@@ -77,7 +77,7 @@ def quota_warnings(
     containers: pd.DataFrame,
     quotas: Mapping[str, Mapping[str, str]],
 ) -> Iterator[str]:
-    """Namespaces whose quota would be passed by the recommended sizes.
+    """Namespaces with a quota that would be exceeded by the recommended sizes.
 
     Parameters
     ----------

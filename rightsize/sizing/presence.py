@@ -18,7 +18,7 @@ JOB_KINDS = frozenset(
     {"Job", "CronJob", "Workflow", "CronWorkflow", "TaskRun", "PipelineRun", "SparkApplication",
      "ScheduledSparkApplication", "ScaledJob"}
 )  # fmt: skip
-"""Kinds whose pods end by themselves."""
+"""Kinds with pods that end by themselves."""
 _SOON = 3600
 """A pod of yesterday's last hour may be between two scrapes, or be rolled out just now."""
 _LATER = 1.5

@@ -142,7 +142,7 @@ def _step(resource: Resource, days: _Days) -> tuple[Shape, int] | None:
 
 
 def _leak(days: _Days, sizes: Sizes) -> tuple[Shape, float] | None:
-    """Memory of a pod whose every day peaks above the day before."""
+    """Memory of a pod that peaks every day above the day before."""
     best, level = 0.0, 0.0
     for pod in np.unique(days.pod[days.ago == 0]):
         mine = days.pod == pod

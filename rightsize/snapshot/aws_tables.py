@@ -7,7 +7,7 @@ from rightsize.snapshot.columns import FLAG, FLOAT, TEXT, TIME, make_table
 PRICES = make_table(
     "prices",
     "day",
-    "EC2 prices and instances as AWS told them that day; empty where AWS was not asked.",
+    "EC2 prices and instances as AWS reported them that day; empty where AWS was not asked.",
     ["instance_type", "purchase_option", "zone"],
     [
         ("instance_type", TEXT, "", "EC2 instance type"),
@@ -25,7 +25,7 @@ PRICES = make_table(
 INSTANCE_TYPES = make_table(
     "instance_types",
     "day",
-    "EC2 instance types of the region as AWS told them; empty where AWS was not asked.",
+    "EC2 instance types of the region as AWS reported them; empty where AWS was not asked.",
     ["instance_type"],
     [
         ("instance_type", TEXT, "", "EC2 instance type"),
@@ -66,7 +66,7 @@ COMMITMENTS = make_table(
     "What the account has committed to pay, and how much of its EC2 use that covers.",
     ["commitment"],
     [
-        ("commitment", TEXT, "", "its id, or `coverage` for the share Cost Explorer tells"),
+        ("commitment", TEXT, "", "its id, or `coverage` for the share Cost Explorer reports"),
         (
             "kind",
             TEXT,

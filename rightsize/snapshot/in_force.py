@@ -31,7 +31,7 @@ _CARRIED = {
     "hpas": "kube_horizontalpodautoscaler_info",
     "pdbs": "kube_poddisruptionbudget_status_expected_pods",
 }
-"""Tables of which a whole day is taken over, and the metric whose absence says so."""
+"""Tables of which a whole day is taken over, and the metric that is absent then."""
 UNDESCRIBED, UNSIZED = "undescribed_pods", "unsized_containers"
 """Counts among a day's statistics: pods that only their usage shows, and containers of the mesh of
 which no request or limit is known."""

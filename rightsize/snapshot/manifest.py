@@ -76,7 +76,7 @@ class Manifest:
     facts: Mapping[str, str] = field(default_factory=dict)
     """Further facts of the source, as text: product version, matchers, demo parameters."""
     identity: Mapping[str, str] = field(default_factory=dict)
-    """What tells this mesh from others beside the matchers: uid of the namespace kube-system."""
+    """What distinguishes this mesh from others beside the matchers: uid of the namespace kube-system."""
 
     def __post_init__(self) -> None:
         for day, record in self.days.items():

@@ -239,7 +239,7 @@ PDBS = make_table(
     [
         ("namespace", TEXT, "", "namespace of the budget"),
         ("pdb", TEXT, "", "its name"),
-        ("workload", TEXT, "", "workload whose pods it selects; null if unknown"),
+        ("workload", TEXT, "", "workload of the pods that it selects; null if unknown"),
         ("min_available", TEXT, "pods or percent", "as written; null if not set"),
         ("max_unavailable", TEXT, "pods or percent", "as written; null if not set"),
         ("expected_pods", FLOAT, "pods", "pods counted by the budget; null if unknown"),
@@ -292,7 +292,7 @@ TRAFFIC = make_table(
 PROXIES = make_table(
     "proxies",
     "day",
-    "What each Envoy tells of itself; empty where proxies are not scraped.",
+    "What each Envoy reports of itself; empty where proxies are not scraped.",
     ["namespace", "pod"],
     [
         *_POD,

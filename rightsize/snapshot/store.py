@@ -284,7 +284,7 @@ class SnapshotWriter:
 
 
 def newest_snapshot(parent: Path) -> Path | None:
-    """The folder below `parent` whose manifest covers the latest time, if any."""
+    """The folder below `parent` with the manifest that ends last, if any."""
     found = []
     for manifest in parent.glob(f"*/{MANIFEST}"):
         read = read_manifest(manifest.parent)

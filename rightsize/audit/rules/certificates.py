@@ -44,7 +44,7 @@ def expiry(sources: Sources) -> Iterator[Hit]:
     "certificate-expiry",
     severity="warning",
     title="a certificate of a server near its expiry",
-    why="Clients refuse a server whose certificate has run out; the mesh's own mutual TLS is not "
+    why="Clients refuse a server with an expired certificate; the mesh's own mutual TLS is not "
     "touched by it.",
 )
 def leaf_expiry(sources: Sources) -> Iterator[Hit]:

@@ -144,7 +144,7 @@ def _istiod(values: Values, sources: Sources) -> Iterator[Hit]:
 
 
 def _only_shape(values: Values) -> bool:
-    """Whether the release is told by nothing but the key around the values."""
+    """Whether the release is known from nothing but the key around the values."""
     return values.version in ((1, 21), (1, 24))
 
 

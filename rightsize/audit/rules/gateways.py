@@ -28,7 +28,7 @@ _FIX = (
     "gateway-cross-zone",
     severity="warning",
     title="a gateway's load balancer without cross-zone balancing",
-    why="A Network Load Balancer keeps traffic in the zone where it arrives unless told: gateway "
+    why="A Network Load Balancer keeps traffic in the zone where it arrives unless configured: gateway "
     "pods of a busy zone overload while others idle, and a zone without pods loses its share. "
     "(Cross-zone traffic is paid for; where that decides, run as many pods in every zone.)",
     versions="in-tree controller and AWS Load Balancer Controller",
@@ -76,7 +76,7 @@ def no_autoscaler(sources: Sources) -> Iterator[Hit]:
                 yield at(enabled, f"{enabled.place.path} is false", "autoscaleEnabled: true")
     for obj in _deployments(sources):
         if autoscaler_of(sources, obj) is None:
-            fix = f"# a HorizontalPodAutoscaler whose scaleTargetRef is Deployment {obj.name}"
+            fix = f"# a HorizontalPodAutoscaler with scaleTargetRef Deployment {obj.name}"
             yield absent(obj.root, f"a HorizontalPodAutoscaler of {obj.title}", fix)
 
 

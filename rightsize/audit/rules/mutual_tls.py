@@ -135,7 +135,7 @@ def _denies_all(policy: KubeObject) -> bool:
 
 
 def _needed_at(sources: Sources) -> list[KubeObject]:
-    """Where the absence is told: once, at the first object that is the mesh's."""
+    """Where the absence is reported: once, at the first object that is the mesh's."""
     mesh = [obj for obj in sources.objects if obj.kind in _ISTIO_KINDS]
     workloads = [obj for obj in sources.objects if obj.pod_template is not None]
     return (mesh or sources.operators or workloads)[:1]

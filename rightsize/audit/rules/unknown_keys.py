@@ -54,7 +54,7 @@ _CLOSED = {
     "ztunnel": ("",),
     "cni": ("", "cni", "ambient"),
 }  # fmt: skip
-"""Mappings whose keys are all known: others are open to anything."""
+"""Mappings of which all keys are known: others are open to anything."""
 
 
 @rule(

@@ -37,7 +37,7 @@ def collect_aws(
     wanted : Wanted, optional
         What to ask for besides prices and commitments.
     profile, role_arn : str, optional
-        Whose credentials to use.
+        Profile of the credentials to use.
     settings : PriceSettings, optional
     cache : Cache, optional
     live : bool

@@ -48,7 +48,7 @@ _BILL_AGE = timedelta(hours=24)
 """Cost Explorer lags a day, and each question costs USD 0.01."""
 
 AWS_MARK = "AWS"
-"""How every gap that this package tells begins."""
+"""How every gap that this package reports begins."""
 
 _ENOUGH_UNREACHABLE = 2
 
@@ -72,7 +72,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class AwsFacts:
-    """What AWS told, as tables of the snapshot; a table that nobody could fill is absent."""
+    """What AWS reported, as tables of the snapshot; a table that nobody could fill is absent."""
 
     region: str
     tables: Mapping[str, pd.DataFrame]
@@ -101,11 +101,11 @@ class Wanted:
     """What to ask AWS for, besides prices and commitments."""
 
     cluster: str | None = None
-    """EKS cluster whose machines, scaling events and support are asked for."""
+    """EKS cluster of the machines, scaling events and support asked for."""
     spot_days: float = 0
-    """Days of Spot history whose range is given; 0 asks for current prices alone."""
+    """Days of Spot history for the range of prices; 0 asks for current prices alone."""
     bill: Month | None = None
-    """Month whose bill and coverage are asked of Cost Explorer, which charges each request."""
+    """Month of the bill and coverage asked of Cost Explorer, which charges each request."""
     bill_by_tag: bool = False
     """Take from the bill only what carries the cluster's cost-allocation tag."""
 
@@ -117,7 +117,7 @@ def ask_aws(
     settings: PriceSettings | None = None,
     cache: Cache | None = None,
 ) -> AwsFacts:
-    """Ask every source; what fails is told as missing, with what it costs the answer.
+    """Ask every source; what fails is listed as missing, with what it costs the answer.
 
     Raises
     ------
@@ -212,7 +212,7 @@ class _Collector:
             if answer is not None and not answer.table.empty:
                 self._add("commitments", answer.table)
         if plans is None or reserved is None:
-            self._add("commitments", held.commitment_mark("unknown", "AWS did not tell"))
+            self._add("commitments", held.commitment_mark("unknown", "AWS did not report it"))
         elif plans.table.empty and reserved.table.empty:
             self._add("commitments", held.commitment_mark("none", "AWS, asked for both kinds"))
         if bill is not None:

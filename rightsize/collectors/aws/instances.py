@@ -58,7 +58,7 @@ def fetch_instances(session: AwsSession, cluster: str) -> pd.DataFrame:
 
 
 def with_root_volumes(session: AwsSession, instances: pd.DataFrame) -> pd.DataFrame:
-    """Return `instances` with size and type of each root volume, where AWS tells them.
+    """Return `instances` with size and type of each root volume, where AWS reports them.
 
     The root volume is the one attached first: the device name differs between images.
 

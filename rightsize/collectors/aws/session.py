@@ -124,7 +124,7 @@ class AwsSession:
             return None
 
     def price_list_region(self) -> str | None:
-        """Return the region whose Price List answers for ours, None if the partition has none.
+        """Return the region of the Price List that answers for ours, None if the partition has none.
 
         botocore would build an endpoint for any region; these exist: us-east-1, eu-central-1 and
         ap-south-1, cn-northwest-1 for China (list of botocore 1.44; the choice by continent is

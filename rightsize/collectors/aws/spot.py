@@ -37,7 +37,7 @@ def fetch_spot_prices(
     Parameters
     ----------
     days : float
-        Days of history whose lowest and highest price are given too; 0 asks for now alone.
+        Days of history for the lowest and highest price; 0 asks for now alone.
     instance_types : sequence of str
         Types to ask for; all without it.
     usd_per_cny : float, optional

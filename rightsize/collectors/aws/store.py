@@ -1,4 +1,4 @@
-"""Puts what AWS told into a snapshot."""
+"""Puts what AWS reported into a snapshot."""
 
 from __future__ import annotations
 

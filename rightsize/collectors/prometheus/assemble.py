@@ -50,7 +50,7 @@ from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
 
 @dataclass(frozen=True)
 class Assembled:
-    """One day: its tables, and what they tell of the mesh."""
+    """One day: its tables, and what they show of the mesh."""
 
     tables: Mapping[str, pd.DataFrame]
     usage: DayUsage

@@ -1,7 +1,7 @@
-"""Several clusters in one store: which label tells them apart, and signs that none does.
+"""Several clusters in one store: which label distinguishes them, and signs that none does.
 
 Figures of two clusters may not be mixed: pods of equal names would add up or hide each other. A
-label of the store's own tells clusters apart if machines or pods differ between its values; that of
+label of the store's own distinguishes clusters if machines or pods differ between its values; that of
 a pair of replicas does not, since both see the same.
 """
 
@@ -29,7 +29,7 @@ _OF_EXPORTER = re.compile(
 )
 """Labels that describe an object or its exporter."""
 _OF_CLUSTER = re.compile(r".*cluster.*|env(ironment)?|stage|tenant|mesh|data_?cent(er|re)|dc|site")
-"""Names to go by where only the kubelet speaks, whose labels may be those of a node."""
+"""Names to go by where only the kubelet reports: its labels may be those of a node."""
 _TWICE = (
     "count by (namespace, pod, exported_namespace, exported_pod) (group by (namespace, pod, "
     "exported_namespace, exported_pod, uid, node, exported_node) ($series)) > 1"
@@ -38,7 +38,7 @@ _TWICE = (
 
 @dataclass(frozen=True)
 class Split:
-    """A label that tells clusters apart, with its values."""
+    """A label that distinguishes clusters, with its values."""
 
     label: str
     values: tuple[str, ...]
@@ -82,7 +82,7 @@ def values_of(label: str, source: Source, at: int, endpoint: Endpoint) -> list[s
 
 
 def splitting_label(source: Source, at: int, endpoint: Endpoint) -> Split | None:
-    """A label whose values have nodes or pods of their own."""
+    """A label with values that have nodes or pods of their own."""
     nodes = source.instant("last_over_time(kube_node_info{$M}[$hour])", at, endpoint).labels
     names = {name for one in nodes for name in one if not _OF_EXPORTER.fullmatch(name)}
     series = "kube_pod_info{$M}"

@@ -197,7 +197,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _damaged_before(writer: SnapshotWriter, first: Day) -> list[Day]:
-    """Earlier days of the snapshot whose files are not what was written."""
+    """Earlier days of the snapshot with files that are not what was written."""
     return [
         Day(int(record.start.timestamp()), int(record.end.timestamp()))
         for day, record in sorted(writer.manifest.days.items())
@@ -238,7 +238,7 @@ def _described(
 
 
 def _mixed(source: Source, at: int) -> Iterator[Missing]:
-    """Signs of two clusters that no label tells apart."""
+    """Signs of two clusters that no label distinguishes."""
     for endpoint in source.endpoints:
         if twice := pods_running_twice(source, at, endpoint):
             yield Missing(

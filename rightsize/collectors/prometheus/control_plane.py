@@ -16,7 +16,7 @@ from rightsize.collectors.prometheus.parse import Answer, FloatArray, Grid, Labe
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 # The one label of a metric that sizing looks at; series that differ in others add up.
-_TELLING = {
+_KEY_LABEL = {
     "pilot_xds": "version",
     "pilot_xds_pushes": "type",
     "pilot_push_triggers": "type",
@@ -124,13 +124,13 @@ def _once(answer: Answer) -> list[tuple[Labels, FloatArray]]:
 
 def _group(labels: Labels) -> _Group:
     metric = labels.get(METRIC_LABEL) or labels.get("__name__", "")
-    telling = "le" if metric.endswith("_bucket") else _TELLING.get(metric)
-    label = f"{telling}={labels[telling]}" if telling and telling in labels else ""
+    key = "le" if metric.endswith("_bucket") else _KEY_LABEL.get(metric)
+    label = f"{key}={labels[key]}" if key and key in labels else ""
     return _Group(_pod(labels), metric, label)
 
 
 def _pod(labels: Labels) -> str:
-    # A scrape job without a pod label still tells istiods apart by address.
+    # A scrape job without a pod label still distinguishes istiods by address.
     return pod_key(labels)[1] or labels.get("instance", "")
 
 

@@ -75,7 +75,7 @@ class Diagnosis:
     product: str
     version: str
     retention: str | None
-    """As the server tells it."""
+    """As the server reports it."""
     first_day: datetime | None
     """First day with mesh containers, as far as was looked."""
     scrape_interval_seconds: float | None
@@ -184,7 +184,7 @@ def _labels(source: Source, endpoint: Endpoint, now: int, found: set[str]) -> li
             LabelFinding(
                 "cAdvisor's label id",
                 there(_CPU.replace("$M", 'id!="",$M')) == runs > 0,
-                "tells restarted containers apart; without it a restart is seen as a reset",
+                "distinguishes restarted containers; without it a restart is seen as a reset",
             )
         )
         twins = there(f"count by (namespace, pod, container, id) ({_CPU}) > 1")
@@ -240,7 +240,7 @@ def _retention(endpoint: Endpoint) -> str | None:
         data, _ = envelope(body, server=endpoint.server.connection.name)
         return str(data["storageRetention"])[:100]
     except (MetricsServerError, KeyError, TypeError):
-        # Only Prometheus itself tells.
+        # Only Prometheus itself reports it.
         return None
 
 
@@ -270,7 +270,7 @@ def _estimate(
 ) -> Estimate:
     """Scale the heavy queries of one hour to a day; add the inventory by its series.
 
-    Half an hour beside it tells a series' labels, which come once, from its points.
+    Half an hour beside it separates a series' labels, which come once, from its points.
     """
     end = now // HOUR_SECONDS * HOUR_SECONDS
     sizes = []

@@ -1,4 +1,4 @@
-"""What a server tells about the mesh as a whole: its name, its release, what it lacks."""
+"""What a server reports about the mesh as a whole: its name, its release, what it lacks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def istio_version(containers: Answer) -> str | None:
 
 
 def absent_metrics(answers: Mapping[str, Answer]) -> tuple[str, ...]:
-    """Metrics that a day lacks, of those whose absence costs something."""
+    """Metrics that a day lacks, of those that the answer needs."""
     return tuple(
         query.metrics[0]
         for query in DAILY

@@ -113,7 +113,7 @@ def failed_answer(
             hint="look at the server's log",
             retry_after=_retry_after(headers.get("Retry-After")),
         )
-    hint = "rightsize doctor tells what this server can do"
+    hint = "rightsize doctor shows what this server can do"
     return QueryRefusedError(where, hint=hint, status=status)
 
 

@@ -29,7 +29,7 @@ _VALUE = re.compile(r'[^=!~]+=\s*"?([^"~][^"]*)"?')
 
 
 def mesh_identity(source: Source, at: int) -> dict[str, str]:
-    """What tells this mesh from others: `kube_system_uid`, where a metric has it."""
+    """What distinguishes this mesh from others: `kube_system_uid`, where a metric has it."""
     uids = {labels.get("uid", "") for labels in source.instant(_UID, at).labels} - {""}
     return {"kube_system_uid": uids.pop()} if len(uids) == 1 else {}
 

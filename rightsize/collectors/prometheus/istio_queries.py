@@ -107,7 +107,7 @@ def _increase(metric: str) -> str:
     """The counter's increase over an hour, from last sample to last sample.
 
     In this order: what was there an hour ago and did not fall; what is new or was reset in a pod
-    that was there an hour ago, or whose pod started since (both count from zero); what appeared
+    that was there an hour ago, or has a pod that started since (both count from zero); what appeared
     for another reason, which counts from its first sample so that an outage makes no spike.
     """
     now = f"last_over_time({metric}{{$M}}[$hour])"

@@ -44,7 +44,7 @@ def kubelet_of(labels: Labels) -> str:
 
 
 def cgroup_of(labels: Labels) -> str:
-    """What tells one run of a container from the next, empty where the labels were dropped."""
+    """What distinguishes one run of a container from the next, empty where the labels were dropped."""
     return labels.get("id") or labels.get("name") or ""
 
 

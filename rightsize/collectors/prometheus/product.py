@@ -51,7 +51,7 @@ def _build(server: Server) -> tuple[str, str]:
         body = server.get("/api/v1/status/buildinfo", {})
         data, _ = envelope(body, server=server.connection.name)
     except (NotFoundError, ForbiddenError, QueryRefusedError):
-        # Amazon Managed Prometheus and Cortex do not tell.
+        # Amazon Managed Prometheus and Cortex do not report it.
         return "prometheus-compatible", "unknown"
     application = str(data.get("application", "")).lower()
     version = str(data.get("version", "") or "unknown")

@@ -64,13 +64,13 @@ USAGE: tuple[Query, ...] = (
         "periods",
         "container_cpu_cfs_periods_total",
         "last_over_time",
-        "throttling stays unseen: a limit that starves a proxy is not told from an idle one",
+        "throttling stays unseen: a limit that starves a proxy looks like an idle one",
     ),
     _cadvisor(
         "throttled",
         "container_cpu_cfs_throttled_periods_total",
         "last_over_time",
-        "throttling stays unseen: a limit that starves a proxy is not told from an idle one",
+        "throttling stays unseen: a limit that starves a proxy looks like an idle one",
     ),
 )
 
@@ -163,12 +163,12 @@ INVENTORY: tuple[Query, ...] = (
     _last(
         "containers",
         "kube_pod_container_info",
-        "containers without requests are overlooked; gateways are told from sidecars by name",
+        "containers without requests are overlooked; gateways are distinguished from sidecars by name",
     ),
     _last(
         "init_containers",
         "kube_pod_init_container_info",
-        "native sidecars are told by their name alone",
+        "native sidecars are recognized by their name alone",
         optional=True,
     ),
     _last(
@@ -180,11 +180,11 @@ INVENTORY: tuple[Query, ...] = (
     _last(
         "replicaset_owners",
         "kube_replicaset_owner",
-        "Deployments are told from the names of their ReplicaSets",
+        "Deployments are derived from the names of their ReplicaSets",
         optional=True,
     ),
     _last(
-        "job_owners", "kube_job_owner", "CronJobs are told from the names of Jobs", optional=True
+        "job_owners", "kube_job_owner", "CronJobs are derived from the names of Jobs", optional=True
     ),
     _last(
         "pod_starts",

@@ -40,7 +40,7 @@ def times_of_samples(answers: Mapping[str, Answer], day: Day, source: Source) ->
     answers : mapping of str to Answer
     day : Day
     source : Source
-        Asked once more for the pods whose samples are not evenly spread over the windows.
+        Asked once more for the pods with samples not evenly spread over the windows.
     """
     cpu = answers["cpu"]
     times = np.full(cpu.values.shape, np.nan)

@@ -18,7 +18,7 @@ DAYS_AT_ONCE = 7
 answers, come once a week rather than once a day."""
 
 _SUMMED = frozenset(query.name for query in TRAFFIC)
-"""Queries whose sums over pods are the servers' own."""
+"""Queries with sums over pods that are the servers' own."""
 _SHAPES = {query.name: query.shape for query in DAILY}
 _Asked = Mapping[str, Sequence[Future[Answer]]]
 

@@ -182,7 +182,7 @@ def _increase(
 def _zero_time(
     run: Run, first: int, key: ContainerKey, runs: Sequence[Run], starts: Starts, step: int
 ) -> float | None:
-    """When a counter whose first sample is at column `first` was zero, None if unknown."""
+    """When a counter with its first sample at column `first` was zero, None if unknown."""
     sample = run.times[first]
     known = starts.runs.get((key, run.cgroup))
     if known is None or known > sample:

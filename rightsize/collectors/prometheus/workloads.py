@@ -1,4 +1,4 @@
-"""Owner chains: from a pod to the workload whose template made it.
+"""Owner chains: from a pod to the workload with the template that made it.
 
 With `kube_replicaset_owner` and `kube_job_owner` the chain is known; without, the names are read as
 Kubernetes makes them: a Deployment's ReplicaSet is `<deployment>-<pod-template-hash>`, a CronJob's

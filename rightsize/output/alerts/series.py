@@ -79,14 +79,14 @@ def mesh_series(matchers: str, rate_seconds: int) -> tuple[Record, ...]:
 
 
 def _oom_kills(matchers: str) -> str:
-    """Restarts within an hour whose last reason is an OOM kill."""
+    """Restarts within an hour with an OOM kill as last reason."""
     restarts = _one(_state("status_restarts_total", matchers, over="[1h]"))
     reason = _one(_state("status_last_terminated_reason", matchers, 'reason="OOMKilled",'))
     return f"({restarts} > 0) and on ({POD}) ({reason} == 1)"
 
 
 def _one(text: str) -> str:
-    """One series a container, also where two scrapers tell the same."""
+    """One series a container, also where two scrapers report the same."""
     return f"max by ({POD}) ({text})"
 
 

@@ -23,7 +23,7 @@ def waste_against_risk(
     risk: str = "cpu_above",
     source: str = "",
 ) -> Axes:
-    """Each policy as a labelled point, the profiles told apart, the frontier as a line.
+    """Each policy as a labelled point, the profiles marked, the frontier as a line.
 
     Parameters
     ----------

@@ -145,7 +145,7 @@ def halo(text: Any) -> None:
 
 
 def draw(axes: Axes, out: IO[str], *, salt: str) -> None:
-    """Write the chart as SVG whose letters are outlines, the same bytes every time.
+    """Write the chart as SVG with letters as outlines, the same bytes every time.
 
     `salt` names the chart, so that no two on one page share an id.
     """

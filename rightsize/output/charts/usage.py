@@ -12,7 +12,7 @@ from rightsize.results import Advice, Recommendation, Resource, ResourceAdvice
 
 _UNITS = {"cpu": (1000.0, "millicores"), "memory": (1 / 2**20, "MiB")}
 _LOG_FROM = 10.0
-"""Ratio of the highest to the lowest value from which a log scale tells more."""
+"""Ratio of the highest to the lowest value from which a log scale shows more."""
 
 
 def request_against_usage(
@@ -25,7 +25,7 @@ def request_against_usage(
     advice : Advice
     resource : {'cpu', 'memory'}
     component : str
-        Component whose workloads are drawn.
+        Component of the workloads that are drawn.
     """
     factor, unit = _UNITS[resource]
     rows = [r for r in advice.recommendations if r.component == component and r.workload]

@@ -25,7 +25,7 @@ def make_folder(folder: Path) -> None:
     Raises
     ------
     OutputError
-        If that cannot be done: told before a minute of work, rather than after it.
+        If that cannot be done: raised before a minute of work, rather than after it.
     """
     try:
         for name in ("tables", "charts"):

@@ -60,7 +60,7 @@ def image_uri(chart: ReportChart) -> str:
 
 @cache
 def _dark_rules() -> str:
-    """Colours for a reader whose pages are dark; matplotlib writes them into style attributes."""
+    """Colours for a reader with dark pages; matplotlib writes them into style attributes."""
     rules = "".join(
         f'[style*="{what}: {light}"]{{{what}:{dark}!important}}'
         for light, dark in ON_DARK.items()

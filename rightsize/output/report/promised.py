@@ -20,9 +20,7 @@ def promised_section(review: Review) -> Section:
     said, table = _first(review) if review.earlier is None else _kept(review)
     tables = [table]
     if review.realised is None:
-        said.append(
-            "What was saved cannot be told: there is no month before, or a price is unknown."
-        )
+        said.append("What was saved is unknown: there is no month before, or a price is unknown.")
     else:
         change = review.realised.traffic_change
         if change is not None:

@@ -35,7 +35,7 @@ def workbook_bytes(report: Report) -> bytes:
     """Render the workbook; the same report gives the same bytes.
 
     Totals are formulas over their column; tables with `formulas` compute these columns from the
-    sheet "Assumptions", whose values are named cells.
+    sheet "Assumptions", with values in named cells.
     """
     book = Workbook()
     summary = book.active

@@ -61,7 +61,7 @@ class Backtest:
     split : str
         How history was cut.
     left_out : int
-        Workloads whose history is too short for one fold.
+        Workloads with a history too short for one fold.
     """
 
     windows: pd.DataFrame

@@ -30,7 +30,7 @@ class Score:
     cpu_above: float
     """Share of windows with more CPU than the request."""
     throttled: float
-    """Share of windows whose mean CPU is above the limit: a lower bound of throttling, since
+    """Share of windows with a mean CPU above the limit: a lower bound of throttling, since
     5-minute means hide bursts. NaN without a limit."""
     memory_slack: float
     """Mean of max(0, 1 - memory / request)."""

@@ -2,7 +2,7 @@
 
 Columns: `series_id`, `timestamp` (epoch seconds, UTC, or ISO 8601), and at least one of
 `cpu_cores`, `cpu_percent` (of a machine of one core), `memory_bytes`, `memory_fraction` (of a
-machine of 1 GiB). A blank value is unknown. Gzip is told by the suffix `.gz`.
+machine of 1 GiB). A blank value is unknown. Gzip is recognized by the suffix `.gz`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ with one row for each pod and 5-minute window:
 column     unit                  meaning
 =========  ====================  =======================================================
 time       datetime64, UTC       end of the window
-pod        category or str       replica, to tell pods apart
+pod        category or str       replica, to keep pods apart
 cpu        cores                 mean over the window; NaN where unknown
 memory     bytes                 highest working set in the window; NaN where unknown
 throttled  share, 0 to 1         throttled CFS periods; NaN without a limit; may be absent

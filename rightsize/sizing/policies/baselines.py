@@ -131,7 +131,7 @@ class AutopilotPolicy(ArrayPolicy):
     half_life_hours : float
         After which a CPU sample weighs half.
     memory_days : float
-        Days whose peak counts.
+        Days of which the peak counts.
     margin : float
         Share added to both.
     """

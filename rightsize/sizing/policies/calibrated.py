@@ -7,7 +7,7 @@ over a history in which old windows weigh less, and never above the risk that th
 
 Memory has two answers. The request reserves a node's memory and is set as for CPU, at a much
 higher price. The limit kills, so it is set from the law of daily peaks: each peak seen is blurred
-by a logistic kernel on a log scale, whose width grows with the spread of the peaks, and the
+by a logistic kernel on a log scale; its width grows with the spread of the peaks, and the
 resulting distribution is raised to the number of days ahead, since the peak of seven days stays
 below a level only if each day's does. The kernel's tail falls like a power of the level; beyond
 the peaks seen it extrapolates, and `rules_` says so.
