@@ -27,8 +27,8 @@ from rightsize.sizing.policies import (
     CalibratedPolicy,
     History,
     PeakMarginPolicy,
-    named,
 )
+from rightsize.sizing.profiles import policy_named
 
 SEED = 7
 PRICES = (0.7, 1.2, 1.8, 2.6, 3.6, 5.0, 7.0, 12.0, 25.0)
@@ -110,7 +110,7 @@ def mean(scores: Sequence[Score], name: str) -> float:
 
 
 def known(name: str) -> ArrayPolicy:
-    policy = named(name)
+    policy = policy_named(name)
     if not isinstance(policy, ArrayPolicy):
         raise TypeError(f"{name} does not size from arrays")
     return policy

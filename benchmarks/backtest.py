@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from rightsize.sizing.backtest import Walk, Workload, backtest_workloads
-from rightsize.sizing.policies import History, named
+from rightsize.sizing.policies import History
+from rightsize.sizing.profiles import policy_named
 
 POLICIES = ("balanced", "krr", "vpa", "autopilot", "peak")
 
@@ -39,7 +40,7 @@ def main() -> None:
     begin, cpu = time.perf_counter(), time.process_time()
     result = backtest_workloads(
         workloads(given.workloads, given.days, given.pods),
-        {name: named(name) for name in POLICIES},
+        {name: policy_named(name) for name in POLICIES},
         split=Walk(14, 7),
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -27,9 +27,7 @@ class _Section(BaseModel):
 class PolicySettings(_Section):
     """How sizes are found and how far one step may go."""
 
-    profile: Literal["cautious", "balanced", "lean"] = Field(
-        "balanced", description="named policy with its promised risk"
-    )
+    profile: str = Field("balanced", description="named policy, of docs/policies.md")
     parameters: Mapping[str, float | int | bool] = Field(
         default_factory=dict, description="parameters of the policy that differ from the profile's"
     )

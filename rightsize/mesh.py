@@ -33,7 +33,8 @@ from rightsize.sizing.backtest import (
     backtest_workloads,
     snapshot_workloads,
 )
-from rightsize.sizing.policies import SizingPolicy, named
+from rightsize.sizing.policies import SizingPolicy
+from rightsize.sizing.profiles import policy_named
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import usage_by_workload
 
@@ -176,7 +177,9 @@ class Mesh:
             If no workload has history enough.
         """
         chosen = (
-            policies if isinstance(policies, Mapping) else {name: named(name) for name in policies}
+            policies
+            if isinstance(policies, Mapping)
+            else {name: policy_named(name) for name in policies}
         )
         kept = None if namespaces is None else list(namespaces)
         return backtest_workloads(

@@ -29,7 +29,8 @@ from rightsize.sizing.pod_rules import (
     quota_warnings,
     with_qos_notes,
 )
-from rightsize.sizing.policies import SizingPolicy, profile
+from rightsize.sizing.policies import SizingPolicy
+from rightsize.sizing.profiles import profile_policy
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_containers, newest_rows
 
@@ -63,7 +64,7 @@ def recommend(
         Called with the name of each workload done.
     """
     rules = (settings or Settings()).policy
-    chosen = policy if policy is not None else profile(rules.profile, rules.parameters)
+    chosen = policy if policy is not None else profile_policy(rules.profile, rules.parameters)
     scalers = autoscalers(snapshot, days)
     drafts: list[Recommendation] = []
     sidecars = Sidecars()

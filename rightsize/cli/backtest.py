@@ -13,6 +13,7 @@ from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import NoDataError, UsageError
 from rightsize.output.console import error_console, progress_bar
 from rightsize.output.tables import Answer, show
+from rightsize.sizing.profiles import POLICIES, compared, policy_named
 
 if TYPE_CHECKING:
     from rightsize.sizing.backtest import Backtest, Workload
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode="markdown")
 
 _MEASURES = {"cpu": ("cpu_slack", "cpu_above"), "memory": ("memory_slack", "memory_hit")}
-_POLICIES = "cautious,balanced,lean,krr,vpa,autopilot,peak"
 
 
 @app.command()
@@ -35,8 +35,8 @@ def backtest(
     ] = None,
     policies: Annotated[
         str,
-        typer.Option(help="Policies by comma: profiles, krr, vpa, autopilot, peak, percentile."),
-    ] = _POLICIES,
+        typer.Option(help=f"Policies by comma, of {', '.join(POLICIES)}."),
+    ] = ",".join(compared()),
     train_days: Annotated[float, typer.Option(help="Days that a policy is fitted on.")] = 14.0,
     test_days: Annotated[float, typer.Option(help="Days it is then scored on: 7 or 30.")] = 7.0,
     half: Annotated[
@@ -72,7 +72,6 @@ def backtest(
     from rightsize.output.charts import save
     from rightsize.output.charts.backtest import past_stretches, waste_against_risk
     from rightsize.sizing.backtest import HalfSplit, Rates, Walk, backtest_workloads
-    from rightsize.sizing.policies import named
 
     if snapshot is not None and traces is not None:
         raise UsageError("--snapshot and --traces exclude each other")
@@ -80,8 +79,8 @@ def backtest(
         raise UsageError(f"--measure {measure}: is neither cpu nor memory")
     names = [name.strip() for name in policies.split(",") if name.strip()]
     if not names:
-        raise UsageError("--policies names no policy", hint=f"--policies {_POLICIES}")
-    chosen = {name: named(name) for name in names}
+        raise UsageError("--policies names no policy", hint=f"--policies {','.join(compared())}")
+    chosen = {name: policy_named(name) for name in names}
     split = HalfSplit() if half else Walk(train_days, test_days)
     with progress_bar() as bar:
         workloads, source = _workloads(snapshot, traces, workload)

@@ -82,9 +82,8 @@ def _past(history: ContainerHistory, settings: Settings, path: Path) -> None:
     from rightsize.output.charts import save
     from rightsize.output.charts.backtest import past_stretches
     from rightsize.sizing.backtest import Workload, backtest_workloads
-    from rightsize.sizing.policies import named
     from rightsize.sizing.policies.arrays import History
-    from rightsize.sizing.policies.profiles import BASELINES
+    from rightsize.sizing.profiles import baselines, policy_named
 
     workload = Workload(
         history.namespace,
@@ -93,9 +92,9 @@ def _past(history: ContainerHistory, settings: Settings, path: Path) -> None:
         History.of(history.usage),
         history.in_force,
     )
-    names = (settings.policy.profile, *BASELINES)
+    names = (settings.policy.profile, *baselines())
     try:
-        result = backtest_workloads([workload], {name: named(name) for name in names})
+        result = backtest_workloads([workload], {name: policy_named(name) for name in names})
     except NoDataError:
         output_console().print("  past: too short a history to walk forward through")
         return

@@ -17,6 +17,7 @@ from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import ChangesFoundError, NoDataError, UsageError
 from rightsize.output.console import output_console, progress_bar
 from rightsize.output.tables import Answer, show
+from rightsize.sizing.profiles import profile_named, profile_policy, profiles
 
 if TYPE_CHECKING:
     from rightsize.config import Settings
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
     from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")
-
-
-class Profile(StrEnum):
-    cautious = "cautious"
-    balanced = "balanced"
-    lean = "lean"
 
 
 class Limits(StrEnum):
@@ -68,7 +63,12 @@ def recommend(
         "rightsize-out"
     ),
     output_format: FormatOption = "table",
-    profile: Annotated[Profile | None, typer.Option(help="Named policy.")] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            parser=profile_named, metavar=f"[{'|'.join(profiles())}]", help="Named policy."
+        ),
+    ] = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option("--set", help="Parameter of the policy, as name=value; repeat for more."),
@@ -222,9 +222,8 @@ def advice_answer(advice: Advice, *, everything: bool = False) -> Answer:
 def show_traces(traces: Path, settings: Settings, output_format: str) -> None:
     """Print the sizes of each series of a trace file, in cores and bytes, as CSV or JSON."""
     from rightsize.sizing.backtest.traces import recommend_traces
-    from rightsize.sizing.policies import profile as profile_of
 
-    chosen = profile_of(settings.policy.profile, settings.policy.parameters)
+    chosen = profile_policy(settings.policy.profile, settings.policy.parameters)
     sizes = recommend_traces(traces, chosen)
     answer = Answer(
         document=lambda: {

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from rightsize.results import Resource
 from rightsize.sizing.backtest import Backtest
-from rightsize.sizing.policies import PROMISES
+from rightsize.sizing.profiles import promises
 from rightsize.sizing.reasons import formatted
 
 SCHEMA_VERSION = 1
@@ -81,7 +81,7 @@ def backtest_to_dict(result: Backtest) -> dict[str, Any]:
         "left_out": result.left_out,
         "promises": {
             name: {"cpu_above": promise.cpu_above, "memory_hit": promise.memory_hit}
-            for name, promise in PROMISES.items()
+            for name, promise in promises().items()
         },
         "totals": _records(result.totals),
         "workloads": _records(result.workloads),
@@ -96,7 +96,7 @@ def remarks(result: Backtest) -> list[str]:
         + (f"; {result.left_out} workloads have too little history" if result.left_out else "")
     ]
     for row in totals.to_dict("records"):
-        promise = PROMISES.get(str(row["policy"]))
+        promise = promises().get(str(row["policy"]))
         if promise is None:
             continue
         kept = [

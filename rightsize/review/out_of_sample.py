@@ -10,11 +10,10 @@ from rightsize.sizing.backtest import (
     backtest_workloads,
     snapshot_workloads,
 )
-from rightsize.sizing.policies import named
+from rightsize.sizing.profiles import compared, policy_named
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import containers_by_day
 
-POLICIES = ("cautious", "balanced", "lean", "krr", "vpa", "autopilot", "peak")
 MOST_WORKLOADS = 30
 """A back-test takes about 0.2 s a workload; a report is to be made in under a minute."""
 _KEY = ["namespace", "workload"]
@@ -40,8 +39,9 @@ def review_backtest(snapshot: Snapshot, most: int = MOST_WORKLOADS) -> Backtest 
     namespaces = sorted({namespace for namespace, _ in chosen})
     workloads = (one for one in snapshot_workloads(snapshot, namespaces=namespaces)
                  if _key(one) in chosen)  # fmt: skip
+    policies = {name: policy_named(name) for name in compared()}
     try:
-        return backtest_workloads(workloads, {name: named(name) for name in POLICIES}, split=Walk())
+        return backtest_workloads(workloads, policies, split=Walk())
     except NoDataError:
         return None
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from sklearn.base import clone
 
 from rightsize.config import PolicySettings
 from rightsize.results import Recommendation, Rejected, Resource
 from rightsize.sizing.history import ContainerHistory
-from rightsize.sizing.policies import PROFILES, named
 from rightsize.sizing.policies.base import finite
-from rightsize.sizing.policies.profiles import BASELINES
+from rightsize.sizing.profiles import POLICIES, policy_named
 from rightsize.sizing.reasons import formatted
 
 
@@ -43,10 +41,10 @@ def _today(history: ContainerHistory, row: Recommendation) -> Iterator[Rejected]
 
 def _profiles(history: ContainerHistory, settings: PolicySettings) -> Iterator[Rejected]:
     cpu, memory = finite(history.usage["cpu"]), finite(history.usage["memory"])
-    for name in (*PROFILES, *BASELINES):
+    for name, known in POLICIES.items():
         if name == settings.profile:
             continue
-        sizes = clone(named(name)).fit(history.usage).sizes_
+        sizes = policy_named(name).fit(history.usage).sizes_
         parts = []
         if sizes.cpu_request is not None and cpu.size:
             above = float((cpu > sizes.cpu_request).mean())
@@ -56,5 +54,5 @@ def _profiles(history: ContainerHistory, settings: PolicySettings) -> Iterator[R
             above = float((memory > sizes.memory_request).mean())
             wanted = formatted("memory", sizes.memory_request)
             parts.append(f"memory {wanted}, exceeded in {above:.1%} of the windows seen")
-        kind = "profile" if name in PROFILES else "baseline"
+        kind = "baseline" if known.promise is None else "profile"
         yield Rejected(f"{kind} {name}", "; ".join(parts) + f" (chosen: {settings.profile})")

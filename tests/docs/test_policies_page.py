@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rightsize.sizing.policies import BASELINES, PROFILES, PROMISES
+from rightsize.sizing.profiles import baselines, policy_named, profiles, promises
 
 PAGE = Path(__file__).parents[2] / "docs" / "policies.md"
 
 
 def profiles_table() -> str:
-    heads = ["", *PROFILES]
+    heads = ["", *profiles()]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for text, name in (
         ("promise: CPU windows above the request", "cpu_above"),
         ("promise: 7-day windows with memory above the limit", "memory_hit"),
     ):
-        lines.append(_row(text, [f"{getattr(PROMISES[p], name):.0%}" for p in PROFILES]))
-    for name in PROFILES["balanced"].get_params():
-        values = [f"{policy.get_params()[name]:g}" for policy in PROFILES.values()]
+        lines.append(
+            _row(text, [f"{getattr(promise, name):.0%}" for promise in promises().values()])
+        )
+    for name in policy_named("balanced").get_params():
+        values = [f"{policy_named(p).get_params()[name]:g}" for p in profiles()]
         lines.append(_row(f"`{name}`", values))
     return "\n".join(lines)
 
@@ -34,5 +36,5 @@ def test_the_page_lists_every_parameter_and_promise_of_the_profiles():
 
 
 def test_the_page_names_every_baseline():
-    for name in BASELINES:
+    for name in baselines():
         assert f"| `{name}` |" in PAGE.read_text()

@@ -10,12 +10,12 @@ from rightsize.errors import NoDataError, UsageError
 from rightsize.results import Sizes
 from rightsize.sizing.backtest import HalfSplit, Rates, Walk, backtest, frontier, score
 from rightsize.sizing.policies import (
-    PROFILES,
     History,
     KRRPolicy,
     PeakMarginPolicy,
     PercentilePolicy,
 )
+from rightsize.sizing.profiles import policy_named
 
 GIB = 2**30
 FIXED = PeakMarginPolicy(margin=0.0)
@@ -130,12 +130,12 @@ def test_an_abstention_keeps_the_larger_of_today_and_its_own_and_is_counted():
     cpu = np.repeat([0.1, 0.3, 0.1, 0.3, 0.1], 7 * 288)
     frame = usage(cpu, cpu_request=0.9)
     rates = Rates(0.04, 0.01)
-    result = backtest(frame, {"balanced": PROFILES["balanced"]}, split=Walk(28, 7), rates=rates)
+    result = backtest(frame, {"balanced": policy_named("balanced")}, split=Walk(28, 7), rates=rates)
     row = result.windows[result.windows["policy"] == "balanced"].iloc[0]
     assert row["abstained_cpu"]
     assert not row["abstained_memory"]
     assert row["cpu_request"] == 0.9
-    own = PROFILES["balanced"].fit(frame.iloc[: 28 * 288]).sizes_.cpu_request
+    own = policy_named("balanced").fit(frame.iloc[: 28 * 288]).sizes_.cpu_request
     assert row["abstention_usd_per_hour"] == pytest.approx((0.9 - own) * 0.04)
     assert result.totals.set_index("policy").loc["balanced", "abstentions"] == 1
 

@@ -12,8 +12,7 @@ from rightsize.output.charts.style import COLOURS, TEXTS, entitle, new_axes, not
 from rightsize.results import Resource
 from rightsize.sizing.backtest import frontier
 from rightsize.sizing.policies import History
-
-_OURS = ("cautious", "balanced", "lean")
+from rightsize.sizing.profiles import profiles
 
 
 def waste_against_risk(
@@ -48,7 +47,7 @@ def waste_against_risk(
     best = best[np.argsort(x[best])]
     axes.step(x[best], y[best], where="post", color=COLOURS["good"], linewidth=1.2, zorder=1)
     for name, left, up in zip(rows["policy"], x, y, strict=True):
-        mark_policy(axes, str(name), left, up, ours=str(name).startswith(_OURS))
+        mark_policy(axes, str(name), left, up, ours=str(name).startswith(profiles()))
     axes.set_xlabel(_LABELS.get(waste, waste))
     axes.set_ylabel(_LABELS.get(risk, risk))
     axes.margins(x=0.15, y=0.12)

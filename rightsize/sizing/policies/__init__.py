@@ -10,19 +10,9 @@ from rightsize.sizing.policies.baselines import (
 )
 from rightsize.sizing.policies.calibrated import CalibratedPolicy
 from rightsize.sizing.policies.percentile import PercentilePolicy
-from rightsize.sizing.policies.profiles import (
-    BASELINES,
-    PROFILES,
-    PROMISES,
-    Promise,
-    named,
-    profile,
-)
+from rightsize.sizing.profiles import policy_named as named
 
 __all__ = [
-    "BASELINES",
-    "PROFILES",
-    "PROMISES",
     "ArrayPolicy",
     "AutopilotPolicy",
     "CalibratedPolicy",
@@ -30,10 +20,8 @@ __all__ = [
     "KRRPolicy",
     "PeakMarginPolicy",
     "PercentilePolicy",
-    "Promise",
     "Sizing",
     "SizingPolicy",
     "VPAPolicy",
     "named",
-    "profile",
 ]

@@ -12,9 +12,9 @@ from rightsize.sizing.policies import (
     KRRPolicy,
     PeakMarginPolicy,
     VPAPolicy,
-    named,
 )
 from rightsize.sizing.policies.baselines import histogram_percentile, weighted_percentile
+from rightsize.sizing.profiles import policy_named
 
 MIB = 2**20
 
@@ -120,21 +120,21 @@ def test_peak_margin_adds_a_fifth_to_both_peaks():
 
 @pytest.mark.parametrize("name", ["krr", "vpa", "autopilot", "peak", "percentile", "balanced"])
 def test_a_resource_that_was_never_seen_gets_no_size(name):
-    sizes = named(name).fit(usage([0.2] * 600, [np.nan] * 600)).sizes_
+    sizes = policy_named(name).fit(usage([0.2] * 600, [np.nan] * 600)).sizes_
     assert sizes.cpu_request > 0
     assert sizes.memory_request is None
     assert sizes.memory_limit is None
 
 
 def test_named_policies_take_parameters():
-    assert named("krr", {"cpu_percentile": 99.0}).get_params()["cpu_percentile"] == 99.0
+    assert policy_named("krr", {"cpu_percentile": 99.0}).get_params()["cpu_percentile"] == 99.0
 
 
 def test_an_unknown_policy_lists_the_known_ones():
     with pytest.raises(UsageError, match="krr, vpa, autopilot, peak"):
-        named("goldilocks")
+        policy_named("goldilocks")
 
 
 def test_an_unknown_parameter_lists_the_valid_ones():
     with pytest.raises(UsageError, match="its parameters are floors, half_life_hours"):
-        named("vpa", {"half_life": 3})
+        policy_named("vpa", {"half_life": 3})

@@ -10,11 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rightsize.sizing.policies import (
-    PROFILES,
-    PROMISES,
     CalibratedPolicy,
     History,
-    profile,
 )
 from rightsize.sizing.policies.calibrated import (
     block_peaks,
@@ -23,6 +20,7 @@ from rightsize.sizing.policies.calibrated import (
     priced_level,
     unused_share,
 )
+from rightsize.sizing.profiles import policy_named, profile_policy, profiles, promises
 
 DAY = 288
 
@@ -50,17 +48,17 @@ def history(cpu=None, memory=None):
     )
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", profiles())
 @pytest.mark.parametrize("days", [1, 3, 7, 30])
 @pytest.mark.parametrize("law", [lognormal, bursts, flat])
 def test_promised_cpu_risk_is_kept_out_of_sample(name, days, law):
     rng = np.random.default_rng(days)
     kept = []
     for _ in range(12):
-        request = PROFILES[name].size(history(law(rng, days * DAY))).sizes.cpu_request
+        request = policy_named(name).size(history(law(rng, days * DAY))).sizes.cpu_request
         kept.append((law(rng, 20_000) > request).mean())
     error = np.std(kept) / np.sqrt(len(kept))
-    assert np.mean(kept) <= PROMISES[name].cpu_above + 3 * error
+    assert np.mean(kept) <= promises()[name].cpu_above + 3 * error
 
 
 @pytest.mark.parametrize("risk", [0.02, 0.05, 0.1])
@@ -78,7 +76,7 @@ def test_where_the_bound_binds_promised_and_kept_risk_agree(risk, windows):
     assert risk - 1 / (windows + 1) - 3 * error <= np.mean(kept) <= risk + 3 * error
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", profiles())
 @pytest.mark.parametrize("days", [7, 14, 30])
 @pytest.mark.parametrize("spread", [0.02, 0.3])
 def test_promised_memory_risk_is_kept_out_of_sample(name, days, spread):
@@ -90,17 +88,17 @@ def test_promised_memory_risk_is_kept_out_of_sample(name, days, spread):
 
     kept = []
     for _ in range(40):
-        limit = PROFILES[name].size(history(memory=memory(days))).sizes.memory_limit
+        limit = policy_named(name).size(history(memory=memory(days))).sizes.memory_limit
         kept.append(np.mean([memory(7).max() > limit for _ in range(12)]))
     error = np.std(kept) / np.sqrt(len(kept))
-    assert np.mean(kept) <= PROMISES[name].memory_hit + 3 * error
+    assert np.mean(kept) <= promises()[name].memory_hit + 3 * error
 
 
 def test_the_profiles_are_ordered_by_risk():
     rng = np.random.default_rng(3)
     usage = history(lognormal(rng, 14 * DAY), 1e8 * lognormal(rng, 14 * DAY))
     cautious, balanced, lean = (
-        PROFILES[name].size(usage).sizes for name in ("cautious", "balanced", "lean")
+        policy_named(name).size(usage).sizes for name in ("cautious", "balanced", "lean")
     )
     assert cautious.cpu_request > balanced.cpu_request > lean.cpu_request
     assert cautious.memory_limit > balanced.memory_limit > lean.memory_limit
@@ -245,7 +243,7 @@ def test_a_frame_and_arrays_give_the_same_sizes():
             "memory": memory,
         }
     ).sample(frac=1, random_state=1)
-    policy = profile("balanced", {})
+    policy = profile_policy("balanced", {})
     assert policy.fit(frame).sizes_ == CalibratedPolicy().size(history(cpu, memory)).sizes
 
 
