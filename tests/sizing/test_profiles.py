@@ -46,7 +46,7 @@ def test_a_new_profile_sizes_and_is_back_tested(new_profile, tmp_path):
         recommend, ["--traces", str(usage), "--config", str(settings), "--format", "json"]
     )
     assert sized.exit_code == 0, sized.output
-    assert json.loads(sized.stdout)["series"][0]["cpu_request"] == pytest.approx(0.26, abs=0.03)
+    assert json.loads(sized.stdout)["series"][0]["cpu_request"] == pytest.approx(0.26 * 1.2)
     tested = CliRunner().invoke(
         backtest, ["--traces", str(usage), "--policies", "flat", "--format", "json"]
     )
