@@ -10,28 +10,7 @@ import typer
 
 from rightsize.cli.moments import FORMS, parse_moment
 from rightsize.cli.options import SettingsFile
-from rightsize.cli.prometheus_options import (
-    AllowPartial,
-    BearerTokenEnv,
-    BearerTokenFile,
-    CaFile,
-    ClientCert,
-    ClientKey,
-    Compress,
-    Header,
-    InFlight,
-    Insecure,
-    Matcher,
-    PasswordEnv,
-    PasswordFile,
-    Proxy,
-    Sigv4Region,
-    Tenant,
-    Timeout,
-    Url,
-    Username,
-    settings_from,
-)
+from rightsize.cli.prometheus_options import PrometheusSettingsOf, with_prometheus
 from rightsize.output.console import error_console, progress_bar
 
 app = typer.Typer()
@@ -59,8 +38,9 @@ and labels from kubectl
 
 
 @app.command(help=_HELP)
+@with_prometheus
 def collect(
-    prometheus_url: Url = None,
+    prometheus_settings: PrometheusSettingsOf,
     days: Annotated[int, typer.Option(help="Days before the end to fetch.", min=1)] = 30,
     start: Annotated[
         datetime | None,
@@ -86,24 +66,6 @@ def collect(
         list[str] | None,
         typer.Option(help="namespace/workload of a gateway that looks like a sidecar."),
     ] = None,
-    matcher: Matcher = None,
-    tenant: Tenant = None,
-    header: Header = None,
-    bearer_token_env: BearerTokenEnv = None,
-    bearer_token_file: BearerTokenFile = None,
-    username: Username = None,
-    password_env: PasswordEnv = None,
-    password_file: PasswordFile = None,
-    sigv4_region: Sigv4Region = None,
-    ca_file: CaFile = None,
-    client_cert: ClientCert = None,
-    client_key: ClientKey = None,
-    insecure: Insecure = None,
-    proxy: Proxy = None,
-    in_flight: InFlight = None,
-    timeout: Timeout = None,
-    compress: Compress = None,
-    allow_partial: AllowPartial = None,
     settings_file: SettingsFile = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="List all that the server lacks.")
@@ -121,29 +83,7 @@ def collect(
     from rightsize.collectors import prometheus
     from rightsize.config import load_settings
 
-    settings = settings_from(
-        file=settings_file,
-        url=prometheus_url,
-        gateways=gateway,
-        matchers=matcher,
-        tenant=tenant,
-        headers=header,
-        bearer_token_env=bearer_token_env,
-        bearer_token_file=bearer_token_file,
-        username=username,
-        password_env=password_env,
-        password_file=password_file,
-        sigv4_region=sigv4_region,
-        ca_file=ca_file,
-        client_cert=client_cert,
-        client_key=client_key,
-        insecure=insecure,
-        proxy=proxy,
-        in_flight=in_flight,
-        timeout_seconds=timeout,
-        compress=compress,
-        allow_partial=allow_partial,
-    )
+    settings = prometheus_settings(settings_file, gateways=gateway)
     console = error_console()
     with progress_bar() as bar:
         task = bar.add_task("connecting", total=None)

@@ -11,28 +11,7 @@ import typer
 
 from rightsize.cli.moments import FORMS, parse_moment
 from rightsize.cli.options import FormatOption, SettingsFile
-from rightsize.cli.prometheus_options import (
-    AllowPartial,
-    BearerTokenEnv,
-    BearerTokenFile,
-    CaFile,
-    ClientCert,
-    ClientKey,
-    Compress,
-    Header,
-    InFlight,
-    Insecure,
-    Matcher,
-    PasswordEnv,
-    PasswordFile,
-    Proxy,
-    Sigv4Region,
-    Tenant,
-    Timeout,
-    Url,
-    Username,
-    settings_from,
-)
+from rightsize.cli.prometheus_options import PrometheusSettingsOf, with_prometheus
 from rightsize.errors import NoDataError
 from rightsize.output.tables import Answer, Column, Table, show
 
@@ -56,8 +35,9 @@ care, and what a collect would ask of the server.
 
 
 @app.command(help=_HELP)
+@with_prometheus
 def doctor(
-    prometheus_url: Url = None,
+    prometheus_settings: PrometheusSettingsOf,
     days: Annotated[int, typer.Option(help="Days of the collect to estimate.", min=1)] = 30,
     end: Annotated[
         datetime | None,
@@ -69,51 +49,11 @@ def doctor(
         ),
     ] = None,
     output_format: FormatOption = "table",
-    matcher: Matcher = None,
-    tenant: Tenant = None,
-    header: Header = None,
-    bearer_token_env: BearerTokenEnv = None,
-    bearer_token_file: BearerTokenFile = None,
-    username: Username = None,
-    password_env: PasswordEnv = None,
-    password_file: PasswordFile = None,
-    sigv4_region: Sigv4Region = None,
-    ca_file: CaFile = None,
-    client_cert: ClientCert = None,
-    client_key: ClientKey = None,
-    insecure: Insecure = None,
-    proxy: Proxy = None,
-    in_flight: InFlight = None,
-    timeout: Timeout = None,
-    compress: Compress = None,
-    allow_partial: AllowPartial = None,
     settings_file: SettingsFile = None,
 ) -> None:
     from rightsize.collectors.prometheus import diagnose
 
-    settings = settings_from(
-        file=settings_file,
-        url=prometheus_url,
-        gateways=None,
-        matchers=matcher,
-        tenant=tenant,
-        headers=header,
-        bearer_token_env=bearer_token_env,
-        bearer_token_file=bearer_token_file,
-        username=username,
-        password_env=password_env,
-        password_file=password_file,
-        sigv4_region=sigv4_region,
-        ca_file=ca_file,
-        client_cert=client_cert,
-        client_key=client_key,
-        insecure=insecure,
-        proxy=proxy,
-        in_flight=in_flight,
-        timeout_seconds=timeout,
-        compress=compress,
-        allow_partial=allow_partial,
-    )
+    settings = prometheus_settings(settings_file)
     found = diagnose(settings, days=days, at=end)
     answer = Answer(
         document=lambda: {"schema_version": 1, "servers": [asdict(one) for one in found]},

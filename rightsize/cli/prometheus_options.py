@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Protocol, get_type_hints
 
 import typer
 
-if TYPE_CHECKING:
-    from rightsize.config import PrometheusSettings
+from rightsize.config import PrometheusSettings, load_settings
+
+
+class PrometheusSettingsOf(Protocol):
+    """From the settings file, and settings given beside the options, to the settings in force."""
+
+    def __call__(self, file: Path | None, **more: object) -> PrometheusSettings: ...
+
 
 Url = Annotated[
     list[str] | None,
@@ -55,34 +64,59 @@ AllowPartial = Annotated[
 ]
 
 
-def settings_from(
-    *,
-    file: Path | None,
-    url: list[str] | None,
-    gateways: list[str] | None,
-    matchers: list[str] | None,
-    tenant: str | None,
-    headers: list[str] | None,
-    bearer_token_env: str | None,
-    bearer_token_file: Path | None,
-    username: str | None,
-    password_env: str | None,
-    password_file: Path | None,
-    sigv4_region: str | None,
-    ca_file: Path | None,
-    client_cert: Path | None,
-    client_key: Path | None,
-    insecure: bool | None,
-    proxy: str | None,
-    in_flight: int | None,
-    timeout_seconds: float | None,
-    compress: bool | None,
-    allow_partial: bool | None,
-) -> PrometheusSettings:
-    """Merge flags into the settings; None and empty lists mean "not given"."""
-    # Before any import: the parameters alone are settings.
-    given = {name: value for name, value in locals().items() if name != "file"}
-    from rightsize.config import load_settings
+_OPTIONS: dict[str, tuple[str, object]] = {
+    "prometheus_url": ("url", Url),
+    "matcher": ("matchers", Matcher),
+    "tenant": ("tenant", Tenant),
+    "header": ("headers", Header),
+    "bearer_token_env": ("bearer_token_env", BearerTokenEnv),
+    "bearer_token_file": ("bearer_token_file", BearerTokenFile),
+    "username": ("username", Username),
+    "password_env": ("password_env", PasswordEnv),
+    "password_file": ("password_file", PasswordFile),
+    "sigv4_region": ("sigv4_region", Sigv4Region),
+    "ca_file": ("ca_file", CaFile),
+    "client_cert": ("client_cert", ClientCert),
+    "client_key": ("client_key", ClientKey),
+    "insecure": ("insecure", Insecure),
+    "proxy": ("proxy", Proxy),
+    "in_flight": ("in_flight", InFlight),
+    "timeout": ("timeout_seconds", Timeout),
+    "compress": ("compress", Compress),
+    "allow_partial": ("allow_partial", AllowPartial),
+}
+"""By parameter: the setting it overrides, and the option."""
 
-    flags = {name: None if value == [] else value for name, value in given.items()}
-    return load_settings(file, flags={"prometheus": flags}).prometheus
+
+def with_prometheus(command: Callable[..., None]) -> Callable[..., None]:
+    """Add these options to a command, which gets one function for them: `prometheus_settings`.
+
+    The address stands first in its help, the others last. `prometheus_settings(file, **more)`
+    merges what was given into the settings file's; None and empty lists mean "not given".
+    """
+    hints = get_type_hints(command, include_extras=True)
+    kept = [
+        parameter.replace(annotation=hints[name])
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name != "prometheus_settings"
+    ]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, (_, option) in _OPTIONS.items()
+    ]
+
+    @functools.wraps(command)
+    def wrapper(**given: object) -> None:
+        flags = {setting: given.pop(name) for name, (setting, _) in _OPTIONS.items()}
+
+        def prometheus_settings(file: Path | None, **more: object) -> PrometheusSettings:
+            named = {k: None if v == [] else v for k, v in {**flags, **more}.items()}
+            return load_settings(file, flags={"prometheus": named}).prometheus
+
+        command(**given, prometheus_settings=prometheus_settings)
+
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept]
+    shown = [added[0], *own, *added[1:]]
+    wrapper.__dict__["__signature__"] = inspect.Signature(shown)
+    wrapper.__annotations__ = {p.name: p.annotation for p in shown}
+    return wrapper
