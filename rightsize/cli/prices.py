@@ -26,7 +26,8 @@ app = typer.Typer(rich_markup_mode="markdown")
 @app.command()
 def prices(
     region: Annotated[
-        str | None, typer.Option(help="AWS region. That of the profile or environment.")
+        str | None,
+        typer.Option(help="AWS region. The snapshot's, or that of the profile or environment."),
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Named AWS profile.")] = None,
     role_arn: Annotated[str | None, typer.Option(help="Role to assume.")] = None,
@@ -81,10 +82,11 @@ def prices(
         iam_policy,
         iam_policy_text,
         partition_of,
+        refuse_other_region,
+        region_of,
         store_aws,
     )
     from rightsize.config import load_settings
-    from rightsize.snapshot import Snapshot
 
     if show_iam_policy:
         partition = "aws" if region is None else partition_of(region)
@@ -95,7 +97,10 @@ def prices(
         raise UsageError("--bill-by-tag needs --cluster", hint="the tag's value is its name")
     settings = load_settings(settings_file).prices
     if snapshot is not None:
-        Snapshot(snapshot)  # Fails before AWS is asked for minutes.
+        # Fails before AWS is asked for minutes.
+        region = region or region_of(snapshot)
+        if region is not None:
+            refuse_other_region(snapshot, region)
     wanted = Wanted(cluster, spot_days, _month(bill), bill_by_tag)
     with error_console().status("Asking AWS"):
         facts = collect_aws(

@@ -18,6 +18,8 @@ _SERVICES = (
     "Amazon Elastic Container Service for Kubernetes",
     "Amazon Elastic Load Balancing",
 )
+_NO_USE = ("Credit", "Refund", "Tax", "Support")
+"""Record types that price no use: they would make the bill smaller or larger than what ran."""
 CLUSTER_COST_TAG = "aws:eks:cluster-name"
 """Tag that EKS sets by itself; it filters a bill once activated as a cost-allocation tag."""
 
@@ -26,6 +28,8 @@ def fetch_bill(
     session: AwsSession, start: date, end: date, *, cluster: str | None = None
 ) -> pd.DataFrame:
     """Return the bill of EC2, EBS, data transfer, EKS and load balancers in [start, end).
+
+    Credits, refunds, tax and support are left out.
 
     Parameters
     ----------
@@ -44,6 +48,7 @@ def fetch_bill(
     parts: list[dict[str, Any]] = [
         {"Dimensions": {"Key": "SERVICE", "Values": list(_SERVICES)}},
         {"Dimensions": {"Key": "REGION", "Values": [session.region]}},
+        {"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": list(_NO_USE)}}},
     ]
     if cluster is not None:
         parts.append({"Tags": {"Key": CLUSTER_COST_TAG, "Values": [cluster]}})

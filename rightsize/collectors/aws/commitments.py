@@ -40,7 +40,8 @@ def fetch_reserved_instances(session: AwsSession) -> pd.DataFrame:
     """Return the region's active Linux reservations as `commitments`; empty says none.
 
     `usd_per_hour` is what the reservation costs each hour: its recurring charges and the upfront
-    fee spread over the term, for all its instances.
+    fee spread over the term, for all its instances. Reservations of dedicated tenancy cover no
+    machine of the shared one, and are left out.
 
     Raises
     ------
@@ -53,6 +54,7 @@ def fetch_reserved_instances(session: AwsSession) -> pd.DataFrame:
         for page in session.pages(RESERVED, asked)
         for item in page.get("ReservedInstances", [])
         if "Linux/UNIX" in item.get("ProductDescription", "")
+        and item.get("InstanceTenancy", "default") == "default"
     ]
     return table_of("commitments", rows)
 

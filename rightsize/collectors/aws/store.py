@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rightsize.collectors.aws.collect import AWS_MARK, AwsFacts
+from rightsize.errors import UsageError
 from rightsize.snapshot import Snapshot, SnapshotWriter
 
 
@@ -18,11 +19,14 @@ def store_aws(path: Path, facts: AwsFacts) -> None:
 
     Raises
     ------
+    UsageError
+        If the facts are those of another region than the cluster's.
     SnapshotError
         If the folder is no snapshot, or another program writes to it.
     OutputError
         If the folder cannot be written.
     """
+    refuse_other_region(path, facts.region)
     manifest = Snapshot(path).manifest
     day = max(manifest.days)
     with SnapshotWriter(path, manifest) as writer:
@@ -43,9 +47,31 @@ def store_aws(path: Path, facts: AwsFacts) -> None:
 
 def region_of(path: Path) -> str | None:
     """Return the region that a snapshot's nodes name; None if none or several."""
+    regions = regions_of(path)
+    return next(iter(regions)) if len(regions) == 1 else None
+
+
+def regions_of(path: Path) -> frozenset[str]:
+    """Return the regions that a snapshot, or its newest nodes, name; maybe none."""
     snapshot = Snapshot(path)
     if snapshot.manifest.region is not None:
-        return snapshot.manifest.region
+        return frozenset({snapshot.manifest.region})
     named = snapshot.read("nodes", days=snapshot.days[-1:], columns=["region"])["region"]
-    regions = named.dropna().astype(str).unique()
-    return str(regions[0]) if len(regions) == 1 else None
+    return frozenset(named.dropna().astype(str))
+
+
+def refuse_other_region(path: Path, region: str) -> None:
+    """Raise where prices of `region` are not those of the snapshot's machines.
+
+    Raises
+    ------
+    UsageError
+    """
+    known = regions_of(path)
+    if known and region not in known:
+        named = ", ".join(sorted(known))
+        raise UsageError(
+            f"prices of {region} cannot be stored in {path}: its machines run in {named}",
+            hint=f"ask for {sorted(known)[0]} (prices --region, collect --aws-region); "
+            "without --snapshot any region is shown",
+        )

@@ -140,6 +140,14 @@ def test_the_bill_is_read_with_categories_page_by_page(gate: Gate, collect: Coll
     assert len(gate.made("ce:GetCostAndUsage")) == 4
 
 
+def test_credits_refunds_and_tax_are_not_asked_for(gate: Gate, collect: Collect) -> None:
+    collect()
+    parts = gate.made("ce:GetCostAndUsage")[0].body["Filter"]["And"]
+    [left_out] = [part["Not"]["Dimensions"] for part in parts if "Not" in part]
+    assert left_out["Key"] == "RECORD_TYPE"
+    assert {"Credit", "Refund", "Tax"} <= set(left_out["Values"])
+
+
 def test_the_bill_is_asked_for_only_on_request(gate: Gate, collect: Collect) -> None:
     facts = collect(Wanted())
     assert "bill" not in facts.tables
@@ -203,6 +211,8 @@ def test_savings_plans_and_reservations_held_are_listed_with_what_they_cost(
             "end": "2027-01-01T00:00:00Z",
         }
     ]
+    dedicated = {"reservedInstancesId": "ri-2", "instanceTenancy": "dedicated"}
+    gate.account.reserved.append(gate.account.reserved[0] | dedicated)
     held = collect().tables["commitments"].set_index("commitment")
     assert set(held.index) == {"sp-1", "ri-1", "coverage"}
     assert held.loc["sp-1", "usd_per_hour"] == 1.5

@@ -109,6 +109,24 @@ def test_tables_are_stored_in_a_snapshot_for_later_commands(run, tmp_path: Path)
     assert stored.manifest.missing == ()
 
 
+def test_prices_of_another_region_are_not_stored(gate: Gate, run, tmp_path: Path) -> None:
+    snapshot = tiny_snapshot(tmp_path / "mesh", Tiny())
+    with pytest.raises(UsageError, match=r"eu-west-1 cannot be stored.*run in us-east-1"):
+        run("--region", "eu-west-1", "--snapshot", str(snapshot.path))
+    assert gate.requests == []
+    assert Snapshot(snapshot.path).read("prices").empty
+
+
+def test_the_snapshots_region_is_the_default(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    snapshot = tiny_snapshot(tmp_path / "mesh", Tiny())
+    result = CliRunner().invoke(app, ["--snapshot", str(snapshot.path)])
+    assert result.exit_code == 0
+    assert set(Snapshot(snapshot.path).read("prices")["region"]) == {"us-east-1"}
+
+
 def test_stored_prices_and_commitments_are_what_cost_reckons_with(run, tmp_path: Path) -> None:
     snapshot = tiny_snapshot(tmp_path / "mesh", Tiny())
     at = snapshot.manifest.end
