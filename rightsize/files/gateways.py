@@ -28,6 +28,8 @@ class GatewaySign:
     role: Role
     where: str
     """What says so: `labels.istio`, `the release istio-egress`, `the file egress.yaml`."""
+    weak: bool = False
+    """Counts only where nothing else says a role: a folder may hold several files."""
 
 
 def role_of(name: str | None) -> Role | None:
@@ -51,8 +53,10 @@ def gateway_signs(
     ]
     if path is not None:
         texts.append((f"the file {path.name}", path.stem))
-        texts.append((f"the folder {path.absolute().parent.name}", path.absolute().parent.name))
     found = [GatewaySign(role, where) for where, text in texts if (role := role_of(text))]
+    folder = "" if path is None else path.absolute().parent.name
+    if role := role_of(folder):
+        found.append(GatewaySign(role, f"the folder {folder}", weak=True))
     if tree.text_at(values, ("networkGateway",)):
         found.insert(0, GatewaySign("east-west", "networkGateway"))
     return tuple(found)
@@ -64,7 +68,7 @@ def contradiction(signs: tuple[GatewaySign, ...], workload: str | None) -> str |
     A folder that says otherwise is none by itself where the values or the release agree.
     """
     wanted = role_of(workload)
-    roles = {sign.role for sign in signs if not sign.where.startswith("the folder")}
+    roles = {sign.role for sign in signs if not sign.weak}
     if not roles:
         roles = {sign.role for sign in signs}
     if len(roles) > 1:

@@ -87,7 +87,7 @@ def cut_after_scope(study: PlanStudy, money: PhaseMoney | None) -> Phase:
                 promql.memory_at_most("istio-proxy", namespaces, most),
             ),
         )
-    notes = () if study.scope is None else study.scope.saving.notes
+    law = None if study.scope is None else study.scope.saving.proxy_law
     return Phase(
         "cut-after-scope",
         "Cut what the scopes gave back",
@@ -98,7 +98,7 @@ def cut_after_scope(study: PlanStudy, money: PhaseMoney | None) -> Phase:
         checks,
         "Two weeks of usage between the restarts and the next plan.",
         money,
-        tuple(note for note in notes if note.startswith("proxy memory")),
+        () if law is None else (f"proxy memory: {law.text}",),
     )
 
 
