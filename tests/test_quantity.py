@@ -31,6 +31,16 @@ from rightsize.quantity import (
         ("1E", 1e18),
         ("12E2", 1200.0),
         ("100n", 1e-7),
+        ("3u", 3e-6),
+        ("2k", 2e3),
+        ("2M", 2e6),
+        ("2G", 2e9),
+        ("2T", 2e12),
+        ("2P", 2e15),
+        ("3Ki", 3 * 1024),
+        ("3Ti", 3 * 1024**4),
+        ("3Pi", 3 * 1024**5),
+        ("3Ei", 3 * 1024**6),
     ],
 )
 def test_a_quantity_is_read(text, value):
@@ -65,3 +75,37 @@ def test_rounding_memory_never_lowers_it_and_adds_at_most_a_quarter(size):
     rounded = round_up_memory(size)
     assert size - 1 <= rounded <= size * 1.26 + 4 * MEBIBYTE
     assert rounded % (4 * MEBIBYTE) == 0
+
+
+@pytest.mark.parametrize(
+    ("cores", "text"),
+    [(0.999, "999m"), (1.0, "1"), (1.001, "1001m"), (2.0, "2"), (12.0, "12"), (0.0, "0m")],
+)
+def test_whole_cores_are_written_without_m(cores, text):
+    assert format_cpu(cores) == text
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "text"),
+    [(1023, "1023Mi"), (1024, "1Gi"), (1025, "1025Mi"), (3072, "3Gi"), (0, "0Mi")],
+)
+def test_whole_gibibytes_are_written_in_gi(mebibytes, text):
+    assert format_memory(mebibytes * MEBIBYTE) == text
+
+
+@pytest.mark.parametrize(
+    ("milli", "step"),
+    [(0.3, 1), (13.2, 1), (19.5, 1), (20.5, 5), (96, 5), (101, 10), (491, 10), (501, 50),
+     (951, 50), (1001, 100), (3901, 100), (4001, 500), (9001, 500)],
+)  # fmt: skip
+def test_cpu_is_rounded_up_in_steps_that_grow_with_it(milli, step):
+    assert round_up_cpu(milli / 1000) * 1000 == pytest.approx(-(-milli // step) * step)
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "step"),
+    [(1, 4), (61, 4), (65, 8), (249, 8), (257, 16), (497, 16), (513, 32), (993, 32), (1025, 128),
+     (3969, 128), (4097, 256), (9001, 256)],
+)  # fmt: skip
+def test_memory_is_rounded_up_in_steps_that_grow_with_it(mebibytes, step):
+    assert round_up_memory(mebibytes * MEBIBYTE) == -(-mebibytes // step) * step * MEBIBYTE
