@@ -46,7 +46,7 @@ def read_istiod(snapshot: Snapshot, revision: str | None = None) -> IstiodTables
     running = _running(owners, control_plane)
     wanted = revision if revision is not None else (running[0] if running else "")
     containers = containers[containers["component"] == "istiod"]
-    usage = usage_of(snapshot, containers["pod"])
+    usage = usage_of(snapshot, containers)
 
     def of(workload: str) -> IstiodTables:
         names = set(owners.loc[owners["workload"] == workload, "pod"])
@@ -101,16 +101,17 @@ def _of_pods(rows: pd.DataFrame, pods: set[str]) -> pd.DataFrame:
 
 def usage_of(
     snapshot: Snapshot,
-    pods: pd.Series,
+    pods: pd.DataFrame,
     *,
     days: list[date] | None = None,
     columns: list[str] | None = None,
 ) -> pd.DataFrame:
-    """Rows of the snapshot's `usage` that belong to these pods, filtered day by day."""
-    wanted = pa.array(sorted(set(pods.astype(str))), type=pa.string())
+    """Rows of the snapshot's `usage` of these pods (`namespace`, `pod`), filtered day by day."""
+    wanted = pa.array(sorted(set(pods["pod"].astype(str))), type=pa.string())
+    places = sorted(set(pods["namespace"].astype(str)))
     parts = [
         part.filter(pc.is_in(part.column("pod").cast(pa.string()), value_set=wanted))
-        for _, part in snapshot.by_day("usage", days=days, columns=columns)
+        for _, part in snapshot.by_day("usage", days=days, columns=columns, namespaces=places)
     ]
     return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
 

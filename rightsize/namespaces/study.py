@@ -292,7 +292,7 @@ def fitted_proxies(
     containers = snapshot.read("containers", days=days)
     sidecars = containers[containers["component"] == "sidecar"]
     columns = ["namespace", "pod", "container", "memory"]
-    used = usage_of(snapshot, sidecars["pod"], days=days, columns=columns)
+    used = usage_of(snapshot, sidecars, days=days, columns=columns)
     proxies = proxies_of(snapshot.read("proxies", days=days), used, containers)
     try:
         return proxies, fit_proxy_memory(proxies["clusters"], proxies["memory"]), ()

@@ -43,6 +43,8 @@ from rightsize.snapshot.table_files import (
     write_table,
 )
 
+_Read = tuple[str, tuple[date, ...], tuple[str, ...] | None]
+
 
 class Snapshot:
     """A snapshot on disk, opened for reading.
@@ -61,6 +63,8 @@ class Snapshot:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.manifest = read_manifest(self.path)
+        self._kept: dict[_Read, pd.DataFrame] = {}
+        """Small tables that were read: most answers ask for the same few again."""
         if not self.manifest.days:
             raise SnapshotError(
                 f"{self.path}: the snapshot has no finished day",
@@ -86,6 +90,7 @@ class Snapshot:
             raise SnapshotError(f"{self.path}: none of the days asked for is in the snapshot")
         part = copy(self)
         part.manifest = replace(self.manifest, days=kept)
+        part._kept = {}  # What a day lacks comes from the days of the manifest.
         return part
 
     def read(
@@ -101,6 +106,17 @@ class Snapshot:
         their days does not know is taken from the snapshot's other days, see `in_force`.
         """
         chosen = self.days if days is None else sorted(days)
+        if TABLES[table].grain != "day" and table != "control_plane":
+            return self._read(table, chosen, columns)
+        key = (table, tuple(chosen), None if columns is None else tuple(columns))
+        if key not in self._kept:
+            self._kept[key] = self._read(table, chosen, columns)
+        # Copied on write only: callers may add columns to what they get.
+        return self._kept[key].copy(deep=False)
+
+    def _read(
+        self, table: str, chosen: Sequence[date], columns: Sequence[str] | None
+    ) -> pd.DataFrame:
         spec, rows = TABLES[table], InForce(self._written, self.manifest).rows(table, chosen)
         if rows is None:
             return self._written(table, chosen, columns)
