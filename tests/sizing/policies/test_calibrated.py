@@ -251,3 +251,94 @@ def test_idle_usage_of_zero_is_no_error():
     sizes = CalibratedPolicy().size(history(np.zeros(DAY), np.zeros(DAY))).sizes
     assert sizes.cpu_request == 0.0
     assert sizes.memory_limit is not None
+
+
+EPOCH = 1_780_000_200
+"""A time of today in seconds: weights and weeks are counted back from the newest window."""
+
+
+def at_epoch(usage):
+    return History(usage.time + EPOCH, usage.pod, usage.cpu, usage.memory)
+
+
+def test_the_memory_limit_by_the_formula():
+    # Ten days of one pod; the formula written out, without shared code.
+    rng = np.random.default_rng(21)
+    memory = 1e8 * lognormal(rng, 10 * DAY, 0.2)
+    logs = np.log(memory.reshape(10, DAY).max(axis=1))
+    width = np.hypot(0.3 * (2 * 7 / 10) * logs.std(), 0.04)
+    levels = np.linspace(logs.min(), logs.max() + max(8 * width, 0.5), 400)
+    passed = np.array(
+        [1 - np.mean(1 / (1 + np.exp(-1.702 * (one - logs) / width))) ** 7 for one in levels]
+    )
+    unused = [np.maximum(0, 1 - memory / one).mean() for one in np.exp(levels)]
+    loss = np.where(passed <= 0.08, unused + 2.0 * passed, np.inf)
+    expected = np.exp(levels[loss.argmin()])
+    sizes = CalibratedPolicy().size(at_epoch(history(memory=memory))).sizes
+    assert sizes.memory_limit == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_cpu_request_by_the_formula():
+    rng = np.random.default_rng(22)
+    cpu = lognormal(rng, 20 * DAY)
+    weights = 0.5 ** (np.arange(cpu.size)[::-1] / (14 * DAY))
+    level = priced_level(cpu, weights, 4.2, 0.06).level
+    assert CalibratedPolicy().size(at_epoch(history(cpu))).sizes.cpu_request == level
+
+
+def test_the_memory_request_is_a_little_above_its_priced_level_and_never_above_the_limit():
+    rng = np.random.default_rng(23)
+    memory = 1e8 * lognormal(rng, 10 * DAY, 0.2)
+    weights = 0.5 ** (np.arange(memory.size)[::-1] / (14 * DAY))
+    level = priced_level(memory, weights, 40.0, 0.01).level
+    sizes = CalibratedPolicy().size(history(memory=memory)).sizes
+    assert sizes.memory_request == pytest.approx(min(1.04 * level, sizes.memory_limit))
+
+
+def test_the_cpu_limit_is_twice_the_peak():
+    cpu = np.r_[np.full(DAY, 0.1), 0.7]
+    assert CalibratedPolicy().size(history(cpu)).sizes.cpu_limit == pytest.approx(1.4)
+    own = CalibratedPolicy(cpu_limit_margin=0.5)
+    assert own.size(history(cpu)).sizes.cpu_limit == pytest.approx(1.05)
+
+
+def test_the_busier_of_two_pods_counts():
+    n = 2 * DAY
+    usage = History(
+        np.repeat(300 * np.arange(1, n + 1), 2),
+        np.tile([0, 1], n),
+        np.tile([0.1, 1.0], n),
+        np.full(2 * n, np.nan),
+    )
+    assert CalibratedPolicy(cpu_price=0.1, cpu_risk=1.0).size(usage).sizes.cpu_request == 1.0
+
+
+@pytest.mark.parametrize(("days", "blocks"), [(3.875, 8), (4, 4), (6, 6)])
+def test_a_block_is_a_day_and_a_short_history_is_cut_into_eight(days, blocks):
+    n = int(days * DAY)
+    peaks, ahead, seen = block_peaks(300 * np.arange(1, n + 1), np.zeros(n, int), np.ones(n), 2.0)
+    assert peaks.size == blocks
+    assert seen == pytest.approx(blocks)
+    assert ahead == pytest.approx(2.0 if days >= 4 else 8 * 2.0 / days)
+
+
+def test_many_peaks_are_counted_in_bins_and_none_is_lost():
+    rng = np.random.default_rng(24)
+    peaks = rng.normal(18, 0.5, 3000)
+    grid = np.linspace(16, 21, 30)
+    below = [np.mean(1 / (1 + np.exp(np.clip(-1.702 * (g - peaks) / 0.05, -50, 50)))) for g in grid]
+    exact = 1 - np.array(below) ** 7
+    assert passing_probability(grid, peaks, 0.05, 7.0) == pytest.approx(exact, abs=0.02)
+    assert passing_probability(np.array([25.0]), peaks, 0.05, 7.0)[0] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_level_below_all_usage_wastes_nothing():
+    assert unused_share(np.array([2.0, 3.0]), np.array([1.0])).tolist() == [0.0]
+
+
+def test_a_shift_is_seen_between_two_weeks_counted_from_the_end():
+    # Four days of 0.9, a week of 0.1, a week of 0.3.
+    cpu = np.repeat([0.9, 0.1, 0.3], [4 * DAY, 7 * DAY, 7 * DAY])
+    assert level_shifts(at_epoch(history(cpu)).time, cpu) == (2, 3)
+    assert level_shifts(history(cpu[4 * DAY :]).time, cpu[4 * DAY :]) == (1, 2)
+    assert level_shifts(history(cpu[11 * DAY :]).time, cpu[11 * DAY :]) == (0, 1)
