@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import pandas as pd
 
@@ -42,8 +44,12 @@ def evidence_of(history: ContainerHistory) -> Evidence | None:
 
 def history_days(times: pd.Series) -> float:
     """Calendar days from the beginning of the first window to the end of the last."""
-    span = times.max() - times.min() + pd.Timedelta(5, "min")
-    return float(span / pd.Timedelta(1, "D"))
+    return days_between(times.min(), times.max())
+
+
+def days_between(start: datetime, end: datetime) -> float:
+    """The same from the ends of the first and of the last window."""
+    return (end - start + timedelta(minutes=5)) / timedelta(days=1)
 
 
 def throttled_share(usage: pd.DataFrame, cpu_limit: float | None) -> float | None:
