@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from rightsize.quantity import parse_quantity
-from rightsize.results import Recommendation
+from rightsize.results import Recommendation, SizeField
+from rightsize.sizing.policies.base import Floats
 
-_QUOTAS = {
+_QUOTAS: dict[str, SizeField] = {
     "requests.cpu": "cpu_request",
     "requests.memory": "memory_request",
     "limits.cpu": "cpu_limit",
     "limits.memory": "memory_limit",
 }
 _SIZES = list(_QUOTAS.values())
+"""Requests, then limits, CPU before memory."""
+Strings = npt.NDArray[np.object_]
 
 
 def with_qos_notes(
@@ -31,45 +35,55 @@ def with_qos_notes(
     containers : DataFrame
         As `rightsize.snapshot.views.newest_containers` gives.
     """
-    by_workload: dict[Any, pd.DataFrame] = dict(list(containers.groupby(["namespace", "workload"])))
-    return tuple(_with_note(row, by_workload) for row in rows)
+    pods = _Pods(containers)
+    return tuple(_with_note(row, pods) for row in rows)
 
 
-def _with_note(row: Recommendation, by_workload: Mapping[Any, pd.DataFrame]) -> Recommendation:
-    pod = by_workload.get((row.namespace, row.workload))
-    if pod is None or not row.changes:
+class _Pods:
+    """Sizes of the newest pod of each workload, found without a search."""
+
+    def __init__(self, containers: pd.DataFrame) -> None:
+        self._rows = containers.groupby(["namespace", "workload"], observed=True).indices
+        self._names = containers["container"].astype(object).to_numpy()
+        self._sizes = containers[_SIZES].to_numpy(dtype=float)
+
+    def of(self, row: Recommendation) -> tuple[Strings, Floats]:
+        """Names of the containers of the row's pod, and their sizes as `qos_class` takes them."""
+        found = self._rows.get((row.namespace, row.workload), ())
+        mine = np.asarray(found, dtype=np.int64)
+        return self._names[mine], self._sizes[mine]
+
+
+def _with_note(row: Recommendation, pods: _Pods) -> Recommendation:
+    names, before = pods.of(row)
+    if not len(names) or not row.changes:
         return row
-    sizes = row.recommended
-    after = pod.copy()
-    mine = after["container"] == row.container
-    after.loc[mine, _SIZES] = [
-        sizes.cpu_request, sizes.memory_request, sizes.cpu_limit, sizes.memory_limit,
-    ]  # fmt: skip
-    classes = qos_class(pod), qos_class(after)
+    after = before.copy()
+    after[names == row.container] = [
+        np.nan if size is None else size for size in (getattr(row.recommended, s) for s in _SIZES)
+    ]
+    classes = qos_class(before), qos_class(after)
     if classes[0] == classes[1]:
         return row
     note = f"its pods move from QoS class {classes[0]} to {classes[1]}"
     return replace(row, notes=(*row.notes, note))
 
 
-def qos_class(containers: pd.DataFrame) -> str:
+def qos_class(sizes: Floats) -> str:
     """QoS class of a pod (kubernetes.io, "Pod Quality of Service Classes").
 
     Parameters
     ----------
-    containers : DataFrame
-        All containers of the pod, init containers too: cpu_request, cpu_limit (cores),
-        memory_request, memory_limit (bytes), NaN where not set.
+    sizes : float64 array of shape (containers, 4)
+        All containers of the pod, init containers too: CPU and memory requests, then limits, in
+        cores and bytes, NaN where not set.
     """
-    sizes = containers[_SIZES].astype(float)
-    if sizes.isna().all(axis=None):
+    if np.isnan(sizes).all():
         return "BestEffort"
-    limits = sizes[["cpu_limit", "memory_limit"]]
+    limits = sizes[:, 2:]
     # A request that is not set takes the limit's value.
-    cpu = sizes["cpu_request"].fillna(sizes["cpu_limit"])
-    memory = sizes["memory_request"].fillna(sizes["memory_limit"])
-    equal = (cpu == sizes["cpu_limit"]).all() and (memory == sizes["memory_limit"]).all()
-    return "Guaranteed" if equal and limits.notna().all(axis=None) else "Burstable"
+    requests = np.where(np.isnan(sizes[:, :2]), limits, sizes[:, :2])
+    return "Guaranteed" if (requests == limits).all() else "Burstable"
 
 
 def quota_warnings(
@@ -93,12 +107,13 @@ def quota_warnings(
     ValueError
         For a quota's name or quantity that Kubernetes does not know.
     """
+    pods = _Pods(containers)
     for namespace, hard in quotas.items():
         mine = [row for row in rows if row.namespace == namespace and row.workload]
         for name, quantity in hard.items():
             if name not in _QUOTAS:
                 raise ValueError(f"quota {name!r} is none of {', '.join(_QUOTAS)}")
-            total = _total(mine, containers, _QUOTAS[name])
+            total = _total(mine, pods, _QUOTAS[name])
             if total > parse_quantity(quantity):
                 yield (
                     f"namespace {namespace} would ask for {total:.4g} of {name}, its quota is "
@@ -106,13 +121,11 @@ def quota_warnings(
                 )
 
 
-def _total(rows: Sequence[Recommendation], containers: pd.DataFrame, column: str) -> float:
+def _total(rows: Sequence[Recommendation], pods: _Pods, column: SizeField) -> float:
     total = 0.0
     for row in rows:
-        pod = containers[
-            (containers["namespace"] == row.namespace) & (containers["workload"] == row.workload)
-        ]
-        others = pod[pod["container"] != row.container][column].fillna(0.0).sum()
+        names, sizes = pods.of(row)
+        others = np.nansum(sizes[names != row.container, _SIZES.index(column)])
         own = getattr(row.recommended, column) or 0.0
         total += max(1.0, row.replicas) * (float(others) + own)
     return total

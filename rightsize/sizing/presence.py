@@ -70,11 +70,13 @@ def presence(usage: pd.DataFrame, rows: pd.DataFrame, end: pd.Timestamp) -> Pres
     if usage.empty or last is None:
         return Presence(np.zeros(0, dtype=np.int64), 0, 0.0, last == end, last)
     time = _seconds(usage["time"])
-    run = _run_of(usage, rows, time)
+    pod, names = pd.factorize(usage["pod"])
+    of_row = pd.Index(names).get_indexer(rows["pod"])
+    run = _run_of(pod.astype(np.int64), of_row, rows, time)
     order = np.argsort(run, kind="stable")
     heads = np.flatnonzero(np.diff(run[order], prepend=-1))
     first, final = time[order][heads], time[order][np.append(heads[1:], len(run)) - 1]
-    first, final = _seen_beyond(usage, rows, order[heads], first, final)
+    first, final = _seen_beyond(pod[order[heads]], of_row, rows, first, final)
     expected = float(((final - first) / WINDOW_SECONDS + 1).sum())
     silent = float(end.timestamp() - last.timestamp())
     kind = str(rows["workload_kind"].iloc[-1])
@@ -94,16 +96,21 @@ def run_peaks(usage: pd.DataFrame, run: Ints) -> pd.DataFrame:
     return found.sort_values("time", kind="stable", ignore_index=True).assign(pod="run")
 
 
-def _run_of(usage: pd.DataFrame, rows: pd.DataFrame, time: Ints) -> Ints:
-    """A pod's name, and its start where a name was used again."""
-    codes, names = pd.factorize(usage["pod"])
-    run: Ints = codes.astype(np.int64)
-    starts = rows[["pod", "started"]].dropna().drop_duplicates()
-    again = starts[starts["pod"].duplicated(keep=False)]
-    following = len(names)
-    for pod, own in again.groupby("pod", observed=True):
-        mine = np.flatnonzero(codes == pd.Index(names).get_indexer([pod])[0])
-        moments = np.sort(_seconds(own["started"]))
+def _run_of(pod: Ints, of_row: Ints, rows: pd.DataFrame, time: Ints) -> Ints:
+    """A pod's name, and its start where a name was used again.
+
+    Parameters
+    ----------
+    pod : int64 array of shape (windows,)
+        Code of the pod of each window.
+    of_row : int64 array of shape (rows,)
+        Code of the pod of each row; -1 where it has no window.
+    """
+    known = rows["started"].notna().to_numpy() & (of_row >= 0)
+    starts = np.unique(np.stack([of_row[known], _seconds(rows["started"][known])]), axis=1)
+    run, following = pod.copy(), int(pod.max()) + 1
+    for code in np.flatnonzero(np.bincount(starts[0]) > 1):
+        mine, moments = np.flatnonzero(pod == code), starts[1][starts[0] == code]
         # Up to a window late, as clocks differ.
         part = np.searchsorted(moments[1:], time[mine] - 1, side="right")
         run[mine] = np.where(part > 0, following + part, run[mine])
@@ -112,19 +119,20 @@ def _run_of(usage: pd.DataFrame, rows: pd.DataFrame, time: Ints) -> Ints:
 
 
 def _seen_beyond(
-    usage: pd.DataFrame, rows: pd.DataFrame, heads: Ints, first: Ints, final: Ints
+    pod: Ints, of_row: Ints, rows: pd.DataFrame, first: Ints, final: Ints
 ) -> tuple[Ints, Ints]:
-    """Pods that are reported before their first sample or after their last existed then too."""
-    pods = usage["pod"].astype(object).to_numpy()[heads]
-    unique = ~pd.Series(pods).duplicated(keep=False).to_numpy()
-    spans = rows.groupby("pod", observed=True)[["first_seen", "last_seen"]]
-    seen = spans.agg({"first_seen": "min", "last_seen": "max"}).reindex(pods)
-    slack = 2 * WINDOW_SECONDS
+    """Pods that are reported before their first sample or after their last existed then too.
+
+    `pod` is the code of each run's pod; of pods with several runs nothing is known.
+    """
+    alone = np.bincount(pod)[pod] == 1
     for name, edge, sign in (("first_seen", first, -1), ("last_seen", final, 1)):
-        known = seen[name].notna().to_numpy() & unique
-        moment = _seconds(seen[name].fillna(pd.Timestamp(0, tz="UTC")))
-        beyond = known & (sign * (moment - edge) > slack)
-        edge[beyond] = moment[beyond]
+        known = rows[name].notna().to_numpy() & (of_row >= 0)
+        # The furthest moment of each pod, in the direction that counts.
+        reach = np.full(int(pod.max()) + 1, np.iinfo(np.int64).min)
+        np.maximum.at(reach, of_row[known], sign * _seconds(rows[name][known]))
+        beyond = alone & (reach[pod] > sign * edge + 2 * WINDOW_SECONDS)
+        edge[beyond] = sign * reach[pod][beyond]
     return first, final
 
 

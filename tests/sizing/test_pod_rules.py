@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -24,8 +25,8 @@ def row(found, workload):
 
 
 def sizes(*rows):
-    columns = ["cpu_request", "cpu_limit", "memory_request", "memory_limit"]
-    return pd.DataFrame(rows, columns=columns)
+    """Rows of CPU request and limit, memory request and limit, as the array that is taken."""
+    return np.array(rows, dtype=float)[:, [0, 2, 1, 3]]
 
 
 @pytest.mark.parametrize(
