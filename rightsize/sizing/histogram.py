@@ -1,7 +1,8 @@
 """Histograms of usage that add up: quantiles of many workloads without their windows.
 
-Bucket `k` holds the values in `(GROWTH^(k-1), GROWTH^k]`, so that a quantile read at a bucket's
-middle is off by at most a tenth of a per cent; the layout is that of DDSketch (Masson, Rim and Lee, 2019).
+Bucket `k` holds the values in `(GROWTH^(k-1), GROWTH^k]`. A quantile is the mean of its bucket: that
+of steady usage is exact, any other is off by at most 0.2 %. The layout is that of DDSketch (Masson,
+Rim and Lee, 2019).
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ class Histogram:
     ----------
     buckets : int32 array of shape (k,), ascending
     counts : int64 array of shape (k,)
+    sums : float64 array of shape (k,)
+        Of the values in each bucket.
     highest : float
         NaN where nothing was counted.
     """
 
     buckets: np.ndarray[tuple[int], np.dtype[np.int32]]
     counts: np.ndarray[tuple[int], np.dtype[np.int64]]
+    sums: Floats
     highest: float
 
     @classmethod
@@ -40,22 +44,21 @@ class Histogram:
         """Count values of at least zero; NaN is left out."""
         known = values[np.isfinite(values)]
         if not known.size:
-            return cls(np.zeros(0, np.int32), np.zeros(0, np.int64), np.nan)
+            return cls(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0), np.nan)
         with np.errstate(divide="ignore"):
             logs = np.ceil(np.log(known) / np.log(GROWTH))
         codes = np.where(known > 0, logs, _ZERO).astype(np.int32)
-        buckets, counts = np.unique(codes, return_counts=True)
-        return cls(buckets, counts.astype(np.int64), float(known.max()))
+        buckets, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
+        sums = np.bincount(place, weights=known).astype(np.float64)
+        return cls(buckets, counts.astype(np.int64), sums, float(known.max()))
 
     def quantile(self, share: float) -> float:
-        """The value that `share` of those counted do not pass, off by at most a tenth of a per cent."""
+        """The value that `share` of those counted do not pass, off by at most 0.2 %."""
         if not self.counts.size:
             return np.nan
         place = np.searchsorted(np.cumsum(self.counts), share * self.counts.sum(), side="left")
-        bucket = self.buckets[min(int(place), self.buckets.size - 1)]
-        if bucket == _ZERO:
-            return 0.0
-        return min(float(2 * GROWTH ** float(bucket) / (GROWTH + 1)), self.highest)
+        bucket = min(int(place), self.buckets.size - 1)
+        return float(self.sums[bucket] / self.counts[bucket])
 
     @property
     def usage(self) -> Usage:
@@ -71,6 +74,8 @@ def together(parts: Iterable[Histogram]) -> Histogram:
     if not every:
         return Histogram.of(np.zeros(0))
     buckets, place = np.unique(np.concatenate([p.buckets for p in every]), return_inverse=True)
-    counts = np.zeros(buckets.size, np.int64)
-    np.add.at(counts, place, np.concatenate([p.counts for p in every]))
-    return Histogram(buckets, counts, max(p.highest for p in every))
+    counts = np.bincount(place, weights=np.concatenate([p.counts for p in every]))
+    sums = np.bincount(place, weights=np.concatenate([p.sums for p in every]))
+    return Histogram(
+        buckets, counts.astype(np.int64), sums.astype(np.float64), max(p.highest for p in every)
+    )

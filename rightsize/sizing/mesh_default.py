@@ -43,7 +43,7 @@ class Sidecars:
             self.counted[key] = Histogram.of(finite(history.usage[resource]))
 
     def pooled(self, resource: Resource, rows: Iterable[Recommendation]) -> Usage:
-        """Quantiles over all windows of these workloads, off by at most a tenth of a per cent."""
+        """Quantiles over all windows of these workloads, off by at most 0.2 %."""
         keys = [(resource, str(row.namespace), str(row.workload)) for row in rows]
         return together(self.counted[key] for key in keys).usage
 

@@ -16,9 +16,9 @@ USAGE = arrays(float, st.integers(1, 200), elements=st.floats(0, 1e12))
 
 @settings(max_examples=100, deadline=None)
 @given(USAGE, st.floats(0.01, 1))
-def test_a_quantile_is_off_by_at_most_a_tenth_of_a_per_cent(values, share):
+def test_a_quantile_is_off_by_at_most_two_per_mille(values, share):
     exact = np.quantile(values, share, method="inverted_cdf")
-    assert Histogram.of(values).quantile(share) == pytest.approx(exact, rel=1.001e-3, abs=1e-300)
+    assert Histogram.of(values).quantile(share) == pytest.approx(exact, rel=2.01e-3, abs=1e-300)
 
 
 @settings(max_examples=100, deadline=None)
@@ -28,7 +28,12 @@ def test_histograms_of_parts_together_are_that_of_the_whole(parts):
     found = together(Histogram.of(part) for part in parts)
     assert np.array_equal(found.buckets, whole.buckets)
     assert np.array_equal(found.counts, whole.counts)
+    assert found.sums == pytest.approx(whole.sums)
     assert found.highest == whole.highest
+
+
+def test_steady_usage_has_exact_quantiles():
+    assert Histogram.of(np.full(7, 62914560.0)).quantile(0.5) == 62914560.0
 
 
 def test_the_peak_is_the_highest_value_itself():
