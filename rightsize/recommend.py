@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 
 import pandas as pd
-from sklearn.base import clone
 
 from rightsize.config import PolicySettings, Settings
 from rightsize.errors import UsageError
@@ -19,10 +18,9 @@ from rightsize.results import (
     ScalePoint,
     Sizes,
 )
-from rightsize.sizing.autoscalers import autoscalers, held_by_autoscaler, scale_points
-from rightsize.sizing.container import size_container
-from rightsize.sizing.history import container_histories
-from rightsize.sizing.mesh_default import MeshDefault, Sidecars, with_mesh_default
+from rightsize.sizing.autoscalers import autoscalers, scale_points
+from rightsize.sizing.drafts import Drafting, Progress, drafts_of
+from rightsize.sizing.mesh_default import MeshDefault, with_mesh_default
 from rightsize.sizing.node_bound import largest_node, within_nodes
 from rightsize.sizing.pod_rules import (
     budget_warnings,
@@ -33,8 +31,6 @@ from rightsize.sizing.policies import SizingPolicy
 from rightsize.sizing.profiles import profile_policy
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_containers, newest_rows
-
-Progress = Callable[[str], None]
 
 
 def recommend(
@@ -66,17 +62,8 @@ def recommend(
     rules = (settings or Settings()).policy
     chosen = policy if policy is not None else profile_policy(rules.profile, rules.parameters)
     scalers = autoscalers(snapshot, days)
-    drafts: list[Recommendation] = []
-    sidecars = Sidecars()
-    for history in container_histories(snapshot, days=days):
-        held = held_by_autoscaler(scalers, history)
-        in_file = None if given is None else given.get(history.component)
-        draft = size_container(history, clone(chosen), rules, held=held, given=in_file)
-        if draft.component == "sidecar":
-            sidecars.add(history)
-        drafts.append(draft)
-        if progress is not None:
-            progress(draft.key)
+    drafting = Drafting(chosen, rules, scalers, given)
+    drafts, sidecars = drafts_of(snapshot, drafting, days=days, progress=progress)
     if policy is None:
         drafts = with_istiod_model(drafts, snapshot, rules, days)
     sidecar_in_file = None if given is None else given.get("sidecar")

@@ -99,15 +99,45 @@ def container_histories(
     namespaces : list of str, optional
         Only these namespaces; all by default.
     """
+    for batch in history_batches(snapshot, days=days, namespaces=namespaces):
+        yield from batch.histories(snapshot)
+
+
+@dataclass(frozen=True)
+class HistoryBatch:
+    """Namespaces that are read together, with all else that their histories need."""
+
+    days: list[date]
+    namespaces: list[str]
+    inventory: pd.DataFrame
+    """Their rows of `containers_by_day`."""
+    end: pd.Timestamp
+    """The last moment at which the snapshot saw anything."""
+
+    def histories(self, snapshot: Snapshot) -> Iterator[ContainerHistory]:
+        """Yield the history of every mesh container, in order of the key."""
+        yield from _split(self.inventory, _usage(snapshot, self.days, self.namespaces), self.end)
+
+
+def history_batches(
+    snapshot: Snapshot,
+    *,
+    days: list[date] | None = None,
+    namespaces: list[str] | None = None,
+) -> list[HistoryBatch]:
+    """Cut a snapshot's histories into batches of about 1.5 million windows, in order of the key.
+
+    The parameters are those of `container_histories`.
+    """
     chosen = snapshot.days if days is None else days
     inventory = containers_by_day(snapshot, chosen, mesh_only=True)
     end = inventory["last_seen"].max()
     if namespaces is not None:
         inventory = inventory[inventory["namespace"].isin(namespaces)]
-    for batch in _batches(inventory):
-        part = inventory[inventory["namespace"].isin(batch)]
-        usage = _usage(snapshot, chosen, batch)
-        yield from _split(part, usage, end)
+    return [
+        HistoryBatch(chosen, names, inventory[inventory["namespace"].isin(names)], end)
+        for names in _batches(inventory)
+    ]
 
 
 def _batches(inventory: pd.DataFrame) -> Iterator[list[str]]:

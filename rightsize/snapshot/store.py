@@ -71,6 +71,9 @@ class Snapshot:
                 hint="run rightsize collect again: it goes on where it stopped",
             )
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_kept": {}}
+
     @property
     def days(self) -> list[date]:
         """Finished days, oldest first."""

@@ -1,0 +1,96 @@
+"""A draft of every container's row, sized by itself; on all cores where there is enough to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import joblib
+import pandas as pd
+from sklearn.base import clone
+
+from rightsize.config import PolicySettings
+from rightsize.results import Component, Recommendation, Sizes
+from rightsize.sizing.autoscalers import held_by_autoscaler
+from rightsize.sizing.container import size_container
+from rightsize.sizing.history import HistoryBatch, history_batches
+from rightsize.sizing.mesh_default import Sidecars
+from rightsize.sizing.policies import SizingPolicy
+from rightsize.snapshot import Snapshot
+
+Progress = Callable[[str], None]
+Sized = tuple[list[Recommendation], Sidecars]
+_ALONE = 8
+"""Batches up to which one process is as quick: others have to be started first."""
+
+
+@dataclass(frozen=True)
+class Drafting:
+    """What every draft follows."""
+
+    policy: SizingPolicy
+    settings: PolicySettings
+    scalers: pd.DataFrame
+    """As `autoscalers` gives."""
+    given: Mapping[Component, Sizes] | None
+    """What the user's files set."""
+
+    def of(self, snapshot: Snapshot, batch: HistoryBatch) -> Sized:
+        """Drafts of a batch, and the usage of its sidecars."""
+        drafts, sidecars = [], Sidecars()
+        for history in batch.histories(snapshot):
+            draft = size_container(
+                history,
+                clone(self.policy),
+                self.settings,
+                held=held_by_autoscaler(self.scalers, history),
+                given=None if self.given is None else self.given.get(history.component),
+            )
+            if draft.component == "sidecar":
+                sidecars.add(history)
+            drafts.append(draft)
+        return drafts, sidecars
+
+
+def drafts_of(
+    snapshot: Snapshot,
+    drafting: Drafting,
+    *,
+    days: list[date] | None = None,
+    progress: Progress | None = None,
+) -> Sized:
+    """Size every mesh container by itself, in order of the key.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    drafting : Drafting
+    days : list of date, optional
+        Only these days of the snapshot.
+    progress : callable, optional
+        Called with the name of each workload done.
+    """
+    drafts: list[Recommendation] = []
+    sidecars = Sidecars()
+    for found, counted in _batched(snapshot, drafting, history_batches(snapshot, days=days)):
+        drafts += found
+        sidecars.counted.update(counted.counted)
+        if progress is not None:
+            for draft in found:
+                progress(draft.key)
+    return drafts, sidecars
+
+
+def _batched(
+    snapshot: Snapshot, drafting: Drafting, batches: Sequence[HistoryBatch]
+) -> Iterator[Sized]:
+    cores = 1 if len(batches) <= _ALONE else min(joblib.cpu_count(), len(batches))
+    if cores == 1:
+        yield from (drafting.of(snapshot, batch) for batch in batches)
+        return
+    # In order, and no more batches at once than processes: memory stays flat in pods.
+    run: Callable[[Iterator[object]], Iterator[Sized]] = joblib.Parallel(
+        n_jobs=cores, return_as="generator", pre_dispatch=cores
+    )
+    yield from run(joblib.delayed(drafting.of)(snapshot, batch) for batch in batches)
