@@ -6,6 +6,7 @@ Kubernetes see; the line is where the text stands.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,11 @@ from itertools import accumulate
 from rightsize.files import tree
 
 MAX_NODES = tree.MAX_NODES
+_MOST_OF_A_FILE = 5 * MAX_NODES
+"""Nodes of all its documents, aliases counted each time: a file of 8 MiB has fewer."""
+_INDEX = re.compile(r"[0-9]{1,5}")
+_DEEPEST_FLAG = 30
+"""Steps of a `--set` key, as Helm reads it (`MaxNestedNameLevel` of pkg/strvals/parser.go)."""
 Step = str | int
 
 
@@ -146,8 +152,9 @@ def parse(
     """
     try:
         documents = tree.parse(text)
+        builder = _Builder(file, text, line_offset)
         return [
-            _Builder(file, text, line_offset).node(document.root, prefix, document.root.start)
+            builder.document(document.root, prefix)
             for document in documents
             if document.root is not None
         ]
@@ -160,8 +167,16 @@ def parse(
 
 class _Builder:
     def __init__(self, file: str, text: str, offset: int) -> None:
-        self.file, self.offset, self.count = file, offset, 0
+        self.file, self.offset, self.count, self.total = file, offset, 0, 0
         self.starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+
+    def document(self, root: tree.Node, prefix: tuple[Step, ...]) -> Node:
+        """The root of one document."""
+        self.total += self.count
+        self.count = 0
+        if self.total > _MOST_OF_A_FILE:
+            raise TreeError("has too many nodes", self.line(root.start) + 1, 1)
+        return self.node(root, prefix, root.start)
 
     def line(self, index: int) -> int:
         """Lines before a character, counted from the start of the file."""
@@ -209,25 +224,34 @@ def from_assignments(assignments: Sequence[tuple[str, str]], place: Place) -> No
     ('2', '1')
     """
     root = Node(place, place.line, entries={})
+    items: dict[tuple[Step, ...], Node] = {}
     for key, value in assignments:
         steps = _steps(key)
+        if len(steps) > _DEEPEST_FLAG:
+            continue
         node = root
         for position, step in enumerate(steps):
             last = position == len(steps) - 1
-            node = _descend(node, step, place, None if last else steps[position + 1])
+            node = _descend(node, step, place, None if last else steps[position + 1], items)
         node.text, node.entries, node.items = value, None, None
         node.plain = True
     return root
 
 
-def _descend(node: Node, step: Step, place: Place, following: Step | None) -> Node:
+def _descend(
+    node: Node,
+    step: Step,
+    place: Place,
+    following: Step | None,
+    items: dict[tuple[Step, ...], Node],
+) -> Node:
     path = (*node.path, step)
     at = replace(place, path=path_text(path))
     if isinstance(step, int):
         node.entries, node.items = None, node.items if node.items is not None else []
-        found = next((item for item in node.items if item.path == path), None)
-        if found is None:
-            found = Node(at, place.line, path=path)
+        found = items.get(path)
+        if found is None or not node.items:
+            found = items[path] = Node(at, place.line, path=path)
             node.items.append(found)
     else:
         node.items, node.entries = None, node.entries if node.entries is not None else {}
@@ -253,13 +277,12 @@ def _steps(key: str) -> list[Step]:
             if current:
                 steps.append(current)
             current = ""
-        elif char == "[" and "]" in key[index:]:
-            end = key.index("]", index)
+        elif char == "[" and (end := key.find("]", index)) > 0:
             if current:
                 steps.append(current)
             current = ""
             inside = key[index + 1 : end]
-            steps.append(int(inside) if inside.isdigit() else inside)
+            steps.append(int(inside) if _INDEX.fullmatch(inside) else inside)
             index = end
         else:
             current += char

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import yaml
 from yaml.events import (
@@ -29,6 +30,7 @@ NULLS = ("", "~", "null", "Null", "NULL")
 MAX_NODES = 200_000
 """Nodes of a document with its aliases spelled out; more is a bomb, not a values file."""
 MAX_DEPTH = 100
+_LONG = 100_000
 
 Path = tuple[str | int, ...]
 """Keys and list positions from a document's root."""
@@ -47,6 +49,12 @@ class Node:
     start: int
     end: int
     anchor: str | None = None
+    spelled: int = field(default=1, init=False, repr=False)
+    """Nodes in it, with every alias spelled out."""
+    depth: int = field(default=0, init=False, repr=False)
+    """Levels below it, likewise."""
+    whole: bool = field(default=True, init=False, repr=False)
+    """False while it is read: an alias of it would hold itself."""
 
 
 @dataclass(eq=False)
@@ -218,8 +226,18 @@ def parse(text: str) -> list[Document]:
     Raises
     ------
     FlawError
-        Malformed YAML, a duplicate key, an unknown alias, a Go template.
+        Malformed YAML, a duplicate key, an unknown alias, aliases without end, a Go template.
     """
+    return list(_kept(text)) if len(text) > _LONG else _parsed(text)
+
+
+@lru_cache(maxsize=2)
+def _kept(text: str) -> tuple[Document, ...]:
+    """A long text is parsed once, however often it is compared; nobody changes a tree."""
+    return tuple(_parsed(text))
+
+
+def _parsed(text: str) -> list[Document]:
     try:
         return _Composer(text).documents()
     except yaml.MarkedYAMLError as error:
@@ -261,6 +279,8 @@ class _Composer:
         self.text = text
         self.events: Iterator[Event] = yaml.parse(text, Loader=_LOADER)
         self.anchors: dict[str, Node] = {}
+        self.added = 0
+        """Nodes that aliases stand for, in all documents."""
 
     def documents(self) -> list[Document]:
         found = []
@@ -283,7 +303,7 @@ class _Composer:
             start, end = _start(event), _end(event)
             if event.anchor not in self.anchors:
                 raise FlawError(f"no anchor for the alias *{event.anchor}", start)
-            return Alias(start, end, target=self.anchors[event.anchor])
+            return self._alias(Alias(start, end, target=self.anchors[event.anchor]))
         if isinstance(event, ScalarEvent):
             return self._scalar(event)
         if isinstance(event, MappingStartEvent):
@@ -291,6 +311,25 @@ class _Composer:
         if isinstance(event, SequenceStartEvent):
             return self._sequence(event, depth)
         raise ValueError(f"unexpected {event}")
+
+    def _alias(self, node: Alias) -> Alias:
+        if not node.target.whole:
+            raise FlawError("an alias inside its own anchor", node.start)
+        node.spelled, node.depth = node.target.spelled, node.target.depth
+        self.added += node.spelled
+        if self.added > MAX_NODES:
+            raise FlawError("aliases make this document too large", node.start)
+        return node
+
+    def _counted(self, node: Mapping | Sequence, parts: list[Node]) -> None:
+        """Every walk over the tree is bounded from here on, aliases followed or not."""
+        node.spelled = 1 + sum(part.spelled for part in parts)
+        node.depth = 1 + max((part.depth for part in parts), default=0)
+        node.whole = True
+        if node.depth > MAX_DEPTH:
+            raise FlawError(f"nested deeper than {MAX_DEPTH}", node.start)
+        if node.spelled > MAX_NODES + len(self.text):
+            raise FlawError("aliases make this document too large", node.start)
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
         start, end = _start(event), _end(event)
@@ -301,6 +340,7 @@ class _Composer:
 
     def _mapping(self, event: MappingStartEvent, depth: int) -> Mapping:
         node = Mapping(_start(event), 0, event.anchor, bool(event.flow_style))
+        node.whole = False
         self._remember(node)
         seen: set[str] = set()
         while not isinstance(following := next(self.events), MappingEndEvent):
@@ -311,6 +351,7 @@ class _Composer:
                 value.start = value.end = self._after_colon(key)
             node.items.append((key, value))
         node.end = _end(following)
+        self._counted(node, [part for pair in node.items for part in pair])
         return node
 
     def _check_key(self, key: Node, seen: set[str]) -> None:
@@ -323,6 +364,7 @@ class _Composer:
 
     def _sequence(self, event: SequenceStartEvent, depth: int) -> Sequence:
         node = Sequence(_start(event), 0, event.anchor, bool(event.flow_style))
+        node.whole = False
         self._remember(node)
         while not isinstance(following := next(self.events), SequenceEndEvent):
             item = self._node(following, depth + 1)
@@ -330,6 +372,7 @@ class _Composer:
                 item.start = item.end = self.text.rfind("-", 0, item.start) + 1
             node.items.append(item)
         node.end = _end(following)
+        self._counted(node, node.items)
         return node
 
     def _after_colon(self, key: Node) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 
 from rightsize.audit.model import KubeObject, Sources, Values
 from rightsize.audit.registry import Hit, at, rule
@@ -70,7 +71,7 @@ def unknown_key(sources: Sources) -> Iterator[Hit]:
         version = sources.release(values)
         if values.shipped or values.chart not in _CLOSED or (version and version > LAST_KNOWN):
             continue
-        known = _known(values)
+        known = _known(values.chart)
         for prefix in _CLOSED[values.chart]:
             for name, node in _entries(values, prefix):
                 path = f"{prefix}.{name}" if prefix else name
@@ -92,7 +93,7 @@ def key_not_in_release(sources: Sources) -> Iterator[Hit]:
         in_range = version is not None and FIRST_KNOWN <= version <= LAST_KNOWN
         if values.shipped or values.chart not in _CLOSED or not in_range or version is None:
             continue
-        known = _known(values)
+        known = _known(values.chart)
         for prefix in _CLOSED[values.chart]:
             if values.chart in ("istiod", "cni") and not prefix:
                 continue  # top-level keys before 1.24 have a rule of their own
@@ -164,18 +165,19 @@ def _entries(values: Values, prefix: str) -> Iterator[tuple[str, Node]]:
     yield from () if mapping is None or mapping.entries is None else mapping.entries.items()
 
 
-def _known(values: Values) -> dict[str, Setting]:
-    """Every path that the chart of some values reads, with the releases that do."""
-    if values.chart in ("istiod", "cni"):
-        nested = "pilot" if values.chart == "istiod" else "cni"
-        own = chart_values(values.chart)
+@cache
+def _known(chart: str) -> Mapping[str, Setting]:
+    """Every path that a chart reads, with the releases that do."""
+    if chart in ("istiod", "cni"):
+        nested = "pilot" if chart == "istiod" else "cni"
+        own = chart_values(chart)
         return _united([own, {f"{nested}.{name}": setting for name, setting in own.items()}])
-    if values.chart == "operator":
+    if chart == "operator":
         charts = [chart_values(name) for name in ("istiod", "base", "ingress", "egress", "cni")]
         nested_istiod = {f"pilot.{name}": s for name, s in charts[0].items()}
         names = {name: Setting(name, FIRST_KNOWN, LAST_KNOWN) for name in _COMPONENTS}
         return _united([*charts, nested_istiod, names])
-    return chart_values(values.chart)
+    return chart_values(chart)
 
 
 def _united(catalogues: list[dict[str, Setting]]) -> dict[str, Setting]:
@@ -188,7 +190,7 @@ def _united(catalogues: list[dict[str, Setting]]) -> dict[str, Setting]:
     return united
 
 
-def _unknown(node: Node, prefix: str, name: str, known: dict[str, Setting]) -> Hit:
+def _unknown(node: Node, prefix: str, name: str, known: Mapping[str, Setting]) -> Hit:
     depth = prefix.count(".") + 1 if prefix else 0
     siblings = [
         path.rpartition(".")[2]
