@@ -146,8 +146,10 @@ class Evidence:
     memory: Usage
     throttled_share: float | None
     """Throttled CFS periods / CFS periods; None where no limit was ever in force."""
-    oom_kills: int
-    restarts: int
+    oom_kills: int | None
+    """Those that were reported; None where no day reported any count."""
+    restarts: int | None
+    """The same for restarts."""
     coverage: float = 1.0
     """Share of the windows in which its pods existed that hold a sample."""
     runs: int | None = None

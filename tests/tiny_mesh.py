@@ -36,7 +36,8 @@ class Tiny:
     memory_request: float | None = 128 * MIB
     memory_limit: float | None = 1024 * MIB
     throttled: float = 0.0
-    oom_kills: int = 0
+    oom_kills: int | None = 0
+    """None: nothing reports restarts or kills."""
     annotations: str | None = None
     labels: str | None = None
     native: bool = False
@@ -142,8 +143,10 @@ def _containers(container: Tiny) -> pd.DataFrame:
             "cpu_limit": container.cpu_limit,
             "memory_request": container.memory_request,
             "memory_limit": container.memory_limit,
-            "restarts": 0.0,
-            "oom_kills": [float(container.oom_kills)] + [0.0] * (len(names) - 1),
+            "restarts": np.nan if container.oom_kills is None else 0.0,
+            "oom_kills": np.nan
+            if container.oom_kills is None
+            else [float(container.oom_kills)] + [0.0] * (len(names) - 1),
         }
     )
     if container.app_cpu_request is None:

@@ -111,6 +111,10 @@ def _near(advice: Advice, namespace: str) -> str:
     return f"its namespaces are: {', '.join(known)}"
 
 
+def _count(count: int | None) -> str:
+    return "unknown" if count is None else str(count)
+
+
 def _print(advice: Advice, row: Recommendation) -> None:
     from rightsize.sizing.reasons import formatted
 
@@ -126,7 +130,8 @@ def _print(advice: Advice, row: Recommendation) -> None:
         share = evidence.throttled_share
         throttled = "no CPU limit" if share is None else f"{share:.2%} of CFS periods throttled"
         console.print(
-            f"  events: {throttled}, {evidence.oom_kills} OOM kills, {evidence.restarts} restarts"
+            f"  events: {throttled}, OOM kills: {_count(evidence.oom_kills)}, "
+            f"restarts: {_count(evidence.restarts)}"
         )
     resources: tuple[Resource, ...] = ("cpu", "memory")
     for resource in resources:

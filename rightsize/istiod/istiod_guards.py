@@ -11,7 +11,7 @@ from rightsize.config import PolicySettings
 from rightsize.istiod.replicas import FLOOR_CPU, FLOOR_MEMORY, ReplicaPlan
 from rightsize.results import Evidence, ResourceAdvice, Sizes, Usage
 from rightsize.sizing.guards import Situation, cpu_events, guarded, memory_events
-from rightsize.sizing.history import OutOfMemory
+from rightsize.sizing.history import Events, OutOfMemory
 
 _WINDOWS_AN_HOUR = 12
 
@@ -38,7 +38,7 @@ def evidence_of_hours(
     throttled_share : float or None
         Throttled CFS periods / CFS periods.
     """
-    ours = containers[containers["component"] == "istiod"]
+    events = events_of_istiod(containers)
     return Evidence(
         start=known["time"].min().to_pydatetime(),
         end=known["time"].max().to_pydatetime(),
@@ -48,8 +48,8 @@ def evidence_of_hours(
         cpu=_usage(known["cpu"], known["cpu_burst"]),
         memory=_usage(known["memory"], known["memory"]),
         throttled_share=throttled_share,
-        oom_kills=int(ours["oom_kills"].sum()),
-        restarts=int(ours["restarts"].sum()),
+        oom_kills=events.oom_kills,
+        restarts=events.restarts,
     )
 
 
@@ -96,6 +96,11 @@ def guard_istiod(
         _covering(guarded(cpu, rules), best.cpu_peak),
         _covering(guarded(memory, rules), best.memory.high),
     )
+
+
+def events_of_istiod(containers: pd.DataFrame) -> Events:
+    """Restarts and OOM kills of istiod, as far as they were reported."""
+    return Events.of(containers[containers["component"] == "istiod"])
 
 
 def out_of_memory(containers: pd.DataFrame) -> tuple[OutOfMemory, ...]:

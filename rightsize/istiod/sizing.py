@@ -14,6 +14,7 @@ from rightsize.config import PolicySettings
 from rightsize.errors import NoDataError
 from rightsize.istiod.istiod_guards import (
     Holds,
+    events_of_istiod,
     evidence_of_hours,
     guard_istiod,
     out_of_memory,
@@ -127,7 +128,8 @@ def recommend_istiod(
         plans = [as_many(plans, replicas_now)]
     best = cheapest(plans, unit_price(region).price)
     bounds = _bounds(tables)
-    memory_hold = delays.hold or _leak(model) or _memory_hold(bounds)
+    unsafe = events_of_istiod(containers).unsafe(rules.max_gap_share)
+    memory_hold = delays.hold or _leak(model) or _memory_hold(bounds) or unsafe
     advised = guard_istiod(
         best,
         sizes,

@@ -95,8 +95,8 @@ def _row(row: Recommendation) -> dict[str, Any]:
         else None,
         "autoscaling": None if row.autoscaling is None else asdict(row.autoscaling),
         "throttled_share": None if evidence is None else _tidy(evidence.throttled_share),
-        "oom_kills": 0 if evidence is None else evidence.oom_kills,
-        "restarts": 0 if evidence is None else evidence.restarts,
+        "oom_kills": None if evidence is None else evidence.oom_kills,
+        "restarts": None if evidence is None else evidence.restarts,
     }
 
 

@@ -77,9 +77,10 @@ def size_container(
     thin = thin_evidence(evidence, settings)
     shapes = shapes_of(history)
     wanted = _wanted(history, policy, shapes, settings)
+    unsafe = history.events.unsafe(settings.max_gap_share)
     situations = [
         _situation("cpu", history, evidence, wanted["cpu"], thin, held, settings),
-        _situation("memory", history, evidence, wanted["memory"], thin, None, settings),
+        _situation("memory", history, evidence, wanted["memory"], thin, unsafe, settings),
     ]
     cpu, memory = (guarded(situation, settings) for situation in situations)
     reason = reason_of(situations, (cpu, memory), evidence, settings)

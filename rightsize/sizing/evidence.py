@@ -35,8 +35,8 @@ def evidence_of(history: ContainerHistory) -> Evidence | None:
         cpu=summarise(usage["cpu"]),
         memory=summarise(usage["memory"]),
         throttled_share=throttled_share(usage, history.in_force.cpu_limit),
-        oom_kills=sum(day.kills for day in history.out_of_memory),
-        restarts=history.restarts,
+        oom_kills=history.events.oom_kills,
+        restarts=history.events.restarts,
         coverage=history.presence.coverage,
         runs=history.presence.runs if history.is_job else None,
     )

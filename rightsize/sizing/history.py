@@ -41,6 +41,41 @@ class OutOfMemory:
 
 
 @dataclass(frozen=True)
+class Events:
+    """What became of a workload's containers, as far as it was reported."""
+
+    restarts: int | None
+    """None where no day reported them."""
+    oom_kills: int | None
+    unexplained: int
+    """Restarts of which nobody knows whether they were OOM kills."""
+    unknown: float
+    """Share of the days of its pods without a count of OOM kills."""
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Events:
+        """Add up `restarts` and `oom_kills` of pods and days; null is unknown."""
+        restarts, kills = (rows[name].astype(float) for name in ("restarts", "oom_kills"))
+        return cls(
+            restarts=None if restarts.isna().all() else int(restarts.sum()),
+            oom_kills=None if kills.isna().all() else int(kills.sum()),
+            unexplained=int(restarts[kills.isna()].sum()),
+            unknown=float(kills.isna().mean()) if len(rows) else 1.0,
+        )
+
+    def unsafe(self, most_unknown: float) -> str | None:
+        """Why memory must not be cut: it may have been too small, and nobody would know."""
+        if self.unexplained:
+            what = "restart" if self.unexplained == 1 else "restarts"
+            return f"{self.unexplained} {what} for an unknown reason, maybe OOM kills"
+        if self.oom_kills is None:
+            return "no metric reports OOM kills"
+        if self.unknown > most_unknown:
+            return f"OOM kills are unknown on {self.unknown:.0%} of its days"
+        return None
+
+
+@dataclass(frozen=True)
 class ContainerHistory:
     """One container of one workload: what it used, and what was in force.
 
@@ -59,7 +94,7 @@ class ContainerHistory:
     presence: Presence
     replicas: float
     in_force: Sizes
-    restarts: int
+    events: Events
     out_of_memory: tuple[OutOfMemory, ...]
     labels: Mapping[str, str]
     usage: pd.DataFrame
@@ -223,7 +258,7 @@ def _history(
 ) -> ContainerHistory:
     component, namespace, workload, container = key
     newest = rows.iloc[-1]
-    killed = rows[rows["oom_kills"].fillna(0) > 0]
+    killed = rows[rows["oom_kills"].gt(0).fillna(False).astype(bool)]
     times = usage["time"].nunique()
     in_force, as_of = _in_force(rows)
     return ContainerHistory(
@@ -237,7 +272,7 @@ def _history(
         presence=presence(usage, rows, end),
         replicas=len(usage) / times if times else 0.0,
         in_force=in_force,
-        restarts=int(rows["restarts"].fillna(0).sum()),
+        events=Events.of(rows),
         out_of_memory=tuple(
             OutOfMemory(row["day"].date(), int(row["oom_kills"]), _known(row["memory_limit"]))
             for row in killed.to_dict("records")

@@ -224,10 +224,16 @@ def _pooled_evidence(covered: Sequence[Recommendation], sidecars: Sidecars) -> E
         cpu=sidecars.pooled("cpu", rows),
         memory=sidecars.pooled("memory", rows),
         throttled_share=max(shares) if shares else None,
-        oom_kills=sum(e.oom_kills for e in known),
-        restarts=sum(e.restarts for e in known),
+        oom_kills=_total([e.oom_kills for e in known]),
+        restarts=_total([e.restarts for e in known]),
         coverage=min(e.coverage for e in known),
     )
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    """The sum of what is known; None where nothing is."""
+    reported = [count for count in counts if count is not None]
+    return sum(reported) if reported else None
 
 
 def _highest(

@@ -137,6 +137,8 @@ def containers_of(
             "cpu_limit": cpu_limit,
             "memory_request": memory_request,
             "memory_limit": memory_limit,
+            "restarts": 0.0,
+            "oom_kills": 0.0,
         }
     )
     return frame("containers", rows).assign(day=START)

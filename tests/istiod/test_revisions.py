@@ -56,6 +56,7 @@ def two_revisions(path, *, since: int, old_until: int = DAYS) -> Snapshot:
                 "containers": frame("containers", {
                     "namespace": "istio-system", "pod": names, "container": "discovery",
                     "component": "istiod", "init": False, "native": False,
+                    "restarts": 0.0, "oom_kills": 0.0,
                     "cpu_request": [0.5 if "1-22" in p else 2.0 for p in names],
                     "memory_request": [2.0 * 2**30 if "1-22" in p else 4.0 * 2**30 for p in names],
                 }),

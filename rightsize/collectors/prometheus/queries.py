@@ -198,7 +198,7 @@ INVENTORY: tuple[Query, ...] = (
     _last(
         "restarts",
         "kube_pod_container_status_restarts_total",
-        "restarts and OOM kills are unknown: memory that was too small may be cut",
+        "restarts and OOM kills are unknown: no memory is cut",
     ),
     _last(
         "init_restarts",
@@ -309,7 +309,7 @@ REASONS = Query(
     Shape.DAY,
     f"count(last_over_time({_REASON.format(family='')}{{$M}}[$day]))",
     (_REASON.format(family=""),),
-    "OOM kills are unknown where containers restarted: memory that was too small may be cut",
+    "OOM kills are unknown where containers restarted: their memory is not cut",
     True,
 )
 
