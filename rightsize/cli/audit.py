@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.cli.options import FormatOption
+from rightsize.cli.options import FindingsFormatOption
 from rightsize.errors import AmbiguousChartError, FindingsError, InputFileError, UsageError
 from rightsize.output.console import error_console
 from rightsize.output.tables import Answer, show
@@ -51,7 +51,7 @@ def audit(
     fail_on: Annotated[
         FailOn | None, typer.Option(help="End with exit code 11 for findings this bad or worse.")
     ] = None,
-    output_format: FormatOption = "table",
+    output_format: FindingsFormatOption = "table",
 ) -> None:
     """Find settings that Istio ignores or refuses, and those that hurt, in files and runbooks.
 
@@ -64,6 +64,8 @@ def audit(
     `rightsize audit deploy/ runbook.md --istio-version 1.24 --complete`
 
     `rightsize audit deploy/ --fail-on error --format json`
+
+    `rightsize audit deploy/ --format sarif > audit.sarif` – for code scanning
     """
     from rightsize.audit.audit import audit as run_audit
     from rightsize.audit.measured import measured_findings
@@ -95,6 +97,7 @@ def _answer(result: AuditResult) -> Answer:
         parts=lambda: audit_table(result),
         rows=lambda: finding_rows(result),
         markdown=lambda: audit_markdown(result),
+        findings=lambda: result,
     )
 
 

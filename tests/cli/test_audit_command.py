@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from rightsize.cli.audit import app
+from rightsize.cli.prices import app as prices_app
 from rightsize.errors import AmbiguousChartError, FindingsError, InputFileError, UsageError
+from tests.cli.run import rightsize
 
+ROOT = Path(__file__).parents[2]
 FAULTY = "pilot:\n  autoscaleMin: 1\n  sharding: {strategy: isolation}\n"
 
 
@@ -104,3 +109,19 @@ def test_absence_is_a_finding_of_complete_files_only(tmp_path):
     path.write_text("pilot: {autoscaleMax: 3}\n")
     assert "not seen in these files" in run(path).stdout
     assert "missing: autoscaleMin" in run(path, "--complete").stdout
+
+
+def test_formats_of_findings_are_audits_alone(values, tmp_path):
+    assert json.loads(run(values, "--format", "sarif").stdout)["version"] == "2.1.0"
+    assert run(values, "--format", "junit").stdout.startswith("<?xml")
+    refused = CliRunner().invoke(prices_app, ["--format", "sarif"])
+    assert refused.exit_code == 2
+
+
+def test_the_hook_for_pre_commit_runs_and_fails_on_an_error(values, tmp_path):
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    program, *words = [*hook["entry"].split(), *hook["args"]]
+    assert (program, hook["language"]) == ("rightsize", "python")
+    done = rightsize(*words, cwd=tmp_path)
+    assert done.returncode == 11, done.stderr
+    assert "value-ignored" in done.stdout

@@ -1,7 +1,9 @@
 """What a command answers, described once and written in every format."""
 
+from rightsize.output.tables.code_scanning import junit_text, sarif_document
 from rightsize.output.tables.formats import (
     FORMATS,
+    OF_FINDINGS,
     SIMULATED,
     Answer,
     format_named,
@@ -13,12 +15,15 @@ from rightsize.output.tables.table import Column, Table
 
 __all__ = [
     "FORMATS",
+    "OF_FINDINGS",
     "SIMULATED",
     "Answer",
     "Column",
     "Table",
     "format_named",
+    "junit_text",
     "records_frame",
     "register_format",
+    "sarif_document",
     "show",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rightsize.border import csv_cell
 from rightsize.errors import UsageError
@@ -16,6 +16,8 @@ from rightsize.output.tables.table import Table, rich_frame, rich_markdown
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import RenderableType
+
+    from rightsize.audit.audit import AuditResult
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Answer:
     """One row for each item, for CSV; the first table of `parts` without it."""
     markdown: Callable[[], str] | None = None
     """A page of its own; `parts` as Markdown without it."""
+    findings: Callable[[], AuditResult] | None = None
+    """Faults with their places, for formats of findings."""
     remarks: Sequence[str] = ()
     """What a reader should know beside the tables: on stderr, or the end of the page."""
 
@@ -37,13 +41,17 @@ class Answer:
 SIMULATED = "Simulated: no figure of this mesh was measured."
 Render = Callable[[Answer, Printer], None]
 FORMATS: dict[str, Render] = {}
-"""By the name that `--format` reads."""
+"""By the name that `--format` reads in every command."""
+OF_FINDINGS: dict[str, Render] = {}
+"""Further formats, of commands that answer with findings."""
 _SAME = {"text": "table"}
 """Earlier names."""
 
 
-def register_format(name: str) -> Callable[[Render], Render]:
-    """Offer a format to every command.
+def register_format(
+    name: str, of: Literal["everything", "findings"] = "everything"
+) -> Callable[[Render], Render]:
+    """Offer a format to every command, or to those whose `Answer` has `findings`.
 
     Examples
     --------
@@ -53,14 +61,14 @@ def register_format(name: str) -> Callable[[Render], Render]:
     """
 
     def keep(render: Render) -> Render:
-        FORMATS[name] = render
+        (FORMATS if of == "everything" else OF_FINDINGS)[name] = render
         return render
 
     return keep
 
 
-def format_named(name: str) -> str:
-    """Return the format's name.
+def format_named(name: str, *, findings: bool = False) -> str:
+    """Return the format's name; those of findings count where asked.
 
     Raises
     ------
@@ -68,14 +76,15 @@ def format_named(name: str) -> str:
         If there is none of this name.
     """
     known = _SAME.get(name, name)
-    if known not in FORMATS:
-        raise UsageError(f"no format {name!r}", hint=f"one of {', '.join(FORMATS)}")
+    names = [*FORMATS, *(OF_FINDINGS if findings else ())]
+    if known not in names:
+        raise UsageError(f"no format {name!r}", hint=f"one of {', '.join(names)}")
     return known
 
 
 def show(answer: Answer, name: str, printer: Printer | None = None) -> None:
     """Write the answer to stdout in the format of this name."""
-    FORMATS[name](answer, printer or Printer())
+    (FORMATS | OF_FINDINGS)[name](answer, printer or Printer())
 
 
 @register_format("table")
