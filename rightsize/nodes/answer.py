@@ -9,7 +9,8 @@ import pandas as pd
 
 from rightsize.config import NodeSettings, PriceSettings
 from rightsize.nodes.demand import pod_days, scheduled_pods
-from rightsize.nodes.month import AutoscalerKind, MonthReplay, replay_month
+from rightsize.nodes.holds import holds
+from rightsize.nodes.month import TRIED, Autoscaler, AutoscalerKind, MonthReplay, replay_month
 from rightsize.nodes.plan import PLAN_NAMES, Fleet, NodeGroup, NodePlans, PlanName
 from rightsize.nodes.plans import plan_nodes
 from rightsize.prices.book import snapshot_book
@@ -17,6 +18,7 @@ from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import WINDOW_SECONDS
+from rightsize.snapshot.views import newest_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,54 @@ class NodeAnswer:
     month: MonthAnswer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Trial:
+    """The month under one setting of the autoscaler, with both sets of requests."""
+
+    autoscaler: Autoscaler
+    before: MonthReplay
+    after: MonthReplay | None
+
+    @property
+    def end(self) -> MonthReplay:
+        """With the recommended requests where there are any."""
+        return self.after or self.before
+
+    @property
+    def by_consolidation(self) -> int:
+        """Nodes that go with the requests of today."""
+        return self.before.first - self.before.last
+
+    @property
+    def by_requests(self) -> int:
+        """Nodes that go beside, with the recommended requests."""
+        return self.before.last - self.end.last
+
+
+@dataclass(frozen=True)
 class MonthAnswer:
     """The month replayed. `seen_nodes` is the mean number of nodes seen at once, by the snapshot."""
 
-    before: MonthReplay
-    after: MonthReplay | None
+    trials: tuple[Trial, ...]
+    """The autoscaler's default first."""
     seen_nodes: float
+    holds: tuple[str, ...] = ()
+    """What keeps the autoscaler from taking nodes away, whatever it is set to."""
+
+    @property
+    def before(self) -> MonthReplay:
+        """Today's requests under the autoscaler's defaults."""
+        return self.trials[0].before
+
+    @property
+    def after(self) -> MonthReplay | None:
+        """The recommended requests under the autoscaler's defaults."""
+        return self.trials[0].after
+
+    @property
+    def realising(self) -> Trial:
+        """The setting nearest to the default that ends with the fewest nodes."""
+        return min(self.trials, key=lambda trial: trial.end.last)
 
 
 def answer(
@@ -112,20 +155,24 @@ def month_of(
     snapshot: Snapshot,
     catalogue: pd.DataFrame,
     settings: NodeSettings,
-    autoscaler: AutoscalerKind,
+    kind: AutoscalerKind,
     advice: Advice | None = None,
 ) -> MonthAnswer:
-    """Replay the month under today's requests and, with advice, under the recommended ones."""
+    """Replay the month under each setting of an autoscaler, with today's and with new requests."""
     pods, containers = snapshot.read("pods"), snapshot.read("containers")
     nodes = snapshot.read("nodes")
-    last = nodes[nodes["day"] == nodes["day"].max()]
-
-    def replayed(used: Advice | None) -> MonthReplay:
-        days = pod_days(pods, containers, used)
-        return replay_month(days, catalogue, last, settings, autoscaler)
-
-    before = replayed(None)
-    return MonthAnswer(before, None if advice is None else replayed(advice), mean_nodes(nodes))
+    today = pod_days(pods, containers)
+    new = None if advice is None else pod_days(pods, containers, advice)
+    trials = tuple(
+        Trial(
+            scaler,
+            replay_month(today, catalogue, nodes, settings, scaler),
+            None if new is None else replay_month(new, catalogue, nodes, settings, scaler),
+        )
+        for scaler in TRIED[kind]
+    )
+    held = holds(kind, *(newest_rows(snapshot, t) for t in ("pods", "containers", "pdbs")))
+    return MonthAnswer(trials, mean_nodes(nodes), tuple(held))
 
 
 def mean_nodes(nodes: pd.DataFrame) -> float:

@@ -1,18 +1,22 @@
-"""The month again: how many nodes an autoscaler would have run, hour by hour.
+"""The month again: how many nodes an autoscaler would have run, hour by hour, from the fleet that ran.
 
-Nodes are all of one type, the one most in use. At the end of every hour the pods that ended
-leave, new ones are scheduled in the order of their start, and the autoscaler acts once:
+The replay starts from the nodes of the first hour with their pods where they were. At the end of
+every hour the pods that ended leave, new ones are scheduled in the order of their start, and the
+autoscaler acts:
 
-- scale up: a pod without a place gets a node at once. Cluster Autoscaler looks every 10 s and an
-  EC2 node joins within minutes, both shorter than the step;
-- Cluster Autoscaler scales down a node whose requests are below half of what it offers in CPU
-  and in memory (`--scale-down-utilization-threshold` 0.5) and whose pods fit elsewhere, after it
-  was unneeded for 10 minutes (`--scale-down-unneeded-time`) in which none was added. A wait shorter than the step takes
-  effect at the next step, so a node goes that was unneeded at the end of two hours running;
-- Karpenter consolidates (`WhenEmptyOrUnderutilized`, `consolidateAfter` 0s): any node goes at
-  once whose pods fit elsewhere, those with the fewest pods first, at most a tenth of the nodes
-  (its default disruption budget), rounded up, in one step. Replacing nodes by other types is
-  left out.
+- scale up: a pod without a place gets a node at once, of the type most in use, else of another type
+  in use. Cluster Autoscaler looks every 10 s and an EC2 node joins within minutes, both shorter than
+  the step;
+- Cluster Autoscaler scales down a node of which the larger share of CPU and memory requested, DaemonSets
+  included, is below `--scale-down-utilization-threshold` (0.5) and of which the pods fit elsewhere,
+  after it was unneeded for 10 minutes (`--scale-down-unneeded-time`) in which none was added. A wait
+  shorter than the step takes effect at the next step, so a node goes that was unneeded at the end of
+  two hours running (cluster-autoscaler, `simulator/utilization/info.go`, `core/scaledown`);
+- Karpenter consolidates (`WhenEmptyOrUnderutilized`, `consolidateAfter` 0s): of the nodes, those with
+  the fewest pods first, the longest row of which all pods fit elsewhere goes, at most a tenth of the
+  nodes at once (its default disruption budget, rounded up), else the first single one; hour after
+  hour until none can go (karpenter, `pkg/controllers/disruption`). Replacing nodes by other types and
+  drift are left out.
 
 Each node that joins or leaves is one scaling event, as in an Auto Scaling group's activity
 history. The first hour's nodes are there from the start and are no events.
@@ -21,6 +25,7 @@ history. The first hour's nodes are there from the start and are no events.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -35,12 +40,45 @@ from rightsize.nodes.layout import Layout, Unplaced, lay_out
 from rightsize.nodes.offers import find_offers
 from rightsize.nodes.problem import Flags, Ints
 from rightsize.nodes.scheduler import Cluster
+from rightsize.nodes.units import to_whole
 from rightsize.snapshot.schema import WINDOW_SECONDS
 
 AutoscalerKind = Literal["cluster-autoscaler", "karpenter"]
-UNNEEDED_BELOW = 0.5
-DISRUPTED_AT_ONCE = 0.1
+_DEFAULT_THRESHOLD = 0.5
+_MOST_CANDIDATES = 100
+"""Nodes that Karpenter considers together (`MaxParallel` of multinodeconsolidation.go)."""
 _WINDOW = pd.Timedelta(seconds=WINDOW_SECONDS)
+
+
+@dataclass(frozen=True)
+class Autoscaler:
+    """An autoscaler with the settings that decide which nodes go."""
+
+    kind: AutoscalerKind
+    threshold: float = _DEFAULT_THRESHOLD
+    """Cluster Autoscaler's `--scale-down-utilization-threshold`."""
+    ignore_daemonsets: bool = False
+    """Cluster Autoscaler's `--ignore-daemonsets-utilization`."""
+    budget: float = 0.1
+    """Share of the nodes that Karpenter disrupts at once."""
+
+    @property
+    def setting(self) -> str:
+        """How it is configured, as its own documentation writes it."""
+        if self.kind == "karpenter":
+            return "consolidationPolicy: WhenEmptyOrUnderutilized, consolidateAfter: 0s"
+        ignored = " --ignore-daemonsets-utilization" if self.ignore_daemonsets else ""
+        return f"--scale-down-utilization-threshold={self.threshold:g}{ignored}"
+
+
+TRIED: Mapping[AutoscalerKind, tuple[Autoscaler, ...]] = {
+    "cluster-autoscaler": tuple(
+        Autoscaler("cluster-autoscaler", threshold)
+        for threshold in (0.5, 0.6, 0.65, 0.7, 0.75, 0.8)
+    ),
+    "karpenter": (Autoscaler("karpenter"),),
+}
+"""Settings by autoscaler, its default first; later ones take more nodes away."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +86,9 @@ class MonthReplay:
     """Nodes over time. `timeline` has `time` (end of the hour), `nodes`, `pods`, `added`,
     `removed`; the first row's nodes were there before."""
 
-    autoscaler: AutoscalerKind
+    autoscaler: Autoscaler
     instance_type: str
+    """The type of the nodes that join."""
     timeline: pd.DataFrame
     unplaced: tuple[Unplaced, ...]
 
@@ -60,6 +99,16 @@ class MonthReplay:
     @property
     def peak(self) -> int:
         return int(self.timeline["nodes"].max())
+
+    @property
+    def first(self) -> int:
+        """Nodes that ran at the start."""
+        return int(self.timeline["nodes"].iloc[0])
+
+    @property
+    def last(self) -> int:
+        """Nodes at the end."""
+        return int(self.timeline["nodes"].iloc[-1])
 
     @property
     def mean(self) -> float:
@@ -76,9 +125,9 @@ def replay_month(
     catalogue: pd.DataFrame,
     nodes: pd.DataFrame,
     settings: NodeSettings | None = None,
-    autoscaler: AutoscalerKind = "cluster-autoscaler",
+    autoscaler: Autoscaler | None = None,
 ) -> MonthReplay:
-    """Replay the pods of `pod_days` on nodes of the type most in use.
+    """Replay the pods of `pod_days` from the fleet of their first hour.
 
     Parameters
     ----------
@@ -87,38 +136,52 @@ def replay_month(
     catalogue : DataFrame
         As for `plan_nodes`; prices are not needed.
     nodes : DataFrame
-        The snapshot's table `nodes` of one day.
+        The snapshot's table `nodes`, of one day or of all.
     settings : NodeSettings, optional
         Spread, CNI mode and zones.
-    autoscaler : {"cluster-autoscaler", "karpenter"}
+    autoscaler : Autoscaler, optional
+        Cluster Autoscaler with its defaults without.
 
     Raises
     ------
     NoDataError
         If no node in use has a known type, or no pod ran.
     """
-    chosen = settings or NodeSettings()
-    known = nodes["instance_type"].dropna().astype(str)
+    chosen, scaler = settings or NodeSettings(), autoscaler or Autoscaler("cluster-autoscaler")
+    known = nodes[nodes["instance_type"].notna()]
     if days.empty or known.empty:
         raise NoDataError(
             "the replay needs pods and the type of at least one node",
             hint="collect node labels (kube_node_labels) or node objects, or leave --replay out",
         )
-    name = str(known.value_counts().sort_index(kind="stable").idxmax())
-    lives = _lives(days)
-    layout = _lay_out(lives, catalogue, nodes[nodes["instance_type"] == name], chosen)
-    return _run(layout, name, hours_of(days), autoscaler)
+    hours = hours_of(days)
+    first = _fleet_at(known, hours[0])
+    types = first["instance_type"].astype(str).value_counts()
+    name = str(types.sort_index(kind="stable").idxmax())
+    layout = _lay_out(_lives(days), catalogue, first, chosen)
+    running = _Running(layout, scaler, first, name, hours)
+    return MonthReplay(scaler, name, running.timeline(), layout.unplaced)
+
+
+def _fleet_at(nodes: pd.DataFrame, hour: pd.Timestamp) -> pd.DataFrame:
+    """The nodes that were there at the end of an hour, once each; those of the first day else."""
+    there = nodes.iloc[:0]
+    if "last_seen" in nodes:
+        there = nodes[(nodes["first_seen"] - _WINDOW < hour) & (hour <= nodes["last_seen"])]
+    if there.empty:
+        there = nodes[nodes["day"] == nodes["day"].min()] if "day" in nodes else nodes
+    return there.drop_duplicates("node", keep="last").reset_index(drop=True)
 
 
 def _lives(days: pd.DataFrame) -> pd.DataFrame:
     """One row a pod: from the first day's `first_seen` to the last day's `last_seen`."""
     ordered = days.sort_values("day", kind="stable")
     ends = ordered.groupby(["namespace", "pod"], observed=True).agg(
-        born=("first_seen", "min"), ended=("last_seen", "max")
+        start=("first_seen", "min"), ended=("last_seen", "max")
     )
     last = ordered.drop_duplicates(["namespace", "pod"], keep="last")
     lives = last.drop(columns=["first_seen", "last_seen"]).merge(ends, on=["namespace", "pod"])
-    lives["born"] = lives["born"] - _WINDOW
+    lives["start"] = lives["start"] - _WINDOW
     return lives
 
 
@@ -127,65 +190,98 @@ def _lay_out(
 ) -> Layout:
     inventory = read_inventory(nodes)
     offers = find_offers(catalogue, inventory, settings).table
-    own = offers[offers["instance_type"].isin(inventory.types)].head(1)
+    own = offers[offers["instance_type"].isin(inventory.types)].drop_duplicates("instance_type")
     if own.empty:
         raise NoDataError("the instance type in use is not in the catalogue")
     free = settings.model_copy(update={"floor_per_zone": 0})
     return lay_out(lives, own, inventory, free)
 
 
-def _run(
-    layout: Layout, name: str, hours: pd.DatetimeIndex, autoscaler: AutoscalerKind
-) -> MonthReplay:
-    born, ended = layout.pods["born"], layout.pods["ended"]
-    running = [((born < hour) & (hour <= ended)).to_numpy(dtype=bool) for hour in hours]
-    fleet = _Fleet(layout, autoscaler, max(int(alive.sum()) for alive in running))
-    order = np.lexsort((layout.pods["pod"].astype(str), born.astype("int64")))
-    rows = []
-    for i, (hour, alive) in enumerate(zip(hours, running, strict=True)):
-        changed = fleet.settle(alive, order)
-        added = fleet.joined
-        removed = fleet.shrink(changed)
-        if i == 0:
-            added = removed = 0
-        rows.append((hour, fleet.nodes, int(alive.sum()), added, removed))
-    timeline = pd.DataFrame(rows, columns=["time", "nodes", "pods", "added", "removed"])
-    return MonthReplay(autoscaler, name, timeline, layout.unplaced)
-
-
-class _Fleet:
+class _Running:
     """Nodes that come and go. Spare nodes are kept ready, not alive, to be switched on."""
 
-    def __init__(self, layout: Layout, autoscaler: AutoscalerKind, most: int) -> None:
-        self._autoscaler = autoscaler
+    def __init__(
+        self,
+        layout: Layout,
+        autoscaler: Autoscaler,
+        nodes: pd.DataFrame,
+        name: str,
+        hours: pd.DatetimeIndex,
+    ) -> None:
+        self._layout, self._autoscaler, self._hours = layout, autoscaler, hours
+        pods = layout.pods
+        start, ended = pods["start"], pods["ended"]
+        self._alive = [((start < hour) & (hour <= ended)).to_numpy(dtype=bool) for hour in hours]
+        self._order: Ints = np.lexsort((pods["pod"].astype(str), start.astype("int64")))
         self._classes = layout.problem.classes
-        kinds = len(layout.problem.price)
-        # Enough of every offer (pool and zone) for all pods that ever ran at once.
-        offers = np.tile(np.arange(kinds), most + 1)
-        number = np.repeat(np.arange(most + 1), kinds)
-        zones = layout.problem.zone[offers] if layout.zoned else number % len(layout.zones)
+        offers, zones = self._places(nodes, name)
         problem = replace(layout.problem, fits=layout.open_fits)
         self._cluster = Cluster(problem, layout.owners, offers, zones)
         self._cluster.alive[:] = False
+        self._cluster.alive[: len(nodes)] = True
+        gross = to_whole(
+            layout.offers["cpu"].to_numpy(dtype=float),
+            layout.offers["memory"].to_numpy(dtype=float),
+        )
+        self._gross = np.maximum(gross[offers], 1.0)
         self._where: Ints = np.full(layout.problem.pods, -1, dtype=np.int64)
         self._unneeded: set[int] = set()
-        self.joined = 0
+        self._settle_where_they_ran(nodes)
+
+    def _places(self, nodes: pd.DataFrame, name: str) -> tuple[Ints, Ints]:
+        """Offer and zone of each node: those that ran, then spares, the type most in use first."""
+        table, layout = self._layout.offers, self._layout
+        zones = {zone: i for i, zone in enumerate(layout.zones)}
+        of_type = table.reset_index(drop=True).groupby("instance_type", observed=True).indices
+        offers, where = [], []
+        for kind, zone in zip(nodes["instance_type"].astype(str), nodes["zone"], strict=True):
+            known = str(zone) if isinstance(zone, str) and zone in zones else layout.zones[0]
+            own = of_type.get(kind, of_type[name])
+            same = [o for o in own if not layout.zoned or table["zone"].iloc[o] == known]
+            offers.append(int((same or list(own))[0]))
+            where.append(zones[known])
+        most = max(int(alive.sum()) for alive in self._alive) + 1
+        main = {int(o) for o in of_type[name]}
+        kinds = sorted(range(len(table)), key=lambda o: (o not in main, o))
+        for number in range(most):
+            for o in kinds if number == 0 else sorted(main):
+                offers.append(o)
+                zone = table["zone"].iloc[o]
+                where.append(zones[zone] if layout.zoned else number % len(zones))
+        return np.array(offers, dtype=np.int64), np.array(where, dtype=np.int64)
+
+    def _settle_where_they_ran(self, nodes: pd.DataFrame) -> None:
+        number = {name: i for i, name in enumerate(nodes["node"].astype(str))}
+        for pod in np.flatnonzero(self._alive[0]):
+            node = number.get(str(self._layout.pods["node"].iloc[pod]), -1)
+            if node >= 0:
+                self._cluster.put(int(self._classes[pod]), node)
+                self._where[pod] = node
+
+    def timeline(self) -> pd.DataFrame:
+        """Nodes, pods and scaling events at the end of each hour."""
+        rows = []
+        for i, (hour, alive) in enumerate(zip(self._hours, self._alive, strict=True)):
+            added = self._settle(alive)
+            removed = self._shrink() if i else 0
+            if i == 0:
+                added = 0
+            rows.append((hour, self._nodes, int(alive.sum()), added, removed))
+        return pd.DataFrame(rows, columns=["time", "nodes", "pods", "added", "removed"])
 
     @property
-    def nodes(self) -> int:
+    def _nodes(self) -> int:
         return int(self._cluster.alive.sum())
 
-    def settle(self, alive: Flags, order: Ints) -> bool:
-        """Remove ended pods and place new ones, with new nodes where none has room."""
-        self.joined = 0
-        gone = np.flatnonzero(~alive & (self._where >= 0))
-        for pod in gone:
+    def _settle(self, alive: Flags) -> int:
+        """Remove ended pods and place new ones; returns how many nodes that took."""
+        for pod in np.flatnonzero(~alive & (self._where >= 0)):
             self._cluster.remove(int(self._classes[pod]), int(self._where[pod]))
             self._where[pod] = -1
-        new = order[alive[order] & (self._where[order] < 0)]
-        for pod in new:
+        before = self._nodes
+        for pod in self._order[alive[self._order] & (self._where[self._order] < 0)]:
             self._where[pod] = self._place(int(self._classes[pod]))
-        return bool(len(gone) or len(new))
+        return self._nodes - before
 
     def _place(self, k: int) -> int:
         """Schedule a pod of class `k`, on a new node if it must be; -1 if even that fails."""
@@ -200,44 +296,70 @@ class _Fleet:
             cluster.alive[new] = True
             node = cluster.schedule(k)
             if node >= 0:
-                self.joined += 1
                 # Cluster Autoscaler waits 10 minutes after an addition before it takes away.
                 self._unneeded.clear()
                 return node
             cluster.alive[new] = False
         return -1
 
-    def shrink(self, changed: bool) -> int:
+    def _shrink(self) -> int:
         """Let the autoscaler take nodes away; returns how many went."""
-        cluster = self._cluster
-        on = np.flatnonzero(cluster.alive)
-        used = 1 - cluster.rest[on, :2] / np.maximum(cluster.total[on, :2], 1.0)
-        if self._autoscaler == "karpenter":
-            if not changed:
-                return 0
-            candidates = on[np.argsort(cluster.on_node[:, on].sum(axis=0), kind="stable")]
-            most = math.ceil(len(on) * DISRUPTED_AT_ONCE)
-            return self._take_away(candidates.tolist(), most)
-        idle = on[(used < UNNEEDED_BELOW).all(axis=1)]
-        idle = idle[np.argsort(used[np.isin(on, idle)].max(axis=1), kind="stable")]
-        movable = [int(n) for n in idle if cluster.survives(np.arange(len(cluster.alive)) == n) < 0]
-        ripe = [node for node in movable if node in self._unneeded]
-        removed = self._take_away(ripe, len(ripe))
-        self._unneeded = {node for node in movable if cluster.alive[node]}
+        if self._autoscaler.kind == "karpenter":
+            return self._consolidate()
+        below = [int(n) for n in np.flatnonzero(self._cluster.alive) if self._idle(int(n))]
+        below.sort(key=lambda n: (self._used(n), n))
+        movable = [n for n in below if self._cluster.survives(self._only(n)) < 0]
+        removed = 0
+        for node in movable:
+            # A pod that moved may have filled it since.
+            if node in self._unneeded and self._idle(node) and self._nodes > 1:
+                removed += self._take_away(node)
+        self._unneeded = {node for node in movable if self._cluster.alive[node]}
         return removed
 
-    def _take_away(self, candidates: list[int], most: int) -> int:
+    def _idle(self, node: int) -> bool:
+        return self._used(node) < self._autoscaler.threshold
+
+    def _used(self, node: int) -> float:
+        """The larger share of CPU and memory that is requested of what the node offers."""
+        cluster, gross = self._cluster, self._gross[node]
+        asked = cluster.total[node, :2] - cluster.rest[node, :2]
+        if self._autoscaler.ignore_daemonsets:
+            return float((asked / np.maximum(cluster.total[node, :2], 1.0)).max())
+        return float(((asked + gross - cluster.total[node, :2]) / gross).max())
+
+    def _consolidate(self) -> int:
+        """One round of Karpenter: the longest row of nodes that can go, else the first that can."""
+        cluster = self._cluster
+        on = np.flatnonzero(cluster.alive)
+        pods = cluster.on_node[:, on].sum(axis=0)
+        budget = math.ceil(len(on) * self._autoscaler.budget)
+        row = on[np.argsort(pods, kind="stable")][: min(budget, _MOST_CANDIDATES, len(on) - 1)]
+        low, high = 0, len(row)
+        while low < high:
+            middle = (low + high + 1) // 2
+            chosen = np.isin(np.arange(len(cluster.alive)), row[:middle])
+            low, high = (middle, high) if cluster.survives(chosen) < 0 else (low, middle - 1)
+        if low > 1:
+            return sum(self._take_away(int(node)) for node in row[:low])
         removed = 0
-        for node in candidates:
-            if removed >= most or self.nodes <= 1:
-                break
-            pods = np.flatnonzero(self._where == node)
-            moved = self._cluster.drain(int(node))
-            if moved is None:
-                continue
-            # Pods of one class are alike: any of them may be the one that moved.
-            for k, target in moved:
-                left = pods[(self._classes[pods] == k) & (self._where[pods] == node)]
-                self._where[left[0]] = target
-            removed += 1
+        for node in on[np.argsort(pods, kind="stable")]:
+            if removed < budget and self._nodes > 1:
+                removed += self._take_away(int(node))
         return removed
+
+    def _only(self, node: int) -> Flags:
+        only: Flags = np.arange(len(self._cluster.alive)) == node
+        return only
+
+    def _take_away(self, node: int) -> int:
+        """Drain a node; 1 if its pods found places, else 0 and nothing changed."""
+        pods = np.flatnonzero(self._where == node)
+        moved = self._cluster.drain(node)
+        if moved is None:
+            return 0
+        # Pods of one class are alike: any of them may be the one that moved.
+        for k, target in moved:
+            left = pods[(self._classes[pods] == k) & (self._where[pods] == node)]
+            self._where[left[0]] = target
+        return 1

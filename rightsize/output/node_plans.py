@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from rightsize.nodes.answer import MonthAnswer, NodeAnswer
+from rightsize.nodes.answer import MonthAnswer, NodeAnswer, Trial
 from rightsize.nodes.month import MonthReplay
 from rightsize.nodes.plan import Fleet, NodePlan, NodePlans, PackedFleet
 from rightsize.results import HOURS_PER_MONTH
@@ -79,19 +79,46 @@ def answer_table(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> Table:
 
 
 def month_table(month: MonthAnswer) -> Table:
-    """The replayed month for people."""
-    table = Table(title=f"The month replayed: {month.before.autoscaler}")
+    """The replayed month for people, by setting of the autoscaler."""
+    table = Table(title=f"From {month.before.first} nodes: {month.before.autoscaler.kind}")
+    table.add_column("setting")
     table.add_column("requests")
-    for name in ("node-hours", "mean nodes", "peak", "scaling events"):
+    for name in ("at the end", "node-hours", "mean nodes", "peak", "scaling events"):
         table.add_column(name, justify="right")
-    for requests, replay in (("today", month.before), ("recommended", month.after)):
-        if replay is not None:
-            table.add_row(requests, *_month_cells(replay))
+    for trial in month.trials:
+        for requests, replay in (("today", trial.before), ("recommended", trial.after)):
+            if replay is not None:
+                table.add_row(trial.autoscaler.setting, requests, *_month_cells(replay))
     return table
 
 
-def _month_cells(replay: MonthReplay) -> tuple[str, str, str, str]:
+def month_lines(month: MonthAnswer) -> list[str]:
+    """Which nodes go by themselves, and the setting under which most go."""
+    default, best = month.trials[0], month.realising
+    said = [_ends(default, "its default")]
+    if best is not default:
+        said.append(_ends(best, "a change of its settings"))
+    return [*said, *month.holds]
+
+
+def _ends(trial: Trial, what: str) -> str:
+    freed = trial.by_consolidation + trial.by_requests
+    scaler = trial.autoscaler
+    head = f"{scaler.kind} with {scaler.setting} ({what})"
+    if freed <= 0:
+        return f"{head}: no node goes, so nothing is saved until it is set otherwise"
+    if trial.after is None:
+        return f"{head}: ends at {trial.end.last} nodes with today's requests"
+    alone, more = trial.by_consolidation, trial.by_requests
     return (
+        f"{head}: ends at {trial.end.last} nodes, {alone} fewer by consolidation alone and {more} "
+        "by the recommended requests"
+    )
+
+
+def _month_cells(replay: MonthReplay) -> tuple[str, ...]:
+    return (
+        str(replay.last),
         f"{replay.node_hours:,.0f}",
         f"{replay.mean:.1f}",
         str(replay.peak),
@@ -101,9 +128,22 @@ def _month_cells(replay: MonthReplay) -> tuple[str, str, str, str]:
 
 def _month_answer(month: MonthAnswer) -> dict[str, Any]:
     return {
-        "autoscaler": month.before.autoscaler,
+        "autoscaler": month.before.autoscaler.kind,
         "instance_type": month.before.instance_type,
         "seen_mean_nodes": month.seen_nodes,
+        "settings": [
+            {
+                "setting": trial.autoscaler.setting,
+                "nodes_at_start": trial.before.first,
+                "nodes_at_end_today": trial.before.last,
+                "nodes_at_end_recommended": None if trial.after is None else trial.after.last,
+                "freed_by_consolidation": trial.by_consolidation,
+                "freed_by_requests": None if trial.after is None else trial.by_requests,
+            }
+            for trial in month.trials
+        ],
+        "realising": month.realising.autoscaler.setting,
+        "holds": list(month.holds),
         "today": _replay(month.before),
         "recommended": None if month.after is None else _replay(month.after),
     }
@@ -114,6 +154,7 @@ def _replay(replay: MonthReplay) -> dict[str, Any]:
     return {
         "node_hours": replay.node_hours,
         "mean_nodes": replay.mean,
+        "nodes_at_end": replay.last,
         "peak_nodes": replay.peak,
         "scaling_events": replay.scaling_events,
         "unplaced_pods": len(replay.unplaced),
@@ -143,6 +184,7 @@ def remarks(answer: NodeAnswer) -> list[str]:
     if answer.month is not None:
         seen, replayed = answer.month.seen_nodes, answer.month.before.mean
         said.append(f"the snapshot saw {seen:.1f} nodes on average, the replay has {replayed:.1f}")
+        said += month_lines(answer.month)
     return said
 
 

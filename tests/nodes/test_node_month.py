@@ -10,7 +10,7 @@ import pytest
 
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError
-from rightsize.nodes.month import MonthReplay, replay_month
+from rightsize.nodes.month import Autoscaler, MonthReplay, replay_month
 from rightsize.prices.catalogue import priced_types
 
 MEBIBYTE = 2**20
@@ -48,9 +48,16 @@ def days(*pods: tuple[str, float, float, float]) -> pd.DataFrame:
 def replay(make_nodes: Callable[..., pd.DataFrame]) -> Callable[..., MonthReplay]:
     """Nodes of 4 cores, of which pods get all."""
 
-    def run(pods: pd.DataFrame, autoscaler: str = "cluster-autoscaler") -> MonthReplay:
-        nodes = make_nodes(1, cpu=4.0)
-        return replay_month(pods, priced_types("us-east-1"), nodes, SETTINGS, autoscaler)
+    def run(
+        pods: pd.DataFrame,
+        autoscaler: str = "cluster-autoscaler",
+        *,
+        count: int = 1,
+        **options: float,
+    ) -> MonthReplay:
+        nodes = make_nodes(count, cpu=4.0)
+        scaler = Autoscaler(autoscaler, **options)
+        return replay_month(pods, priced_types("us-east-1"), nodes, SETTINGS, scaler)
 
     return run
 
@@ -130,3 +137,67 @@ def test_without_a_known_node_type_there_is_no_replay(
     nodes = make_nodes(2).assign(instance_type=None)
     with pytest.raises(NoDataError, match="type of at least one node"):
         replay_month(days(("a1", 1.0, 1, 2)), priced_types("us-east-1"), nodes, SETTINGS)
+
+
+def spread_out(cores: float, *, count: int = 4, hours: int = 5) -> pd.DataFrame:
+    """One pod of these cores on each of the nodes that ran."""
+    pods = days(*((f"w{chr(97 + i)}", cores, 1, hours) for i in range(count)))
+    return pods.assign(node=[f"node-{i}" for i in range(count)])
+
+
+def test_the_replay_starts_from_the_nodes_that_ran_with_their_pods_where_they_were(
+    replay: Callable[..., MonthReplay],
+) -> None:
+    """Each node is used by 0.6: packed they would be fewer, but none is unneeded."""
+    month = replay(spread_out(2.4), count=4)
+    assert counts(month) == [4, 4, 4, 4, 4]
+    assert (month.first, month.last, month.scaling_events) == (4, 4, 0)
+
+
+def test_a_node_that_got_pods_is_judged_again_before_it_goes(
+    replay: Callable[..., MonthReplay],
+) -> None:
+    """Four nodes at 0.3 of the CPU. The first goes, its pod makes another 0.6, and so on."""
+    assert counts(replay(spread_out(1.2), count=4)) == [4, 4, 2, 2, 2]
+
+
+def test_a_higher_threshold_takes_nodes_that_the_default_keeps(
+    replay: Callable[..., MonthReplay],
+) -> None:
+    """Used by exactly half, a node is not below 0.5; it is below 0.65, and two fill one."""
+    assert counts(replay(spread_out(2.0), count=4)) == [4, 4, 4, 4, 4]
+    assert counts(replay(spread_out(2.0), count=4, threshold=0.65)) == [4, 4, 2, 2, 2]
+
+
+def test_daemonsets_count_into_the_use_of_a_node_unless_ignored(
+    replay: Callable[..., MonthReplay],
+) -> None:
+    """1.2 of 4 cores and a DaemonSet of 0.9: 0.525 with it; without it 1.2 of 3.1, below 0.5."""
+    agents = days(*((f"agent{i}", 0.9, 1, 5) for i in range(4))).assign(
+        daemonset=True, workload="agent", workload_kind="DaemonSet"
+    )
+    pods = pd.concat([spread_out(1.2), agents], ignore_index=True)
+    assert counts(replay(pods, count=4)) == [4, 4, 4, 4, 4]
+    assert counts(replay(pods, count=4, ignore_daemonsets=True))[-1] == 2
+
+
+def test_karpenter_goes_on_hour_after_hour_to_the_floor(replay: Callable[..., MonthReplay]) -> None:
+    """A tenth of four nodes, rounded up, is one node at once."""
+    assert counts(replay(spread_out(1.0), "karpenter", count=4)) == [4, 3, 2, 1, 1]
+
+
+def test_karpenter_takes_several_nodes_at_once_where_its_budget_allows(
+    replay: Callable[..., MonthReplay],
+) -> None:
+    assert counts(replay(spread_out(1.0), "karpenter", count=4, budget=0.5)) == [4, 2, 1, 1, 1]
+
+
+def test_nodes_of_another_type_that_ran_are_in_the_fleet(
+    make_nodes: Callable[..., pd.DataFrame],
+) -> None:
+    small = make_nodes(1, name="m5.large", cpu=2.0).assign(node="node-3")
+    nodes = pd.concat([make_nodes(3, cpu=4.0), small], ignore_index=True)
+    month = replay_month(spread_out(1.9), priced_types("us-east-1"), nodes, SETTINGS)
+    assert month.instance_type == "m5.xlarge"
+    # The large node is full with what fills half of the others, and they hold two pods each.
+    assert counts(month) == [4, 4, 3, 3, 3]

@@ -8,6 +8,7 @@ import pandas as pd
 from rightsize.cost.saving import saving
 from rightsize.output.charts.money import saving_waterfall
 from rightsize.output.charts.nodes import nodes_over_time, packed_nodes
+from rightsize.output.node_plans import month_lines
 from rightsize.output.report.model import Column, ReportChart, ReportTable, Section
 from rightsize.output.report.sources import source_of
 from rightsize.results import Interval
@@ -113,21 +114,25 @@ def _over_time(review: Review) -> list[ReportChart]:
 def _replayed(review: Review) -> ReportTable:
     assert review.replay is not None
     rows = [
-        {"requests": name, "mean": one.mean, "peak": one.peak, "hours": one.node_hours,
-         "events": one.scaling_events}
-        for name, one in (("today's", review.replay.before), ("recommended", review.replay.after))
+        {"setting": trial.autoscaler.setting, "requests": name, "end": one.last, "mean": one.mean,
+         "peak": one.peak, "hours": one.node_hours, "events": one.scaling_events}
+        for trial in dict.fromkeys((review.replay.trials[0], review.replay.realising))
+        for name, one in (("today's", trial.before), ("recommended", trial.after))
         if one is not None
     ]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=["requests", "mean", "peak", "hours", "events"])
+    columns = ["setting", "requests", "end", "mean", "peak", "hours", "events"]
+    frame = pd.DataFrame(rows, columns=columns)
     one = review.replay.before
     return ReportTable(
         "replay", "The month again, under an autoscaler", frame,
         (
-            Column("requests", "requests"), Column("mean", "mean nodes", "number"),
+            Column("setting", "setting"), Column("requests", "requests"),
+            Column("end", "nodes at the end", "number"), Column("mean", "mean nodes", "number"),
             Column("peak", "most nodes", "number"), Column("hours", "node-hours", "number"),
             Column("events", "nodes that joined or left", "number"),
         ),
-        note=f"The month's pods hour by hour on {one.instance_type} nodes under "
-             f"{one.autoscaler}'s own rules, without spare nodes; seen in the month: "
-             f"{review.replay.seen_nodes:.1f} nodes on the mean.",
+        note=f"The month's pods hour by hour from the {one.first} nodes that ran, under "
+             f"{one.autoscaler.kind}'s own rules; seen in the month: "
+             f"{review.replay.seen_nodes:.1f} nodes on the mean. "
+             + " ".join(f"{line[:1].upper()}{line[1:]}." for line in month_lines(review.replay)),
     )  # fmt: skip

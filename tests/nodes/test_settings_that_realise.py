@@ -1,0 +1,91 @@
+"""The replay says which setting of the autoscaler makes nodes go, and what of that is new."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from rightsize.nodes.answer import MonthAnswer, Trial
+from rightsize.nodes.holds import holds
+from rightsize.nodes.month import TRIED, Autoscaler, MonthReplay
+from rightsize.output.node_plans import month_lines
+
+CA = TRIED["cluster-autoscaler"]
+
+
+def month(scaler: Autoscaler, *nodes: int) -> MonthReplay:
+    rows = {"nodes": nodes, "added": 0, "removed": 0, "pods": 9}
+    return MonthReplay(scaler, "m5.xlarge", pd.DataFrame(rows), ())
+
+
+def trial(scaler: Autoscaler, today: int, new: int) -> Trial:
+    return Trial(scaler, month(scaler, 24, today), month(scaler, 24, new))
+
+
+@pytest.fixture
+def answer() -> MonthAnswer:
+    ends = [(24, 24), (24, 22), (23, 20), (22, 18), (21, 18), (21, 18)]
+    return MonthAnswer(tuple(trial(s, *end) for s, end in zip(CA, ends, strict=True)), 24.0)
+
+
+def test_the_default_comes_first_and_thresholds_rise():
+    assert [one.threshold for one in CA] == sorted(one.threshold for one in CA)
+    assert CA[0] == Autoscaler("cluster-autoscaler")
+
+
+def test_the_setting_nearest_to_the_default_that_frees_most_is_named(answer):
+    assert answer.realising.autoscaler.threshold == 0.7
+
+
+def test_the_nodes_that_go_are_split_into_consolidation_and_new_requests(answer):
+    assert answer.realising.by_consolidation == 2
+    assert answer.realising.by_requests == 4
+
+
+def test_a_saving_that_the_default_does_not_realise_is_said(answer):
+    first, second = month_lines(answer)
+    assert "--scale-down-utilization-threshold=0.5 (its default): no node goes" in first
+    assert "threshold=0.7 (a change of its settings): ends at 18 nodes, 2 fewer" in second
+
+
+def test_one_line_is_enough_where_the_default_frees_most():
+    (line,) = month_lines(MonthAnswer((trial(Autoscaler("karpenter"), 21, 17),), 24.0))
+    assert "ends at 17 nodes, 3 fewer by consolidation alone and 4 by the recommended" in line
+
+
+def held(kind, *, budget=1.0, owner="Deployment", namespace="shop", component="sidecar"):
+    pods = pd.DataFrame(
+        {"namespace": [namespace], "pod": ["web-0"], "workload": ["web"], "workload_kind": [owner]}
+    )
+    containers = pd.DataFrame({"namespace": ["shop"], "pod": ["web-0"], "component": [component]})
+    pdbs = pd.DataFrame(
+        {"namespace": ["shop"], "pdb": ["one"], "workload": ["db"], "disruptions_allowed": [budget]}
+    )
+    return "\n".join(holds(kind, pods, containers, pdbs))
+
+
+def test_injected_volumes_hold_nodes_of_cluster_autoscaler_alone():
+    assert "pods with injected proxies (1) have emptyDir volumes" in held("cluster-autoscaler")
+    assert "workload-socket,credential-socket,workload-certs,istio-data" in held(
+        "cluster-autoscaler"
+    )
+    assert "emptyDir" not in held("karpenter")
+    assert "emptyDir" not in held("cluster-autoscaler", component=None)
+
+
+def test_a_budget_without_a_disruption_holds_nodes_of_both():
+    for kind in ("cluster-autoscaler", "karpenter"):
+        assert "allow no disruption hold their nodes: shop/one" in held(kind, budget=0.0)
+        assert "allow no disruption" not in held(kind)
+
+
+def test_pods_without_controller_and_of_the_system_hold_nodes():
+    assert "without a controller hold their nodes: shop/web-0" in held(
+        "cluster-autoscaler", owner="Pod"
+    )
+    assert "(--skip-nodes-with-system-pods): kube-system/web" in held(
+        "cluster-autoscaler", namespace="kube-system"
+    )
+    assert "kube-system" not in held(
+        "cluster-autoscaler", namespace="kube-system", owner="DaemonSet"
+    )
