@@ -52,6 +52,11 @@ class Trial:
         return self.after or self.before
 
     @property
+    def freed(self) -> int:
+        """Nodes that go in all."""
+        return self.before.first - self.end.last
+
+    @property
     def by_consolidation(self) -> int:
         """Nodes that go with the requests of today."""
         return self.before.first - self.before.last

@@ -24,6 +24,7 @@ history. The first hour's nodes are there from the start and are no events.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -79,6 +80,20 @@ TRIED: Mapping[AutoscalerKind, tuple[Autoscaler, ...]] = {
     "karpenter": (Autoscaler("karpenter"),),
 }
 """Settings by autoscaler, its default first; later ones take more nodes away."""
+
+
+def autoscaler_in_use(nodes: pd.DataFrame) -> AutoscalerKind:
+    """Karpenter where a node has one of its labels, else Cluster Autoscaler.
+
+    Parameters
+    ----------
+    nodes : DataFrame
+        The snapshot's table `nodes`.
+    """
+    for text in nodes["labels"].dropna().astype(str).unique():
+        if any(name.startswith("karpenter.sh/") for name in json.loads(text)):
+            return "karpenter"
+    return "cluster-autoscaler"
 
 
 @dataclass(frozen=True, eq=False)

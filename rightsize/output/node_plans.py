@@ -102,10 +102,9 @@ def month_lines(month: MonthAnswer) -> list[str]:
 
 
 def _ends(trial: Trial, what: str) -> str:
-    freed = trial.by_consolidation + trial.by_requests
     scaler = trial.autoscaler
     head = f"{scaler.kind} with {scaler.setting} ({what})"
-    if freed <= 0:
+    if trial.freed <= 0:
         return f"{head}: no node goes, so nothing is saved until it is set otherwise"
     if trial.after is None:
         return f"{head}: ends at {trial.end.last} nodes with today's requests"

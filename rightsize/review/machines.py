@@ -8,11 +8,12 @@ import pandas as pd
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError
 from rightsize.nodes.answer import MonthAnswer, month_of
-from rightsize.nodes.month import AutoscalerKind
+from rightsize.nodes.month import AutoscalerKind, autoscaler_in_use
 from rightsize.prices.book import PriceBook
 from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import newest_rows
 
 _GROUP = ["node_group", "instance_type", "purchase_option"]
 
@@ -45,10 +46,14 @@ def replayed_month(
     settings: NodeSettings,
     advice: Advice,
     book: PriceBook,
-    autoscaler: AutoscalerKind = "cluster-autoscaler",
+    autoscaler: AutoscalerKind | None = None,
 ) -> MonthAnswer | None:
-    """Replay the month's pods with today's and the recommended requests; None without nodes."""
+    """Replay the month's pods with today's and the recommended requests; None without nodes.
+
+    Under the autoscaler in use where none is given.
+    """
     try:
+        autoscaler = autoscaler or autoscaler_in_use(newest_rows(snapshot, "nodes"))
         catalogue, _ = catalogue_of(book)
         return month_of(snapshot, catalogue, settings, autoscaler, advice)
     except NoDataError:

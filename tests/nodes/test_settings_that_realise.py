@@ -7,7 +7,7 @@ import pytest
 
 from rightsize.nodes.answer import MonthAnswer, Trial
 from rightsize.nodes.holds import holds
-from rightsize.nodes.month import TRIED, Autoscaler, MonthReplay
+from rightsize.nodes.month import TRIED, Autoscaler, MonthReplay, autoscaler_in_use
 from rightsize.output.node_plans import month_lines
 
 CA = TRIED["cluster-autoscaler"]
@@ -51,6 +51,12 @@ def test_a_saving_that_the_default_does_not_realise_is_said(answer):
 def test_one_line_is_enough_where_the_default_frees_most():
     (line,) = month_lines(MonthAnswer((trial(Autoscaler("karpenter"), 21, 17),), 24.0))
     assert "ends at 17 nodes, 3 fewer by consolidation alone and 4 by the recommended" in line
+
+
+def test_the_autoscaler_in_use_is_known_from_its_labels():
+    eks, karpenter = '{"eks.amazonaws.com/nodegroup": "a"}', '{"karpenter.sh/nodepool": "general"}'
+    assert autoscaler_in_use(pd.DataFrame({"labels": [eks, None]})) == "cluster-autoscaler"
+    assert autoscaler_in_use(pd.DataFrame({"labels": [eks, karpenter]})) == "karpenter"
 
 
 def held(kind, *, budget=1.0, owner="Deployment", namespace="shop", component="sidecar"):

@@ -58,8 +58,15 @@ def _available(review: Review) -> Interval | None:
     usd = saving.realisable or saving.on_demand_equivalent
     if usd is None:
         return None
-    # A fleet that would have to grow is no saving; the table behind shows it.
-    return Interval(max(usd.low, 0.0), max(usd.mid, 0.0), max(usd.high, 0.0))
+    # A fleet that would have to grow is no saving; the table behind shows it. Nor is one that the
+    # autoscaler leaves as it is.
+    low = 0.0 if _nothing_goes(review) else max(usd.low, 0.0)
+    return Interval(low, max(usd.mid, 0.0), max(usd.high, 0.0))
+
+
+def _nothing_goes(review: Review) -> bool:
+    """Whether the autoscaler, set as it comes, would take no node away."""
+    return review.replay is not None and review.replay.trials[0].freed <= 0
 
 
 def _available_note(review: Review) -> str:
@@ -68,7 +75,9 @@ def _available_note(review: Review) -> str:
         return "unknown: no plan or no price"
     nodes = max(round(saving.nodes), 0)
     kind = "" if saving.realisable else ", on-demand equivalent, commitments unknown"
-    return f"a month of {review.plan_terms.hours:g} h, {_count(nodes, 'node')} fewer{kind}"
+    scaler = "" if review.replay is None else review.replay.before.autoscaler.kind
+    stays = f"; {scaler}'s defaults take none away" if nodes and _nothing_goes(review) else ""
+    return f"a month of {review.plan_terms.hours:g} h, {_count(nodes, 'node')} fewer{kind}{stays}"
 
 
 def _realised(review: Review) -> Interval | None:
@@ -171,9 +180,17 @@ def _nodes(review: Review) -> list[Action]:
             None if usd is None else Interval(0.0, max(usd.mid, 0.0), max(usd.high, 0.0)),
             "autoscaler settings",
             "medium: pods move",
-            "today's requests already fit on fewer nodes of the same type",
+            "today's requests already fit on fewer nodes of the same type" + _realised_by(review),
         )
     ]
+
+
+def _realised_by(review: Review) -> str:
+    if review.replay is None or not _nothing_goes(review) or review.replay.realising.freed <= 0:
+        return ""
+    return (
+        f"; {review.replay.realising.autoscaler.setting} takes {review.replay.realising.freed} away"
+    )
 
 
 def _scale_points(review: Review) -> list[Action]:
