@@ -18,9 +18,11 @@ import rightsize.collectors.errors  # noqa: F401  (its error classes are listed)
 from rightsize.audit.measured import MEASURED_RULES
 from rightsize.audit.registry import all_rules
 from rightsize.cli import COMMANDS, app
+from rightsize.collectors.kube import cluster_role
 from rightsize.config import Settings
 from rightsize.demo import demo_snapshot
 from rightsize.errors import RightsizeError
+from rightsize.files.yaml_text import data_yaml
 from rightsize.output.charts import save
 from rightsize.output.charts.usage import request_against_usage
 from rightsize.recommend import recommend
@@ -37,7 +39,16 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "cli.md": cli_page(),
         "audit.md": audit_page(),
+        "cluster-role.yaml": cluster_role_file(),
     }
+
+
+def cluster_role_file() -> str:
+    """What reading a cluster needs, for `kubectl apply -f`."""
+    head = (
+        "# What --kube-context needs: kubectl apply -f, then bind it to the account that reads.\n"
+    )
+    return head + data_yaml(cluster_role())
 
 
 def audit_page() -> str:

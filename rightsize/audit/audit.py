@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rightsize.audit.model import (
@@ -60,9 +60,11 @@ def audit(
         for finding, is_absent in rule.findings(sources):
             if finding.place.file in sources.vendored and rule.group != "ignored_values":
                 continue  # defaults of a copied chart are no choice of the user's
+            if finding.place.file in sources.live:
+                finding = replace(finding, place=replace(finding.place, line=0))
             if is_absent and not complete:
                 text = f"{finding.evidence}: {NOT_SEEN}"
-                notes.append(Note(rule.id, finding.place.file, text, finding.place.line))
+                notes.append(Note(rule.id, finding.place.file, text, finding.place.line or None))
             elif is_absent:
                 findings.append(_as_missing(finding))
             else:

@@ -172,6 +172,8 @@ class Sources:
     files: list[str] = field(default_factory=list)
     vendored: set[str] = field(default_factory=set)
     """Files of copies of Istio's own charts: their defaults are not the user's choices."""
+    live: set[str] = field(default_factory=set)
+    """Names of objects of a cluster, which have no lines."""
     values: list[Values] = field(default_factory=list)
     operators: list[KubeObject] = field(default_factory=list)
     objects: list[KubeObject] = field(default_factory=list)

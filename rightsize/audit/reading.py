@@ -6,8 +6,10 @@ import base64
 import binascii
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+import orjson
 
 from rightsize.audit.assignments import add_assignments
 from rightsize.audit.certificates import authorities, pem_certificates, stated_expiries
@@ -42,7 +44,11 @@ _TEMPLATE = re.compile(r"\{\{-?\s")
 
 
 def read_files(
-    paths: Iterable[Path], *, version: Version | None = None, chart: Chart | None = None
+    paths: Iterable[Path],
+    *,
+    version: Version | None = None,
+    chart: Chart | None = None,
+    objects: Iterable[tuple[str, Mapping[str, object]]] = (),
 ) -> Sources:
     """Read files, and folders with all that is readable in them.
 
@@ -54,6 +60,8 @@ def read_files(
         Istio's release, where the files do not show it.
     chart : str, optional
         The chart that values files are for, where nothing in them proves it.
+    objects : iterable of (str, mapping)
+        Objects that were read from a cluster, each with a name for it; they have no lines.
     """
     sources = Sources(version=version)
     for path in _expanded(paths, sources):
@@ -61,6 +69,11 @@ def read_files(
         text = _text(path, sources)
         if text is not None:
             _read(sources, path, text, chart, version or _release_by_name(path))
+    for name, item in objects:
+        sources.files.append(name)
+        sources.live.add(name)
+        for root in parse(orjson.dumps(item).decode(), name):
+            add_document(sources, root, version=version)
     _settle_version(sources)
     if sources.strangers:
         names = list(dict.fromkeys(sources.strangers))

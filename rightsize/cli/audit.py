@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rightsize.cli.kube_options import OpenCluster, say_missing, with_cluster
 from rightsize.cli.options import FindingsFormatOption
 from rightsize.errors import AmbiguousChartError, FindingsError, InputFileError, UsageError
 from rightsize.output.console import error_console
@@ -17,6 +19,7 @@ from rightsize.output.tables import Answer, show
 if TYPE_CHECKING:
     from rightsize.audit.audit import AuditResult
     from rightsize.audit.model import Finding, Problem, Severity
+    from rightsize.collectors.kube import Cluster
     from rightsize.files.classify import Chart
     from rightsize.files.known import Version
 
@@ -30,11 +33,13 @@ class FailOn(StrEnum):
 
 
 @app.command()
+@with_cluster
 def audit(
+    open_cluster: OpenCluster,
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(help="Values, IstioOperators, manifests, Corefiles, scripts, Markdown."),
-    ],
+    ] = None,
     istio_version: Annotated[
         str | None, typer.Option(help="Istio's release, where the files do not state it.")
     ] = None,
@@ -55,7 +60,7 @@ def audit(
 ) -> None:
     """Find settings that Istio ignores or refuses, and those that hurt, in files and runbooks.
 
-    Nothing is read but the files: no cluster is asked and nothing is changed.
+    Nothing is read but the files, and a cluster where one is named; nothing is changed.
 
     **Examples**
 
@@ -65,6 +70,8 @@ def audit(
 
     `rightsize audit deploy/ --fail-on error --format json`
 
+    `rightsize audit --kube-context prod` – what runs: workloads, Istio's objects, the MeshConfig
+
     `rightsize audit deploy/ --format sarif > audit.sarif` – for code scanning
     """
     from rightsize.audit.audit import audit as run_audit
@@ -72,7 +79,15 @@ def audit(
     from rightsize.audit.reading import read_files
     from rightsize.snapshot import Snapshot
 
-    sources = read_files(files, version=_version(istio_version), chart=_chart(chart))
+    cluster = open_cluster()
+    if not files and cluster is None:
+        raise UsageError("nothing to audit", hint="give files or folders, or --kube-context")
+    sources = read_files(
+        files or (),
+        version=_version(istio_version),
+        chart=_chart(chart),
+        objects=() if cluster is None else _running(cluster),
+    )
     now = datetime.now(tz=UTC)
     measured: tuple[Finding, ...] = ()
     if snapshot is not None:
@@ -87,6 +102,19 @@ def audit(
             hint="Say --chart istiod|gateway|ztunnel|cni, or keep the file beside its Chart.yaml.",
         )
     _end(result, fail_on)
+
+
+def _running(cluster: Cluster) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Each object with a name that says where it is: `prod/shop:Deployment:web`."""
+    from rightsize.collectors.kube import audited_objects
+
+    read = audited_objects(cluster)
+    say_missing(read.missing)
+    for one in read.objects:
+        about = one["metadata"]
+        words = (about.get("namespace"), one["kind"], about["name"])
+        # One folder, as it were: what is in one cluster is applied together.
+        yield f"{cluster.name}/{':'.join(str(word) for word in words if word)}", one
 
 
 def _answer(result: AuditResult) -> Answer:

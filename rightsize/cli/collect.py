@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rightsize.cli.kube_options import OpenCluster, with_cluster
 from rightsize.cli.moments import FORMS, parse_moment
 from rightsize.cli.options import SettingsFile
 from rightsize.cli.prometheus_options import PrometheusSettingsOf, with_prometheus
+from rightsize.errors import UsageError
 from rightsize.output.console import error_console, progress_bar
+
+if TYPE_CHECKING:
+    from rightsize.collectors.kube import Cluster
+    from rightsize.collectors.objects import Objects
 
 app = typer.Typer()
 
@@ -33,14 +40,19 @@ stopped. Nothing is written to the cluster or the server.
 `rightsize collect --prometheus-url http://localhost:9090 --objects objects.json` – with HPAs, PDBs
 and labels from kubectl
 
+`rightsize collect --prometheus-url http://localhost:9090 --kube-context prod` – the same, read from
+the cluster
+
 `rightsize collect --prometheus-url http://localhost:9090 --aws --aws-region eu-west-1` – with prices
 """
 
 
 @app.command(help=_HELP)
 @with_prometheus
+@with_cluster
 def collect(
     prometheus_settings: PrometheusSettingsOf,
+    open_cluster: OpenCluster,
     days: Annotated[int, typer.Option(help="Days before the end to fetch.", min=1)] = 30,
     start: Annotated[
         datetime | None,
@@ -85,6 +97,7 @@ def collect(
 
     settings = prometheus_settings(settings_file, gateways=gateway)
     console = error_console()
+    read = _objects(open_cluster(), objects or ())
     with progress_bar() as bar:
         task = bar.add_task("connecting", total=None)
 
@@ -98,7 +111,7 @@ def collect(
             start=start,
             end=end,
             cluster=cluster,
-            objects=objects or (),
+            objects=read,
             progress=report,
         )
     gaps = collected.manifest.missing
@@ -128,3 +141,15 @@ def collect(
         markup=False,
     )
     typer.echo(collected.path)
+
+
+def _objects(cluster: Cluster | None, files: Sequence[Path]) -> Sequence[Path] | Objects:
+    """Of files or of the cluster: what is in both would count twice."""
+    if cluster is None:
+        return files
+    if files:
+        raise UsageError("--objects and a cluster to read say the same", hint="give one of the two")
+    from rightsize.collectors.kube import cluster_objects
+
+    with error_console().status("Reading the cluster"):
+        return cluster_objects(cluster)

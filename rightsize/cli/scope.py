@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rightsize.border import write_files
+from rightsize.cli.kube_options import OpenCluster, say_missing, with_cluster
 from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import UsageError
@@ -18,7 +19,9 @@ app = typer.Typer(rich_markup_mode="markdown")
 
 
 @app.command()
+@with_cluster
 def scope(
+    open_cluster: OpenCluster,
     snapshot: SnapshotOption = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for manifests, values and commands.")
@@ -53,6 +56,8 @@ def scope(
 
     `rightsize scope -f istio.yaml` – also keeps the routes of VirtualServices
 
+    `rightsize scope --kube-context prod` – the same, read from the cluster
+
     `rightsize scope --host monitoring/* --keep payments-dr --format json`
     """
     from rightsize.collectors.istio_objects import read_istio_objects
@@ -65,7 +70,16 @@ def scope(
     for text in host or []:
         if text.count("/") != 1 or text.startswith("/") or text.endswith("/"):
             raise UsageError(f"--host {text}: expected NAMESPACE/NAME", hint="--host monitoring/*")
-    configuration = configuration_of(read_istio_objects(files)) if files else None
+    objects = read_istio_objects(files or ())
+    cluster, whole = open_cluster(), frozenset[str]()
+    if cluster is not None:
+        from rightsize.collectors.kube import configuration_objects
+
+        read = configuration_objects(cluster)
+        say_missing(read.missing)
+        whole = read.whole
+        objects += read.objects
+    configuration = configuration_of(objects, whole) if files or cluster else None
     source = open_snapshot(snapshot)
     messages = error_console()
     with messages.status("Reading who calls whom"):

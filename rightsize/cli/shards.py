@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rightsize.border import write_files
+from rightsize.cli.kube_options import OpenCluster, say_missing, with_cluster
 from rightsize.cli.options import FormatOption, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.output.console import error_console
@@ -21,7 +22,9 @@ app = typer.Typer(rich_markup_mode="markdown")
 
 
 @app.command()
+@with_cluster
 def shards(
+    open_cluster: OpenCluster,
     snapshot: SnapshotOption = None,
     count: Annotated[
         int | None, typer.Option("--shards", min=1, help="Number of shards; the model chooses.")
@@ -52,6 +55,8 @@ def shards(
 
     `rightsize shards -f istio.yaml` – namespaces that hold configuration stay watched
 
+    `rightsize shards --kube-context prod` – the same, read from the cluster
+
     `rightsize shards --shards 3 -o out` – values, labels, tags and the order of the move
     """
     from rightsize.collectors.istio_objects import read_istio_objects
@@ -67,7 +72,16 @@ def shards(
     from rightsize.namespaces.traffic import namespace_labels, read_edges
     from rightsize.prices.unit_price import unit_price
 
-    configuration = configuration_of(read_istio_objects(objects or ()))
+    given = read_istio_objects(objects or ())
+    cluster, whole = open_cluster(), frozenset[str]()
+    if cluster is not None:
+        from rightsize.collectors.kube import configuration_objects
+
+        read = configuration_objects(cluster)
+        say_missing(read.missing)
+        whole = read.whole
+        given += read.objects
+    configuration = configuration_of(given, whole)
     source = open_snapshot(snapshot)
     messages = error_console()
     with messages.status("Fitting istiod and dividing namespaces"):

@@ -1,4 +1,4 @@
-"""What can go wrong with a metrics server, one class and one exit code for each.
+"""What can go wrong with a metrics server or an API server, one class and one exit code for each.
 
 Messages name the server without its credentials; `rightsize.collectors.prometheus.client` blanks
 every secret it was given before a text gets here.
@@ -10,7 +10,7 @@ from rightsize.errors import SourceError
 
 
 class MetricsServerError(SourceError):
-    """Something else that a metrics server answered.
+    """Something else that a metrics server or a Kubernetes API server answered.
 
     `passing` errors may go away by themselves, so the request is repeated a few times.
     `too_much` errors mean that the same question in smaller pieces may be answered.

@@ -1,7 +1,7 @@
-"""The user's own `kubectl get … -A -o json`: what metrics do not show.
+"""Kubernetes objects, from the user's `kubectl get … -A -o json` or the API: what metrics do not show.
 
-No Kubernetes API is called. The file speaks of the moment it was written; pods that were gone by
-then are described by the pod template of their workload.
+They speak of the moment they were read; pods that were gone by then are described by the pod
+template of their workload.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import orjson
 
 from rightsize.errors import InputFileError
 from rightsize.quantity import parse_quantity
+from rightsize.snapshot.manifest import Missing
 
 COMMAND = "kubectl get nodes,namespaces,pods,deployments,statefulsets,daemonsets,hpa,pdb -A -o json"
 _TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "Rollout")
@@ -76,7 +77,9 @@ class Objects:
     """Rows of table `hpas`."""
     pdbs: Mapping[_Name, KnownBudget] = field(default_factory=dict)
     read_from: Sequence[str] = ()
-    """Names of the files."""
+    """Names of the files, or of the cluster."""
+    missing: Sequence[Missing] = ()
+    """What could not be read."""
 
     def node(self, name: str) -> KnownNode:
         return self.nodes.get(name, _NO_NODE)
@@ -102,14 +105,27 @@ def read_objects(paths: Iterable[Path]) -> Objects:
         If one cannot be read, or is no list of Kubernetes objects.
     """
     paths = tuple(paths)
-    items = [item for path in paths for item in _items(path)]
+    items = (item for path in paths for item in _items(path))
+    return objects_of(items, [path.name for path in paths], ", ".join(map(str, paths)))
+
+
+def objects_of(
+    items: Iterable[Mapping[str, Any]], read_from: Sequence[str], place: str | None = None
+) -> Objects:
+    """Keep of each object what the snapshot needs; no item is held.
+
+    Raises
+    ------
+    InputFileError
+        If one is of another shape than its kind has; `place` says where it stands.
+    """
+    nodes: dict[str, KnownNode] = {}
+    namespaces: dict[str, Mapping[str, str]] = {}
+    pods: dict[_Name, KnownPod] = {}
+    templates: dict[tuple[str, str, str], KnownPod] = {}
+    hpas: list[Mapping[str, object]] = []
+    budgets: dict[_Name, Mapping[str, Any]] = {}
     try:
-        nodes: dict[str, KnownNode] = {}
-        namespaces: dict[str, Mapping[str, str]] = {}
-        pods: dict[_Name, KnownPod] = {}
-        templates: dict[tuple[str, str, str], KnownPod] = {}
-        hpas: list[Mapping[str, object]] = []
-        budgets: list[Mapping[str, Any]] = []
         for item in items:
             kind, about = item["kind"], item["metadata"]
             name, namespace = about["name"], about.get("namespace", "")
@@ -127,19 +143,15 @@ def read_objects(paths: Iterable[Path]) -> Objects:
             elif kind == "HorizontalPodAutoscaler":
                 hpas += _hpa_rows(namespace, name, item["spec"])
             elif kind == "PodDisruptionBudget":
-                budgets.append(item)
-        pdbs = {
-            (one["metadata"]["namespace"], one["metadata"]["name"]): _budget(one, templates)
-            for one in budgets
-        }
+                budgets[about["namespace"], name] = item["spec"]
+        pdbs = {one: _budget(one[0], spec, templates) for one, spec in budgets.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputFileError(
             f"holds an object of another shape ({error})",
-            path=", ".join(map(str, paths)),
+            path=place or ", ".join(read_from),
             hint=f"make it with {COMMAND}",
         ) from error
-    names = [path.name for path in paths]
-    return Objects(nodes, namespaces, pods, templates, hpas, pdbs, names)
+    return Objects(nodes, namespaces, pods, templates, hpas, pdbs, read_from)
 
 
 def _items(path: Path) -> list[Mapping[str, Any]]:
@@ -228,10 +240,10 @@ def _number(value: Any) -> float | None:
 
 
 def _budget(
-    item: Mapping[str, Any], templates: Mapping[tuple[str, str, str], KnownPod]
+    namespace: str,
+    spec: Mapping[str, Any],
+    templates: Mapping[tuple[str, str, str], KnownPod],
 ) -> KnownBudget:
-    spec = item["spec"]
-    namespace = item["metadata"]["namespace"]
     guarded = sorted(
         name
         for (where, _, name), template in templates.items()

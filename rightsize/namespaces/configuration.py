@@ -6,7 +6,7 @@ host, and lives in any namespace; a Sidecar that forgets it loses the route.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ruamel.yaml import YAML
@@ -92,7 +92,9 @@ class Configuration:
     providers: tuple[str, ...] = ()
     """Hosts of the mesh's extension providers, which every proxy may call."""
     kinds: frozenset[str] = frozenset()
-    """Kinds that the files hold."""
+    """Kinds that the files hold, or of which a cluster was asked for every object."""
+    routes_read: bool = False
+    """Whether a cluster was asked for every VirtualService: none found is none there."""
     virtual_services: int = 0
     """Routes as istiod counts them (`pilot_virt_services`), those of Gateway API included."""
 
@@ -194,13 +196,15 @@ class Configuration:
         )
 
 
-def configuration_of(objects: Iterable[_Object]) -> Configuration:
+def configuration_of(objects: Iterable[_Object], whole: Collection[str] = ()) -> Configuration:
     """Read Istio's objects; others are passed over.
 
     Parameters
     ----------
     objects : iterable of mapping
         Kubernetes objects, each with `apiVersion`, `kind`, `metadata` and `spec`.
+    whole : collection of str
+        Kinds of which these are all objects of the cluster.
     """
     everything = list(objects)
     ours = [one for one in everything if _group(one) in _GROUPS]
@@ -238,7 +242,8 @@ def configuration_of(objects: Iterable[_Object]) -> Configuration:
         ),
         aliases=_aliases(everything),
         providers=_providers(everything),
-        kinds=frozenset(str(one.get("kind")) for one in everything),
+        kinds=frozenset({*whole, *(str(one.get("kind")) for one in everything)}),
+        routes_read="VirtualService" in whole,
         virtual_services=len(virtual) + len(attached),
     )
 

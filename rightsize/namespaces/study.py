@@ -193,7 +193,7 @@ def routes_known(configuration: Configuration | None, routes: float | None) -> b
     if configuration is None:
         return False
     if routes is None:
-        return configuration.virtual_services > 0
+        return configuration.routes_read or configuration.virtual_services > 0
     return configuration.virtual_services >= routes
 
 

@@ -67,7 +67,7 @@ def collect(
     start: datetime | None = None,
     end: datetime | None = None,
     cluster: str | None = None,
-    objects: Sequence[Path] = (),
+    objects: Sequence[Path] | Objects = (),
     progress: Progress | None = None,
 ) -> Collected:
     """Take a snapshot of a live mesh, or go on with one.
@@ -86,8 +86,8 @@ def collect(
         Times in UTC; `start` counts from its day's midnight, `end` is now by default.
     cluster : str, optional
         Name of the cluster; by default what a `cluster` label says, else `cluster`.
-    objects : sequence of Path
-        Files of `kubectl get … -o json`.
+    objects : sequence of Path, or Objects
+        Files of `kubectl get … -o json`, or what was read of the cluster.
     progress : callable, optional
 
     Raises
@@ -99,7 +99,7 @@ def collect(
     OutputError, SnapshotError
         If the folder cannot be written, or is somebody else's.
     """
-    known = read_objects(objects)
+    known = objects if isinstance(objects, Objects) else read_objects(objects)
     with _arrow_frees_memory(), open_source(settings) as source:
         now = int(source.now())
         wanted = _days(now, days, start, end)
@@ -158,7 +158,7 @@ def _fetch_days(
         elif assembled.pods or writer.manifest.days:
             # Before the first day with data lies only the server's retention.
             record = _record(day, assembled, absent)
-            writer.manifest = _described(writer.manifest, source, record, assembled)
+            writer.manifest = _described(writer.manifest, source, record, assembled, objects)
             writer.write_day(written, _tables(assembled), record)
             fetched.append(written)
         report(number, len(todo), written)
@@ -217,7 +217,11 @@ def _is_kept(writer: SnapshotWriter, day: Day) -> bool:
 
 
 def _described(
-    manifest: Manifest, source: Source, record: DayRecord, assembled: Assembled
+    manifest: Manifest,
+    source: Source,
+    record: DayRecord,
+    assembled: Assembled,
+    objects: Objects,
 ) -> Manifest:
     """The manifest with what this day taught about the mesh."""
     interval = manifest.scrape_interval_seconds
@@ -233,7 +237,11 @@ def _described(
         region=regions[0] if regions else manifest.region,
         istio_version=assembled.istio_version or manifest.istio_version,
         scrape_interval_seconds=interval or scrape_interval(source, int(record.end.timestamp())),
-        missing=(*partial, *missing_metrics(days, assembled.inferred_types)),
+        missing=(
+            *partial,
+            *objects.missing,
+            *missing_metrics(days, assembled.inferred_types),
+        ),
     )
 
 

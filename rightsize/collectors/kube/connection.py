@@ -1,0 +1,196 @@
+"""An API server, reached as kubectl reaches it, and asked for nothing but `GET`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from rightsize.collectors.errors import (
+    MetricsServerError,
+    SlowServerError,
+    TlsError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from rightsize.errors import InputFileError, UsageError
+from rightsize.secrets import register, register_header
+
+MAX_BYTES = 64 * 2**20
+"""Of one answer: a page of pods takes about 5 MB."""
+_TIMEOUT_SECONDS = (10.0, 60.0)
+"""To connect, and between bytes of an answer."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Status and body of an answer."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+
+
+class Cluster(Protocol):
+    """What is needed of an API server."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def namespaces(self) -> tuple[str, ...]: ...
+
+    def get(self, path: str, query: Mapping[str, str]) -> Reply: ...
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """A cluster of a kubeconfig, or the one that this pod runs in.
+
+    `namespaces` are those to read, one by one; all at once where it is empty.
+    """
+
+    name: str
+    namespaces: tuple[str, ...]
+    client: Any
+    """`kubernetes.client.ApiClient`."""
+    timeout: tuple[float, float] = _TIMEOUT_SECONDS
+
+    def get(self, path: str, query: Mapping[str, str]) -> Reply:
+        """Ask once.
+
+        Raises
+        ------
+        MetricsServerError
+            If no whole answer came; its kind says why.
+        """
+        import urllib3
+
+        headers = {"Accept": "application/json", "User-Agent": "rightsize"}
+        # Asks an exec plugin again where its token has run out.
+        self.client.update_params_for_auth(headers, [], ["BearerToken"])
+        for header, value in headers.items():
+            if header.lower() == "authorization":
+                register_header(header, value)
+        try:
+            answer = self.client.rest_client.pool_manager.request(
+                "GET",
+                self.client.configuration.host.rstrip("/") + path,
+                fields=dict(query),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=self.timeout[0], read=self.timeout[1]),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                body = answer.read(MAX_BYTES + 1, decode_content=True)
+            finally:
+                answer.close()
+        except urllib3.exceptions.HTTPError as error:
+            raise _failed(self.name, error) from error
+        if len(body) > MAX_BYTES:
+            raise MetricsServerError(f"{self.name}: an answer is larger than {MAX_BYTES >> 20} MiB")
+        return Reply(answer.status, body, answer.headers.get("Retry-After"))
+
+
+def connect(
+    context: str | None = None,
+    *,
+    kubeconfig: Path | None = None,
+    in_cluster: bool = False,
+    namespaces: tuple[str, ...] = (),
+) -> ApiServer:
+    """Open a cluster as kubectl would: certificates, tokens, exec plugins; nothing is asked yet.
+
+    Raises
+    ------
+    UsageError
+        If the kubernetes package is not installed, or the options contradict each other.
+    InputFileError
+        If the kubeconfig, its context or its credentials cannot be used.
+    """
+    try:
+        from kubernetes import client, config
+    except ImportError as error:
+        raise UsageError(
+            "reading a cluster needs the kubernetes package",
+            hint="pip install 'rightsize[kube]', or give --objects from kubectl",
+        ) from error
+    if in_cluster and (context or kubeconfig):
+        raise UsageError("--in-cluster reads the pod's own account", hint="give one of the two")
+    settings = client.Configuration()
+    place = "in-cluster" if in_cluster else str(kubeconfig or "kubeconfig")
+    settings.retries = False  # the reader's own, which wait as long as the server says
+    with _messages_of_plugins() as messages:
+        try:
+            if in_cluster:
+                config.load_incluster_config(client_configuration=settings)
+            else:
+                config.load_kube_config(
+                    None if kubeconfig is None else str(kubeconfig),
+                    context=context,
+                    client_configuration=settings,
+                    persist_config=False,
+                )
+        except Exception as error:
+            # The loader raises whatever a malformed file leads to.
+            raise InputFileError(f"cannot be used: {error}", path=place, hint=_HINT) from error
+    for key in settings.api_key.values():
+        register(key)
+    if messages:
+        raise InputFileError(
+            f"the credentials plugin failed: {messages[0]}", path=place, hint=_HINT
+        )
+    name = context or ("in-cluster" if in_cluster else settings.host)
+    return ApiServer(name, namespaces, client.ApiClient(settings))
+
+
+_HINT = "kubectl get --raw /version with the same context says whether kubectl gets in"
+
+
+@contextmanager
+def _messages_of_plugins() -> Iterator[list[str]]:
+    """The loader logs what an exec plugin said and goes on without credentials."""
+    found: list[str] = []
+
+    class _Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.getMessage())
+
+    handler = _Kept(logging.ERROR)
+    logger = logging.getLogger()
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+
+
+def _failed(name: str, error: Exception) -> MetricsServerError:
+    from urllib3 import exceptions
+
+    kinds: tuple[tuple[Any, Callable[..., MetricsServerError], str], ...] = (
+        (exceptions.SSLError, TlsError, "check certificate-authority and client-certificate"),
+        (
+            (exceptions.ConnectTimeoutError, exceptions.NewConnectionError),
+            UnreachableError,
+            "is the cluster up, and its private address within reach of this machine?",
+        ),
+        (exceptions.TimeoutError, SlowServerError, "try again when the server has less to do"),
+    )
+    for kind, made, hint in kinds:
+        if isinstance(error, kind):
+            return made(f"{name}: {_short(error)}", hint=hint)
+    return UnreachableError(f"{name}: the answer broke off ({_short(error)})")
+
+
+def _short(error: Exception) -> str:
+    return str(error).rpartition(": ")[2][:300] or type(error).__name__
+
+
+def unauthorized(name: str) -> UnauthorizedError:
+    return UnauthorizedError(f"{name}: the API server does not know who asks", hint=_HINT)

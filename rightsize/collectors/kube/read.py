@@ -1,0 +1,117 @@
+"""What each command needs of a cluster, object by object, and what it was not allowed to see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from rightsize.collectors.kube.connection import Cluster
+from rightsize.collectors.kube.pages import AbsentError, Item, RefusedError, get, listed
+from rightsize.collectors.kube.resources import RESOURCES, Resource, Use
+from rightsize.collectors.objects import Objects, objects_of
+from rightsize.snapshot.manifest import Missing
+
+_NOISE = "kubectl.kubernetes.io/last-applied-configuration"
+_Refused = dict[Resource, list[str | None]]
+"""Namespaces in which a kind may not be read, None for all at once."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """Objects of a cluster, what could not be read, and the kinds that are there as a whole."""
+
+    objects: list[Item]
+    missing: list[Missing]
+    whole: frozenset[str]
+
+
+def cluster_objects(cluster: Cluster) -> Objects:
+    """What `--objects` would hold of a cluster, one page in memory at a time."""
+    refused: _Refused = {}
+    found = objects_of(_objects(cluster, "snapshot", refused), [cluster.name])
+    return replace(found, missing=_missing(refused))
+
+
+def configuration_objects(cluster: Cluster) -> Read:
+    """Istio's and Gateway API's objects, ExternalName Services and the MeshConfig in force."""
+    return _read(cluster, "configuration")
+
+
+def audited_objects(cluster: Cluster) -> Read:
+    """What runs and how it is configured, without status and bookkeeping."""
+    found = _read(cluster, "audit")
+    return replace(found, objects=[_as_written(item) for item in found.objects])
+
+
+def _read(cluster: Cluster, use: Use) -> Read:
+    refused: _Refused = {}
+    objects = list(_objects(cluster, use, refused))
+    kinds = {one.kind for one in RESOURCES if use in one.uses and not cluster.namespaces}
+    whole = kinds - {resource.kind for resource in refused}
+    return Read(objects, _missing(refused), frozenset(whole))
+
+
+def _missing(refused: _Refused) -> list[Missing]:
+    found = []
+    for resource, places in refused.items():
+        verb = "get" if resource.names else "list"
+        names = ", ".join(place or "every namespace" for place in places)
+        where = f" in {names}" if resource.namespaced else ""
+        found.append(Missing(f"permission to {verb} {resource.title}{where}", resource.costs))
+    return found
+
+
+def _objects(cluster: Cluster, use: Use, refused: _Refused) -> Iterator[Item]:
+    for resource in RESOURCES:
+        if use in resource.uses:
+            yield from _of_resource(cluster, resource, refused)
+
+
+def _of_resource(cluster: Cluster, resource: Resource, refused: _Refused) -> Iterator[Item]:
+    """All objects of a kind; a kind that the server does not have has none."""
+    for place in _places(cluster, resource):
+        for version in resource.versions:
+            try:
+                for item in _of_version(cluster, resource, version, place):
+                    # Lists of built-in kinds do not repeat these in their items.
+                    item.setdefault("kind", resource.kind)
+                    group = f"{resource.group}/" if resource.group else ""
+                    item.setdefault("apiVersion", group + version)
+                    yield item
+            except AbsentError:
+                continue
+            except RefusedError:
+                refused.setdefault(resource, []).append(place)
+            break
+
+
+def _places(cluster: Cluster, resource: Resource) -> Iterable[str | None]:
+    if resource.names:
+        return tuple(namespace for namespace, _ in resource.names)
+    if resource.namespaced or resource.kind == "Namespace":
+        return cluster.namespaces or (None,)
+    return (None,)
+
+
+def _of_version(
+    cluster: Cluster, resource: Resource, version: str, place: str | None
+) -> Iterator[Item]:
+    if resource.kind == "Namespace" and place:
+        yield get(cluster, resource.path(version, name=place))
+        return
+    if not resource.names:
+        yield from listed(cluster, resource.path(version, place))
+        return
+    for namespace, name in resource.names:
+        if namespace == place:
+            yield get(cluster, resource.path(version, place, name))
+
+
+def _as_written(item: Item) -> Item:
+    about = {k: v for k, v in item["metadata"].items() if k != "managedFields"}
+    notes = {k: v for k, v in (about.get("annotations") or {}).items() if k != _NOISE}
+    if notes:
+        about["annotations"] = notes
+    else:
+        about.pop("annotations", None)
+    return {k: v for k, v in item.items() if k != "status"} | {"metadata": about}

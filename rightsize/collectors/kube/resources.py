@@ -1,0 +1,142 @@
+"""Every resource that is asked for, why, and the ClusterRole that allows exactly that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Use = Literal["snapshot", "configuration", "audit"]
+"""For `collect`; for `scope` and `shards`; for `audit`."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of object; `versions` of its API from the newest, the first that is served counts."""
+
+    group: str
+    plural: str
+    kind: str
+    costs: str
+    """What its absence costs."""
+    uses: frozenset[Use]
+    versions: tuple[str, ...] = ("v1",)
+    namespaced: bool = True
+    names: tuple[tuple[str, str], ...] = ()
+    """Only these objects, namespace and name, with `get`; empty for all, with `list`."""
+
+    def path(self, version: str, namespace: str | None = None, name: str = "") -> str:
+        """The path below the server's address."""
+        start = f"/apis/{self.group}/{version}" if self.group else f"/api/{version}"
+        place = f"/namespaces/{namespace}" if namespace and self.namespaced else ""
+        return f"{start}{place}/{self.plural}" + (f"/{name}" if name else "")
+
+    @property
+    def title(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+_TEMPLATES = "labels and scheduling of pods that are gone, and which workload a budget guards"
+_ROUTES = "hosts that routes lead to are not kept in view, and routes are not audited"
+_POLICIES = "these objects are not audited, and their namespaces may leave discovery"
+_SNAPSHOT: frozenset[Use] = frozenset({"snapshot"})
+_AUDIT: frozenset[Use] = frozenset({"audit"})
+_BOTH: frozenset[Use] = _SNAPSHOT | _AUDIT
+_MESH: frozenset[Use] = frozenset({"configuration", "audit"})
+_ISTIO = ("v1", "v1beta1", "v1alpha3")
+_NETWORKING, _SECURITY = "networking.istio.io", "security.istio.io"
+_GATEWAY = "gateway.networking.k8s.io"
+
+RESOURCES: tuple[Resource, ...] = (
+    Resource(
+        "", "nodes", "Node",
+        "taints are unknown, and instance types are inferred where the metrics do not show them",
+        _SNAPSHOT, namespaced=False,
+    ),
+    Resource(
+        "", "namespaces", "Namespace", "which namespaces inject sidecars is unknown", _BOTH,
+        namespaced=False,
+    ),
+    Resource(
+        "", "pods", "Pod", "annotations, scheduling and host network of pods are unknown", _SNAPSHOT
+    ),
+    Resource("apps", "deployments", "Deployment", _TEMPLATES, _BOTH),
+    Resource("apps", "statefulsets", "StatefulSet", _TEMPLATES, _BOTH),
+    Resource("apps", "daemonsets", "DaemonSet", _TEMPLATES, _BOTH),
+    Resource("argoproj.io", "rollouts", "Rollout", _TEMPLATES, _BOTH, ("v1alpha1",)),
+    Resource("batch", "cronjobs", "CronJob", "jobs are not audited", _AUDIT),
+    Resource("batch", "jobs", "Job", "jobs are not audited", _AUDIT),
+    Resource(
+        "autoscaling", "horizontalpodautoscalers", "HorizontalPodAutoscaler",
+        "targets of autoscalers are known only as far as kube-state-metrics shows them", _BOTH,
+        ("v2",),
+    ),
+    Resource(
+        "keda.sh", "scaledobjects", "ScaledObject", "KEDA's scalers are not audited", _AUDIT,
+        ("v1alpha1",),
+    ),
+    Resource(
+        "policy", "poddisruptionbudgets", "PodDisruptionBudget",
+        "which pods may not be moved is known only as far as kube-state-metrics shows it", _BOTH,
+    ),
+    Resource(
+        "", "services", "Service", "ExternalName aliases and load balancers are not seen", _MESH
+    ),
+    Resource(_NETWORKING, "virtualservices", "VirtualService", _ROUTES, _MESH, _ISTIO),
+    Resource(_NETWORKING, "destinationrules", "DestinationRule", _POLICIES, _MESH, _ISTIO),
+    Resource(_NETWORKING, "sidecars", "Sidecar", _POLICIES, _MESH, _ISTIO),
+    Resource(_NETWORKING, "serviceentries", "ServiceEntry", _POLICIES, _MESH, _ISTIO),
+    Resource(_NETWORKING, "workloadentries", "WorkloadEntry", _POLICIES, _MESH, _ISTIO),
+    Resource(_NETWORKING, "gateways", "Gateway", _POLICIES, _MESH, _ISTIO),
+    Resource(_NETWORKING, "envoyfilters", "EnvoyFilter", _POLICIES, _MESH, ("v1alpha3",)),
+    Resource(_NETWORKING, "proxyconfigs", "ProxyConfig", _POLICIES, _MESH, ("v1beta1",)),
+    Resource(
+        _SECURITY, "authorizationpolicies", "AuthorizationPolicy", _POLICIES, _MESH, _ISTIO[:2]
+    ),
+    Resource(_SECURITY, "peerauthentications", "PeerAuthentication", _POLICIES, _MESH, _ISTIO[:2]),
+    Resource(
+        _SECURITY, "requestauthentications", "RequestAuthentication", _POLICIES, _MESH, _ISTIO[:2]
+    ),
+    Resource(
+        "telemetry.istio.io", "telemetries", "Telemetry", _POLICIES, _MESH, ("v1", "v1alpha1")
+    ),
+    Resource(
+        "extensions.istio.io", "wasmplugins", "WasmPlugin", _POLICIES, _MESH, ("v1alpha1",)
+    ),
+    Resource(_GATEWAY, "gateways", "Gateway", _POLICIES, _MESH, ("v1", "v1beta1")),
+    Resource(_GATEWAY, "httproutes", "HTTPRoute", _ROUTES, _MESH, ("v1", "v1beta1")),
+    Resource(_GATEWAY, "grpcroutes", "GRPCRoute", _ROUTES, _MESH, ("v1", "v1alpha2")),
+    Resource(_GATEWAY, "tcproutes", "TCPRoute", _ROUTES, _MESH, ("v1", "v1alpha2")),
+    Resource(_GATEWAY, "tlsroutes", "TLSRoute", _ROUTES, _MESH, ("v1", "v1alpha3", "v1alpha2")),
+    Resource(
+        "", "configmaps", "ConfigMap", "the MeshConfig in force and the Corefile are not seen", _MESH,
+        names=(("istio-system", "istio"), ("kube-system", "coredns")),
+    ),
+)  # fmt: skip
+
+
+def cluster_role() -> dict[str, object]:
+    """The ClusterRole that allows what is asked for, and nothing more.
+
+    Resources of one group share a rule; objects read by name have one of their own.
+    """
+    rules: list[dict[str, object]] = []
+    for group in dict.fromkeys(one.group for one in RESOURCES):
+        listed = sorted(one.plural for one in RESOURCES if one.group == group and not one.names)
+        rules.append({"apiGroups": [group], "resources": listed, "verbs": ["list"]})
+    for one in RESOURCES:
+        if one.names:
+            rules.append(
+                {
+                    "apiGroups": [one.group],
+                    "resources": [one.plural],
+                    "resourceNames": sorted(name for _, name in one.names),
+                    "verbs": ["get"],
+                }
+            )
+    rules.append({"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]})
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "rightsize-reader"},
+        "rules": rules,
+    }

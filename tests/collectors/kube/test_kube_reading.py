@@ -1,0 +1,362 @@
+"""A cluster is read like the user's own export: whole, politely, and with what is missing named."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from rightsize.collectors.errors import (
+    MalformedAnswerError,
+    MetricsServerError,
+    ServerFailedError,
+    SlowServerError,
+    TlsError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from rightsize.collectors.kube import (
+    RESOURCES,
+    audited_objects,
+    cluster_objects,
+    cluster_role,
+    configuration_objects,
+    connect,
+)
+from rightsize.collectors.kube.connection import ApiServer
+from rightsize.collectors.kube.pages import listed
+from rightsize.collectors.objects import read_objects
+from rightsize.errors import InputFileError, UsageError
+from rightsize.namespaces.configuration import configuration_of
+from rightsize.namespaces.study import routes_known
+from tests.collectors.prometheus.test_prometheus_inventory import OBJECTS
+from tests.servers.kube_api import Asked, KubeApi, certificates, kube_api, kubeconfig
+
+_VERSIONS = {"Deployment": "apps/v1", "PodDisruptionBudget": "policy/v1"}
+_VERSIONS |= {"HorizontalPodAutoscaler": "autoscaling/v2", "Rollout": "argoproj.io/v1alpha1"}
+
+
+def pod(number: int, namespace: str = "shop") -> dict:
+    about = {"name": f"web-{number}", "namespace": namespace, "labels": {"app": "web"}}
+    return {"kind": "Pod", "apiVersion": "v1", "metadata": about, "spec": {"nodeName": "n1"}}
+
+
+def route(name: str = "web", namespace: str = "shop") -> dict:
+    return {
+        "kind": "VirtualService",
+        "apiVersion": "networking.istio.io/v1",
+        "metadata": {"name": name, "namespace": namespace, "managedFields": [{"manager": "x"}]},
+        "spec": {"hosts": ["web"], "http": [{"route": [{"destination": {"host": "pay.bank"}}]}]},
+        "status": {"conditions": []},
+    }
+
+
+CLUSTER = [
+    *({"apiVersion": _VERSIONS.get(one["kind"], "v1")} | one for one in OBJECTS["items"]),
+    *(pod(number) for number in range(7)),
+    pod(7, "other"),
+    route(),
+    {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "s", "namespace": "shop"}},
+    {
+        "kind": "ConfigMap",
+        "apiVersion": "v1",
+        "metadata": {"name": "istio", "namespace": "istio-system"},
+        "data": {"mesh": "extensionProviders:\n- {name: z, zipkin: {service: z.tools}}\n"},
+    },
+]
+
+
+@pytest.fixture
+def api():
+    with kube_api(CLUSTER) as server:
+        yield server
+
+
+def opened(api: KubeApi, tmp_path: Path, **how: object) -> ApiServer:
+    file = kubeconfig(tmp_path / "kubeconfig", api.address, {"token": "t0ken-of-tests"})
+    return connect("prod", kubeconfig=file, **how)
+
+
+def test_the_cluster_and_its_export_say_the_same(api, tmp_path):
+    export = tmp_path / "objects.json"
+    export.write_text(json.dumps({"kind": "List", "items": CLUSTER}))
+    from_file, from_cluster = read_objects([export]), cluster_objects(opened(api, tmp_path))
+    for part in ("nodes", "namespaces", "pods", "templates", "hpas", "pdbs"):
+        assert getattr(from_cluster, part) == getattr(from_file, part), part
+    assert from_cluster.missing == []
+    assert from_cluster.read_from == ["prod"]
+
+
+def test_lists_are_read_page_by_page_one_request_at_a_time(api, tmp_path):
+    api.seconds = 0.002
+    assert len(cluster_objects(opened(api, tmp_path)).pods) == 8
+    pages = [path for path in api.paths if path.startswith("/api/v1/pods?")]
+    assert len(pages) == 4
+    assert all("limit=" in path for path in pages)
+    assert api.most_at_once <= 2
+
+
+def test_no_more_than_a_page_is_held(api, tmp_path):
+    stream = listed(opened(api, tmp_path), "/api/v1/pods")
+    next(stream)
+    assert len(api.paths) == 1
+
+
+def test_a_list_that_expires_in_the_middle_begins_anew_and_counts_each_object_once(api, tmp_path):
+    api.expires_once = {"pods", "horizontalpodautoscalers.autoscaling"}
+    found = cluster_objects(opened(api, tmp_path))
+    assert (len(found.pods), len(found.hpas)) == (8, 1)
+    assert found.missing == []
+
+
+@pytest.mark.parametrize("title", [one.title for one in RESOURCES])
+def test_each_permission_that_is_missing_is_named_with_its_cost(api, tmp_path, title):
+    api.refused = {title}
+    cluster = opened(api, tmp_path)
+    missing = [
+        *cluster_objects(cluster).missing,
+        *configuration_objects(cluster).missing,
+        *audited_objects(cluster).missing,
+    ]
+    (resource,) = (one for one in RESOURCES if one.title == title)
+    assert len(missing) == len(resource.uses)
+    assert all(title in one.what and one.costs == resource.costs for one in missing)
+
+
+def test_what_is_not_installed_is_not_missing(api, tmp_path):
+    api.absent = {one.title for one in RESOURCES if "." in one.group}
+    assert cluster_objects(opened(api, tmp_path)).missing == []
+    read = configuration_objects(opened(api, tmp_path))
+    assert {one["kind"] for one in read.objects} == {"ConfigMap"}
+    assert read.missing == []
+
+
+def test_permissions_in_ones_own_namespaces_are_enough_for_them(api, tmp_path):
+    api.refused = {f"*/{one.title}" for one in RESOURCES}
+    found = cluster_objects(opened(api, tmp_path, namespaces=("shop",)))
+    assert {namespace for namespace, _ in found.pods} == {"shop"}
+    assert len(found.hpas) == len(found.pdbs) == 1
+    assert [one.what for one in found.missing] == ["permission to list nodes"]
+
+
+def test_an_older_version_of_an_api_is_read_where_the_newest_is_not_served(tmp_path):
+    asked = []
+
+    class Old:
+        name, namespaces = "old", ()
+
+        def get(self, path, query):
+            asked.append(path)
+            from rightsize.collectors.kube.connection import Reply
+
+            if path == "/apis/networking.istio.io/v1beta1/virtualservices":
+                return Reply(200, json.dumps({"items": [route()]}).encode())
+            return Reply(404, b"{}")
+
+    read = configuration_objects(Old())
+    assert [one["metadata"]["name"] for one in read.objects] == ["web"]
+    assert read.missing == []
+    assert "/apis/networking.istio.io/v1/virtualservices" in asked
+
+
+def allowed(asked: Asked) -> bool:
+    """Whether the generated ClusterRole allows a request, as RBAC decides."""
+    return any(
+        asked.group in rule["apiGroups"]
+        and asked.plural in rule["resources"]
+        and asked.verb in rule["verbs"]
+        and asked.name in (rule.get("resourceNames") or [asked.name])
+        for rule in cluster_role()["rules"]
+    )
+
+
+def test_the_cluster_role_allows_every_request_and_no_other(api, tmp_path):
+    for namespaces in ((), ("shop",)):
+        cluster = opened(api, tmp_path, namespaces=namespaces)
+        cluster_objects(cluster)
+        configuration_objects(cluster)
+        audited_objects(cluster)
+    assert [one for one in api.asked if not allowed(one)] == []
+    used = {(one.verb, one.group, one.plural) for one in api.asked}
+    granted = {
+        (verb, group, plural)
+        for rule in cluster_role()["rules"]
+        for group in rule["apiGroups"]
+        for plural in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert granted == used
+    assert {verb for verb, _, _ in granted} == {"get", "list"}
+
+
+def test_secrets_are_never_asked_for(api, tmp_path):
+    cluster = opened(api, tmp_path)
+    cluster_objects(cluster)
+    audited_objects(cluster)
+    assert not any("secrets" in path for path in api.paths)
+    assert not any("secrets" in str(rule["resources"]) for rule in cluster_role()["rules"])
+
+
+def test_virtual_services_and_the_mesh_config_reach_scope(api, tmp_path):
+    configuration = configuration_of(configuration_objects(opened(api, tmp_path)).objects)
+    assert configuration.virtual_services == 1
+    assert "shop" in configuration.namespaces
+    exported = [one for one in CLUSTER if one["kind"] in ("VirtualService", "ConfigMap")]
+    assert configuration == configuration_of(exported)
+
+
+def test_a_kind_counts_as_known_where_every_object_of_it_was_read(api, tmp_path):
+    api.absent = {"virtualservices.networking.istio.io"}
+    assert "VirtualService" in configuration_objects(opened(api, tmp_path)).whole
+    assert not configuration_objects(opened(api, tmp_path, namespaces=("shop",))).whole
+    api.refused = {"virtualservices.networking.istio.io"}
+    api.absent = set()
+    read = configuration_objects(opened(api, tmp_path))
+    assert "VirtualService" not in read.whole
+    assert routes_known(configuration_of(read.objects, read.whole), None) is False
+    api.refused = set()
+    api.objects = []
+    read = configuration_objects(opened(api, tmp_path))
+    assert routes_known(configuration_of(read.objects, read.whole), None) is True
+
+
+def test_the_audit_gets_objects_as_they_were_written(api, tmp_path):
+    objects = audited_objects(opened(api, tmp_path)).objects
+    (found,) = (one for one in objects if one["kind"] == "VirtualService")
+    assert "status" not in found
+    assert "managedFields" not in found["metadata"]
+    assert not any(one["kind"] == "Pod" for one in objects)
+
+
+def test_a_busy_server_is_asked_again(api, tmp_path):
+    api.busy = [429, 503, 429]
+    assert len(cluster_objects(opened(api, tmp_path)).pods) == 8
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [
+        ({"busy": [500] * 4}, ServerFailedError),
+        ({"body": b"<html>sign in</html>"}, MalformedAnswerError),
+        ({"body": b"[]"}, ServerFailedError),
+        ({"body": b'{"items": 3}'}, MalformedAnswerError),
+        ({"body": b'{"items": [{"spec": {}}]}'}, MalformedAnswerError),
+        ({"body": b'{"items": [], "metadata": {"continue": "same"}}'}, MalformedAnswerError),
+        ({"token": "another"}, UnauthorizedError),
+    ],
+)
+def test_what_is_no_answer_of_an_api_server_is_said(api, tmp_path, how, kind, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    for name, value in how.items():
+        setattr(api, name, value)
+    with pytest.raises(kind) as caught:
+        cluster_objects(opened(api, tmp_path))
+    assert "t0ken-of-tests" not in str(caught.value)
+
+
+def test_a_silent_server_is_given_up(api, tmp_path):
+    api.seconds = 0.5
+    cluster = opened(api, tmp_path)
+    impatient = ApiServer(cluster.name, (), cluster.client, timeout=(1.0, 0.05))
+    with pytest.raises(SlowServerError):
+        cluster_objects(impatient)
+
+
+def test_nothing_listening_is_unreachable(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    file = kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9", {"token": "x"})
+    with pytest.raises(UnreachableError):
+        cluster_objects(connect(kubeconfig=file))
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    return certificates(tmp_path_factory.mktemp("tls"))
+
+
+def test_a_client_certificate_opens_the_cluster_and_its_lack_is_a_tls_error(tls, tmp_path):
+    user = {"client-certificate": str(tls / "client.crt"), "client-key": str(tls / "client.key")}
+    with kube_api(CLUSTER, tls=tls) as api:
+        file = kubeconfig(tmp_path / "k", api.address, user, authority=tls / "ca.crt")
+        assert len(cluster_objects(connect(kubeconfig=file)).pods) == 8
+        for given, authority in ((user, None), ({}, tls / "ca.crt")):
+            file = kubeconfig(tmp_path / "k2", api.address, given, authority=authority)
+            with pytest.raises((TlsError, UnreachableError)):
+                cluster_objects(connect(kubeconfig=file))
+
+
+def plugin(tmp_path: Path, body: str) -> dict:
+    program = tmp_path / "aws-like"
+    program.write_text(f"#!{sys.executable}\nimport sys\n{body}\n")
+    os.chmod(program, stat.S_IRWXU)
+    version = "client.authentication.k8s.io/v1beta1"
+    return {"exec": {"apiVersion": version, "command": str(program), "args": ["token"]}}
+
+
+def test_a_credentials_plugin_is_run_as_kubectl_does(api, tmp_path):
+    api.token = "from-the-plugin"
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "kind": "ExecCredential",
+        "status": {"token": api.token},
+    }
+    user = plugin(tmp_path, f"print({json.dumps(json.dumps(credential))})")
+    file = kubeconfig(tmp_path / "kubeconfig", api.address, user)
+    before = file.read_text()
+    assert len(cluster_objects(connect(kubeconfig=file)).pods) == 8
+    assert file.read_text() == before
+
+
+def test_a_credentials_plugin_that_fails_is_named(api, tmp_path, capfd):
+    user = plugin(tmp_path, "sys.exit('session has expired')")
+    file = kubeconfig(tmp_path / "kubeconfig", api.address, user)
+    with pytest.raises(InputFileError, match="plugin failed"):
+        connect(kubeconfig=file)
+    assert "ERROR:root" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "kind: Config\n", "\x00"])
+def test_what_is_no_kubeconfig_is_said_with_its_file(tmp_path, text):
+    file = tmp_path / "kubeconfig"
+    file.write_text(text)
+    with pytest.raises(InputFileError, match="kubeconfig"):
+        connect(kubeconfig=file)
+
+
+def test_an_unknown_context_is_said(api, tmp_path):
+    file = kubeconfig(tmp_path / "kubeconfig", api.address, {})
+    with pytest.raises(InputFileError, match="staging"):
+        connect("staging", kubeconfig=file)
+
+
+def test_outside_of_a_cluster_in_cluster_is_refused(monkeypatch):
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(InputFileError, match="in-cluster"):
+        connect(in_cluster=True)
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    with pytest.raises(UsageError, match="kubernetes package") as caught:
+        connect("prod")
+    assert "rightsize[kube]" in str(caught.value)
+
+
+def test_a_list_that_expires_without_end_is_given_up(tmp_path):
+    class Expiring:
+        name, namespaces = "busy", ()
+
+        def get(self, path, query):
+            from rightsize.collectors.kube.connection import Reply
+
+            if "continue" in query:
+                return Reply(410, b"{}")
+            body = {"items": [pod(1)], "metadata": {"continue": "2"}}
+            return Reply(200, json.dumps(body).encode())
+
+    with pytest.raises(MetricsServerError, match="expired again"):
+        list(listed(Expiring(), "/api/v1/pods"))
