@@ -227,9 +227,22 @@ def proofs_by_keys(values: tree.Mapping) -> dict[Chart, str]:
                 key = next((k for k in sorted(keys) if _at(layer, k) is not None), None)
                 if key is not None and (not found or chart == "gateway"):
                     found.setdefault(chart, key)
+    if "base" in found and all(_of_base_alone(layer) for layer, _ in layers):
+        return {"base": found["base"]}
     if len(found) > 1:
         found.pop("base", None)
     return found
+
+
+def _of_base_alone(values: tree.Mapping) -> bool:
+    """Whether the base chart reads all of these values: what it reads proves no other chart."""
+    shared = tree.mapping_at(values, ("global",))
+    known = {n.removeprefix("global.").partition(".")[0] for n in chart_values("base") if "." in n}
+    return (
+        knows_all(values, "base")
+        and tree.mapping_at(values, ("pilot",)) is None
+        and (shared is None or set(shared.names()) <= known)
+    )
 
 
 def _proofs(values: tree.Mapping) -> Iterator[tuple[Chart, str]]:

@@ -251,6 +251,11 @@ def _added(text: str, holder: tree.Mapping, content: dict[str, object]) -> list[
     return [*edits, Edit(at, at, "".join(newline + line for line in lines))]
 
 
+def encoded(content: dict[str, object]) -> str:
+    """A call of `yamlencode` as `terraform fmt` writes it, indented for a list of values."""
+    return "\n".join(["    yamlencode({", *_lines(content, "      "), "    }),"])
+
+
 def _lines(content: dict[str, object], pad: str, comma: str = "") -> list[str]:
     """Attributes one a line, `=` in one column where they follow each other, as `fmt` does."""
     lines = []

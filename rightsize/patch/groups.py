@@ -110,6 +110,8 @@ class Placed:
     missing: tuple[Slot, ...] = ()
     """Sizes that have no place here."""
     refused: str | None = None
+    reason: str | None = None
+    """Why there is no place for it here, where that is known."""
     settled: SizeChange | None = None
     """The change as the files let it be: what is in force afterwards."""
 

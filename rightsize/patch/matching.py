@@ -13,6 +13,7 @@ from rightsize.patch.groups import Group, outermost
 from rightsize.patch.istio_operator import OperatorGroup
 from rightsize.patch.kinds.autoscaler import AutoscalerGroup
 from rightsize.patch.kinds.openshift import ControlPlaneGroup
+from rightsize.patch.kinds.terraform import UnwrittenGroup
 from rightsize.patch.kinds.values import AppChart
 from rightsize.patch.manifests import ContainerGroup, PodAnnotations
 from rightsize.patch.model import SizeChange
@@ -218,7 +219,7 @@ def _gateway(
 ) -> Match:
     """The releases of this very gateway: by name, else by labels, file and folder names."""
     certain = [g for g in groups if isinstance(g, OperatorGroup | ControlPlaneGroup)]
-    charts = [g for g in groups if isinstance(g, ValuesGroup)]
+    charts = [g for g in groups if isinstance(g, ValuesGroup | UnwrittenGroup)]
     others = [g for g in groups if g not in certain and g not in charts]
     if certain or others:
         return Match((*certain, *others))

@@ -95,6 +95,7 @@ def patch_set(
     outcomes: list[Outcome] = []
     unplaced: list[SizeChange] = []
     used: set[Source] = set()
+    unplaced_in: set[Source] = set()
     for change in changes:
         match = matched(change, read.groups, changes, flags)
         if not match.groups and change.component == "sidecar" and change.workload is not None:
@@ -104,7 +105,11 @@ def patch_set(
         outcome, more = _placed(change, match, largest_node)
         outcomes.append(outcome)
         writes += more
-        used |= {outermost(x.source) for g in match.groups for x in g.layers}
+        sources = {outermost(x.source) for g in match.groups for x in g.layers}
+        if outcome.status == "no place":
+            unplaced_in |= sources
+        else:
+            used |= sources
     notes = [*read.given.notes, *(note for group in read.groups for note in group.notes)]
     held = {outermost(layer.source) for group in read.groups for layer in group.layers}
     patched = [
@@ -112,7 +117,9 @@ def patch_set(
             source,
             writes,
             notes,
-            why_unchanged=_why(read, source, source in used, source in held),
+            why_unchanged="its values are not written out in it"
+            if source in unplaced_in - used
+            else _why(read, source, source in used, source in held),
             unknown=source not in held and _is_unknown(read, source),
         )
         for source in (*read.given.sources, *read.given.followed)
@@ -178,8 +185,10 @@ def _placed(
     held: list[str] = []
     settled: list[SizeChange] = []
     missing: set[str] = set()
+    reasons: list[str] = []
     for group in match.groups:
         placed = group.place(change, largest_node)
+        reasons += [] if placed.reason is None else [placed.reason]
         if placed.refused is not None:
             return Outcome(change, "refused", (), placed.refused), []
         writes += placed.writes
@@ -192,7 +201,9 @@ def _placed(
     reason = match.reason
     if missing and (writes or held):
         reason = f"no place for {', '.join(sorted(missing))}: set by hand"
-    if status == "no place" and reason is None:
+    if reasons:
+        reason = "; ".join(reasons)
+    elif status == "no place" and reason is None:
         reason = "no given file holds it" if not match.groups else "this release does not read it"
     return Outcome(change, status, tuple(places or held), reason, tuple(settled)), writes
 

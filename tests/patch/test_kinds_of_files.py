@@ -1,45 +1,30 @@
 """Every kind of file that people keep sizes in: patched in place, the rest byte for byte.
 
-`checked` is the one check of every written file: it parses, no request is above its limit, nothing
-but sizes changed, and a second run changes nothing.
+Every written file passes the one check of `tests/patch/written.py`.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from rightsize.errors import AmbiguousChartError
 from rightsize.patch import Flags, PatchedFile, SizeChange, patch_set
-from rightsize.patch.given import read_any
-from rightsize.quantity import parse_quantity
-from tests.patch.patching import GATEWAY, ISTIOD, SIDECAR, change
-
-SIZING = re.compile(
-    r"resources|requests|limits|cpu|memory|proxyCPU|proxyMemory|global|proxy|pilot|autoscal|value|"
-    r"replicas|utilization|annotations|^\s*[{}\[\]]*$",
-    re.IGNORECASE,
-)
+from tests.patch.patching import GATEWAY, ISTIOD, SIDECAR, change, patch_text
+from tests.patch.written import check_written
 
 
 def checked(folder: Path, name: str, text: str, *changes: SizeChange, **flags: str) -> PatchedFile:
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
-    patched = patch_set([file], changes, flags=Flags(**flags)).given[0]
-    file.write_text(patched.text_after)
-    read_any(file)
-    old, new = patched.text_before.splitlines(), patched.text_after.splitlines()
-    assert all(SIZING.search(line) for line in set(old) ^ set(new))
-    for block in re.findall(r"requests: (\{.*?\}), limits: (\{.*?\})", patched.text_after):
-        for resource in ("cpu", "memory"):
-            sizes = [re.search(rf'{resource}: "?([\w.]+)', part) for part in block]
-            if all(sizes):
-                assert parse_quantity(sizes[0][1]) <= parse_quantity(sizes[1][1])
-    again = patch_set([file], changes, flags=Flags(**flags)).given[0]
-    assert not again.changed
+
+    def patch() -> PatchedFile:
+        return patch_set([file], changes, flags=Flags(**flags)).given[0]
+
+    patched = patch()
+    check_written(patched, patch)
     return patched
 
 
@@ -107,6 +92,53 @@ def test_istiod_is_sized_where_the_file_keeps_its_values(tmp_path: Path, name: s
 def test_a_set_block_of_terraform_outranks_values(tmp_path: Path) -> None:
     patched = checked(tmp_path, "main.tf", ENCODED, change("sidecar", "35m"))
     assert patched.text_after == ENCODED.replace('"100m"', '"35m"')
+
+
+RELEASE = 'resource "helm_release" "mesh" {\n  name  = "istiod"\n  chart = "istiod"\nVALUES}\n'
+
+
+@pytest.mark.parametrize("values", ["", "  values = [local.sizes]\n"])
+def test_a_release_without_values_written_out_gets_a_block_to_paste(
+    tmp_path: Path, values: str
+) -> None:
+    text = RELEASE.replace("VALUES", values)
+    (tmp_path / "main.tf").write_text(text)
+    result = patch_set([tmp_path / "main.tf"], [ISTIOD])
+    (file,) = result.given
+    (block,) = [note for note in file.notes if "yamlencode" in note]
+    assert block.startswith("line 3: ")
+    assert 'memory = "1Gi"' in block
+    assert not file.changed
+    assert [o.status for o in result.outcomes] == ["no place"]
+    pasted = block.split("\n", 1)[1]
+    listed = f"  values = [\n{pasted}\n  ]\n"
+    (tmp_path / "main.tf").write_text(RELEASE.replace("VALUES", listed))
+    assert [o.status for o in patch_set([tmp_path / "main.tf"], [ISTIOD]).outcomes] == [
+        "already right"
+    ]
+
+
+def test_releases_by_name_in_a_module_of_add_ons_are_releases(tmp_path: Path) -> None:
+    text = (
+        'module "addons" {\n  helm_releases = {\n    istiod = {\n      chart  = "istiod"\n'
+        "      values = [yamlencode({ pilot = { resources = { requests = { "
+        'cpu = "500m", memory = "2Gi" } } } })]\n    }\n  }\n}\n'
+    )
+    patched = checked(tmp_path, "main.tf", text, ISTIOD)
+    assert patched.text_after == text.replace("500m", "250m").replace("2Gi", "1Gi")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "base: {enableCRDTemplates: false}\ndefaultRevision: default\n",
+        "global: {istiod: {enableAnalysis: false}, configValidation: true}\n"
+        "base: {validationURL: ''}\n",
+    ],
+)
+def test_values_of_the_base_chart_are_none_of_istiod(tmp_path: Path, values: str) -> None:
+    with pytest.raises(AmbiguousChartError):
+        patch_text(tmp_path, values, ISTIOD, SIDECAR)
 
 
 def test_a_file_that_terraform_reads_is_patched(tmp_path: Path) -> None:

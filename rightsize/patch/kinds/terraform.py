@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rightsize.errors import InputFileError
 from rightsize.files import tree
-from rightsize.files.classify import chart_named
-from rightsize.files.hcl import LABELS, HclSource, opened_heredoc
+from rightsize.files.classify import Chart, chart_named
+from rightsize.files.hcl import LABELS, HclSource, encoded, opened_heredoc
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
-from rightsize.patch.groups import Group, Release
+from rightsize.patch.groups import Group, Placed, Release
 from rightsize.patch.kinds.chart_values import (
     Place,
     pairs_of,
@@ -19,6 +21,9 @@ from rightsize.patch.kinds.chart_values import (
     whole_file,
 )
 from rightsize.patch.kinds.registry import kind
+from rightsize.patch.model import SizeChange, Slot
+from rightsize.patch.paths import BLOCKS, slot_path
+from rightsize.results import Sizes
 
 
 @kind
@@ -32,9 +37,62 @@ def terraform(layer: Layer, given: Given) -> list[Group] | None:
             labelled = tree.text_at(block, (LABELS, 0))
             if key == "module" or labelled == "helm_release":
                 groups += _release(layer, given, (key, number))
+            # A module of add-ons takes releases by name.
+            named = tree.mapping_at(block, ("helm_releases",))
+            for name in [] if named is None or key == "resource" else named.names():
+                groups += _release(layer, given, (key, number, "helm_releases", name))
     if not groups and tree.mapping_at(layer.root, ("inputs",)) is not None:
         groups += _release(layer, given, ("inputs",))
-    return groups or None
+    return groups or ([] if _names_istio(layer) else None)
+
+
+def _names_istio(layer: Layer) -> bool:
+    """Whether a release in the file is of a chart of Istio's, though none with sizes."""
+    listed = tree.lookup(layer.root, ("resource",))
+    blocks = listed.items if isinstance(listed, tree.Sequence) else []
+    return any(chart_named(tree.text_at(block, ("chart",))) is not None for block in blocks)
+
+
+@dataclass(eq=False)
+class UnwrittenGroup(Group):
+    """A release without values that are written out: a block to paste says what to set."""
+
+    chart: Chart = "istiod"
+    path: tree.Path = ()
+
+    def covers(self, change: SizeChange) -> bool:
+        exception = change.component == "sidecar" and change.workload is not None
+        return (self.chart, change.component) in BLOCKS and not exception
+
+    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
+        return []
+
+    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
+        return None
+
+    def place(self, change: SizeChange, largest_node: Sizes | None = None) -> Placed:
+        (layer,) = self.layers
+        content: dict[str, object] = {}
+        for slot, value in change.wanted:
+            path = slot_path(self.chart, change.component, slot)
+            block = content
+            for step in () if path is None else path[:-1]:
+                inner = block.setdefault(str(step), {})
+                assert isinstance(inner, dict)
+                block = inner
+            if path is not None:
+                block[str(path[-1])] = self.leaf(slot, value, None)
+        node = tree.lookup(layer.root, (*self.path, "chart"))
+        line = tree.position(layer.source.text, 0 if node is None else node.start)[0]
+        values = tree.lookup(layer.root, (*self.path, "values"))
+        where = "no `values`" if values is None else "`values` that only Terraform works out"
+        self.note(
+            layer.source,
+            f"line {line}: the release of {self.chart} has {where}; add this as the last of "
+            f"`values = [...]` for {change.key}:\n" + encoded(content),
+        )
+        missing = tuple(slot for slot, _ in change.wanted)
+        return Placed(missing=missing, reason=f"line {line}: a block to paste is above")
 
 
 def _release(layer: Layer, given: Given, path: tree.Path) -> list[Group]:
@@ -50,16 +108,10 @@ def _release(layer: Layer, given: Given, path: tree.Path) -> list[Group]:
         _literal(root, (*path, "namespace")),
     )
     entries = pairs_of(layer, (*path, "set"), chart)
-    version = tree.text_at(root, (*path, "version"))
+    version = _literal(root, (*path, "version")) or _literal(root, (*path, "chart_version"))
     groups = release_groups(given, release, chart, version, places, [(layer, entries)])
-    if chart is not None and not groups:
-        node = tree.lookup(root, path)
-        line = tree.position(layer.source.text, node.start if node is not None else 0)[0]
-        given.note(
-            layer.source,
-            f"line {line}: {chart} has no values that are written out here; paste into `values` "
-            "what `rightsize recommend -f` writes for a values file of this chart",
-        )
+    if chart is not None and not groups and chart != "base":
+        groups.append(UnwrittenGroup(release, [layer], chart=chart, path=path))
     return groups
 
 
