@@ -23,7 +23,8 @@ _LONGEST_PART = 200
 """Bytes of a path's part; file systems take 255, and endings are added."""
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that a reader does not see, or that move what they see."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""OWASP, "CSV Injection", full-width forms included."""
 
 
 def path_part(name: str) -> str:
@@ -79,6 +80,11 @@ def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
 
 
 def write_text(path: Path, text: str) -> Path:
+    """The same as `write_bytes` for text."""
+    return write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
     """Write a file and make its folder: beside, synced, then renamed into its place.
 
     Raises
@@ -88,7 +94,7 @@ def write_text(path: Path, text: str) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, text.encode("utf-8", "surrogateescape"))
+        replace_file(path, content)
     except OSError as error:
         raise OutputError(
             f"{printable(str(path))}: cannot be written ({error.strerror or error})",
@@ -142,7 +148,7 @@ def csv_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = printable(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if value.lstrip(" ").startswith(_FORMULA) else text
 
 
 def word(text: object) -> str:

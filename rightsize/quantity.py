@@ -29,8 +29,10 @@ _SUFFIXES: dict[str, Decimal] = {
     "Ei": Decimal(2) ** 60,
 }
 _QUANTITY = re.compile(
-    r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?)"
+    r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,9})|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?)"
 )
+_LARGEST = 2**63 - 1
+"""What the API server stores of a larger quantity (quantity.go, `ParseQuantity`)."""
 MEBIBYTE = 2**20
 GIBIBYTE = 2**30
 
@@ -54,9 +56,8 @@ def parse_quantity(text: str | int | float) -> float:
     if match is None:
         raise ValueError(f"not a Kubernetes quantity: {text!r}")
     number, exponent, suffix = match.groups()
-    if exponent:
-        return float(Decimal(number + exponent))
-    return float(Decimal(number) * _SUFFIXES[suffix or ""])
+    value = Decimal(number + exponent) if exponent else Decimal(number) * _SUFFIXES[suffix or ""]
+    return float(max(min(value, Decimal(_LARGEST)), Decimal(-_LARGEST)))
 
 
 def format_cpu(cores: float) -> str:

@@ -109,3 +109,14 @@ def test_cpu_is_rounded_up_in_steps_that_grow_with_it(milli, step):
 )  # fmt: skip
 def test_memory_is_rounded_up_in_steps_that_grow_with_it(mebibytes, step):
     assert round_up_memory(mebibytes * MEBIBYTE) == -(-mebibytes // step) * step * MEBIBYTE
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "1e400", "1e999999999", "9999999999E"])
+def test_a_larger_number_is_what_the_api_server_stores_of_it(text):
+    assert parse_quantity(text) == parse_quantity(str(2**63 - 1))
+    assert parse_quantity(f"-{text}") == -parse_quantity(text)
+
+
+def test_an_exponent_beyond_32_bits_is_no_quantity():
+    with pytest.raises(ValueError, match="not a Kubernetes quantity"):
+        parse_quantity("1e99999999999")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from rightsize.border import csv_cell, write_files
 from rightsize.cli.options import FormatOption, SettingsFile
-from rightsize.errors import OutputError, UsageError
+from rightsize.errors import UsageError
 from rightsize.output.console import error_console
 from rightsize.output.tables import Answer, show
 
@@ -208,12 +209,11 @@ def _number(value: float | None) -> str:
 
 
 def _write(facts: AwsFacts, out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, rows in facts.tables.items():
-            rows.to_csv(out / f"{name}.csv", index=False)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error})") from error
+    texts = {
+        f"{name}.csv": rows.map(csv_cell).to_csv(index=False, lineterminator="\n")
+        for name, rows in facts.tables.items()
+    }
+    write_files(out, texts)
     error_console().print(f"Tables: {out}", markup=False)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import orjson
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from rightsize.errors import InputFileError
+from rightsize.files import tree
+from rightsize.files.source import BOM
+from rightsize.files.yaml_text import from_yaml
 
 
 def read_istio_objects(paths: Iterable[Path]) -> list[Mapping[str, object]]:
@@ -25,21 +26,17 @@ def read_istio_objects(paths: Iterable[Path]) -> list[Mapping[str, object]]:
 
 def _objects(path: Path) -> list[Mapping[str, object]]:
     try:
-        documents = _documents(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8").removeprefix(BOM)
+        documents = _documents(text)
     except OSError as error:
         raise InputFileError(error.strerror or str(error), path=path) from error
     except UnicodeDecodeError as error:
         raise InputFileError("is not UTF-8 text", path=path) from error
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
+    except tree.FlawError as flaw:
+        line, column = tree.position(text, flaw.index)
         raise InputFileError(
-            f"is no YAML: {error.problem}",
-            path=path,
-            line=None if mark is None else mark.line + 1,
-            column=None if mark is None else mark.column + 1,
-        ) from error
-    except YAMLError as error:
-        raise InputFileError(f"is no YAML: {error}", path=path) from error
+            f"is no YAML: {flaw.what}", path=path, line=line, column=column, hint=flaw.hint
+        ) from flaw
     found: list[Mapping[str, object]] = []
     for document in documents:
         if document is None:
@@ -62,4 +59,4 @@ def _documents(text: str) -> list[object]:
             return [orjson.loads(text)]
         except orjson.JSONDecodeError:
             pass
-    return list(YAML(typ="safe").load_all(text))
+    return from_yaml(text)

@@ -46,7 +46,7 @@ def other_costs(path: Path | None = None) -> Mapping[str, UnitCost]:
     source = path or data_file("other_costs.toml")
     try:
         body = tomllib.loads(source.read_text())
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputFileError(f"cannot be read ({error})", path=source) from error
     region, as_of = body.pop("region", None), body.pop("as_of", None)
     if not isinstance(region, str) or not isinstance(as_of, date):

@@ -78,13 +78,27 @@ class Alias(Node):
 class Mapping(Node):
     flow: bool = False
     items: list[tuple[Node, Node]] = field(default_factory=list)
+    _index: dict[str, tuple[Scalar, Node]] = field(default_factory=dict, init=False, repr=False)
+    _indexed: object = field(default=None, init=False, repr=False)
+    _count: int = field(default=0, init=False, repr=False)
 
     def own(self, key: str) -> Node | None:
         """The value written under `key` in this mapping itself."""
-        return next((v for k, v in self.items if isinstance(k, Scalar) and k.value == key), None)
+        found = self._by_key().get(key)
+        return None if found is None else found[1]
 
     def key_node(self, key: str) -> Scalar | None:
-        return next((k for k, _ in self.items if isinstance(k, Scalar) and k.value == key), None)
+        found = self._by_key().get(key)
+        return None if found is None else found[0]
+
+    def _by_key(self) -> dict[str, tuple[Scalar, Node]]:
+        """The first of each key; looked up once for as long as nothing is added."""
+        if self._indexed is not self.items or self._count != len(self.items):
+            self._index = {
+                k.value: (k, v) for k, v in reversed(self.items) if isinstance(k, Scalar)
+            }
+            self._indexed, self._count = self.items, len(self.items)
+        return self._index
 
     def merged(self, key: str) -> Node | None:
         """The value that `key` gets from `<<`: the first of the merged mappings wins."""
@@ -109,10 +123,10 @@ class Mapping(Node):
 
     def names(self) -> list[str]:
         """Keys in force, `<<` resolved, in the order of the text."""
-        found = [k.value for k, _ in self.items if isinstance(k, Scalar) and k.value != "<<"]
+        found = {k.value: None for k, _ in self.items if isinstance(k, Scalar) and k.value != "<<"}
         for source in self.merge_sources():
-            found += [key for key in source.names() if key not in found]
-        return found
+            found |= dict.fromkeys(source.names())
+        return list(found)
 
 
 @dataclass(eq=False)

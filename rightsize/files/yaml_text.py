@@ -7,6 +7,8 @@ all of them are legal names of namespaces.
 from __future__ import annotations
 
 import io
+import math
+import re
 from collections.abc import Mapping, Sequence
 
 from ruamel.yaml import YAML
@@ -15,6 +17,7 @@ from ruamel.yaml.representer import SafeRepresenter
 from ruamel.yaml.resolver import implicit_resolvers
 
 from rightsize.border import remark
+from rightsize.files import tree
 
 Document = Mapping[str, object]
 
@@ -26,6 +29,10 @@ _NOT_TEXT_1_2 = tuple(
     pattern for versions, _, pattern, _ in implicit_resolvers if (1, 2) in versions
 )
 """Those that the writer quotes by itself."""
+
+
+_WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
+_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 class Quoted(str):
@@ -81,6 +88,44 @@ def looks_like_another_type(text: str) -> bool:
     [True, True, True, True, True, False]
     """
     return any(pattern.match(text) for pattern in _NOT_TEXT)
+
+
+def from_yaml(text: str) -> list[object]:
+    """Every document as plain values, in time and memory that grow with the text.
+
+    Of plain scalars null, booleans and decimal numbers are what they are in JSON, everything else
+    is text: `no`, dates, and numbers that no float holds.
+
+    Raises
+    ------
+    tree.FlawError
+        If it is no YAML, or is nested or aliased without end.
+
+    Examples
+    --------
+    >>> from_yaml("{a: [1, 0.5, no, ~], b: 2026-01-01}")
+    [{'a': [1, 0.5, 'no', None], 'b': '2026-01-01'}]
+    """
+    return [None if one.root is None else _value(one.root) for one in tree.parse(text)]
+
+
+def _value(node: tree.Node) -> object:
+    node = tree.resolve(node)
+    if isinstance(node, tree.Mapping):
+        return {key: _value(held) for key in node.names() if (held := node.get(key)) is not None}
+    if isinstance(node, tree.Sequence):
+        return [_value(item) for item in node.items]
+    if not isinstance(node, tree.Scalar) or node.is_null:
+        return None
+    if node.style or node.tag:
+        return node.value
+    if node.value.lower() in ("true", "false"):
+        return node.value.lower() == "true"
+    if _WHOLE.fullmatch(node.value):
+        return int(node.value)
+    if _DECIMAL.fullmatch(node.value) and math.isfinite(number := float(node.value)):
+        return number
+    return node.value
 
 
 def to_yaml(documents: Sequence[Document], *, comment: str = "") -> str:

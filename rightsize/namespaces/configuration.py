@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from rightsize.files.tree import FlawError
+from rightsize.files.yaml_text import from_yaml
 from rightsize.namespaces.traffic import CLUSTER_DOMAIN
 
 KINDS = (
@@ -269,10 +268,10 @@ def _providers(objects: Iterable[_Object]) -> tuple[str, ...]:
         if one.get("kind") != "ConfigMap" or not _name(one).startswith("istio"):
             continue
         try:
-            mesh = YAML(typ="safe").load(str(_map(one.get("data")).get("mesh", "")))
-        except YAMLError:
+            found = from_yaml(str(_map(one.get("data")).get("mesh", "")))
+        except FlawError:
             continue
-        for provider in _list(_map(mesh).get("extensionProviders")):
+        for provider in _list(_map(found[0] if found else None).get("extensionProviders")):
             for settings in map(_map, _map(provider).values()):
                 if settings.get("service"):
                     hosts[str(settings["service"]).rsplit("/", 1)[-1]] = None

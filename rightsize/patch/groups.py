@@ -371,7 +371,9 @@ def _number(slot: Slot, found: Found, node: tree.Scalar) -> float:
     """The number of a scalar, or an error with its place."""
     path = dotted(found.path)
     try:
-        return parse_quantity(node.value) if slot in SIZES else int(node.value)
+        if slot not in SIZES:
+            int(node.value)
+        return parse_quantity(node.value)
     except ValueError:
         pass
     variable = re.search(r"\$\{+\s*(?:var\.|local\.)?([A-Za-z_][\w.]*)", node.value)

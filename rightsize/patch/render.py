@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from rightsize.errors import ToolMissingError, VerificationError
+from rightsize.files.tree import FlawError, position
 from rightsize.files.tree import Path as Keys
+from rightsize.files.yaml_text import from_yaml
 
 Place = tuple[str, Keys]
 """An object, as `Deployment istiod`, and a path in it; named list items go by name."""
@@ -47,7 +47,7 @@ def render(helm: str, chart_dir: Path, files: Sequence[Path], release: tuple[str
         )
     leaves: Leaves = {}
     seen: Counter[str] = Counter()
-    for document in YAML(typ="safe").load_all(done.stdout):
+    for document in _documents(command, done.stdout):
         if isinstance(document, dict):
             title = _title_of(document, release[1])
             seen[title] += 1
@@ -56,6 +56,16 @@ def render(helm: str, chart_dir: Path, files: Sequence[Path], release: tuple[str
             for path, value in _walk(document, ()):
                 leaves[title, path] = value
     return leaves
+
+
+def _documents(command: Sequence[str], text: str) -> list[object]:
+    try:
+        return from_yaml(text)
+    except FlawError as flaw:
+        line, _ = position(text, flaw.index)
+        raise VerificationError(
+            f"{' '.join(command)}: line {line} of what it renders cannot be read: {flaw.what}"
+        ) from flaw
 
 
 def _title_of(document: dict[str, object], namespace: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import orjson
+
 from rightsize.border import write_files
 from rightsize.errors import OutputError
 from rightsize.nodes.plan import NodePlan
@@ -153,7 +155,7 @@ def _clear(out: Path, names: Sequence[str]) -> None:
 def _earlier(path: Path) -> list[str] | None:
     """Files of the plan that stands there; None where none does."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = orjson.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
     if not isinstance(found, dict) or found.get("kind") != "rightsize-plan":

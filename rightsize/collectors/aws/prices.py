@@ -7,13 +7,13 @@ are never named.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import orjson
 import pandas as pd
 
 from rightsize.collectors.aws.calls import PRODUCTS
@@ -103,7 +103,7 @@ def read_offer(text: str, region: str) -> Offer | None:
         If the document itself holds two hourly prices.
     """
     try:
-        body = json.loads(text)
+        body = orjson.loads(text)
         product = body["product"]
         attributes, sku = product["attributes"], str(product["sku"])
         if any(attributes.get(name, want) != want for name, want in _WANTED.items()):

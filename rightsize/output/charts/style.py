@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
-from rightsize.errors import OutputError
+from rightsize.border import write_bytes
 
 INK, SOFT, LINE, PAPER = "#1b1f24", "#57606a", "#d0d7de", "#ffffff"
 COLOURS = MappingProxyType(
@@ -163,10 +164,7 @@ def save(axes: Axes, path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(_RC):
-            figure_of(axes).savefig(path, dpi=144, metadata=metadata)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-    return path
+    out = io.BytesIO()
+    with mpl.rc_context(_RC):
+        figure_of(axes).savefig(out, format=path.suffix[1:], dpi=144, metadata=metadata)
+    return write_bytes(path, out.getvalue())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from rightsize.output.report.files import RESULTS
 from rightsize.review.promises import PROMISE
@@ -29,7 +30,7 @@ def earlier_reports(folder: Path, cluster: str, before: str) -> EarlierReports:
     promises, results, skipped = {}, {}, []
     for path in sorted(folder.glob(f"*/{RESULTS}")):
         try:
-            facts = json.loads(path.read_bytes())["facts"]
+            facts = orjson.loads(path.read_bytes())["facts"]
             label, ours = str(facts["month"]), facts["cluster"] == cluster
             rows = [{name: row[name] for name in PROMISE} for row in facts["promises"]]
         except (OSError, ValueError, KeyError, TypeError):

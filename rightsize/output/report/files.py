@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
+from rightsize.border import below, csv_cell, write_bytes, write_files
 from rightsize.errors import OutputError
 from rightsize.output.charts import save
 from rightsize.output.report.html import html_page
 from rightsize.output.report.markdown import markdown_page
 from rightsize.output.report.model import Report, ReportTable, shown
-from rightsize.output.report.workbook import safe_text, workbook_bytes
+from rightsize.output.report.workbook import workbook_bytes
 from rightsize.results import Interval
 
 RESULTS = "report.json"
@@ -45,19 +45,16 @@ def write_report(report: Report, folder: Path) -> list[Path]:
         If the folder cannot be written.
     """
     make_folder(folder)
-    try:
-        written = [
-            _replace(folder / "index.html", html_page(report).encode()),
-            _replace(folder / "report.md", markdown_page(report).encode()),
-            _replace(folder / "report.xlsx", workbook_bytes(report)),
-            _replace(folder / RESULTS, report_json(report).encode()),
-        ]
-        for table in report.tables:
-            base = folder / "tables" / table.name
-            written.append(_replace(base.with_suffix(".csv"), table_csv(table).encode()))
-            written.append(_replace(base.with_suffix(".json"), table_json(table).encode()))
-    except OSError as error:
-        raise _unwritable(folder, error) from error
+    texts = {
+        "index.html": html_page(report),
+        "report.md": markdown_page(report),
+        RESULTS: report_json(report),
+    }
+    for table in report.tables:
+        texts[f"tables/{table.name}.csv"] = table_csv(table)
+        texts[f"tables/{table.name}.json"] = table_json(table)
+    written = write_files(folder, texts)
+    written.append(write_bytes(below(folder, "report.xlsx"), workbook_bytes(report)))
     for chart in report.charts:
         written += [
             save(chart.axes, folder / "charts" / f"{chart.name}{s}") for s in (".png", ".svg")
@@ -93,7 +90,7 @@ def table_csv(table: ReportTable) -> str:
     frame = table.frame[names].copy()
     for column in table.columns:
         values = shown(frame[column.name], column.kind)
-        frame[column.name] = values.map(safe_text) if column.kind == "text" else values
+        frame[column.name] = values.map(csv_cell) if column.kind == "text" else values
     return frame.to_csv(index=False, lineterminator="\n")
 
 
@@ -125,10 +122,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def _replace(path: Path, data: bytes) -> Path:
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_bytes(data)
-    os.replace(partial, path)
-    return path

@@ -13,6 +13,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.worksheet import Worksheet
 
+from rightsize.border import csv_cell
 from rightsize.output.report.model import Report, ReportTable, shown
 
 _FORMATS = {
@@ -26,7 +27,6 @@ _FORMATS = {
 }
 _PLACE = re.compile(r"\{(\d+)\}")
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_BEGINS_FORMULA = "=+-@＝＋－＠\t\r\n"
 _HEAD = PatternFill("solid", fgColor="DDE6F0")
 _INPUT = PatternFill("solid", fgColor="FFF4CC")
 
@@ -54,23 +54,10 @@ def workbook_bytes(report: Report) -> bytes:
     return _undated(out.getvalue())
 
 
-def safe_text(value: object) -> object:
-    """Text that no spreadsheet takes for a formula: what may begin one is quoted.
-
-    These are `=`, `+`, `-`, `@`, their full-width forms, tab and line ends (OWASP, "CSV
-    Injection"). A carriage return becomes a space, or the rest would be a line of its own.
-    """
-    if isinstance(value, str):
-        text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", value)
-        quote = "'" if text[:1] and text[0] in _BEGINS_FORMULA else ""
-        return quote + text.replace("\r", " ")
-    return value
-
-
 def _summary(sheet: Worksheet, report: Report) -> None:
-    sheet.append([safe_text(report.title)])
-    sheet.append([safe_text(report.subtitle)])
-    sheet.append([safe_text(report.banner)])
+    sheet.append([csv_cell(report.title)])
+    sheet.append([csv_cell(report.subtitle)])
+    sheet.append([csv_cell(report.banner)])
     sheet.append([])
     sheet.append(["figure", "low", "mid", "high", "note"])
     for figure in report.figures:
@@ -81,7 +68,7 @@ def _summary(sheet: Worksheet, report: Report) -> None:
             numbers = [value] * 3
         else:
             numbers = [value.low, value.mid, value.high]
-        sheet.append([figure.label, *numbers, safe_text(figure.note)])
+        sheet.append([figure.label, *numbers, csv_cell(figure.note)])
         for cell in sheet[sheet.max_row][1:4]:
             cell.number_format = _FORMATS[figure.kind]
     sheet.append([])
@@ -89,8 +76,8 @@ def _summary(sheet: Worksheet, report: Report) -> None:
     for action in report.actions:
         usd = action.usd_per_month
         money = [None] * 3 if usd is None else [usd.low, usd.mid, usd.high]
-        text = [safe_text(t) for t in (action.effort, action.risk, action.how)]
-        sheet.append([safe_text(action.title), *money, *text])
+        text = [csv_cell(t) for t in (action.effort, action.risk, action.how)]
+        sheet.append([csv_cell(action.title), *money, *text])
         for cell in sheet[sheet.max_row][1:4]:
             cell.number_format = _FORMATS["usd"]
     sheet["A1"].font = Font(bold=True, size=14)
@@ -127,8 +114,8 @@ def _what_if(book: Workbook, report: Report) -> None:
 
 
 def _table(sheet: Worksheet, table: ReportTable) -> None:
-    sheet.append([safe_text(table.title)])
-    sheet.append([safe_text(table.note)])
+    sheet.append([csv_cell(table.title)])
+    sheet.append([csv_cell(table.note)])
     sheet.append([column.label for column in table.columns])
     # What formulas read is not rounded, or they would not give what the page shows.
     exact = {c.name for c in table.columns if table.formulas and not c.total and c.kind != "usd"}
@@ -145,7 +132,7 @@ def _table(sheet: Worksheet, table: ReportTable) -> None:
             cells.append(
                 "=" + formula.format(row=position, first=4, last=end)
                 if formula and known
-                else safe_text(value)
+                else csv_cell(value)
                 if known
                 else "unknown"
             )
