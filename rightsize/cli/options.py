@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from rightsize.errors import UsageError
-from rightsize.output.tables import FORMATS, OF_FINDINGS, format_named
+from rightsize.output.tables import FORMATS, OF_FINDINGS, OF_MESSAGES, format_named
 
 
-def _format(text: str) -> str:
-    try:
-        return format_named(text)
-    except UsageError as error:
-        raise typer.BadParameter(f"{text!r} is none of {', '.join(FORMATS)}") from error
+def _parser(of: Literal["everything", "findings", "messages"]) -> Callable[[str], str]:
+    def _format(text: str) -> str:
+        try:
+            return format_named(text, of)
+        except UsageError as error:
+            names = (error.hint or "").removeprefix("one of ")
+            raise typer.BadParameter(f"{text!r} is none of {names}") from error
 
-
-def _format_of_findings(text: str) -> str:
-    try:
-        return format_named(text, findings=True)
-    except UsageError as error:
-        raise typer.BadParameter(f"{text!r}: {error.hint}") from error
+    return _format
 
 
 FormatOption = Annotated[
     str,
     typer.Option(
         "--format",
-        parser=_format,
+        parser=_parser("everything"),
         metavar=f"[{'|'.join(FORMATS)}]",
         help="Form of the answer on stdout.",
     ),
@@ -38,9 +36,18 @@ FindingsFormatOption = Annotated[
     str,
     typer.Option(
         "--format",
-        parser=_format_of_findings,
+        parser=_parser("findings"),
         metavar=f"[{'|'.join((*FORMATS, *OF_FINDINGS))}]",
         help="Form of the answer on stdout; sarif for code scanning, junit for test reports.",
+    ),
+]
+MessageFormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        parser=_parser("messages"),
+        metavar=f"[{'|'.join((*FORMATS, *OF_MESSAGES))}]",
+        help="With --summary: its form; slack is Block Kit, teams an Adaptive Card.",
     ),
 ]
 SnapshotOption = Annotated[

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
-from rightsize.cli.options import SettingsFile, SnapshotOption
+from rightsize.cli.options import MessageFormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
+from rightsize.errors import UsageError
 from rightsize.output.console import error_console
+from rightsize.output.tables import show
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -28,6 +30,7 @@ def report(
         bool, typer.Option(help="Print ten lines for a message, and write nothing.")
     ] = False,
     settings_file: SettingsFile = None,
+    output_format: MessageFormatOption = "table",
 ) -> None:
     """Write the month's cost review: a page, a workbook, Markdown, CSV and JSON.
 
@@ -41,15 +44,19 @@ def report(
     `rightsize report --month 2026-10 --snapshot snapshots/prod -o reports/2026-10`
 
     `rightsize report --summary` – ten lines for a message
+
+    `rightsize report --summary --format slack` – the JSON for a webhook of Slack
     """
     from rightsize.config import load_settings
     from rightsize.output.report import write_report
     from rightsize.output.report.build import build_report
     from rightsize.output.report.earlier import earlier_reports
     from rightsize.output.report.files import make_folder
-    from rightsize.output.report.summary import summary_text
+    from rightsize.output.report.summary import summary_answer, summary_of, summary_text
     from rightsize.review import month_of, review_month
 
+    if output_format != "table" and not summary:
+        raise UsageError(f"--format {output_format} is of the summary", hint="add --summary")
     settings = load_settings(settings_file)
     source = open_snapshot(snapshot)
     chosen = month_of(source, month)
@@ -64,8 +71,11 @@ def report(
             source, chosen.label, settings, earlier=earlier.promises, results=earlier.results
         )
         made = build_report(review, settings)
-        if summary:
-            sys.stdout.write(summary_text(made))
-            return
-        files = write_report(made, folder)
+        files = [] if summary else write_report(made, folder)
+    if summary and output_format == "table":
+        sys.stdout.write(summary_text(summary_of(made)))
+        return
+    if summary:
+        show(summary_answer(summary_of(made)), output_format)
+        return
     error_console().print(f"Report: {files[0]} ({len(files)} files)", markup=False)

@@ -146,6 +146,19 @@ def test_the_summary_is_ten_lines_at_most_and_writes_nothing(work):
     assert len(done.stdout.splitlines()) <= 10
 
 
+def test_the_summary_is_a_message_for_slack_on_request(work):
+    done = rightsize("report", "--summary", "--format", "slack", cwd=work)
+    message = json.loads(done.stdout)
+    assert message["blocks"][0]["type"] == "header"
+    assert "Mesh cost" in done.stdout
+
+
+def test_a_form_of_the_summary_without_it_is_refused(work, tmp_path):
+    done = rightsize("report", "--format", "teams", cwd=tmp_path)
+    assert done.returncode == UsageError.exit_code
+    assert "--summary" in done.stderr
+
+
 def test_a_month_that_is_not_there_is_refused_with_those_that_are(work):
     done = rightsize("report", "--month", "2026-07", cwd=work)
     assert done.returncode == NoDataError.exit_code

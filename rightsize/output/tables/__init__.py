@@ -4,8 +4,10 @@ from rightsize.output.tables.code_scanning import junit_text, sarif_document
 from rightsize.output.tables.formats import (
     FORMATS,
     OF_FINDINGS,
+    OF_MESSAGES,
     SIMULATED,
     Answer,
+    Messages,
     format_named,
     records_frame,
     register_format,
@@ -16,9 +18,11 @@ from rightsize.output.tables.table import Column, Table
 __all__ = [
     "FORMATS",
     "OF_FINDINGS",
+    "OF_MESSAGES",
     "SIMULATED",
     "Answer",
     "Column",
+    "Messages",
     "Table",
     "format_named",
     "junit_text",

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Messages:
+    """One answer as the JSON that a chat takes."""
+
+    slack: Callable[[], object]
+    teams: Callable[[], object]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a command found, before a format is chosen; nothing is made that is not asked for."""
 
@@ -34,6 +42,8 @@ class Answer:
     """A page of its own; `parts` as Markdown without it."""
     findings: Callable[[], AuditResult] | None = None
     """Faults with their places, for formats of findings."""
+    messages: Messages | None = None
+    """What a chat shows, for formats of messages."""
     remarks: Sequence[str] = ()
     """What a reader should know beside the tables: on stderr, or the end of the page."""
 
@@ -44,14 +54,20 @@ FORMATS: dict[str, Render] = {}
 """By the name that `--format` reads in every command."""
 OF_FINDINGS: dict[str, Render] = {}
 """Further formats, of commands that answer with findings."""
+OF_MESSAGES: dict[str, Render] = {}
+"""Further formats, of answers that fit in a message."""
+_Of = Literal["everything", "findings", "messages"]
+_FURTHER: dict[str, dict[str, Render]] = {
+    "everything": {},
+    "findings": OF_FINDINGS,
+    "messages": OF_MESSAGES,
+}
 _SAME = {"text": "table"}
 """Earlier names."""
 
 
-def register_format(
-    name: str, of: Literal["everything", "findings"] = "everything"
-) -> Callable[[Render], Render]:
-    """Offer a format to every command, or to those whose `Answer` has `findings`.
+def register_format(name: str, of: _Of = "everything") -> Callable[[Render], Render]:
+    """Offer a format to every command, or to those with an `Answer` that has `findings` or `messages`.
 
     Examples
     --------
@@ -61,14 +77,14 @@ def register_format(
     """
 
     def keep(render: Render) -> Render:
-        (FORMATS if of == "everything" else OF_FINDINGS)[name] = render
+        (FORMATS if of == "everything" else _FURTHER[of])[name] = render
         return render
 
     return keep
 
 
-def format_named(name: str, *, findings: bool = False) -> str:
-    """Return the format's name; those of findings count where asked.
+def format_named(name: str, of: _Of = "everything") -> str:
+    """Return the format's name; those of findings or messages count where asked.
 
     Raises
     ------
@@ -76,7 +92,7 @@ def format_named(name: str, *, findings: bool = False) -> str:
         If there is none of this name.
     """
     known = _SAME.get(name, name)
-    names = [*FORMATS, *(OF_FINDINGS if findings else ())]
+    names = [*FORMATS, *_FURTHER[of]]
     if known not in names:
         raise UsageError(f"no format {name!r}", hint=f"one of {', '.join(names)}")
     return known
@@ -84,7 +100,7 @@ def format_named(name: str, *, findings: bool = False) -> str:
 
 def show(answer: Answer, name: str, printer: Printer | None = None) -> None:
     """Write the answer to stdout in the format of this name."""
-    (FORMATS | OF_FINDINGS)[name](answer, printer or Printer())
+    (FORMATS | OF_FINDINGS | OF_MESSAGES)[name](answer, printer or Printer())
 
 
 @register_format("table")
@@ -135,6 +151,18 @@ def _markdown(answer: Answer, printer: Printer) -> None:
             lines.append(f"{' ' * indent}- {markdown_text(part)}")
     lines += [f"- {markdown_text(remark)}" for remark in answer.remarks]
     printer.write("\n".join(lines).rstrip("\n") + "\n")
+
+
+@register_format("slack", of="messages")
+def _slack(answer: Answer, printer: Printer) -> None:
+    if answer.messages is not None:
+        printer.write(json.dumps(answer.messages.slack(), indent=2) + "\n")
+
+
+@register_format("teams", of="messages")
+def _teams(answer: Answer, printer: Printer) -> None:
+    if answer.messages is not None:
+        printer.write(json.dumps(answer.messages.teams(), indent=2) + "\n")
 
 
 def _rows(answer: Answer) -> Table | pd.DataFrame:
