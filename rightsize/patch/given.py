@@ -24,6 +24,8 @@ class Given:
     sources: list[Source] = field(default_factory=list)
     followed: list[Source] = field(default_factory=list)
     """Files that a given one refers to, which are patched as well."""
+    references: list[tuple[Source, Source]] = field(default_factory=list)
+    """Which file refers to which."""
     referred: set[Path] = field(default_factory=set)
     """Given files that another given file refers to: read there, not by themselves."""
     notes: list[tuple[Source, str]] = field(default_factory=list)
@@ -57,13 +59,21 @@ class Given:
 
     def follow(self, source: Source, name: str) -> Source | None:
         """The file that a document refers to, beside it or above in the checkout."""
+        path = self.beside(source, name)
+        found = None if path is None else self._opened(source, path)
+        if found is not None:
+            self.references.append((source, found))
+        return found
+
+    def beside(self, source: Source, name: str) -> Path | None:
+        """The path that a document refers to, if it is a file of the checkout."""
         folder = source.path.absolute().parent
         if not name or name.startswith(("http:", "https:", "/", "$", "git::", "secrets:")):
             return None
         for base in (folder, *folder.parents[:6]):
             path = base / name
             if path.is_file():
-                return self._opened(source, path)
+                return path
             if (base / ".git").exists():
                 break
         return None

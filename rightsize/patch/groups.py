@@ -383,6 +383,12 @@ def _number(slot: Slot, found: Found, node: tree.Scalar) -> float:
             node.start,
             hint=f"Change {variable[1]} where it is defined, or write the number here.",
         )
+    if node.style == "expression":
+        raise found.layer.source.error(
+            f"{path}: {node.value} is worked out by Terraform",
+            node.start,
+            hint="Set the number where it is defined, or write it here.",
+        )
     if slot in SIZES:
         raise found.layer.source.error(
             f"{path}: {node.value!r} is not a Kubernetes quantity",

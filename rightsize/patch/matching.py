@@ -203,8 +203,15 @@ def _one_cluster(groups: Sequence[Group], change: SizeChange, flags: Flags) -> t
         + ", ".join(str(g.release) for g in chosen)
         + (f"; the snapshot is of cluster {flags.cluster}" if flags.cluster else ""),
         path=chosen[0].layers[0].source.path,
-        hint=f"Say which: --release {chosen[0].release.name}.",
+        hint=f"Say which: --release {_apart(chosen)}.",
     )
+
+
+def _apart(groups: Sequence[Group]) -> str | None:
+    """What distinguishes the first of some releases: its name, else its cluster or revision."""
+    first = groups[0].release
+    names = {g.release.name for g in groups}
+    return first.name if len(names) == len(groups) else first.destination or first.revision
 
 
 def _is_on(group: Group, cluster: str) -> bool:

@@ -221,6 +221,9 @@ def _why(read: Read, source: Source, used: bool, held: bool) -> str:
         return "has these sizes already, or keeps its own"
     if held:
         return "nothing recommended for what it holds"
+    elsewhere = [str(to.path) for by, to in read.given.references if outermost(by) is source]
+    if elsewhere:
+        return f"its sizes are in {', '.join(dict.fromkeys(elsewhere))}"
     kinds = [tree.text_at(x.root, ("kind",)) for x in read.unknown if x.source is source]
     if kinds:
         names = ", ".join(dict.fromkeys(k or "values of another chart" for k in kinds))

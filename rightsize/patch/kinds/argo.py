@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from os.path import normpath
+
 from rightsize.files import tree
-from rightsize.files.classify import chart_named
+from rightsize.files.classify import chart_named, chart_yaml, istio_dependencies
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Group, Release
@@ -43,7 +45,8 @@ def _source(layer: Layer, given: Given, spec: tree.Path, source: tree.Path) -> l
         tree.text_at(layer.root, (*source, "chart")) or path,
         tree.text_at(layer.root, (*source, "repoURL")),
     )
-    if chart is None and tree.mapping_at(layer.root, helm) is None:
+    own_values = _values_of_folder(layer, given, path)
+    if chart is None and not own_values and tree.mapping_at(layer.root, helm) is None:
         return []
     destination = (*spec, "destination")
     release = Release(
@@ -54,7 +57,7 @@ def _source(layer: Layer, given: Given, spec: tree.Path, source: tree.Path) -> l
         tree.text_at(layer.root, (*destination, "name"))
         or tree.text_at(layer.root, (*destination, "server")),
     )
-    places = _value_files(layer, given, (*helm, "valueFiles"), path)
+    places = own_values + _value_files(layer, given, (*helm, "valueFiles"), path)
     for key in ("valuesObject", "values"):
         found = inline(layer.source, layer.document, (*helm, key))
         if found is not None:
@@ -77,6 +80,16 @@ def _source(layer: Layer, given: Given, spec: tree.Path, source: tree.Path) -> l
     return groups
 
 
+def _values_of_folder(layer: Layer, given: Given, folder: str) -> list[Place]:
+    """The values.yaml of a chart that lies in the checkout, below all others in precedence."""
+    if not folder or "{{" in folder:
+        return []
+    held = given.beside(layer.source, f"{folder.rstrip('/')}/Chart.yaml")
+    if held is None or not istio_dependencies(chart_yaml(held.with_name("values.yaml"))):
+        return []
+    return whole_file(given.follow(layer.source, normpath(f"{folder}/values.yaml")))
+
+
 def _value_files(layer: Layer, given: Given, path: tree.Path, folder: str) -> list[Place]:
     """Values files that lie in the checkout, in their order."""
     listed = tree.lookup(layer.root, path)
@@ -88,5 +101,5 @@ def _value_files(layer: Layer, given: Given, path: tree.Path, folder: str) -> li
         else:
             folder_of = f"{folder.rstrip('/')}/" if folder else ""
         if "{{" not in name:
-            places += whole_file(given.follow(layer.source, folder_of + name))
+            places += whole_file(given.follow(layer.source, normpath(folder_of + name)))
     return places

@@ -22,8 +22,13 @@ def helmfile(layer: Layer, given: Given) -> list[Group] | None:
     listed = tree.lookup(layer.root, ("releases",))
     items = listed.items if isinstance(listed, tree.Sequence) else []
     charts = [tree.text_at(item, ("chart",)) for item in items]
-    if not any(charts) or tree.text_at(layer.root, ("kind",)) is not None:
+    if tree.text_at(layer.root, ("kind",)) is not None:
         return None
+    if not any(charts):
+        # Environments, repositories and defaults stand in documents of their own.
+        documents = layer.source.documents
+        beside = any(tree.lookup(d.root, ("releases", 0, "chart")) for d in documents)
+        return [] if beside else None
     groups: list[Group] = []
     for number in range(len(items)):
         groups += _release(layer, given, ("releases", number))
@@ -49,7 +54,9 @@ def _release(layer: Layer, given: Given, path: tree.Path) -> list[Group]:
             places += [] if found is None else [found]
         elif chart is not None and name.endswith(".gotmpl"):
             given.note(layer.source, f"{name} is a template: set its sizes by hand")
-        elif "{{" not in name and chart is not None:
+        elif "{{" in name and chart is not None:
+            given.note(layer.source, f"{name} depends on the environment; give that file with -f")
+        elif chart is not None:
             followed = given.follow(layer.source, name)
             places += whole_file(followed)
             if followed is None:

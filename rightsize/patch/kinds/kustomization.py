@@ -37,6 +37,7 @@ def kustomization(layer: Layer, given: Given) -> list[Group] | None:
     listed = tree.lookup(layer.root, ("helmCharts",))
     for number in range(len(listed.items) if isinstance(listed, tree.Sequence) else 0):
         groups += _chart(layer, given, ("helmCharts", number))
+    groups += _resources(layer, given)
     for key in LISTS:
         listed = tree.lookup(layer.root, (key,))
         for number in range(len(listed.items) if isinstance(listed, tree.Sequence) else 0):
@@ -59,6 +60,19 @@ def _chart(layer: Layer, given: Given, path: tree.Path) -> list[Group]:
     chart = chart_named(tree.text_at(root, (*path, "name")), tree.text_at(root, (*path, "repo")))
     version = tree.text_at(root, (*path, "version"))
     return release_groups(given, release, chart, version, places)
+
+
+def _resources(layer: Layer, given: Given) -> Iterator[Group]:
+    """Workloads in the files that are listed; a patch of the same workload outranks them."""
+    listed = tree.lookup(layer.root, ("resources",))
+    for item in listed.items if isinstance(listed, tree.Sequence) else []:
+        name = tree.text_at(item, ()) or ""
+        source = given.follow(layer.source, name) if name.endswith((".yaml", ".yml")) else None
+        if source is None or source in given.sources:
+            continue
+        for number in range(len(source.documents)):
+            for workload in workloads_of(Layer(source, number)):
+                yield workload_group(workload)
 
 
 def _patch(layer: Layer, given: Given, path: tree.Path) -> Iterator[Group]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rightsize.errors import InputFileError
 from rightsize.files import tree
+from rightsize.files.charts import scopes_of_values
 from rightsize.files.classify import Chart, chart_named
 from rightsize.files.hcl import LABELS, HclSource, encoded, opened_heredoc
 from rightsize.files.source import Layer
@@ -43,7 +44,29 @@ def terraform(layer: Layer, given: Given) -> list[Group] | None:
                 groups += _release(layer, given, (key, number, "helm_releases", name))
     if not groups and tree.mapping_at(layer.root, ("inputs",)) is not None:
         groups += _release(layer, given, ("inputs",))
+    groups += _proven(layer, given)
     return groups or ([] if _names_istio(layer) else None)
+
+
+def _proven(layer: Layer, given: Given) -> list[Group]:
+    """Values under other names (an input, a local, an argument of a module) that prove a chart."""
+    holders: list[tree.Path] = [("inputs",)]
+    for key in ("locals", "module"):
+        listed = tree.lookup(layer.root, (key,))
+        count = len(listed.items) if isinstance(listed, tree.Sequence) else 0
+        holders += [(key, number) for number in range(count)]
+    groups: list[Group] = []
+    for holder in holders:
+        held = tree.mapping_at(layer.root, holder)
+        for name in [] if held is None else held.names():
+            if name in ("values", "helm_releases", LABELS):
+                continue
+            for source, document, prefix in _written_out(layer, given, (*holder, name)):
+                for scope in scopes_of_values(source, document, prefix, given.hints) or []:
+                    place = [(source, document, scope.prefix)]
+                    release = Release("Terraform", scope.name)
+                    groups += release_groups(given, release, scope.chart, None, place)
+    return groups
 
 
 def _names_istio(layer: Layer) -> bool:
@@ -106,6 +129,7 @@ def _release(layer: Layer, given: Given, path: tree.Path) -> list[Group]:
         "Terraform",
         _literal(root, (*path, "name")),
         _literal(root, (*path, "namespace")),
+        tree.text_at(root, (*path, "provider")),
     )
     entries = pairs_of(layer, (*path, "set"), chart)
     version = _literal(root, (*path, "version")) or _literal(root, (*path, "chart_version"))
@@ -122,6 +146,22 @@ def _literal(root: tree.Node | None, path: tree.Path) -> str | None:
     return node.value if literal and isinstance(node, tree.Scalar) else None
 
 
+def _written_out(layer: Layer, given: Given, path: tree.Path) -> list[Place]:
+    """The values of an object or a heredoc, or none."""
+    node = tree.lookup(layer.root, path)
+    if isinstance(node, tree.Mapping):
+        return [(layer.source, layer.document, path)]
+    if not isinstance(node, tree.Scalar) or node.style != "heredoc":
+        return []
+    try:
+        inner = opened_heredoc(layer.source, layer.document, path)
+    except InputFileError as error:
+        line = tree.position(layer.source.text, node.start)[0]
+        given.note(layer.source, f"line {line}: this heredoc is not patched: {error.what}")
+        return []
+    return whole_file(inner)
+
+
 def _values(layer: Layer, given: Given, path: tree.Path, *, known: bool) -> list[Place]:
     listed = tree.lookup(layer.root, path)
     count = len(listed.items) if isinstance(listed, tree.Sequence) else 0
@@ -130,16 +170,10 @@ def _values(layer: Layer, given: Given, path: tree.Path, *, known: bool) -> list
         here = (*path, number)
         node = tree.lookup(layer.root, here)
         line = tree.position(layer.source.text, 0 if node is None else node.start)[0]
-        if isinstance(node, tree.Mapping):
-            places.append((layer.source, layer.document, here))
-        elif isinstance(node, tree.Scalar) and node.style == "heredoc":
-            try:
-                inner = opened_heredoc(layer.source, layer.document, here)
-            except InputFileError as error:
-                given.note(layer.source, f"line {line}: this heredoc is not patched: {error.what}")
-                continue
-            if isinstance(inner.documents[0].root if inner.documents else None, tree.Mapping):
-                places.append((inner, 0, ()))
+        if isinstance(node, tree.Mapping) or (
+            isinstance(node, tree.Scalar) and node.style == "heredoc"
+        ):
+            places += _written_out(layer, given, here)
         elif isinstance(node, tree.Scalar) and node.style == "file" and known:
             source = given.follow(layer.source, node.value)
             places += whole_file(source)
