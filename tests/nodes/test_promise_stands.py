@@ -1,0 +1,84 @@
+"""A promised count stands whatever the order in which pods arrive, with any one node lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rightsize.config import NodeSettings
+from rightsize.nodes.inventory import read_inventory
+from rightsize.nodes.layout import Layout, lay_out
+from rightsize.nodes.offers import find_offers
+from rightsize.nodes.plans import plan_nodes
+from rightsize.nodes.promise import Grown, spread_day
+from rightsize.prices.catalogue import priced_types
+
+CATALOGUE = priced_types("us-east-1")
+Make = Callable[..., pd.DataFrame]
+
+
+def settings(**options: object) -> NodeSettings:
+    base = {"families": ("m5",), "sizes": ("xlarge",), "time_limit": 3.0, "spread": "host"}
+    return NodeSettings.model_validate(base | options)
+
+
+def promised(pods: pd.DataFrame, nodes: pd.DataFrame, rules: NodeSettings) -> int:
+    plan = plan_nodes(pods, CATALOGUE, rules, nodes, names=("same-type",)).named("same-type")
+    assert plan.promised is not None
+    return plan.promised.nodes
+
+
+def fleet(pods: pd.DataFrame, nodes: pd.DataFrame, rules: NodeSettings, count: int):
+    """The layout, and so many nodes of its one type."""
+    inventory = read_inventory(nodes)
+    offers = find_offers(CATALOGUE, inventory, rules).table
+    layout: Layout = lay_out(pods, offers[offers["in_use"]], inventory, rules)
+    zones = np.arange(count) % len(layout.zones)
+    nowhere = np.full(layout.problem.pods, -1)
+    return layout, Grown(np.zeros(count, dtype=np.int64), zones, nowhere)
+
+
+def mesh(make_pods: Make, seed: int) -> pd.DataFrame:
+    """Ten workloads: many small pods and a few that fill up to half of a node."""
+    draw = np.random.default_rng(seed)
+    small = [(f"s{k}", int(draw.integers(2, 6)), float(draw.uniform(0.1, 0.5)), 300) for k in range(7)]
+    large = [(f"l{k}", int(draw.integers(1, 4)), float(draw.uniform(0.8, 1.9)), 900) for k in range(3)]
+    return make_pods(*small, *large)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_order_out_of_fifty_breaks_it(make_pods: Make, make_nodes: Make, seed: int) -> None:
+    pods, nodes, rules = mesh(make_pods, seed), make_nodes(6), settings()
+    layout, grown = fleet(pods, nodes, rules, promised(pods, nodes, rules))
+    draw = np.random.default_rng(1000 + seed)
+    orders = [draw.permutation(layout.problem.pods) for _ in range(50)]
+    assert all(spread_day(layout, layout.problem, grown, rules, order) for order in orders)
+
+
+def test_half_a_node_plus_a_little_takes_a_node_each_and_one_to_lose(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    """Twelve pods of 2 of 3.92 cores: two never share a node."""
+    pods, nodes = make_pods(("web", 12, 2.0, 500)), make_nodes(12)
+    assert promised(pods, nodes, settings(spread="none", surge=0.0)) == 13
+
+
+def test_memory_binds_as_cpu_does(make_pods: Make, make_nodes: Make) -> None:
+    """Two pods of 7,000 of 14,162 MiB fill a node: twelve need six, and one may be lost."""
+    pods, nodes = make_pods(("web", 12, 0.1, 7000)), make_nodes(7)
+    assert promised(pods, nodes, settings(spread="none", surge=0.0)) == 7
+
+
+def test_small_pods_that_spread_leave_no_room_for_large_ones_that_come_late(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    """Packed, eight small pods share two nodes; spread, they take the room of the large ones."""
+    pods = make_pods(("small", 8, 0.9, 300), ("large", 4, 3.1, 900))
+    nodes = make_nodes(8)
+    count = promised(pods, nodes, settings(spread="none", surge=0.0))
+    layout, grown = fleet(pods, nodes, settings(spread="none", surge=0.0), count)
+    late = np.argsort(layout.problem.size[layout.problem.classes, 0], kind="stable")
+    assert spread_day(layout, layout.problem, grown, settings(spread="none", surge=0.0), late)
