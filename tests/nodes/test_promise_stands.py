@@ -44,8 +44,12 @@ def fleet(pods: pd.DataFrame, nodes: pd.DataFrame, rules: NodeSettings, count: i
 def mesh(make_pods: Make, seed: int) -> pd.DataFrame:
     """Ten workloads: many small pods and a few that fill up to half of a node."""
     draw = np.random.default_rng(seed)
-    small = [(f"s{k}", int(draw.integers(2, 6)), float(draw.uniform(0.1, 0.5)), 300) for k in range(7)]
-    large = [(f"l{k}", int(draw.integers(1, 4)), float(draw.uniform(0.8, 1.9)), 900) for k in range(3)]
+    small = [
+        (f"s{k}", int(draw.integers(2, 6)), float(draw.uniform(0.1, 0.5)), 300) for k in range(7)
+    ]
+    large = [
+        (f"l{k}", int(draw.integers(1, 4)), float(draw.uniform(0.8, 1.9)), 900) for k in range(3)
+    ]
     return make_pods(*small, *large)
 
 
