@@ -14,6 +14,7 @@ import shlex
 import tempfile
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from rightsize.errors import OutputError
@@ -107,11 +108,12 @@ def replace_file(path: Path, content: bytes) -> None:
     """Put `content` in the place of a file: a reader sees the old one or the new one, never a part.
 
     Mode and, where allowed, owner of a file that was there are kept; a link is followed. What is
-    no regular file (`/dev/stdout`, a pipe) is written to directly.
+    no regular file (`/dev/stdout`, a pipe) is written to directly, and so is a file of several
+    hard links, which a new file in its place would part.
     """
     target = path.resolve()
     there = target.stat() if target.exists() else None
-    if there is not None and not target.is_file():
+    if there is not None and (not target.is_file() or there.st_nlink > 1):
         target.write_bytes(content)
         return
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
@@ -120,6 +122,9 @@ def replace_file(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+        if there is not None and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
+            with suppress(PermissionError):
+                os.chown(name, there.st_uid, there.st_gid)
         os.chmod(name, _new_mode() if there is None else there.st_mode & 0o7777)
         os.replace(name, target)
     except BaseException:

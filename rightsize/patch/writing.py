@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from rightsize.errors import InputFileError
 from rightsize.files import tree
@@ -35,6 +36,7 @@ def patched_file(
             _check(source, text, inner_texts, mine)
     bom = BOM if source.bom else ""
     own_notes = dict.fromkeys(note for owner, note in notes if outermost(owner) is source)
+    own_notes.update(dict.fromkeys(_old_numbers(mine)))
     return PatchedFile(
         source.path,
         bom + source.text,
@@ -45,6 +47,28 @@ def patched_file(
         why_unchanged if text == source.text else None,
         unknown and text == source.text,
     )
+
+
+def _old_numbers(writes: Sequence[Write]) -> Iterator[str]:
+    """Comments on the line of a changed value, or just above it, that quote the old number."""
+    for write in writes:
+        source = write.layer.source
+        node = tree.lookup(source.documents[write.layer.document].root, write.path)
+        if write.old is None or not isinstance(node, tree.Scalar):
+            continue
+        line, _ = tree.position(source.text, node.start)
+        lines = source.text.splitlines()
+        above = line - 2
+        comments = [(line, lines[line - 1].partition("#")[2])]
+        while above >= 0 and lines[above].lstrip().startswith("#"):
+            comments.append((above + 1, lines[above]))
+            above -= 1
+        quoted = re.compile(rf"(?<![\w.]){re.escape(write.old)}(?![\w.])")
+        for number, comment in comments:
+            if quoted.search(comment):
+                place = f"line {number}"
+                place += "" if source is outermost(source) else " of the inline values"
+                yield f"{place}: the comment still says {write.old}; {dotted(write.path)} changed"
 
 
 def _edits(

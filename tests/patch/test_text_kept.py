@@ -42,6 +42,21 @@ def test_quotes_comments_and_blank_lines_stay(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    ["        # 100m is enough\n        cpu: 100m\n", "        cpu: 100m # was 50m, now 100m\n"],
+)
+def test_a_comment_that_quotes_the_old_number_is_named(tmp_path: Path, lines: str) -> None:
+    text = f"global:\n  proxy:\n    resources:\n      requests:\n{lines}"
+    (note,) = [n for n in patch_text(tmp_path, text, SIDECAR).notes if "comment" in n]
+    assert note.startswith("line 5: the comment still says 100m")
+
+
+def test_a_comment_of_another_number_is_none(tmp_path: Path) -> None:
+    text = "global: {proxy: {resources: {requests: {cpu: 100m}}}} # 1100m, 100Mi\n"
+    assert not [n for n in patch_text(tmp_path, text, SIDECAR).notes if "comment" in n]
+
+
 def test_windows_line_endings_and_a_byte_order_mark_stay(tmp_path: Path) -> None:
     text = "\ufeffpilot:\r\n  env: {}\r\n  resources:\r\n    requests:\r\n      cpu: 1\r\n"
     patched = patch_text(tmp_path, text, ISTIOD)

@@ -47,6 +47,20 @@ def test_in_place_follows_a_link(tmp_path: Path, values: Path) -> None:
     assert "cpu: 35m" in values.read_text()
 
 
+def test_in_place_keeps_hard_links_and_owner(tmp_path: Path, values: Path) -> None:
+    other = tmp_path / "linked.yaml"
+    other.hardlink_to(values)
+    before = values.stat()
+    write_patched(patch_files([values], [SIDECAR]), out_dir=None)
+    after = values.stat()
+    assert other.read_text() == values.read_text()
+    assert (after.st_ino, after.st_uid, after.st_gid) == (
+        before.st_ino,
+        before.st_uid,
+        before.st_gid,
+    )
+
+
 def test_a_file_that_does_not_change_is_not_touched_in_place(values: Path) -> None:
     os.utime(values, (1, 1))
     write_patched(patch_files([values], []), None)
