@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from rightsize.errors import InputFileError
+from rightsize.prices.node_kinds import is_extended
 from rightsize.quantity import parse_quantity
 from rightsize.snapshot.manifest import Missing
 
@@ -181,6 +182,8 @@ def _node(item: Mapping[str, Any]) -> KnownNode:
         )
         if resource in (status.get(family) or {})
     }
+    offered = (status.get("allocatable") or {}).items()
+    sizes |= {f"allocatable_{name}": parse_quantity(n) for name, n in offered if is_extended(name)}
     spec = item.get("spec") or {}
     return KnownNode(
         labels=item["metadata"].get("labels") or {},

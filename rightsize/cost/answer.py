@@ -21,6 +21,7 @@ from rightsize.cost.fleet import (
 )
 from rightsize.cost.logs import AccessLog, access_log
 from rightsize.cost.machines import (
+    bought,
     covered_hours,
     days_with_nodes,
     machine_days,
@@ -35,6 +36,7 @@ from rightsize.nodes.answer import NodeAnswer
 from rightsize.nodes.plan import Fleet as BoughtFleet
 from rightsize.nodes.plan import NodePlan, PlanName
 from rightsize.prices.book import snapshot_book
+from rightsize.prices.node_kinds import NOT_EC2, PACKED
 from rightsize.prices.shapes import age_note
 from rightsize.prices.unit_price import unit_price
 from rightsize.results import Advice, Interval
@@ -134,7 +136,7 @@ def price_answer(
     days = days_with_nodes(tables["nodes"])
     machines = machine_days(tables["nodes"], terms.book, chosen.price_drift_per_year)
     covered = covered_hours(snapshot, tables["nodes"])
-    ran = PlannedFleet("today", fleet_of(machines, covered))
+    ran = PlannedFleet("today", fleet_of(bought(machines), covered))
     # A plan's machines get root volumes like those in use.
     terms = replace(terms, root_gib=mean_root(ran.mid, terms.root_gib))
     moved, logs = _mesh_traffic(tables, chosen)
@@ -229,11 +231,12 @@ def lots_of(fleet: BoughtFleet, share: float = 1.0) -> Fleet:
     return tuple(
         NodeLot(
             group.instance_type,
-            group.nodes * share,
+            group.nodes * (share if group.kind in PACKED else 1.0),
             "spot" if group.capacity_type == "spot" else "on-demand",
             group.zone,
         )
         for group in fleet.groups
+        if group.kind not in NOT_EC2
     )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from rightsize.nodes.room import hours_seen
 from rightsize.prices.book import Price, PriceBook
 from rightsize.prices.catalogue import instance_types
+from rightsize.prices.node_kinds import NOT_EC2, kinds_of
 from rightsize.snapshot import Snapshot
 
 UNKNOWN_TYPE = "unknown"
@@ -34,7 +35,8 @@ def machine_days(
     Returns
     -------
     DataFrame
-        `day`, `node`, `instance_type` (`unknown` where it is not known), `purchase_option` (that of
+        `day`, `node`, `instance_type` (`unknown` where it is not known; `fargate`, `hybrid`: no EC2
+        and so no EC2 price), `purchase_option` (that of
         the node; a node that does not state one counts as on-demand), `zone`, `node_group`,
         `hours`; `usd_low`, `usd_per_hour`, `usd_high` (USD/h on that day, before commitments; NaN
         is unknown), `source`; `root_gib` (NaN is unknown); `capacity_cpu`, `capacity_memory`,
@@ -53,6 +55,9 @@ def machine_days(
             "root_gib": nodes["root_gib"] if "root_gib" in nodes.columns else np.nan,
         }
     )
+    kinds = kinds_of(nodes)
+    elsewhere = kinds.isin(NOT_EC2).to_numpy(dtype=bool)
+    rows["instance_type"] = rows["instance_type"].mask(elsewhere, kinds)
     for name in ("capacity_cpu", "capacity_memory", "allocatable_cpu", "allocatable_memory"):
         rows[name] = pd.to_numeric(nodes[name]).astype(float)
     keys = list(
@@ -70,9 +75,15 @@ def machine_days(
         columns=["usd_low", "usd_per_hour", "usd_high", "source"],
         index=rows.index,
     )
+    rates.loc[elsewhere, ["usd_low", "usd_per_hour", "usd_high"]] = 0.0
     gpus = instance_types().set_index("instance_type")["gpu"]
     rows["gpus"] = rows["instance_type"].map(gpus).fillna(0.0).astype(float)
     return rows.join(rates.astype({"usd_low": float, "usd_per_hour": float, "usd_high": float}))
+
+
+def bought(machines: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `machine_days` that are EC2 instances."""
+    return machines[~machines["instance_type"].isin(NOT_EC2)]
 
 
 def covered_hours(snapshot: Snapshot, nodes: pd.DataFrame) -> float:

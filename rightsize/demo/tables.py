@@ -223,6 +223,7 @@ def _node_rows(mesh: Mesh, day: date) -> pd.DataFrame:
             "capacity_type": "on-demand",
             "arch": shape.arch,
             "node_group": "general",
+            "kind": "ec2",
             "capacity_cpu": shape.capacity_cpu,
             "capacity_memory": shape.capacity_memory,
             "allocatable_cpu": shape.cpu,

@@ -10,10 +10,12 @@ import pandas as pd
 from rightsize.config import NodeSettings, PriceSettings
 from rightsize.nodes.demand import pod_days, scheduled_pods
 from rightsize.nodes.holds import holds
+from rightsize.nodes.kept import fleet_in_use
 from rightsize.nodes.month import TRIED, Autoscaler, AutoscalerKind, MonthReplay, replay_month
-from rightsize.nodes.plan import PLAN_NAMES, Fleet, NodeGroup, NodePlans, PlanName
+from rightsize.nodes.plan import PLAN_NAMES, Fleet, NodePlans, PlanName
 from rightsize.nodes.plans import plan_nodes
 from rightsize.prices.book import snapshot_book
+from rightsize.prices.node_kinds import PACKED, kinds_of
 from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
@@ -166,6 +168,10 @@ def month_of(
     """Replay the month under each setting of an autoscaler, with today's and with new requests."""
     pods, containers = snapshot.read("pods"), snapshot.read("containers")
     nodes = snapshot.read("nodes")
+    special = ~kinds_of(nodes).isin(PACKED)
+    staying = set(nodes.loc[special, "node"].astype(str))
+    nodes = nodes[~special]
+    pods = pods[~pods["node"].astype("string").isin(staying).fillna(False).astype(bool)]
     today = pod_days(pods, containers)
     new = None if advice is None else pod_days(pods, containers, advice)
     trials = tuple(
@@ -189,33 +195,6 @@ def mean_nodes(nodes: pd.DataFrame) -> float:
     seconds = seen.dt.total_seconds()
     start = nodes["first_seen"].min() - window
     return float(seconds.sum() / (nodes["last_seen"].max() - start).total_seconds())
-
-
-def fleet_in_use(nodes: pd.DataFrame, catalogue: pd.DataFrame) -> Fleet:
-    """The nodes seen at the end of the table's last day, priced where a price is known."""
-    if nodes.empty:
-        return Fleet(())
-    # A missed scrape or two does not take a node away.
-    still = nodes["last_seen"].max() - 3 * pd.Timedelta(seconds=WINDOW_SECONDS)
-    last = nodes[nodes["last_seen"] >= still]
-    price = catalogue.set_index("instance_type")
-    groups = []
-    table = pd.DataFrame(
-        {
-            "type": last["instance_type"].astype("string").fillna("unknown"),
-            "capacity": last["capacity_type"].astype("string").fillna("unknown"),
-            "zone": last["zone"].astype("string").fillna(""),
-        }
-    )
-    for key, members in table.groupby(["type", "capacity", "zone"]):
-        assert isinstance(key, tuple)
-        name, capacity, zone = (str(part) for part in key)
-        column = "spot_usd_per_hour" if capacity == "spot" else "usd_per_hour"
-        usd = float(price[column].get(name, float("nan")))
-        groups.append(
-            NodeGroup(name, capacity, zone or None, len(members), usd if usd > 0 else None)
-        )
-    return Fleet(tuple(groups))
 
 
 def _region(nodes: pd.DataFrame) -> str | None:

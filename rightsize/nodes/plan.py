@@ -27,6 +27,8 @@ class NodeGroup:
     zone: str | None
     nodes: int
     usd_per_hour: float | None
+    kind: str = "ec2"
+    """Of `rightsize.prices.node_kinds`; a group that is not packed is kept as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError, UsageError
 from rightsize.nodes.bound import lower_bound
 from rightsize.nodes.inventory import read_inventory
+from rightsize.nodes.kept import split, with_kept
 from rightsize.nodes.layout import Layout, lay_out
 from rightsize.nodes.offers import find_offers
 from rightsize.nodes.packing import Packed, pack
@@ -72,7 +73,9 @@ def plan_nodes(
     chosen = settings or NodeSettings()
     if pods.empty:
         raise NoDataError("no pod ran at that time, so there is nothing to plan for")
-    inventory = read_inventory(nodes, _asked(pods))
+    apart = split(pods, nodes, catalogue)
+    pods = apart.pods
+    inventory = read_inventory(apart.nodes, _asked(pods))
     offers = find_offers(catalogue, inventory, chosen)
     if offers.table.empty:
         raise UsageError(
@@ -87,9 +90,9 @@ def plan_nodes(
         plans += [_mix(layout, chosen, offers.excluded, single)] if "mix" in names else []
     return NodePlans(
         pods=int((~pods["daemonset"].astype(bool)).sum()),
-        plans=tuple(plans),
+        plans=tuple(with_kept(plan, apart.kept) for plan in plans),
         unplaced=layout.unplaced,
-        assumptions=(*offers.assumptions, *layout.assumptions),
+        assumptions=(*apart.said, *offers.assumptions, *layout.assumptions),
     )
 
 
@@ -101,9 +104,11 @@ def plan_same_type(
 ) -> NodePlan:
     """The first plan of `plan_nodes` alone, for callers that ask many times."""
     chosen = settings or NodeSettings()
-    inventory = read_inventory(nodes, _asked(pods))
+    apart = split(pods, nodes, catalogue)
+    inventory = read_inventory(apart.nodes, _asked(apart.pods))
     offers = find_offers(catalogue, inventory, chosen)
-    return _same_type(lay_out(pods, offers.table, inventory, chosen), chosen)
+    plan = _same_type(lay_out(apart.pods, offers.table, inventory, chosen), chosen)
+    return with_kept(plan, apart.kept)
 
 
 def _asked(pods: pd.DataFrame) -> frozenset[str]:

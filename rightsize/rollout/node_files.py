@@ -9,6 +9,7 @@ from rightsize.border import path_part
 from rightsize.files.shell import change_script, plain_script
 from rightsize.files.yaml_text import to_yaml
 from rightsize.nodes.plan import Fleet, NodePlan
+from rightsize.prices.node_kinds import PACKED
 from rightsize.rollout.later_phases import scoped_rows
 from rightsize.rollout.steps import PhaseFiles, Step, restart
 from rightsize.rollout.study import PlanStudy
@@ -168,7 +169,7 @@ def buy_files(study: PlanStudy, plan: NodePlan, folder: str) -> PhaseFiles:
 def _groups(fleet: Fleet) -> list[Mapping[str, object]]:
     """One managed group for each type and way of buying."""
     totals: dict[tuple[str, str], tuple[int, set[str]]] = {}
-    for one in fleet.groups:
+    for one in (group for group in fleet.groups if group.kind in PACKED):
         nodes, zones = totals.get((one.instance_type, one.capacity_type), (0, set()))
         zones = zones | ({one.zone} if one.zone else set())
         totals[one.instance_type, one.capacity_type] = (nodes + one.nodes, zones)

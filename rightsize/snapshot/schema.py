@@ -197,7 +197,16 @@ NODES = make_table(
         *_SEEN,
         ("labels", JSON, "JSON", "labels of the node; null if unknown"),
         ("taints", JSON, "JSON", "taints of the node; null if unknown"),
+        (
+            "kind",
+            TEXT,
+            "",
+            "`ec2`, `auto`, `fargate`, `hybrid`, `windows`, `accelerator`, `hugepages` or "
+            "`local-nvme`; null in files of earlier releases",
+        ),
+        ("extended", JSON, "JSON", "extended resources and hugepages it offers; null if none"),
     ],
+    later=["kind", "extended"],
 )
 
 NAMESPACES = make_table(

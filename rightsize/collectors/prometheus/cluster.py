@@ -14,6 +14,7 @@ from rightsize.collectors.prometheus.instances import inferred_type
 from rightsize.collectors.prometheus.inventory import Answers, as_json
 from rightsize.collectors.prometheus.labels import PodKey, namespace_of, node_of, pod_key
 from rightsize.collectors.prometheus.parse import Answer, Labels
+from rightsize.prices.node_kinds import NOT_EC2, is_extended, node_kind
 from rightsize.snapshot.schema import WINDOW_SECONDS
 
 
@@ -83,9 +84,17 @@ def nodes_frame(answers: Answers, day: Day, objects: Objects) -> pd.DataFrame:
         labels = {**reported.get(name, {}), **known.labels}
         size = {**sizes.get(name, {}), **known.sizes}
         described = about.get(name, {})
+        more = {
+            key.removeprefix("allocatable_"): value
+            for key, value in size.items()
+            if key.startswith("allocatable_")
+            and value > 0
+            and is_extended(key.removeprefix("allocatable_"))
+        }
+        kind = node_kind(labels, _type_label(labels), more, name)
         first, last = seen.get(name, (day.start + WINDOW_SECONDS, day.end))
         rows.append(
-            _named_by(labels, known, size, described)
+            _named_by(labels, known, {} if kind in NOT_EC2 else size, described)
             | {
                 "node": name,
                 "provider_id": described.get("provider_id") or known.provider_id,
@@ -93,6 +102,8 @@ def nodes_frame(answers: Answers, day: Day, objects: Objects) -> pd.DataFrame:
                 "last_seen": pd.Timestamp(last, unit="s", tz="UTC"),
                 "labels": as_json(labels) if labels else None,
                 "taints": known.taints_json,
+                "kind": kind,
+                "extended": as_json(more) if more else None,
             }
             | {key: size.get(key) for key in _SIZES}
         )
@@ -211,6 +222,12 @@ def proxies_frame(answers: Answers, pods: Collection[PodKey]) -> pd.DataFrame:
     return pd.DataFrame(list(found.values()))
 
 
+def _type_label(labels: Mapping[str, str]) -> str | None:
+    return labels.get("node.kubernetes.io/instance-type") or labels.get(
+        "beta.kubernetes.io/instance-type"
+    )
+
+
 def _named_by(
     labels: Mapping[str, str], known: KnownNode, size: Mapping[str, float], described: Labels
 ) -> dict[str, object]:
@@ -221,7 +238,7 @@ def _named_by(
     arch = label("kubernetes.io/arch", "beta.kubernetes.io/arch")
     if arch is None and kernel:
         arch = "arm64" if "aarch64" in kernel else "amd64" if "x86_64" in kernel else None
-    named = label("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
+    named = _type_label(labels)
     origin = "objects" if known.labels else "label"
     if named is None and "capacity_cpu" in size and "capacity_memory" in size:
         named = inferred_type(size["capacity_cpu"], size["capacity_memory"], arch)

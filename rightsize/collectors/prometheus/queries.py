@@ -220,7 +220,7 @@ INVENTORY: tuple[Query, ...] = (
         "allocatable",
         "kube_node_status_allocatable",
         "what pods may request of a node: no node plan",
-        'resource=~"cpu|memory|pods",',
+        'resource!~"ephemeral_storage|attachable_volumes.*|vpc_amazonaws_com.*",',
         most=LARGEST_MEMORY,
     ),
     _last("machine_cpu", "machine_cpu_cores", "", optional=True),

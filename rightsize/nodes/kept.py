@@ -1,0 +1,126 @@
+"""Nodes that no plan replaces, and the nodes in use: what a comparison has on both its sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from rightsize.nodes.plan import Fleet, NodeGroup, NodePlan, PackedFleet
+from rightsize.prices.node_kinds import NOT_EC2, PACKED, kinds_of
+from rightsize.snapshot.schema import WINDOW_SECONDS
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is planned for, and what stays as it is."""
+
+    pods: pd.DataFrame
+    nodes: pd.DataFrame | None
+    kept: Fleet
+    staying_pods: int
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The kept nodes, by kind and type, for the reader."""
+        counts: dict[str, int] = {}
+        for group in self.kept.groups:
+            name = group.kind if group.kind in NOT_EC2 else f"{group.instance_type} ({group.kind})"
+            counts[name] = counts.get(name, 0) + group.nodes
+        if not counts:
+            return ()
+        named = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+        return (
+            f"kept as they are, with their {self.staying_pods} pods and their price, in every "
+            f"plan: {named}",
+        )
+
+
+def split(pods: pd.DataFrame, nodes: pd.DataFrame | None, catalogue: pd.DataFrame) -> Split:
+    """Set apart the nodes that no general machine replaces, and the pods that run on them.
+
+    Parameters
+    ----------
+    pods : DataFrame
+        As of `scheduled_pods`; a pod without a known `node` is planned for.
+    nodes : DataFrame or None
+        One day of the snapshot's table `nodes`.
+    catalogue : DataFrame
+        Prices, as for `plan_nodes`.
+    """
+    if nodes is None or nodes.empty:
+        return Split(pods, nodes, Fleet(()), 0)
+    special = ~kinds_of(nodes).isin(PACKED)
+    if not special.any():
+        return Split(pods, nodes, Fleet(()), 0)
+    there = set(nodes.loc[special, "node"].astype(str))
+    stays = pods["node"].astype("string").isin(there).fillna(False).to_numpy(dtype=bool)
+    return Split(
+        pods[~stays].reset_index(drop=True),
+        nodes[~special],
+        fleet_in_use(nodes[special], catalogue, nodes["last_seen"].max()),
+        int((stays & ~pods["daemonset"].to_numpy(dtype=bool)).sum()),
+    )
+
+
+def with_kept(plan: NodePlan, kept: Fleet) -> NodePlan:
+    """Return a plan with the kept nodes in its fleets and bounds."""
+    if not kept.groups:
+        return plan
+    promised = None if plan.promised is None else _joined(plan.promised, kept)
+    packed = None if plan.packed is None else _packed_with(plan.packed, kept)
+    return replace(plan, promised=promised, packed=packed)
+
+
+def _joined(fleet: Fleet, kept: Fleet) -> Fleet:
+    return Fleet((*fleet.groups, *kept.groups))
+
+
+def _packed_with(packed: PackedFleet, kept: Fleet) -> PackedFleet:
+    usd, bound, fewest = (
+        kept.usd_per_hour,
+        packed.lower_bound_usd_per_hour,
+        packed.lower_bound_nodes,
+    )
+    return replace(
+        packed,
+        fleet=_joined(packed.fleet, kept),
+        lower_bound_usd_per_hour=None if usd is None or bound is None else bound + usd,
+        lower_bound_nodes=None if fewest is None else fewest + kept.nodes,
+    )
+
+
+def fleet_in_use(
+    nodes: pd.DataFrame, catalogue: pd.DataFrame, until: pd.Timestamp | None = None
+) -> Fleet:
+    """The nodes seen at the end of the table's last day, priced where a price is known.
+
+    Nodes of Fargate and Hybrid Nodes cost no EC2.
+    """
+    if nodes.empty:
+        return Fleet(())
+    # A missed scrape or two does not take a node away.
+    end = nodes["last_seen"].max() if until is None else until
+    last = nodes[nodes["last_seen"] >= end - 3 * pd.Timedelta(seconds=WINDOW_SECONDS)]
+    price = catalogue.set_index("instance_type")
+    kinds = kinds_of(last)
+    table = pd.DataFrame(
+        {
+            "type": last["instance_type"]
+            .astype("string")
+            .fillna("unknown")
+            .mask(kinds.isin(NOT_EC2), kinds),
+            "capacity": last["capacity_type"].astype("string").fillna("unknown"),
+            "zone": last["zone"].astype("string").fillna(""),
+            "kind": kinds,
+        }
+    )
+    groups = []
+    for key, members in table.groupby(["type", "capacity", "zone", "kind"]):
+        assert isinstance(key, tuple)
+        name, capacity, zone, kind = (str(part) for part in key)
+        column = "spot_usd_per_hour" if capacity == "spot" else "usd_per_hour"
+        usd = float(price[column].get(name, float("nan")))
+        known = 0.0 if kind in NOT_EC2 else usd if usd > 0 else None
+        groups.append(NodeGroup(name, capacity, zone or None, len(members), known, kind))
+    return Fleet(tuple(groups))
