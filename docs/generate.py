@@ -139,7 +139,8 @@ def settings_page() -> str:
         "# Settings",
         "",
         "From `rightsize.toml` in the current folder (or `--config FILE`), then the environment",
-        "(`RIGHTSIZE_<SECTION>_<NAME>`), then flags; the later one wins.",
+        "(`RIGHTSIZE_<SECTION>_<NAME>`), then flags; the later one wins. `rightsize init` writes a file",
+        "with all of them as comments.",
     ]
     for section, field in Settings.model_fields.items():
         model: Any = field.annotation

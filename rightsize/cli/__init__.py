@@ -23,6 +23,7 @@ from rightsize.errors import RightsizeError
 from rightsize.output.console import error_console
 
 COMMANDS: tuple[str, ...] = (
+    "init",
     "collect",
     "doctor",
     "check",
