@@ -125,7 +125,8 @@ def allocatable(
     overhead : float
         Share of EC2's memory figure that the machine itself uses.
     pods : int, optional
-        Pod slots set by hand (`maxPods`) instead of those of the mode.
+        Pod slots set by hand (`maxPods`) instead of those of the mode. Neither they nor the mode
+        change the memory set aside, as in nodeadm's `GenerateKubeletConfig`.
 
     Returns
     -------
@@ -141,7 +142,9 @@ def allocatable(
     arm = (shapes["arch"].astype("string").fillna("") == "arm64").to_numpy(dtype=bool)
     memory = memory - np.where(arm, ARM_MEMORY_LOSS, 0)
     lost = np.ceil(memory / MEBIBYTE * overhead - 1e-9) * MEBIBYTE
-    usable = memory - lost - kube_reserved_memory(slots) - EVICTION_MEMORY
+    # nodeadm sets memory aside for the classic number of slots, then merges the user's maxPods.
+    reserved = kube_reserved_memory(max_pods(shapes, cap=cap))
+    usable = memory - lost - reserved - EVICTION_MEMORY
     return pd.DataFrame(
         {
             "instance_type": shapes["instance_type"].to_numpy(),

@@ -11,13 +11,14 @@ from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError, UsageError
 from rightsize.nodes.bound import lower_bound
 from rightsize.nodes.inventory import read_inventory
-from rightsize.nodes.kept import split, with_kept
+from rightsize.nodes.kept import Split, split, with_kept
 from rightsize.nodes.layout import Layout, lay_out
 from rightsize.nodes.offers import find_offers
 from rightsize.nodes.packing import Packed, pack
 from rightsize.nodes.plan import (
     PLAN_NAMES,
     Binding,
+    Fleet,
     NodePlan,
     NodePlans,
     PackedFleet,
@@ -83,17 +84,34 @@ def plan_nodes(
             hint="allow more with --families, --sizes or --arch, or give prices of the region",
         )
     layout = lay_out(pods, offers.table, inventory, chosen)
+    if layout.problem.pods == 0:
+        plans = [_nothing_to_place(name, layout, apart) for name in PLAN_NAMES if name in names]
+        return _plans_of(apart, layout, offers.assumptions, plans)
     plans = [_same_type(layout, chosen)] if "same-type" in names else []
     if {"single-type", "mix"} & set(names):
         single = _single_type(layout, chosen, offers.excluded)
         plans += [single] if "single-type" in names else []
         plans += [_mix(layout, chosen, offers.excluded, single)] if "mix" in names else []
+    return _plans_of(apart, layout, offers.assumptions, plans)
+
+
+def _plans_of(
+    apart: Split, layout: Layout, said: tuple[str, ...], plans: list[NodePlan]
+) -> NodePlans:
     return NodePlans(
-        pods=int((~pods["daemonset"].astype(bool)).sum()),
+        pods=int((~apart.pods["daemonset"].astype(bool)).sum()),
         plans=tuple(with_kept(plan, apart.kept) for plan in plans),
         unplaced=layout.unplaced,
-        assumptions=(*apart.said, *offers.assumptions, *layout.assumptions),
+        assumptions=(*apart.said, *said, *layout.assumptions),
     )
+
+
+def _nothing_to_place(name: PlanName, layout: Layout, apart: Split) -> NodePlan:
+    """The answer where no pod is left that some node of the offers could take."""
+    if layout.unplaced:
+        return _none(name, f"no pod fits any allowed node: {layout.unplaced[0].reason}")
+    plan = _none(name, "only pods of DaemonSets, so nothing needs a node of its own")
+    return replace(plan, promised=Fleet(())) if apart.kept.groups else plan
 
 
 def plan_same_type(
@@ -107,7 +125,11 @@ def plan_same_type(
     apart = split(pods, nodes, catalogue)
     inventory = read_inventory(apart.nodes, _asked(apart.pods))
     offers = find_offers(catalogue, inventory, chosen)
-    plan = _same_type(lay_out(apart.pods, offers.table, inventory, chosen), chosen)
+    layout = lay_out(apart.pods, offers.table, inventory, chosen)
+    if layout.problem.pods == 0:
+        plan = _nothing_to_place("same-type", layout, apart)
+    else:
+        plan = _same_type(layout, chosen)
     return with_kept(plan, apart.kept)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from rightsize.nodes.allocatable import (
     CNI_MODES,
+    CniMode,
     allocatable,
     infer_mode,
     kube_reserved_cpu,
@@ -101,10 +102,10 @@ def test_a_type_whose_interfaces_are_unknown_has_unknown_slots() -> None:
     assert np.isnan(allocatable(unknown)["memory"]).all()
 
 
-def test_slots_set_by_hand_win_and_change_the_reserved_memory() -> None:
+def test_slots_set_by_hand_win_and_leave_the_reserved_memory() -> None:
     few = allocatable(one("m5.large"), pods=10).iloc[0]
     assert few["pods"] == 10
-    assert few["memory"] / MEBIBYTE == 6903 + 11 * 19
+    assert few["memory"] / MEBIBYTE == 6903
 
 
 @pytest.mark.parametrize(
@@ -121,3 +122,9 @@ def test_two_types_settle_a_mode_that_one_leaves_open() -> None:
         {"instance_type": ["m5.xlarge", "t3.nano"], "allocatable_pods": [110.0, 110.0]}
     )
     assert infer_mode(nodes, TYPES) == "ipv6"
+
+
+@pytest.mark.parametrize("mode", ["prefix", "custom", "custom+prefix", "security-groups", "ipv6"])
+def test_the_memory_set_aside_is_that_of_the_classic_slots_in_every_mode(mode: CniMode) -> None:
+    classic = allocatable(one("m5.large"))["memory"].iloc[0]
+    assert allocatable(one("m5.large"), mode)["memory"].iloc[0] == classic

@@ -93,3 +93,25 @@ def test_auto_mode_nodes_are_packed_anew(make_pods: Make) -> None:
     fleet = found.named("same-type").promised
     assert fleet is not None
     assert set(fleet.by_type) == {"m5.xlarge"}
+
+
+def test_daemonsets_alone_are_an_answer(make_pods: Make) -> None:
+    pods = make_pods(daemonsets=(("agent", 0.1, 100.0),)).assign(node="m0")
+    found = plan_nodes(pods, CATALOGUE, SETTINGS, rows(("m0", "m5.xlarge", None, "ec2")))
+    assert [plan.promised for plan in found.plans] == [None] * 3
+    assert all("DaemonSets" in str(plan.reason) for plan in found.plans)
+
+
+def test_pods_that_fit_nowhere_are_an_answer(make_pods: Make) -> None:
+    pods = make_pods(("huge", 2, 999.0, 10)).assign(node="m0")
+    found = plan_nodes(pods, CATALOGUE, SETTINGS, rows(("m0", "m5.xlarge", None, "ec2")))
+    assert len(found.unplaced) == 2
+    assert all("no pod fits" in str(plan.reason) for plan in found.plans)
+
+
+def test_where_every_pod_is_on_a_kept_node_the_plan_is_these_nodes(make_pods: Make) -> None:
+    pods = make_pods(("train", 1, 3.0, 8192)).assign(node="g0")
+    found = plan_nodes(pods, CATALOGUE, SETTINGS, rows(("g0", "g5.xlarge", None, "accelerator")))
+    for plan in found.plans:
+        assert plan.promised is not None
+        assert plan.promised.by_type == {"g5.xlarge": 1}
