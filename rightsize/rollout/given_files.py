@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 
+from rightsize.files.classify import RELEASE_KINDS
 from rightsize.patch import PatchedFile
+from rightsize.patch.given import HCL_SUFFIXES
 from rightsize.rollout.model import PhaseName
 from rightsize.rollout.steps import Step, helm_back, helm_upgrade
 from rightsize.rollout.values_files import Written
@@ -20,10 +22,13 @@ def deploy_steps(
     """Steps that deploy the files that changed, and those that take them back."""
     if not written.changed:
         return [], []
-    manifests = [f for f in written.changed if _kind(f) not in (None, "IstioOperator")]
-    operators = [f for f in written.changed if _kind(f) == "IstioOperator"]
-    changed_values = [f for f in written.changed if _kind(f) is None]
-    names = ", ".join(file.path.name for file in written.changed)
+    terraform = [f for f in written.changed if _is_terraform(f)]
+    yamls = [f for f in written.changed if not _is_terraform(f)]
+    gitops = [f for f in yamls if _kind(f) in RELEASE_KINDS]
+    operators = [f for f in yamls if _kind(f) == "IstioOperator"]
+    changed_values = [f for f in yamls if _kind(f) is None]
+    manifests = [f for f in yamls if f not in (*gitops, *operators, *changed_values)]
+    names = ", ".join(written.name(file) for file in written.changed)
     steps = [
         Step(
             f"Patched: {names}, with this phase and those before it. Deploy it as you deploy today; "
@@ -31,17 +36,29 @@ def deploy_steps(
         )
     ]
     back = [Step(f"Deploy {names} as before this phase (your own copy, or the phase before).")]
+    if terraform:
+        named = ", ".join(written.name(file) for file in terraform)
+        steps.append(Step(f"Terraform: put {named} into its module; `terraform plan` shows these "
+                          "sizes alone; then `terraform apply`."))  # fmt: skip
+    if gitops:
+        named = ", ".join(f"{written.name(file)} ({_kind(file)})" for file in gitops)
+        steps.append(Step(f"Commit {named}: its controller rolls it out, and would take back what "
+                          "is applied by hand."))  # fmt: skip
     for file in manifests:
-        steps.append(Step("Apply.", (f"kubectl apply -f {_path(folder, file)}",)))
+        steps.append(Step("Apply.", (f"kubectl apply -f {_path(folder, written.name(file))}",)))
     for file in operators:
         steps.append(
             Step(
                 "istioctl of the release that runs.",
-                (f"istioctl install -y -f {_path(folder, file)}",),
+                (f"istioctl install -y -f {_path(folder, written.name(file))}",),
             )
         )
     if changed_values:
-        layers = [f"{folder}/{f.path.name}" for f in written.files if _kind(f) is None]
+        layers = [
+            f"{folder}/{written.name(f)}"
+            for f in written.files
+            if _kind(f) is None and not _is_terraform(f)
+        ]
         if phase in _OF_ISTIOD:
             command = helm_upgrade(
                 "istiod", "istiod", "istio-system", layers,
@@ -66,5 +83,9 @@ def _kind(file: PatchedFile) -> str | None:
     return None if found is None else found.group(1)
 
 
-def _path(folder: str, file: PatchedFile) -> str:
-    return shlex.quote(f"{folder}/{file.path.name}")
+def _is_terraform(file: PatchedFile) -> bool:
+    return file.path.suffix in HCL_SUFFIXES
+
+
+def _path(folder: str, name: str) -> str:
+    return shlex.quote(f"{folder}/{name}")

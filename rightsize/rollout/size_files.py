@@ -44,7 +44,7 @@ _RELEASES = {"istiod": "istiod", "ztunnel": "ztunnel", "cni": "istio-cni"}
 def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles) -> PhaseFiles:
     """Files, steps and way back of a phase that changes sizes."""
     written = values.write(phase.name)
-    files: dict[str, str] = {file.path.name: file.text_after for file in written.files}
+    files: dict[str, str] = {written.name(file): file.text_after for file in written.files}
     steps, back = deploy_steps(written, folder, study.manifest.istio_version, phase.name)
     steps += [Step(note) for note in written.notes]
     exceptions = [c for c in written.unplaced if c.component == "sidecar" and c.workload]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rightsize.errors import OutputError
 from rightsize.patch import PatchedFile, SizeChange, patch_files
 from rightsize.patch.changes import size_changes
 from rightsize.patch.kustomize import kustomize_folder
@@ -25,15 +25,6 @@ class GivenFiles:
     gateway: str | None = None
     workload: str | None = None
 
-    def __post_init__(self) -> None:
-        names = [path.name for path in self.paths]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise OutputError(
-                f"two given files are called {twice}, and both would go into one folder",
-                hint="give files of different names, or one chart's files at a time",
-            )
-
 
 @dataclass(frozen=True)
 class Written:
@@ -44,6 +35,14 @@ class Written:
     changed: tuple[PatchedFile, ...] = ()
     unplaced: tuple[SizeChange, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def name(self, file: PatchedFile) -> str:
+        """Its name in the plan's folder: with folders where two files are called the same."""
+        names = [one.path.name for one in self.files]
+        if names.count(file.path.name) < 2:
+            return file.path.name
+        common = os.path.commonpath([one.path.absolute().parent for one in self.files])
+        return file.path.absolute().relative_to(common).as_posix()
 
 
 @dataclass

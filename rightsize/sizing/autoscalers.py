@@ -22,21 +22,28 @@ def autoscalers(snapshot: Snapshot, days: list[date] | None = None) -> pd.DataFr
     return rows[on_requests].reset_index(drop=True)
 
 
-def held_by_autoscaler(scalers: pd.DataFrame, history: ContainerHistory) -> str | None:
-    """Why the CPU request of a component with an HPA of its own is not cut.
+def held_by_autoscaler(
+    scalers: pd.DataFrame, history: ContainerHistory, resource: Resource
+) -> str | None:
+    """Why a request of a component with an HPA of its own is not cut.
 
-    Its usage is what the HPA lets it be: a smaller request under the same target lets the HPA
-    add replicas at less usage, which then looks like less need again.
+    Its CPU usage is what the HPA lets it be: a smaller request under the same target lets the HPA
+    add replicas at less usage, which then looks like less need again. Memory does not fall with
+    more replicas, so that an HPA on it climbs to its maximum.
     """
+    if resource == "memory" and history.component == "sidecar":
+        # Of a whole pod's memory the scale point is kept by another target.
+        return None
     mine = _of(scalers, history.namespace, history.workload)
-    mine = mine[mine["metric"] == "cpu"]
+    mine = mine[mine["metric"] == resource]
     alone = mine[mine["container"] == history.container]
     if history.component != "sidecar":
         alone = mine[mine["container"].isna() | (mine["container"] == history.container)]
     if alone.empty:
         return None
     target = alone["target_utilization"].iloc[0]
-    return f"its HPA holds usage at {target:g} % of the request"
+    what = "usage" if resource == "cpu" else "memory"
+    return f"its HPA holds {what} at {target:g} % of the request"
 
 
 def _of(scalers: pd.DataFrame, namespace: str | None, workload: str | None) -> pd.DataFrame:

@@ -57,6 +57,7 @@ def size_container(
     settings: PolicySettings,
     *,
     held: str | None = None,
+    memory_held: str | None = None,
     given: Sizes | None = None,
 ) -> Recommendation:
     """Size one container on its own, the mesh default left aside.
@@ -69,6 +70,8 @@ def size_container(
     settings : PolicySettings
     held : str, optional
         Why the CPU request must not be cut (an autoscaler counts with it).
+    memory_held : str, optional
+        Why the memory request must not be cut.
     given : Sizes, optional
         What the given file says: in force where no metric reports it.
     """
@@ -80,7 +83,9 @@ def size_container(
     unsafe = history.events.unsafe(settings.max_gap_share)
     situations = [
         _situation("cpu", history, evidence, wanted["cpu"], thin, held, settings),
-        _situation("memory", history, evidence, wanted["memory"], thin, unsafe, settings),
+        _situation(
+            "memory", history, evidence, wanted["memory"], thin, unsafe or memory_held, settings
+        ),
     ]
     cpu, memory = (guarded(situation, settings) for situation in situations)
     reason = reason_of(situations, (cpu, memory), evidence, settings)

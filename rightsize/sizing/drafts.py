@@ -44,7 +44,8 @@ class Drafting:
                 history,
                 clone(self.policy),
                 self.settings,
-                held=held_by_autoscaler(self.scalers, history),
+                held=held_by_autoscaler(self.scalers, history, "cpu"),
+                memory_held=held_by_autoscaler(self.scalers, history, "memory"),
                 given=None if self.given is None else self.given.get(history.component),
             )
             if draft.component == "sidecar":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
@@ -101,10 +100,12 @@ def test_a_file_of_an_unknown_chart_is_refused_and_nothing_is_written(mesh, tmp_
     assert not (tmp_path / "plan").exists()
 
 
-def test_two_files_of_one_name_are_refused(mesh, tmp_path):
+def test_two_files_of_one_name_keep_their_folders(mesh, tmp_path):
     paths = [tmp_path / part / "values.yaml" for part in ("a", "b")]
     for path in paths:
         path.parent.mkdir()
         path.write_text(VALUES)
-    with pytest.raises(OutputError, match="both would go into one folder"):
-        run("--snapshot", mesh, "-f", paths[0], "-f", paths[1], "-o", Path(tmp_path / "plan"))
+    out = tmp_path / "plan"
+    run("--snapshot", mesh, "-f", paths[0], "-f", paths[1], "-o", out)
+    written = {path.relative_to(out).parts[-2:] for path in out.rglob("values.yaml")}
+    assert written == {("a", "values.yaml"), ("b", "values.yaml")}
