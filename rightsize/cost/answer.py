@@ -26,6 +26,7 @@ from rightsize.cost.machines import (
     days_with_nodes,
     machine_days,
     on_days,
+    unpriced_kinds,
 )
 from rightsize.cost.other import other_costs
 from rightsize.cost.plan import CostLine, PlanCost, Terms, price_plan
@@ -143,6 +144,7 @@ def price_answer(
     more = (
         moved.line(terms.other.get("cross_zone"), where),
         logs.line(chosen.access_log_usd_per_gb),
+        *unpriced_kinds(tables["nodes"]),
     )
     unseen = () if len(machines) else ("machines of which no row was collected",)
     today = price_plan(ran, terms, *more, unseen=unseen)
