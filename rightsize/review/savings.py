@@ -106,7 +106,8 @@ class Months:
         rows: list[tuple[str, Interval | None]] = []
         for month in _labels(first, label)[1:]:
             rows.append((month, self._credited(month, promises)))
-        counted = [row for row in rows if row[1] is None or row[1].high > 0 or row[1].mid < 0]
+        # A saving that may have been, but was not seen, is no start.
+        counted = [row for row in rows if row[1] is None or row[1].mid != 0]
         known = [usd for _, usd in counted if usd is not None]
         if not known or counted[-1][0] != label or counted[-1][1] is None:
             return None

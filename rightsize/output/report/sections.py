@@ -6,6 +6,7 @@ from rightsize.output.report.bill import bill_section
 from rightsize.output.report.growth import growth_section, quality_section
 from rightsize.output.report.machines import nodes_section
 from rightsize.output.report.model import Section
+from rightsize.output.report.months import months_section
 from rightsize.output.report.promised import incidents_section, promised_section
 from rightsize.output.report.sizes import backtest_section, requests_section, risk_section
 from rightsize.review import Review
@@ -14,6 +15,7 @@ from rightsize.review import Review
 def sections_of(review: Review) -> tuple[Section, ...]:
     """All sections."""
     return (
+        months_section(review),
         bill_section(review),
         requests_section(review),
         nodes_section(review),
