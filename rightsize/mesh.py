@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
+from typing import Literal, get_args
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from rightsize.config import PolicySettings, Settings
 from rightsize.cost.answer import price_answer
+from rightsize.cost.machines import covered_hours
 from rightsize.demo import demo_snapshot
+from rightsize.errors import UsageError
 from rightsize.nodes.answer import answer as plan_nodes
 from rightsize.nodes.plan import PLAN_NAMES, PlanName
 from rightsize.output.advice_rows import advice_to_frame
@@ -20,11 +24,11 @@ from rightsize.output.money_rows import allocation_rows, bill_rows
 from rightsize.output.node_plans import answer_to_frame
 from rightsize.output.report import write_report
 from rightsize.output.report.build import build_report
-from rightsize.output.report.earlier import earlier_reports
+from rightsize.output.report.earlier import EarlierReports, earlier_reports
 from rightsize.output.simulation_rows import simulation_to_frame
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Component, Resource
-from rightsize.review import month_of, review_month
+from rightsize.review import Review, month_of, review_month
 from rightsize.simulate.what_if import what_if
 from rightsize.sizing.backtest import (
     Backtest,
@@ -35,7 +39,7 @@ from rightsize.sizing.backtest import (
 )
 from rightsize.sizing.policies import SizingPolicy
 from rightsize.sizing.profiles import policy_named
-from rightsize.snapshot import Snapshot
+from rightsize.snapshot import TABLES, Snapshot
 from rightsize.snapshot.views import usage_by_workload
 
 
@@ -78,7 +82,14 @@ class Mesh:
         )
 
     def table(self, name: str) -> pd.DataFrame:
-        """One table of the snapshot (`docs/snapshot.md` lists them) over all days."""
+        """One table of the snapshot (`docs/snapshot.md` lists them) over all days.
+
+        Raises
+        ------
+        UsageError
+            If there is no such table.
+        """
+        _one_of("name", name, tuple(TABLES))
         return self.snapshot.read(name)
 
     def advise(self, policy: str | SizingPolicy | None = None) -> Advice:
@@ -122,6 +133,8 @@ class Mesh:
         NoDataError
             If the snapshot lacks what a node offers.
         """
+        for plan in plans:
+            _one_of("plans", plan, PLAN_NAMES)
         advice = self.advise(policy)
         found = plan_nodes(
             self.snapshot,
@@ -137,12 +150,29 @@ class Mesh:
         `note`. `Settings.prices` holds commitments and the hours of a month."""
         return bill_rows(price_answer(self.snapshot, settings=self.settings.prices))
 
-    def allocation(self) -> pd.DataFrame:
+    def allocation(self, by: Literal["month", "day"] = "month") -> pd.DataFrame:
         """Who causes the bill: `part`, `component`, `namespace`, `workload`, `usd` a month.
 
         The parts are mesh, application, system, idle and shared; their sum is the bill's.
+
+        Parameters
+        ----------
+        by : {"month", "day"}
+            With `day`: what each machine cost on each day, as it was seen: `day`, `node`, the
+            columns above with `usd` of that day (NaN is unknown), `core_hours` and `byte_hours`
+            requested. Costs that belong to no machine are not in it.
         """
-        return allocation_rows(price_answer(self.snapshot, settings=self.settings.prices))
+        _one_of("by", by, ("month", "day"))
+        if by == "month":
+            return allocation_rows(price_answer(self.snapshot, settings=self.settings.prices))
+        hours = covered_hours(self.snapshot, self.table("nodes"))
+        prices = self.settings.prices
+        if hours:
+            # Days as they were, not scaled to a month.
+            prices = prices.model_copy(update={"hours_per_month": hours})
+        return price_answer(self.snapshot, settings=prices).allocation.days.drop(
+            columns="known_usd"
+        )
 
     def backtest(
         self,
@@ -176,6 +206,8 @@ class Mesh:
         NoDataError
             If no workload has history enough.
         """
+        if not policies:
+            raise UsageError("policies names no policy", hint='give some, such as ["balanced"]')
         chosen = (
             policies
             if isinstance(policies, Mapping)
@@ -222,16 +254,39 @@ class Mesh:
             The files; the page comes first.
         """
         folder = Path(out)
-        chosen = month_of(self.snapshot, month)
-        earlier = earlier_reports(folder.parent, self.snapshot.manifest.cluster, chosen.label)
-        review = review_month(
-            self.snapshot,
-            chosen.label,
-            self.settings,
-            earlier=earlier.promises,
-            results=earlier.results,
-        )
+        review = self.review(month, earlier=folder.parent)
         return list(write_report(build_report(review, self.settings), folder))
+
+    def review(
+        self, month: str | None = None, *, earlier: str | os.PathLike[str] | None = None
+    ) -> Review:
+        """The month's review as frames and value types, before it becomes a page.
+
+        Parameters
+        ----------
+        month : str, optional
+            `YYYY-MM`; the last one without.
+        earlier : path-like, optional
+            Folder with the reports of earlier months, which promised something.
+
+        Returns
+        -------
+        Review
+            Among others `promised`, `incidents`, `risk`, `node_groups`, `quality` (frames),
+            `realised`, `running`, `strip` and `steps`.
+
+        Raises
+        ------
+        UsageError, NoDataError
+            If `month` is no month, or one of which the snapshot has no day.
+        """
+        chosen = month_of(self.snapshot, month).label
+        found = EarlierReports({})
+        if earlier is not None:
+            found = earlier_reports(Path(earlier), self.snapshot.manifest.cluster, chosen)
+        return review_month(
+            self.snapshot, chosen, self.settings, earlier=found.promises, results=found.results
+        )
 
     def plot_requests(
         self,
@@ -241,6 +296,8 @@ class Mesh:
         component: Component = "sidecar",
     ) -> Axes:
         """Request now, recommended and used of each workload, sorted by p95."""
+        _one_of("resource", resource, get_args(Resource))
+        _one_of("component", component, get_args(Component))
         return request_against_usage(self.advise(policy), resource, component=component)
 
 
@@ -249,6 +306,9 @@ def load(
     settings: Settings | None = None,
     *,
     days: int | None = None,
+    month: str | None = None,
+    start: date | None = None,
+    end: date | None = None,
 ) -> Mesh:
     """Open a snapshot folder; `"demo"` is the simulated demo mesh, made on first use.
 
@@ -258,11 +318,35 @@ def load(
     settings : Settings, optional
     days : int, optional
         Only the last days.
+    month : str, optional
+        Only this month, as `YYYY-MM`.
+    start, end : date, optional
+        Only days from `start` on, and those before `end`.
 
     Raises
     ------
+    UsageError
+        If no day is left.
     SnapshotError
         If the folder is no snapshot.
     """
     found = Snapshot(demo_snapshot() if snapshot == "demo" else Path(snapshot))
-    return Mesh(found if days is None else found.only(found.days[-days:]), settings)
+    if days is not None and days < 1:
+        raise UsageError(f"days={days} is no number of days", hint="give 1 or more")
+    kept = found.days if month is None else month_of(found, month).days
+    kept = tuple(
+        day for day in kept if (start is None or day >= start) and (end is None or day < end)
+    )
+    if not kept:
+        raise UsageError(
+            f"no day from start={start} to end={end}",
+            hint=f"the snapshot has {found.days[0]} to {found.days[-1]}; end is not in it",
+        )
+    kept = kept if days is None else kept[-days:]
+    return Mesh(found if len(kept) == len(found.days) else found.only(kept), settings)
+
+
+def _one_of(argument: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise a UsageError that names the argument where `value` is none of `allowed`."""
+    if value not in allowed:
+        raise UsageError(f"{argument}={value!r} is not known", hint=f"one of {', '.join(allowed)}")
