@@ -50,7 +50,9 @@ def test_one_month_or_some_days_can_be_loaded(mesh: Mesh) -> None:
 def test_the_days_add_up_to_what_the_machines_and_their_volumes_cost(mesh: Mesh) -> None:
     days = mesh.allocation(by="day")
     nodes = pd.concat(
-        pd.read_parquet(file) for file in Path(mesh.snapshot.path).rglob("*.parquet") if file.stem == "nodes" or file.parent.name == "nodes"
+        pd.read_parquet(file)
+        for file in Path(mesh.snapshot.path).rglob("*.parquet")
+        if file.stem == "nodes" or file.parent.name == "nodes"
     )
     hours = (nodes["last_seen"] - nodes["first_seen"]).dt.total_seconds() / 3600 + 1 / 12
     machines = float(hours.sum()) * 0.192
