@@ -141,6 +141,13 @@ def test_values_of_the_base_chart_are_none_of_istiod(tmp_path: Path, values: str
         patch_text(tmp_path, values, ISTIOD, SIDECAR)
 
 
+def test_sizes_of_the_legacy_gateway_chart_are_named_and_stay(tmp_path: Path) -> None:
+    text = f"{VALUES}\ngateways: {{istio-ingressgateway: {{resources: {{}}}}}}\n"
+    patched = checked(tmp_path, "values.yaml", text, ISTIOD, GATEWAY)
+    assert any("legacy istio-ingress" in note for note in patched.notes)
+    assert patched.text_after.splitlines()[1] == text.splitlines()[1]
+
+
 def test_a_file_that_terraform_reads_is_patched(tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_text("resources: {requests: {cpu: 500m, memory: 2Gi}}\n")
     text = 'resource "helm_release" "gw" {\n  name = "gw"\n  chart = "istio/gateway"\n'

@@ -50,6 +50,13 @@ def values(layer: Layer, given: Given) -> list[Group] | None:
     app = _pod_annotations(layer, given)
     if app is not None:
         return [app]
+    for legacy in ("istio-ingressgateway", "istio-egressgateway"):
+        if tree.mapping_at(root, ("gateways", legacy)) is not None:
+            given.note(
+                layer.source,
+                f"gateways.{legacy} is read by the legacy istio-ingress and istio-egress charts "
+                "alone, and is not patched; the gateway chart takes its sizes at the top level",
+            )
     scopes = scopes_of_values(layer.source, layer.document, (), given.hints)
     path = layer.source.path.absolute()
     near = (path.stem, path.parent.name)
