@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rightsize.border import printable, printable_lines
 from rightsize.results import Interval
 from rightsize.rollout.checks import RECORD
 from rightsize.rollout.model import Phase, PhaseMoney, RolloutPlan
@@ -20,7 +21,7 @@ def plan_markdown(plan: RolloutPlan, files: Mapping[str, PhaseFiles], rules: str
     rules : str
         File name of the checks.
     """
-    lines = [f"# Rollout plan: {plan.cluster}", ""]
+    lines = [f"# Rollout plan: {printable(plan.cluster)}", ""]
     if plan.simulated:
         lines += ["**Simulated: no figure of this mesh was measured.**", ""]
     lines += _head(plan, rules)
@@ -28,7 +29,7 @@ def plan_markdown(plan: RolloutPlan, files: Mapping[str, PhaseFiles], rules: str
     for phase in plan.phases:
         lines += _phase(plan, phase, files[phase.name])
     lines += _closing(plan)
-    return "\n".join(lines).rstrip("\n") + "\n"
+    return printable_lines("\n".join(lines).rstrip("\n") + "\n")
 
 
 def _head(plan: RolloutPlan, rules: str) -> list[str]:

@@ -10,6 +10,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
+from botocore.parsers import ResponseParserError
 
 from rightsize.collectors.aws.calls import Call
 from rightsize.collectors.aws.failures import translated
@@ -25,6 +26,8 @@ from rightsize.errors import (
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 _QUICK_ATTEMPTS = 2
+_FAILED = (BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError, TypeError)
+"""What a call raises, answers that botocore cannot parse included."""
 
 
 class AwsSession:
@@ -115,7 +118,7 @@ class AwsSession:
         try:
             sts = self._boto.client("sts", region_name=self.region, config=self._quick)
             return str(sts.get_caller_identity()["Account"])
-        except (BotoCoreError, ClientError) as error:
+        except _FAILED as error:
             failure = translated(error, f"sts:GetCallerIdentity in {self.region}")
             if isinstance(failure, AwsCredentialsError | AwsExpiredError):
                 raise failure from error
@@ -142,7 +145,7 @@ class AwsSession:
         client = self._client(call.service)
         try:
             body: dict[str, Any] = getattr(client, call.method)(**parameters)
-        except (BotoCoreError, ClientError) as error:
+        except _FAILED as error:
             where = f"{call.action} in {client.meta.region_name}"
             raise translated(error, where, known_region=self._is_known()) from error
         return body
@@ -168,7 +171,7 @@ class AwsSession:
         try:
             sts = self._boto.client("sts", region_name=self.region, config=self._config)
             answer = sts.assume_role(RoleArn=role_arn, RoleSessionName="rightsize")
-        except (BotoCoreError, ClientError) as error:
+        except _FAILED as error:
             failure = translated(error, f"sts:AssumeRole of {role_arn}")
             if isinstance(failure, AwsCredentialsError | AwsExpiredError | AwsUnreachableError):
                 raise failure from error

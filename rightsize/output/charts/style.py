@@ -14,8 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
 
-from rightsize.border import write_bytes
+from rightsize.border import printable, printable_lines, write_bytes
 
 INK, SOFT, LINE, PAPER = "#1b1f24", "#57606a", "#d0d7de", "#ffffff"
 COLOURS = MappingProxyType(
@@ -145,13 +146,26 @@ def halo(text: Any) -> None:
     text.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])
 
 
+def _readable(figure: Figure) -> Figure:
+    """Names in a chart are data: what a reader does not see is drawn as an escape."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            if isinstance(formatter, FixedFormatter):
+                formatter.seq = [printable(text) for text in formatter.seq]
+    for words in figure.findobj(Text):
+        if isinstance(words, Text):
+            words.set_text(printable_lines(words.get_text()))
+    return figure
+
+
 def draw(axes: Axes, out: IO[str], *, salt: str) -> None:
     """Write the chart as SVG with letters as outlines, the same bytes every time.
 
     `salt` names the chart, so that no two on one page share an id.
     """
     with mpl.rc_context(_RC | {"svg.hashsalt": salt, "svg.fonttype": "path"}):
-        figure_of(axes).savefig(out, format="svg", metadata={"Date": None})
+        _readable(figure_of(axes)).savefig(out, format="svg", metadata={"Date": None})
 
 
 def save(axes: Axes, path: str | os.PathLike[str]) -> Path:
@@ -166,5 +180,5 @@ def save(axes: Axes, path: str | os.PathLike[str]) -> Path:
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
     out = io.BytesIO()
     with mpl.rc_context(_RC):
-        figure_of(axes).savefig(out, format=path.suffix[1:], dpi=144, metadata=metadata)
+        _readable(figure_of(axes)).savefig(out, format=path.suffix[1:], dpi=144, metadata=metadata)
     return write_bytes(path, out.getvalue())
