@@ -55,7 +55,7 @@ INSTANCES = make_table(
         ("purchase_option", TEXT, "", "on-demand, spot, scheduled or capacity-block"),
         ("node_group", TEXT, "", "EKS node group or Karpenter pool of its tags; null if none"),
         ("launched", TIME, "", "when it was launched"),
-        ("root_gib", FLOAT, "GiB", "size of the root volume; null if unknown"),
+        ("root_gib", FLOAT, "GiB", "size of the volumes it started with; null if unknown"),
         ("root_type", TEXT, "", "type of the root volume (gp3, gp2, …); null if unknown"),
     ],
 )

@@ -60,7 +60,7 @@ def fetch_instances(session: AwsSession, cluster: str) -> pd.DataFrame:
 def with_root_volumes(session: AwsSession, instances: pd.DataFrame) -> pd.DataFrame:
     """Return `instances` with size and type of each root volume, where AWS reports them.
 
-    The root volume is the one attached first: the device name differs between images.
+    Root volumes are those attached first: the device name differs between images.
 
     Raises
     ------
@@ -71,9 +71,28 @@ def with_root_volumes(session: AwsSession, instances: pd.DataFrame) -> pd.DataFr
     volumes = pd.DataFrame(
         list(_volumes(session, ids)), columns=["instance_id", "attached", "root_gib", "root_type"]
     )
-    first = volumes.sort_values("attached", kind="stable").drop_duplicates("instance_id")
+    first = first_volumes(volumes)
     bare = instances.drop(columns=["root_gib", "root_type"])
-    return table_of("instances", bare.merge(first.drop(columns="attached"), how="left"))
+    return table_of("instances", bare.merge(first, how="left"))
+
+
+def first_volumes(volumes: pd.DataFrame) -> pd.DataFrame:
+    """Add up the volumes attached in an instance's first second: Bottlerocket starts with two.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        `instance_id`, `attached`, `root_gib`, `root_type`.
+
+    Returns
+    -------
+    DataFrame
+        `instance_id`, `root_gib` (their sum), `root_type` (of the largest).
+    """
+    start = volumes.groupby("instance_id")["attached"].transform("min")
+    there = volumes[volumes["attached"] == start].sort_values("root_gib", ascending=False)
+    of_each = there.groupby("instance_id", as_index=False)
+    return of_each.agg(root_gib=("root_gib", "sum"), root_type=("root_type", "first"))
 
 
 def fetch_support(session: AwsSession, cluster: str) -> str:
