@@ -389,3 +389,22 @@ def test_an_estimate_is_held_against_the_bill_by_category() -> None:
     assert table.loc["ec2"].tolist() == pytest.approx([584.0, 600.0, 16.0])
     assert pd.isna(table.loc["nat", "estimated"])
     assert pd.isna(table.loc["eks", "billed"])
+
+
+def test_coverage_unknown_on_one_side_alone_promises_nothing() -> None:
+    """A reservation of a family in use makes `cover` unknown there; known on the other side."""
+    bound = terms(commitments=replace(NONE, known=False))
+    saved = saving(price_plan(plan(10), bound), price_plan(plan(8), bound), bound)
+    assert saved.realisable is None
+    assert saved.note.startswith("commitments are unknown")
+
+
+def test_the_packing_gap_lowers_what_is_paid_at_low_demand() -> None:
+    tight, loose = plan(10), replace(plan(10), gap=0.1)
+    rules = terms()
+    exact = saving(price_plan(plan(12), rules), price_plan(tight, rules), rules)
+    wide = saving(price_plan(plan(12), rules), price_plan(loose, rules), rules)
+    assert exact.realisable is not None
+    assert wide.realisable is not None
+    assert wide.realisable.high > exact.realisable.high
+    assert wide.realisable.mid == pytest.approx(exact.realisable.mid)

@@ -21,7 +21,7 @@ def month(
     proxy_cpu: float = 0.1,
     *,
     price: float = 0.1,
-    traffic: float = 1e9,
+    traffic: float | None = 1e9,
     app_cpu: float = 0.4,
 ) -> MonthFacts:
     machines = pd.DataFrame(
@@ -176,3 +176,37 @@ def test_a_fall_that_is_seen_counts_however_small() -> None:
     before, after = month(1000, 4000), month(980, 4000, 0.09)
     found = realised_saving(before, replace(after, hours=720.0), [PROXY])
     assert found.by_tool.mid == pytest.approx(2.0)
+
+
+def test_what_the_tool_explains_is_at_most_what_the_bill_shows() -> None:
+    """Ten nodes fewer by requests, twenty dollars seen: nothing beyond them is claimed."""
+    before, after = month(1000, 4000), month(980, 4000, proxy_cpu=0.02)
+    found = realised_saving(before, after, applied=[PROXY])
+    assert found.by_tool.low <= found.fall + 1e-9
+    assert adds_up(found)
+
+
+def test_a_dearer_month_shows_its_price_apart() -> None:
+    found = realised_saving(month(1000, 4000), month(1000, 4000, price=0.12), applied=())
+    assert found.by_price == pytest.approx(20)
+    assert found.fall == pytest.approx(-20)
+    assert found.by_other == pytest.approx(0)
+
+
+def test_requests_that_were_raised_cost_and_never_save() -> None:
+    before, after = month(1000, 4000), month(1100, 4000, proxy_cpu=0.15)
+    found = realised_saving(before, after, applied=[PROXY])
+    assert found.by_tool.low < 0
+    assert found.by_tool.high <= 0
+
+
+def test_without_traffic_in_either_month_its_change_is_unknown() -> None:
+    known, unknown = month(1000, 4000), month(1000, 4000, traffic=None)
+    assert realised_saving(known, unknown, applied=()).traffic_change is None
+    assert realised_saving(unknown, known, applied=()).traffic_change is None
+
+
+def test_a_month_without_requests_explains_nothing() -> None:
+    empty = month(1000, 0)
+    found = realised_saving(month(1000, 4000), empty, applied=[PROXY])
+    assert (found.by_tool.low, found.by_tool.high) == (0.0, 0.0)
