@@ -46,7 +46,13 @@ def _bill_note(review: Review) -> str:
 
 def actions_of(review: Review) -> tuple[Action, ...]:
     """At most five actions for now, safety first, then by dollars."""
-    found = [*_safety(review), *_apply(review), *_nodes(review), *_scale_points(review)]
+    found = [
+        *_safety(review),
+        *_apply(review),
+        *_settings(review),
+        *_nodes(review),
+        *_scale_points(review),
+    ]
     worth = [one for one in found if one.usd_per_month is None or one.usd_per_month.high >= 0.005]
     return tuple(worth[:_MOST_ACTIONS])
 
@@ -180,17 +186,27 @@ def _nodes(review: Review) -> list[Action]:
             None if usd is None else Interval(0.0, max(usd.mid, 0.0), max(usd.high, 0.0)),
             "autoscaler settings",
             "medium: pods move",
-            "today's requests already fit on fewer nodes of the same type" + _realised_by(review),
+            "today's requests already fit on fewer nodes of the same type",
         )
     ]
 
 
-def _realised_by(review: Review) -> str:
+def _settings(review: Review) -> list[Action]:
+    """The setting without which no node goes, and with it no dollar."""
     if review.replay is None or not _nothing_goes(review) or review.replay.realising.freed <= 0:
-        return ""
-    return (
-        f"; {review.replay.realising.autoscaler.setting} takes {review.replay.realising.freed} away"
-    )
+        return []
+    best = review.replay.realising
+    held = "".join(f"; {line}" for line in review.replay.holds[:1])
+    return [
+        Action(
+            f"Set {best.autoscaler.kind} so that nodes go",
+            None,
+            "autoscaler settings",
+            "medium: pods move",
+            f"its defaults take none of {best.before.first} nodes away, {best.autoscaler.setting} "
+            f"leaves {best.end.last} in the month's replay{held}",
+        )
+    ]
 
 
 def _scale_points(review: Review) -> list[Action]:
