@@ -24,6 +24,7 @@ _LONGEST_PART = 200
 """Bytes of a path's part; file systems take 255, and endings are added."""
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that a reader does not see, or that move what they see."""
+_CODE_OR_TAG = re.compile(r"(?ms)^\s*```.*?^\s*```$|`[^`\n]+`|<")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """OWASP, "CSV Injection", full-width forms included."""
 
@@ -146,6 +147,11 @@ def printable(text: object) -> str:
 def printable_lines(text: str) -> str:
     """The same for text of several lines; line breaks stay."""
     return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def markdown_lines(text: str) -> str:
+    """A page of Markdown without HTML: `<` outside of code is text."""
+    return printable_lines(_CODE_OR_TAG.sub(lambda m: "&lt;" if m[0] == "<" else m[0], text))
 
 
 def csv_cell(value: object) -> object:

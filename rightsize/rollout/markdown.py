@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rightsize.border import printable, printable_lines
+from rightsize.border import markdown_lines, printable
 from rightsize.results import Interval
 from rightsize.rollout.checks import RECORD
 from rightsize.rollout.model import Phase, PhaseMoney, RolloutPlan
@@ -29,7 +29,7 @@ def plan_markdown(plan: RolloutPlan, files: Mapping[str, PhaseFiles], rules: str
     for phase in plan.phases:
         lines += _phase(plan, phase, files[phase.name])
     lines += _closing(plan)
-    return printable_lines("\n".join(lines).rstrip("\n") + "\n")
+    return markdown_lines("\n".join(lines).rstrip("\n") + "\n")
 
 
 def _head(plan: RolloutPlan, rules: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from rightsize.border import csv_cell, printable_lines
+from rightsize.border import csv_cell, markdown_lines
 from rightsize.errors import UsageError
 from rightsize.output.console import Printer, error_console
 from rightsize.output.markdown import markdown_text
@@ -136,7 +136,7 @@ def _csv(answer: Answer, printer: Printer) -> None:
 @register_format("markdown")
 def _markdown(answer: Answer, printer: Printer) -> None:
     if answer.markdown is not None:
-        printer.write(printable_lines(answer.markdown()))
+        printer.write(markdown_lines(answer.markdown()))
         return
     from rich.table import Table as RichTable
 
