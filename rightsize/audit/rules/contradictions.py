@@ -250,3 +250,30 @@ def _seconds(text: str) -> float | None:
         if number != text and number.replace(".", "", 1).isdigit():
             return float(number) * _UNIT_SECONDS[unit]
     return None
+
+
+@rule(
+    "retries-beyond-timeout",
+    severity="warning",
+    title="retries that the timeout leaves no time for",
+    why="The timeout of a route covers all its tries: what is left of them after it never happens.",
+)
+def retries_beyond_timeout(sources: Sources) -> Iterator[Hit]:
+    for obj in sources.of_kind("VirtualService"):
+        for route in obj.root.children("spec", "http"):
+            whole = _seconds(route.text_of("timeout") or "")
+            each = _seconds(route.text_of("retries", "perTryTimeout") or "")
+            attempts = route.text_of("retries", "attempts") or ""
+            if not whole or not each or not attempts.isdecimal() or int(attempts[:4]) == 0:
+                continue
+            tries = int(attempts[:4]) + 1
+            if each * int(attempts[:4]) > whole:
+                node = route.get("retries", "attempts")
+                possible = max(1, int(whole / each))
+                if node is not None:
+                    yield at(
+                        node,
+                        f"{obj.title}: {tries} tries of {each:g} s in a timeout of {whole:g} s, "
+                        f"which ends after {possible}",
+                        f"timeout: {each * tries:g}s  # or fewer attempts",
+                    )

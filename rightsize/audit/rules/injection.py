@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.tree import Node
 
 _SYSTEM = frozenset({"kube-system", "kube-node-lease", "kube-public", "istio-system"})
 _ALL = re.compile(r"\blabel\s+(ns|namespaces?)\s+(.*\s)?--all\b")
@@ -49,6 +50,39 @@ def everywhere(sources: Sources) -> Iterator[Hit]:
         if near and _LABEL_EACH.search(command.text) and _LABEL.search(command.text):
             fix = "kubectl label namespace NAMESPACE istio-injection=enabled"
             yield at(command.place_of("istio"), f"in a loop: {command.text}", fix)
+
+
+_REFUSE_NET_ADMIN = ("baseline", "restricted")
+
+
+@rule(
+    "injection-refused-by-pod-security",
+    severity="warning",
+    title="injection in a namespace that refuses NET_ADMIN",
+    why="istio-init needs the capabilities NET_ADMIN and NET_RAW, which the Pod Security Standards "
+    "baseline and restricted refuse: injected pods are not created. The CNI plugin needs no istio-init.",
+)
+def refused_by_pod_security(sources: Sources) -> Iterator[Hit]:
+    if any(_has_cni(values.root) for values in sources.values_of("istiod", "operator")):
+        return
+    for obj in sources.of_kind("Namespace"):
+        labels = obj.root.get("metadata", "labels")
+        level = None if labels is None else labels.get("pod-security.kubernetes.io/enforce")
+        injected = labels is not None and (
+            labels.text_of("istio-injection") == "enabled" or labels.get("istio.io/rev") is not None
+        )
+        if injected and level is not None and level.text in _REFUSE_NET_ADMIN:
+            fix = "pilot:\n  cni:\n    enabled: true  # and the istio-cni chart"
+            yield at(level, f"{obj.title} enforces {level.text} and is injected", fix)
+
+
+def _has_cni(values: Node) -> bool:
+    """Whether istiod's values say that the CNI plugin does what istio-init would."""
+    for keys in (("pilot", "cni", "enabled"), ("cni", "enabled"), ("istio_cni", "enabled")):
+        node = values.get(*keys)
+        if node is not None and node.truth is True:
+            return True
+    return False
 
 
 @rule(

@@ -66,6 +66,73 @@ _GONE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Blind:
+    """A command that runs and shows nothing, or another thing than it is taken for."""
+
+    pattern: re.Pattern[str]
+    why: str
+    fix: str
+
+
+_BLIND = (
+    _Blind(
+        re.compile(r"\bkubectl\b.*\bget\s+componentz\b"),
+        "Kubernetes has no resource componentz; componentstatuses is deprecated since 1.19 and "
+        "shows nothing of a managed control plane.",
+        "kubectl get --raw='/readyz?verbose'",
+    ),
+    _Blind(
+        re.compile(r"\bkubectl\b.*app=sidecarInjectorWebhook\b"),
+        "The injector is a part of istiod since 1.5: no pod has this label.",
+        "kubectl get pods -n istio-system -l app=istiod",
+    ),
+    _Blind(
+        re.compile(r"\bkubectl\s+debug\s+node/.*\.svc\b"),
+        "A pod of kubectl debug node/ is in the node's network and asks the node's resolver, which "
+        "knows no name of a Service.",
+        "kubectl run probe -it --rm --restart=Never --image=curlimages/curl -- curl URL",
+    ),
+)
+_SPEC_FIELDS = frozenset(
+    {"addonComponents", "compatibilityVersion", "components", "defaultRevision", "hub",
+     "installPackagePath", "meshConfig", "namespace", "profile", "resourceSuffix", "revision",
+     "tag", "unvalidatedValues", "values"}
+)  # fmt: skip
+"""Fields of IstioOperatorSpec (operator/pkg/apis/types.go of 1.30, operator.proto before)."""
+
+
+@rule(
+    "command-finds-nothing",
+    severity="warning",
+    title="a command that cannot show what it is asked for",
+    why="as stated for each",
+)
+def finds_nothing(sources: Sources) -> Iterator[Hit]:
+    for command in sources.commands:
+        for blind in _BLIND:
+            if blind.pattern.search(command.text):
+                yield at(command.place, command.text, blind.fix, why=blind.why)
+
+
+@rule(
+    "istioctl-set-without-values",
+    severity="error",
+    title="istioctl --set of a chart value without values.",
+    why="--set names a field of the IstioOperator's spec; Helm values stand below `values`. istioctl "
+    "refuses the field as unknown.",
+)
+def set_without_values(sources: Sources) -> Iterator[Hit]:
+    for operator in sources.operators:
+        spec = operator.root.get("spec")
+        if spec is None or spec.place.subject != "command":
+            continue
+        for name in spec.names():
+            node = spec.get(name)
+            if node is not None and name not in _SPEC_FIELDS:
+                yield at(node, f"--set {node.place.path}", f"--set values.{node.place.path}")
+
+
 @rule(
     "command-create-cert",
     severity="error",

@@ -1,0 +1,6 @@
+#!/bin/sh
+kubectl get componentz # !command-finds-nothing
+kubectl -n istio-system get pods -l app=sidecarInjectorWebhook # !command-finds-nothing
+kubectl debug node/ip-10-0-0-1 -it --image=curlimages/curl -- curl https://istiod.istio-system.svc:15017 # !command-finds-nothing
+istioctl install --set pilot.traceSampling=1 --set meshConfig.enableTracing=true # !istioctl-set-without-values
+istioctl install --set values.pilot.traceSampling=1 --set profile=minimal
