@@ -188,13 +188,21 @@ def proven_idle(
     used = usage_of(snapshot, mesh.merge(names, on=_OWNER), columns=_CPU)
     proxies = plain_text(used[used["container"].astype(str) == "istio-proxy"])
     cpu = proxies.merge(mesh, on=["namespace", "pod"]).groupby(_OWNER)["cpu"].quantile(0.95)
-    busy = [c for c in candidates if cpu.get((c.namespace, c.workload), 0.0) > _IDLE_CPU]
-    kept = tuple(c for c in candidates if c not in busy)
-    return kept, [
-        f"{c.namespace}/{c.workload} shows no traffic, and keeps its sidecar: its p95 CPU of "
-        f"{format_cpu(cpu[c.namespace, c.workload])} says that it has some"
-        for c in busy
-    ]
+    kept, doubts = [], []
+    for one in candidates:
+        level = float(cpu.get((one.namespace, one.workload), np.nan))
+        why = (
+            f"its p95 CPU of {format_cpu(level)} says that it has some" if level > _IDLE_CPU else ""
+        )
+        if np.isnan(level):
+            why = "no CPU of its proxy is known"
+        if why:
+            doubts.append(
+                f"{one.namespace}/{one.workload} shows no traffic, and keeps its sidecar: {why}"
+            )
+        else:
+            kept.append(one)
+    return tuple(kept), doubts
 
 
 def _errors(snapshot: Snapshot) -> pd.DataFrame:

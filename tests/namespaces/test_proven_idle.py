@@ -47,3 +47,10 @@ def test_nobody_is_idle_for_sure_where_a_metric_of_traffic_lacks_a_day(snapshot,
 
 def test_without_candidates_there_is_nothing_to_say(snapshot):
     assert proven_idle(snapshot, ()) == ((), [])
+
+
+def test_a_proxy_of_unknown_cpu_keeps_its_place(snapshot):
+    unseen = replace(CANDIDATES[0], workload="unseen")
+    kept, notes = proven_idle(snapshot, (unseen,))
+    assert kept == ()
+    assert notes[0].endswith("no CPU of its proxy is known")
