@@ -116,7 +116,7 @@ def test_the_odd_ones_are_there():
     mesh = build_mesh(DemoParameters())
     traits = set().union(*(w.traits for w in mesh.workloads))
     assert {"throttled", "oom", "hpa", "native"} <= traits
-    assert any(w.born > mesh.parameters.start for w in mesh.workloads)
+    assert any(w.started > mesh.parameters.start for w in mesh.workloads)
     assert any(w.resized for w in mesh.workloads)
 
 
