@@ -71,7 +71,7 @@ def tiny_snapshot(
                 tables["nodes"] = _alive(tiny_nodes(nodes), start)
                 numbers = np.arange(len(tables["pods"])) % nodes + 1
                 tables["pods"]["node"] = [f"node-{n}" for n in numbers]
-            record = DayRecord(start, start + timedelta(days=1), complete=True, rows={})
+            record = DayRecord(start, start + timedelta(days=1), complete=True, rows={}, absent=())
             writer.write_day(day, tables, record)
     return Snapshot(path)
 

@@ -82,7 +82,7 @@ def write_demo(folder: Path, p: DemoParameters, progress: Progress | None = None
     with SnapshotWriter(folder, manifest) as writer:
         for number, day in enumerate(p.days):
             start = midnight(day)
-            record = DayRecord(start, start + timedelta(days=1), complete=True, rows={})
+            record = DayRecord(start, start + timedelta(days=1), complete=True, rows={}, absent=())
             writer.write_day(day, day_tables(mesh, day), record)
             if progress is not None:
                 progress(number + 1, len(p.days))

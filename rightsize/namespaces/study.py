@@ -34,7 +34,7 @@ from rightsize.namespaces.savings import (
 )
 from rightsize.namespaces.traffic import namespace_labels, read_edges
 from rightsize.quantity import format_cpu
-from rightsize.snapshot import Snapshot
+from rightsize.snapshot import DayRecord, Snapshot
 from rightsize.snapshot.views import plain_text, pods_with_workloads
 
 _MEMORY_DAYS = 7
@@ -166,6 +166,11 @@ def study_scope(
     )
 
 
+def _may_lack_traffic(record: DayRecord) -> bool:
+    """Whether traffic of the day may go unseen; a record that does not say is no proof."""
+    return record.absent is None or bool(_TRAFFIC_METRICS & set(record.absent))
+
+
 def proven_idle(
     snapshot: Snapshot, candidates: tuple[InjectionCandidate, ...]
 ) -> tuple[tuple[InjectionCandidate, ...], list[str]]:
@@ -177,11 +182,11 @@ def proven_idle(
     if not candidates:
         return (), []
     records = snapshot.manifest.days.values()
-    blind = sum(bool(_TRAFFIC_METRICS & set(record.absent or ())) for record in records)
+    blind = sum(_may_lack_traffic(record) for record in records)
     if blind:
         return (), [
             f"{len(candidates)} workloads show no traffic, and keep their sidecars: on {blind} of "
-            f"{len(records)} days a metric of HTTP or TCP traffic has no value, so none is proven"
+            f"{len(records)} days a metric of HTTP or TCP traffic may lack, so none is proven"
         ]
     mesh = pods_with_workloads(snapshot)[["namespace", "pod", "workload"]].drop_duplicates()
     names = pd.DataFrame([(c.namespace, c.workload) for c in candidates], columns=_OWNER)

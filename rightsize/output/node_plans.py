@@ -83,7 +83,7 @@ def month_table(month: MonthAnswer) -> Table:
     table = Table(title=f"From {month.before.first} nodes: {month.before.autoscaler.kind}")
     table.add_column("setting")
     table.add_column("requests")
-    for name in ("at the end", "node-hours", "mean nodes", "peak", "scaling events"):
+    for name in ("at the end", "node-hours", "mean nodes", "peak", "events, one order"):
         table.add_column(name, justify="right")
     for trial in month.trials:
         for requests, replay in (("today", trial.before), ("recommended", trial.after)):

@@ -27,10 +27,11 @@ def by_hand(change: SizeChange) -> str | None:
 
     Its API group, the place of its pod template and the patches it takes are its controller's own.
     """
-    if change.kind is None or change.kind in POD_TEMPLATES:
+    if change.kind in POD_TEMPLATES:
         return None
     lines = ", ".join(f'{key}: "{text}"' for key, text in annotation_values(change).items())
-    return f"no patch is written for kind {change.kind}: put into its pod template {lines}"
+    kind = f"kind {change.kind}" if change.kind else "a workload of unknown kind"
+    return f"no patch is written for {kind}: put into its pod template {lines}"
 
 
 def kustomize_folder(changes: Sequence[SizeChange]) -> list[PatchedFile]:
@@ -57,12 +58,12 @@ def kustomize_folder(changes: Sequence[SizeChange]) -> list[PatchedFile]:
 
 
 def _target(change: SizeChange) -> Document:
-    target = {"kind": change.kind or "|".join(POD_TEMPLATES), "name": change.workload}
+    target = {"kind": change.kind, "name": change.workload}
     return target | ({"namespace": change.namespace} if change.namespace else {})
 
 
 def _patch(change: SizeChange) -> PatchedFile:
-    kind = change.kind or "Deployment"
+    kind = str(change.kind)
     metadata = {"name": change.workload}
     metadata |= {"namespace": change.namespace} if change.namespace else {}
     body: object = {key: Quoted(text) for key, text in annotation_values(change).items()}

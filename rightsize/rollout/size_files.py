@@ -136,7 +136,7 @@ def _patches(
     pairs = [(c, files.get((str(c.namespace), str(c.workload)))) for c in changes]
     return [
         patch(
-            change.kind or "Deployment",
+            str(change.kind),
             str(change.namespace),
             str(change.workload),
             f"{folder}/{file.path.name}",

@@ -103,7 +103,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
                     known = {name: renamed(name) for name in pd.unique(table[column])}
                     table[column] = table[column].astype(object).map(known)
             start = midnight(day)
-            record = DayRecord(start, start + timedelta(days=1), complete=True, rows={})
+            record = DayRecord(start, start + timedelta(days=1), complete=True, rows={}, absent=())
             out.write_day(day, tables, record)
     pods = tables["pods"]
     one = pods[~pods["namespace"].isin(KEPT)].iloc[0]

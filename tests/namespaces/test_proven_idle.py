@@ -54,3 +54,9 @@ def test_a_proxy_of_unknown_cpu_keeps_its_place(snapshot):
     kept, notes = proven_idle(snapshot, (unseen,))
     assert kept == ()
     assert notes[0].endswith("no CPU of its proxy is known")
+
+
+def test_a_day_that_does_not_say_what_it_lacks_is_no_proof(snapshot):
+    days = {day: replace(record, absent=None) for day, record in snapshot.manifest.days.items()}
+    snapshot.manifest = replace(snapshot.manifest, days=days)
+    assert proven_idle(snapshot, CANDIDATES)[0] == ()

@@ -22,7 +22,12 @@ def test_an_unknown_kind_gets_the_lines_for_its_pod_template(kind):
     assert text.count("sidecar.istio.io/") == 4
 
 
-@pytest.mark.parametrize("kind", [*POD_TEMPLATES, None])
+@pytest.mark.parametrize("kind", POD_TEMPLATES)
 def test_a_known_kind_gets_its_patch(kind):
     assert by_hand(sidecar(kind)) is None
     assert len(kustomize_folder([sidecar(kind)])) == 2
+
+
+def test_a_workload_of_which_no_kind_is_known_is_taken_for_none():
+    assert kustomize_folder([sidecar(None)]) == []
+    assert "a workload of unknown kind: put into its pod template" in by_hand(sidecar(None))

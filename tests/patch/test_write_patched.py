@@ -89,9 +89,13 @@ def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path, values: Path
 
 
 def test_a_new_kustomize_folder_is_written_beside_and_renewed(values: Path) -> None:
-    written = write_patched(patch_files([values], [change("sidecar", "20m", of="shop/web")]), None)
+    written = write_patched(
+        patch_files([values], [change("sidecar", "20m", of="shop/web", kind="Deployment")]), None
+    )
     assert written[1] == values.parent / "sidecar-annotations" / "kustomization.yaml"
-    write_patched(patch_files([values], [change("sidecar", "30m", of="shop/web")]), None)
+    write_patched(
+        patch_files([values], [change("sidecar", "30m", of="shop/web", kind="Deployment")]), None
+    )
     assert '"30m"' in written[2].read_text()
 
 
@@ -100,7 +104,10 @@ def test_a_folder_of_that_name_that_is_somebody_elses_is_refused(values: Path) -
     folder.mkdir()
     (folder / "kustomization.yaml").write_text("kind: Kustomization\n")
     with pytest.raises(OutputError, match="exists already"):
-        write_patched(patch_files([values], [change("sidecar", "20m", of="shop/web")]), None)
+        write_patched(
+            patch_files([values], [change("sidecar", "20m", of="shop/web", kind="Deployment")]),
+            None,
+        )
     assert (folder / "kustomization.yaml").read_text() == "kind: Kustomization\n"
 
 

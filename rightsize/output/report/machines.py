@@ -129,7 +129,7 @@ def _replayed(review: Review) -> ReportTable:
             Column("setting", "setting"), Column("requests", "requests"),
             Column("end", "nodes at the end", "number"), Column("mean", "mean nodes", "number"),
             Column("peak", "most nodes", "number"), Column("hours", "node-hours", "number"),
-            Column("events", "nodes that joined or left", "number"),
+            Column("events", "joined or left, in one order of arrival", "number"),
         ),
         note=f"The month's pods hour by hour from the {one.first} nodes that ran, under "
              f"{one.autoscaler.kind}'s own rules; seen in the month: "
