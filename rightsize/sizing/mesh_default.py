@@ -285,12 +285,14 @@ def _most(values: Sequence[float | None]) -> float | None:
 
 def _covered(draft: Recommendation, default: Recommendation) -> Recommendation:
     """What will be in force for a workload under the default; `needs` keeps its own answer."""
+    cpu, memory = _under(draft.cpu, default.cpu), _under(draft.memory, default.memory)
+    same = (cpu.step, memory.step) == (draft.cpu.step, draft.memory.step)
     return replace(
         draft,
-        cpu=_under(draft.cpu, default.cpu),
-        memory=_under(draft.memory, default.memory),
+        cpu=cpu,
+        memory=memory,
         written="mesh default",
-        reason=draft.reason,
+        reason=draft.reason if same else f"takes the mesh default; by itself: {draft.reason}",
     )
 
 

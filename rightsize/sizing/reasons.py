@@ -64,9 +64,21 @@ def sentence(case: Situation, size: ResourceAdvice, settings: PolicySettings) ->
             f"than {settings.min_change:.0%} lower"
         )
     times = exceeds_request(case)
-    if times is not None:
+    if _short_peak(case, size):
+        seen = (
+            f"memory p99 {show(case.usage.p99)}, its peak of {show(case.usage.peak)} is the limit's"
+        )
+    elif times is not None:
         seen += f", {times:.1f} times its request"
     return f"{seen}: request {_request(case, size, show, settings)}{_limit(size, show)}"
+
+
+def _short_peak(case: Situation, size: ResourceAdvice) -> bool:
+    """Whether memory peaks so shortly that the request need not hold it; the limit does."""
+    peak, p99, request = case.usage.peak, case.usage.p99, size.recommended_request
+    if case.resource != "memory" or peak is None or p99 is None or request is None:
+        return False
+    return peak > request >= p99
 
 
 def _request(
