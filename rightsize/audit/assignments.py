@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rightsize.audit.model import Chart, Command, KubeObject, Sources, Values
 from rightsize.audit.tree import Node, Place, from_assignments
 from rightsize.audit.yaml_documents import add_mesh_config, add_scope
-from rightsize.files.classify import CHART_NAMES
+from rightsize.files.chart_metadata import CHART_NAMES
 from rightsize.files.known import Version, parse_version
 
 _SET_FLAGS = ("--set", "--set-string", "--set-json", "-s")

@@ -30,7 +30,7 @@ from rightsize.audit.runbooks import (
 )
 from rightsize.audit.tree import Place, TreeError, parse
 from rightsize.audit.yaml_documents import add_corefile, add_document
-from rightsize.files.classify import Chart, chart_yaml, is_vendored, release_of
+from rightsize.files.chart_metadata import Chart, chart_yaml, is_vendored, release_of
 from rightsize.files.known import Version, parse_version
 
 _TLS = "kubernetes.io/tls"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rightsize.audit.model import Finding
+from rightsize.files.leaves import flatten
 from rightsize.files.tree import (
     Document,
     FlawError,
@@ -15,7 +16,6 @@ from rightsize.files.tree import (
     Scalar,
     Sequence,
     content_end,
-    flatten,
     parse,
 )
 from rightsize.files.tree import Path as Steps

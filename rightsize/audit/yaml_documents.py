@@ -10,14 +10,8 @@ from rightsize.audit.corefile import corefiles_of_chart, parse_corefile
 from rightsize.audit.model import KubeObject, Problem, Sources, Values
 from rightsize.audit.tree import Node, TreeError, parse
 from rightsize.files import tree
-from rightsize.files.classify import (
-    WRAPPERS,
-    Chart,
-    chart_named,
-    charts_of_values,
-    kind_of,
-    proofs_by_keys,
-)
+from rightsize.files.chart_metadata import Chart, chart_named
+from rightsize.files.classify import WRAPPERS, charts_of_values, kind_of, proofs_by_keys
 from rightsize.files.known import Version, parse_version
 
 _MESH_NAMES = re.compile(r"^istio(-.+)?$")

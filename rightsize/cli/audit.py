@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rightsize.audit.audit import AuditResult
     from rightsize.audit.model import Finding, Problem, Severity
     from rightsize.collectors.kube import Cluster
-    from rightsize.files.classify import Chart
+    from rightsize.files.chart_metadata import Chart
     from rightsize.files.known import Version
 
 app = typer.Typer(rich_markup_mode="markdown")
@@ -168,7 +168,7 @@ def _version(text: str | None) -> Version | None:
 
 
 def _chart(text: str | None) -> Chart | None:
-    from rightsize.files.classify import CHART_NAMES
+    from rightsize.files.chart_metadata import CHART_NAMES
 
     if text is not None and text not in CHART_NAMES:
         raise UsageError(

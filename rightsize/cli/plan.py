@@ -119,7 +119,7 @@ def _audited(
     """Errors and warnings of an audit of the given files; patching says what cannot be read."""
     from rightsize.audit.audit import audit
     from rightsize.audit.reading import read_files
-    from rightsize.files.classify import CHART_NAMES
+    from rightsize.files.chart_metadata import CHART_NAMES
     from rightsize.files.known import parse_version
 
     if not files:

@@ -42,6 +42,7 @@ from rightsize.prices.shapes import age_note
 from rightsize.prices.unit_price import unit_price
 from rightsize.results import Advice, Interval
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import newest_rows
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def price_answer(
     tables = {name: snapshot.read(name) for name in ("nodes", "pods", "containers", "traffic")}
     where = region or (nodes.region if nodes else None) or region_of(snapshot, tables["nodes"])
     terms = terms_for(snapshot, chosen, where, at or snapshot.manifest.end)
-    tables["nodes"] = with_instances(tables["nodes"], _newest(snapshot.read("instances")))
+    tables["nodes"] = with_instances(tables["nodes"], newest_rows(snapshot, "instances"))
     days = days_with_nodes(tables["nodes"])
     machines = machine_days(tables["nodes"], terms.book, chosen.price_drift_per_year)
     covered = covered_hours(snapshot, tables["nodes"])
@@ -201,7 +202,7 @@ def terms_for(
     snapshot: Snapshot, settings: PriceSettings, region: str | None, at: datetime
 ) -> Terms:
     """Gather prices, commitments and settings: the newest day of the snapshot's price tables."""
-    held = _newest(snapshot.read("commitments"))
+    held = newest_rows(snapshot, "commitments")
     return Terms(
         book=snapshot_book(snapshot, region, settings.machines),
         commitments=commitments_in_force(held, settings),
@@ -351,13 +352,6 @@ def _committed(today: PlanCost, terms: Terms) -> bool | None:
 
 def _ends(interval: Interval) -> tuple[float, float, float]:
     return interval.low, interval.mid, interval.high
-
-
-def _newest(table: pd.DataFrame) -> pd.DataFrame:
-    if table.empty:
-        return table
-    newest = pd.Series(table["day"] == table["day"].max())
-    return table.loc[newest]
 
 
 def _notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ...]:

@@ -7,13 +7,11 @@ from typing import get_args
 
 from rightsize.errors import AmbiguousChartError, UsageError
 from rightsize.files import tree
+from rightsize.files.chart_metadata import CHART_NAMES, Chart, chart_yaml
 from rightsize.files.classify import (
-    CHART_NAMES,
     WRAPPERS,
-    Chart,
     Kind,
     Placed,
-    chart_yaml,
     charts_of_values,
     kind_of,
     knows_all,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from rightsize.files import tree
 from rightsize.files.blocks import Block, Content, Leaf, block_lines, flow_text, plain_key
+from rightsize.files.leaves import flatten
 from rightsize.files.source import newline_of
 from rightsize.files.tree import Alias, FlawError, Mapping, Node, Path, Scalar, Sequence, dotted
 
@@ -123,7 +124,7 @@ def _check(
     after = tree.parse(result)
     same = len(before) == len(after)
     for number, (old, new) in enumerate(zip(before, after, strict=False)):
-        old_leaves, new_leaves = tree.flatten(old.root), tree.flatten(new.root)
+        old_leaves, new_leaves = flatten(old.root), flatten(new.root)
         if number == document:
             for path, leaf in values.items():
                 same &= new_leaves.pop(path, "").split(":", 1)[-1] == leaf.text

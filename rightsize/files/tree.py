@@ -1,7 +1,7 @@
 """YAML as a tree of nodes that know their place in the text: the one reader of users' files.
 
 `parse` makes the documents; `lookup`, `text_at` and `mapping_at` read values in force (aliases and
-merges resolved), `flatten` compares, `walk` visits what is written, `position` gives line and
+merges resolved), `walk` visits what is written, `position` gives line and
 column. The parser is libyaml, of which Helm's own is a port: what Helm reads is read, a tab
 between tokens included. Its events carry the exact start and end of every scalar and alias; a
 composer drops where an alias stood, so the tree is built here. Offsets count characters.
@@ -187,42 +187,6 @@ def content_end(node: Node) -> int:
     if isinstance(node, Sequence) and not node.flow and node.items:
         return content_end(node.items[-1])
     return node.end
-
-
-def flatten(node: Node | None) -> dict[Path, str]:
-    """Every leaf of a document with tags kept apart, aliases and merges resolved.
-
-    Two texts parse alike exactly when these are equal; an empty list or mapping is a leaf.
-    """
-    leaves: dict[Path, str] = {}
-    if node is not None:
-        _flatten(node, (), leaves)
-    return leaves
-
-
-def _flatten(node: Node, path: Path, leaves: dict[Path, str]) -> None:
-    node = resolve(node)
-    if len(leaves) > MAX_NODES or len(path) > MAX_DEPTH:
-        raise FlawError("aliases make this document too large to compare", node.start)
-    if isinstance(node, Scalar):
-        leaves[path] = f"{'plain' if not node.style else 'string'}{node.tag}:{node.value}"
-    elif isinstance(node, Mapping):
-        keys = node.names()
-        for key in keys:
-            child = node.get(key)
-            if child is not None:
-                _flatten(child, (*path, key), leaves)
-        for number, (key_node, child) in enumerate(node.items):
-            if not isinstance(key_node, Scalar):
-                _flatten(key_node, (*path, f"complex key {number}"), leaves)
-                _flatten(child, (*path, f"complex value {number}"), leaves)
-        if not keys:
-            leaves[path] = "{}"
-    elif isinstance(node, Sequence):
-        for number, item in enumerate(node.items):
-            _flatten(item, (*path, number), leaves)
-        if not node.items:
-            leaves[path] = "[]"
 
 
 @dataclass

@@ -26,7 +26,7 @@ from rightsize.nodes.plan import (
     fleet_of,
     placement_of,
 )
-from rightsize.nodes.problem import RESOURCES, Flags, Floats, Ints, Problem
+from rightsize.nodes.problem import RESOURCES, Flags, Floats, Ints, Problem, undominated
 from rightsize.nodes.promise import Promised, promise
 from rightsize.nodes.rules import parse_rules
 from rightsize.nodes.work import Clock
@@ -261,27 +261,6 @@ def _with_promise_of(plan: NodePlan, other: NodePlan) -> NodePlan:
         use=other.use,
         reason=None,
     )
-
-
-def undominated(problem: Problem, fits: Flags, offers: Ints) -> Ints:
-    """Offers that no other one beats in every resource, rule and the price."""
-    keep = []
-    for o in offers:
-        same = offers[
-            (problem.zone[offers] == problem.zone[o])
-            & (problem.on_demand[offers] == problem.on_demand[o])
-            & (offers != o)
-        ]
-        beaten = (problem.capacity[same] >= problem.capacity[o]).all(axis=1)
-        beaten &= problem.price[same] <= problem.price[o]
-        beaten &= ~(fits[:, [o]] & ~fits[:, same]).any(axis=0)
-        # Of equals the first stays.
-        equal = (problem.capacity[same] == problem.capacity[o]).all(axis=1)
-        equal &= problem.price[same] == problem.price[o]
-        equal &= (fits[:, same] == fits[:, [o]]).all(axis=0)
-        if not (beaten & ~(equal & (same > o))).any():
-            keep.append(int(o))
-    return np.array(keep, dtype=np.int64)
 
 
 def _plan(

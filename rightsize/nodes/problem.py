@@ -113,3 +113,24 @@ class Packing:
         placed = self.where >= 0
         np.add.at(used, self.where[placed], problem.size[problem.classes[placed]])
         return used
+
+
+def undominated(problem: Problem, fits: Flags, offers: Ints) -> Ints:
+    """Offers that no other one beats in every resource, rule and the price."""
+    keep = []
+    for o in offers:
+        same = offers[
+            (problem.zone[offers] == problem.zone[o])
+            & (problem.on_demand[offers] == problem.on_demand[o])
+            & (offers != o)
+        ]
+        beaten = (problem.capacity[same] >= problem.capacity[o]).all(axis=1)
+        beaten &= problem.price[same] <= problem.price[o]
+        beaten &= ~(fits[:, [o]] & ~fits[:, same]).any(axis=0)
+        # Of equals the first stays.
+        equal = (problem.capacity[same] == problem.capacity[o]).all(axis=1)
+        equal &= problem.price[same] == problem.price[o]
+        equal &= (fits[:, same] == fits[:, [o]]).all(axis=0)
+        if not (beaten & ~(equal & (same > o))).any():
+            keep.append(int(o))
+    return np.array(keep, dtype=np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,8 +12,9 @@ from rightsize.files.redirected import Redirected
 from rightsize.files.source import Layer, Source
 from rightsize.files.tree import dotted
 from rightsize.patch.model import SizeChange, Slot
+from rightsize.patch.numbers import number_at
 from rightsize.patch.settle import InFile, settled
-from rightsize.quantity import format_cpu, format_memory, parse_quantity
+from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Sizes
 
 SIZES: dict[Slot, tree.Path] = {
@@ -368,34 +368,7 @@ def _in_file(slot: Slot, found: Found) -> InFile:
 
 
 def _number(slot: Slot, found: Found, node: tree.Scalar) -> float:
-    """The number of a scalar, or an error with its place."""
-    path = dotted(found.path)
-    try:
-        if slot not in SIZES:
-            int(node.value)
-        return parse_quantity(node.value)
-    except ValueError:
-        pass
-    variable = re.search(r"\$\{+\s*(?:var\.|local\.)?([A-Za-z_][\w.]*)", node.value)
-    if variable is not None:
-        raise found.layer.source.error(
-            f"{path}: {node.value!r} takes its number from {variable[1]}",
-            node.start,
-            hint=f"Change {variable[1]} where it is defined, or write the number here.",
-        )
-    if node.style == "expression":
-        raise found.layer.source.error(
-            f"{path}: {node.value} is worked out by Terraform",
-            node.start,
-            hint="Set the number where it is defined, or write it here.",
-        )
-    if slot in SIZES:
-        raise found.layer.source.error(
-            f"{path}: {node.value!r} is not a Kubernetes quantity",
-            node.start,
-            hint="Write it like 250m or 128Mi, without blanks.",
-        )
-    raise found.layer.source.error(f"{path}: {node.value!r} is not a whole number", node.start)
+    return number_at(node, found.path, found.layer.source, whole=slot not in SIZES)
 
 
 def _set_node(root: tree.Node | None, path: tree.Path) -> tree.Node | None:

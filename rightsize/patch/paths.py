@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rightsize.files.chart_metadata import Chart
 from rightsize.files.charts import FLAT_FROM
-from rightsize.files.classify import Chart
 from rightsize.files.known import Version
 from rightsize.files.tree import Path
 from rightsize.patch.groups import SIZES

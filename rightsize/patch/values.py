@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rightsize.files import tree
+from rightsize.files.chart_metadata import Chart
 from rightsize.files.charts import FLAT_FROM, Scope, require_version
-from rightsize.files.classify import Chart
 from rightsize.files.known import Version
 from rightsize.files.redirected import Redirected
 from rightsize.files.source import Layer

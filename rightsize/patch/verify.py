@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rightsize.errors import InputFileError, VerificationError
+from rightsize.files.chart_metadata import CHART_NAMES
 from rightsize.files.charts import Hints, scopes_of_values
-from rightsize.files.classify import CHART_NAMES
 from rightsize.files.source import read_source
 from rightsize.files.tree import dotted, text_at
 from rightsize.patch.groups import BOUNDS, SIZES

@@ -10,6 +10,7 @@ from rightsize.files import tree
 from rightsize.files.blocks import Leaf
 from rightsize.files.embedded import EmbeddedSource
 from rightsize.files.hcl import HclSource
+from rightsize.files.leaves import flatten
 from rightsize.files.source import BOM, Source
 from rightsize.files.splice import Edit, Spliced, apply_edits, set_values
 from rightsize.files.tree import dotted
@@ -134,7 +135,7 @@ def _check(
         before, after = source.documents, source.reparsed(text)
         same = len(before) == len(after)
         for number, (old, new) in enumerate(zip(before, after, strict=False)):
-            old_leaves, new_leaves = tree.flatten(old.root), tree.flatten(new.root)
+            old_leaves, new_leaves = flatten(old.root), flatten(new.root)
             for inner, inner_text in wanted:
                 if inner.document_in_outer == number:
                     old_leaves.pop(inner.path_in_outer, None)

@@ -18,6 +18,7 @@ from rightsize.collectors.objects import read_objects
 from rightsize.cost.other import other_costs
 from rightsize.errors import RightsizeError
 from rightsize.files import tree
+from rightsize.files.leaves import flatten
 from rightsize.files.yaml_text import from_yaml
 from rightsize.patch.patcher import patch_files
 
@@ -87,7 +88,7 @@ def calls(function, *arguments: object) -> int:
     [
         (lambda text: audit_tree.parse(text, "f"), "kind: ConfigMap\nmetadata: {name: c}\n---\n"),
         (tree.parse, "kind: ConfigMap\nmetadata: {name: c}\n---\n"),
-        (lambda text: tree.flatten(tree.parse("a:\n" + text)[0].root), "- {k: [1, {z: 3}]}\n"),
+        (lambda text: flatten(tree.parse("a:\n" + text)[0].root), "- {k: [1, {z: 3}]}\n"),
         (from_yaml, "- {k: [1, {z: no}]}\n"),
     ],
 )
@@ -98,7 +99,7 @@ def test_twice_the_text_is_twice_the_work(read, text):
 def test_a_mapping_of_many_keys_is_read_key_by_key():
     def read(count: int) -> None:
         root = tree.parse("".join(f"k{n}: 1\n" for n in range(count)))[0].root
-        assert len(tree.flatten(root)) == count
+        assert len(flatten(root)) == count
 
     def looked_up(count: int) -> None:
         root = tree.parse("".join(f"k{n}: 1\n" for n in range(count)))[0].root

@@ -8,8 +8,9 @@ import pytest
 
 from rightsize.errors import AmbiguousChartError, InputFileError
 from rightsize.files import tree
+from rightsize.files.chart_metadata import chart_named
 from rightsize.files.charts import Hints, scopes_of_values
-from rightsize.files.classify import chart_named, charts_of_values, kind_of
+from rightsize.files.classify import charts_of_values, kind_of
 from rightsize.files.source import read_source
 
 STRANGERS = {

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rightsize.errors import InputFileError
 from rightsize.files import tree
 from rightsize.files.blocks import Leaf
+from rightsize.files.leaves import flatten
 from rightsize.files.splice import set_values
 from tests.patch.patching import GATEWAY, ISTIOD, SIDECAR, differences, patch_text
 
@@ -220,7 +221,7 @@ def test_only_sizes_differ_whatever_the_file_looks_like(tmp_path: Path, text: st
     patched = patch_text(tmp_path, text, SIDECAR, ISTIOD)
     paths = {tuple(change.path.split(".")) for change in patched.changes}
     assert paths
-    before, after = (tree.flatten(tree.parse(t)[0].root) for t in (text, patched.text_after))
+    before, after = (flatten(tree.parse(t)[0].root) for t in (text, patched.text_after))
     assert {p: v for p, v in before.items() if p not in paths} == {
         p: v for p, v in after.items() if p not in paths
     }
@@ -273,7 +274,7 @@ def any_yaml(draw: st.DrawFn) -> str:
 def test_a_value_set_in_any_yaml_changes_that_path_alone_or_is_refused(
     text: str, path: tuple[str, ...], value: str
 ) -> None:
-    before = tree.flatten(tree.parse(text)[0].root)
+    before = flatten(tree.parse(text)[0].root)
     try:
         spliced = set_values(text, 0, {path: Leaf(value)})
     except tree.FlawError:

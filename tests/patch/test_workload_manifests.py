@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rightsize.errors import AmbiguousChartError, InputFileError
-from rightsize.files.tree import flatten, parse
+from rightsize.files.leaves import flatten
+from rightsize.files.tree import parse
 from rightsize.patch import write_patched
 from tests.patch.patching import change, differences, patch_all, patch_text
 from tests.servers.require import require_program

@@ -5,7 +5,7 @@ from __future__ import annotations
 from os.path import normpath
 
 from rightsize.files import tree
-from rightsize.files.classify import chart_named, chart_yaml, istio_dependencies
+from rightsize.files.chart_metadata import chart_named, chart_yaml, istio_dependencies
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Group, Release

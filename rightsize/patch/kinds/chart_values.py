@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rightsize.files import tree
+from rightsize.files.chart_metadata import Chart
 from rightsize.files.charts import Hints, Scope, scopes_of_values
-from rightsize.files.classify import Chart
 from rightsize.files.embedded import opened
 from rightsize.files.known import parse_version
 from rightsize.files.source import Layer, Source

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rightsize.errors import InputFileError
 from rightsize.files import tree
-from rightsize.files.classify import chart_named
+from rightsize.files.chart_metadata import chart_named
 from rightsize.files.embedded import opened
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given

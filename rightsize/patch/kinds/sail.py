@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rightsize.files import tree
-from rightsize.files.classify import Chart
+from rightsize.files.chart_metadata import Chart
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Group, Release

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from rightsize.errors import InputFileError
 from rightsize.files import tree
+from rightsize.files.chart_metadata import Chart, chart_named
 from rightsize.files.charts import scopes_of_values
-from rightsize.files.classify import Chart, chart_named
 from rightsize.files.hcl import LABELS, HclSource, encoded, opened_heredoc
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given

@@ -1,0 +1,119 @@
+"""What names and a Chart.yaml say: which of Istio's charts this is, of which release, and its parts."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from rightsize.errors import InputFileError
+from rightsize.files import tree
+from rightsize.files.known import Version, parse_version
+from rightsize.files.source import read_source
+
+Chart = Literal["istiod", "gateway", "ztunnel", "cni", "base"]
+
+CHART_NAMES: dict[str, Chart] = {
+    "istiod": "istiod",
+    "istio-discovery": "istiod",
+    "gateway": "gateway",
+    "istio-gateway": "gateway",
+    "ztunnel": "ztunnel",
+    "cni": "cni",
+    "istio-cni": "cni",
+    "base": "base",
+    "istio-base": "base",
+}
+OWN_NAMES = frozenset(CHART_NAMES) - {"gateway", "cni", "base"}
+"""Names of charts that nobody else's chart has."""
+
+
+@cache
+def _read_chart_yaml(path: Path, modified: int) -> tree.Node | None:
+    try:
+        return read_source(path).documents[0].root
+    except (InputFileError, IndexError):
+        return None
+
+
+def chart_yaml(path: Path | None) -> tree.Node | None:
+    """The Chart.yaml beside a values file; None where there is none that can be read."""
+    if path is None or path.name == "Chart.yaml":
+        return None
+    beside = path.parent / "Chart.yaml"
+    try:
+        return _read_chart_yaml(beside, beside.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+def is_vendored(path: Path) -> bool:
+    """Whether a file belongs to a copy of one of Istio's own charts, templates and all."""
+    for folder in list(path.parents)[:2]:
+        if (folder / "templates").is_dir():
+            metadata = chart_yaml(folder / "values.yaml")
+            if chart_of_metadata(metadata) is not None and not istio_dependencies(metadata):
+                return True
+    return False
+
+
+def istio_dependencies(metadata: tree.Node | None) -> dict[str, tuple[Chart, Version | None]]:
+    """Charts of Istio's that a Chart.yaml depends on: key of their values -> chart, release.
+
+    A name that others have, such as `gateway`, is Istio's where its repository is, or beside a
+    dependency of a name that only Istio has.
+    """
+    listed = tree.lookup(metadata, ("dependencies",))
+    items = listed.items if isinstance(listed, tree.Sequence) else []
+    names = [tree.text_at(item, ("name",)) or "" for item in items]
+    certain = bool(OWN_NAMES & set(names))
+    found = {}
+    for item, name in zip(items, names, strict=True):
+        chart = CHART_NAMES.get(name)
+        repository = tree.text_at(item, ("repository",)) or ""
+        if chart is not None and (certain or "istio" in repository):
+            key = tree.text_at(item, ("alias",)) or name
+            found[key] = (chart, parse_version(tree.text_at(item, ("version",))))
+    return found
+
+
+def chart_of_metadata(metadata: tree.Node | None) -> Chart | None:
+    """The chart that a Chart.yaml is of, where it is Istio's own or a copy of it."""
+    name = tree.text_at(metadata, ("name",)) or ""
+    if name not in CHART_NAMES:
+        return None
+    texts = [tree.text_at(metadata, (key,)) or "" for key in ("description", "icon", "home")]
+    for key in ("sources", "keywords"):
+        listed = tree.lookup(metadata, (key,))
+        items = listed.items if isinstance(listed, tree.Sequence) else []
+        texts += [item.value for item in items if isinstance(item, tree.Scalar)]
+    proven = name in OWN_NAMES or any("istio" in text.lower() for text in texts)
+    return CHART_NAMES[name] if proven else None
+
+
+def chart_named(name: str | None, *repositories: str | None) -> Chart | None:
+    """The chart of Istio's that a GitOps document names, by its name and its repository.
+
+    Names that others have (`gateway`, `cni`, `base`) count unless a repository is named that has
+    nothing of Istio's in its address.
+    """
+    last = (name or "").rstrip("/").rsplit("/", 1)[-1]
+    chart = CHART_NAMES.get(last)
+    if chart is None or last in OWN_NAMES:
+        return chart
+    known = [text for text in (*repositories, name) if text and text != last]
+    return chart if not known or any("istio" in text for text in known) else None
+
+
+def release_of(metadata: tree.Node | None) -> Version | None:
+    """The release of Istio in a Chart.yaml: of its own chart, or of one that it depends on.
+
+    The source tree's own charts say 1.0.0 for all releases.
+    """
+    for _, version in istio_dependencies(metadata).values():
+        if version is not None:
+            return version
+    if chart_of_metadata(metadata) is None:
+        return None
+    text = tree.text_at(metadata, ("appVersion",)) or tree.text_at(metadata, ("version",))
+    return None if text is None or text.startswith("1.0.") else parse_version(text)
