@@ -6,15 +6,20 @@ from collections.abc import Iterable
 from itertools import starmap
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from rightsize.output.fitting import fitted
 from rightsize.results import Advice, Recommendation, Resource, ResourceAdvice
 from rightsize.sizing.reasons import formatted
 
-_WIDE = 150
-"""Columns that the whole table needs to stay readable."""
+_UNBOUNDED = 10_000
+_NAME, _SHORT_NAME = 36, 16
+"""Columns before which a name is not folded: in the whole table, and in the narrow one."""
+_REASON = 36
+"""Columns below which a reason is a ladder of words."""
 _ORDER = {"sidecar": 0, "istiod": 1, "gateway": 2, "waypoint": 3, "ztunnel": 4, "istio-cni": 5}
 
 
@@ -43,24 +48,33 @@ def rows_for_people(advice: Advice, *, everything: bool = False) -> list[Recomme
 def advice_table(advice: Advice, *, everything: bool = False, width: int = 200) -> RenderableType:
     """The recommendation table: now, used, this step, the end, and why.
 
-    Below `_WIDE` columns the reasons stand under the table, and days, pods and the end state with
-    them, so that names and figures stay whole.
+    Where its columns do not all have room, the reasons stand under the table, and days, pods and
+    the end state with them, so that names and figures stay whole.
     """
     rows = rows_for_people(advice, everything=everything)
-    return _wide(advice, rows) if width >= _WIDE else _narrow(advice, rows)
+    wide = _wide(advice, rows)
+    return wide if _least(wide, _NAME) <= width else _narrow(advice, rows, width)
+
+
+def _least(table: Table, name: int) -> int:
+    """Columns of the terminal that a table needs where names fold after `name` columns."""
+    console = Console(width=_UNBOUNDED)
+    names = Measurement.get(console, console.options, Group(*table.columns[0].cells)).minimum
+    whole = Measurement.get(console, console.options, table).minimum
+    return whole - max(0, names - name)
 
 
 def _wide(advice: Advice, rows: Iterable[Recommendation]) -> RenderableType:
     table = Table(title=_title(advice), title_justify="left", expand=False)
-    for header in ("workload", "component"):
-        table.add_column(header, overflow="fold")
+    table.add_column("workload", overflow="fold")
+    table.add_column("component", no_wrap=True)
     for header in ("CPU now", "p95", "peak", "step", "end"):
         table.add_column(header, justify="right", no_wrap=True)
     for header in ("mem now", "p95", "peak", "step", "end"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("days", justify="right")
     table.add_column("pods", justify="right")
-    table.add_column("why", overflow="fold", min_width=24)
+    table.add_column("why", overflow="fold", min_width=_REASON)
     for row in rows:
         table.add_row(
             row.key,
@@ -74,7 +88,7 @@ def _wide(advice: Advice, rows: Iterable[Recommendation]) -> RenderableType:
     return table
 
 
-def _narrow(advice: Advice, rows: Iterable[Recommendation]) -> RenderableType:
+def _narrow(advice: Advice, rows: Iterable[Recommendation], width: int) -> RenderableType:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("workload", overflow="fold")
     for header in ("CPU now", "p95", "step", "mem now", "peak", "step"):
@@ -92,7 +106,8 @@ def _narrow(advice: Advice, rows: Iterable[Recommendation]) -> RenderableType:
         end = "" if row.workload else f"; in the end {cpu[4]} and {memory[4]}"
         said.append(f"{days} days, {pods} pods; {row.reason}{end}", style="dim")
         reasons.append(said)
-    return Group(Text(_title(advice), style="italic"), table, *reasons)
+    shown = table if _least(table, _SHORT_NAME) <= width else fitted(table, width)
+    return Group(Text(_title(advice), style="italic"), shown, *reasons)
 
 
 def _seen(row: Recommendation) -> tuple[str, str]:

@@ -15,17 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from ruamel.yaml import YAML
 
 from rightsize.errors import ChangesFoundError, InputFileError, UsageError
+from rightsize.mesh import load
+from rightsize.output.advice_text import advice_table, rows_for_people
 from tests.cli.run import rightsize
 from tests.tiny_mesh import MIB, Tiny, tiny_snapshot
 
 GOLDEN = Path(__file__).with_name("golden")
 FORMS = {
-    "recommend_wide.txt": ("160", ()),
+    "recommend_wide.txt": ("200", ()),
     "recommend_narrow.txt": ("80", ()),
-    "recommend_all.txt": ("160", ("--all",)),
+    "recommend_all.txt": ("200", ("--all",)),
     "recommend.json": (None, ("--format", "json")),
     "recommend.yaml": (None, ("--format", "yaml")),
     "recommend.csv": (None, ("--format", "csv")),
@@ -97,6 +100,21 @@ def test_a_terminal_of_eighty_columns_is_not_overrun(work):
     assert max(len(line) for line in printed(work, "80", ()).splitlines()) <= 80
 
 
+def test_no_width_cuts_a_figure_or_a_reason(work):
+    (folder,) = (work / "snapshots").iterdir()
+    advice = load(folder).advise()
+    rows = rows_for_people(advice)
+    for width in range(40, 260, 5):
+        console = Console(width=width, file=io.StringIO())
+        console.print(advice_table(advice, width=width))
+        lines = console.file.getvalue().splitlines()
+        assert max(len(line) for line in lines) <= width
+        words = [word.strip(";.,") for word in " ".join(lines).split()]
+        for row in rows:
+            assert row.reason.split()[-1].strip(";.,") in words, width
+        assert "…" not in "".join(lines), width
+
+
 def test_json_csv_and_yaml_say_the_same(work):
     told = json.loads(printed(work, None, ("--format", "json")))
     same = YAML(typ="safe").load(printed(work, None, ("--format", "yaml")))
@@ -109,7 +127,7 @@ def test_json_csv_and_yaml_say_the_same(work):
 
 
 def test_no_colours_go_into_a_pipe(work):
-    assert "\x1b" not in printed(work, "160", ())
+    assert "\x1b" not in printed(work, "200", ())
 
 
 def test_the_patch_is_a_new_file_and_a_diff_and_the_given_file_stays(values):
