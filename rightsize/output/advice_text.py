@@ -64,7 +64,7 @@ def _least(table: Table, name: int) -> int:
     return whole - max(0, names - name)
 
 
-def _wide(advice: Advice, rows: Iterable[Recommendation]) -> RenderableType:
+def _wide(advice: Advice, rows: Iterable[Recommendation]) -> Table:
     table = Table(title=_title(advice), title_justify="left", expand=False)
     table.add_column("workload", overflow="fold")
     table.add_column("component", no_wrap=True)
