@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rightsize.errors import AmbiguousChartError
 from rightsize.files.charts import Scope
+from rightsize.files.classify import RELEASE_KINDS
 from rightsize.files.gateways import contradiction, gateway_signs
 from rightsize.patch.groups import Group, outermost
 from rightsize.patch.istio_operator import OperatorGroup
@@ -142,8 +143,8 @@ def _of_revision(
     exact = [g for g in groups if (g.release.revision or "default") == revision]
     named = [g for g in groups if g.release.revision is not None]
     if len(rivals) > 1:
-        open_ones = [g for g in groups if g.release.revision is None]
-        if open_ones and not any(_revision_of(c) == "default" for c in rivals):
+        open_ones = [g for g in groups if g.release.revision is None and not _is_whole(g)]
+        if open_ones:
             raise AmbiguousChartError(
                 "these values do not say their revision, and could be for "
                 + " or ".join(c.key for c in rivals),
@@ -167,6 +168,15 @@ def _of_revision(
             f"{change.key}",
         )
     return Match(tuple(groups))
+
+
+def _is_whole(group: Group) -> bool:
+    """Whether all of a release's values are in its document, so that no revision is the default.
+
+    Bare values, operator files and Terraform get theirs from elsewhere as well: a command line's
+    `--set revision=`, a variable.
+    """
+    return group.release.kind.split()[0] in RELEASE_KINDS
 
 
 def _no_revision(groups: Sequence[Group], change: SizeChange) -> str:

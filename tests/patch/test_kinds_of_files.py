@@ -177,6 +177,35 @@ def test_two_revisions_are_each_sized_from_their_own_pods(tmp_path: Path) -> Non
         checked(tmp_path, "flux.yaml", text, ISTIOD)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("values.yaml", "pilot:\n  resources: {requests: {cpu: 500m, memory: 2Gi}}\n"),
+        (
+            "operator.yaml",
+            "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  components:\n"
+            "    pilot: {k8s: {resources: {requests: {cpu: 500m, memory: 2Gi}}}}\n",
+        ),
+    ],
+)
+@pytest.mark.parametrize("other", ["istiod", "istiod-r1"])
+def test_a_file_without_a_revision_is_asked_for_where_two_run(
+    tmp_path: Path, name: str, text: str, other: str
+) -> None:
+    first = change("istiod", "100m", of=f"istio-system/{other}")
+    second = change("istiod", "200m", of="istio-system/istiod-r2")
+    with pytest.raises(AmbiguousChartError, match="do not say their revision"):
+        checked(tmp_path, name, text, first, second)
+
+
+def test_a_release_without_a_revision_is_the_default_one(tmp_path: Path) -> None:
+    text = f"{FLUX.replace('NAME', 'istiod')}  chart: {{spec: {{chart: istiod}}}}\n  values:\n    {VALUES}\n"
+    first = change("istiod", "100m", of="istio-system/istiod")
+    second = change("istiod", "200m", of="istio-system/istiod-r2")
+    patched = checked(tmp_path, "flux.yaml", text, first, second)
+    assert [c.new for c in patched.changes] == ["100m"]
+
+
 def test_a_kustomize_overlay_wins(tmp_path: Path) -> None:
     text = (
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: istiod}\nspec: {template: {spec: "
