@@ -19,6 +19,12 @@ from rightsize.results import (
     Sizes,
 )
 from rightsize.sizing.autoscalers import autoscalers, scale_points
+from rightsize.sizing.cluster_rules import (
+    ClusterRules,
+    cluster_rules,
+    not_admitted,
+    within_rules,
+)
 from rightsize.sizing.drafts import Drafting, Progress, drafts_of
 from rightsize.sizing.mesh_default import MeshDefault, with_mesh_default
 from rightsize.sizing.node_bound import largest_node, within_nodes
@@ -66,19 +72,22 @@ def recommend(
     drafts, sidecars = drafts_of(snapshot, drafting, days=days, progress=progress)
     if policy is None:
         drafts = with_istiod_model(drafts, snapshot, rules, days)
+    cluster = cluster_rules(snapshot, days)
+    drafts = within_rules(drafts, cluster)
     sidecar_in_file = None if given is None else given.get("sidecar")
     most = largest_node(snapshot, days)
     drafts = within_nodes(drafts, most)
     default = with_mesh_default(drafts, sidecars, snapshot.manifest.region, rules, sidecar_in_file)
     default = replace(default, recommendations=tuple(within_nodes(default.recommendations, most)))
     name = rules.profile if policy is None else type(policy).__name__
-    return _advice(snapshot, default, scalers, rules, chosen, name, days)
+    return _advice(snapshot, default, scalers, cluster, rules, chosen, name, days)
 
 
 def _advice(
     snapshot: Snapshot,
     default: MeshDefault,
     scalers: pd.DataFrame,
+    cluster: ClusterRules,
     rules: PolicySettings,
     policy: SizingPolicy,
     name: str,
@@ -102,7 +111,8 @@ def _advice(
         overrides=default.curve,
         warnings=(
             *default.warnings,
-            *_quota_warnings(rows, pods, rules),
+            *not_admitted(rows, cluster),
+            *_quota_warnings(rows, pods, cluster.quotas(rules.quotas)),
             *budget_warnings(rows, pdbs),
             *(f"{m.what}: {m.costs}" for m in manifest.missing),
         ),
@@ -110,10 +120,12 @@ def _advice(
 
 
 def _quota_warnings(
-    rows: tuple[Recommendation, ...], pods: pd.DataFrame, rules: PolicySettings
+    rows: tuple[Recommendation, ...],
+    pods: pd.DataFrame,
+    quotas: Mapping[str, Mapping[str, str]],
 ) -> tuple[str, ...]:
     try:
-        return tuple(quota_warnings(rows, pods, rules.quotas))
+        return tuple(quota_warnings(rows, pods, quotas))
     except ValueError as error:
         raise UsageError(f"setting policy.quotas: {error}") from error
 

@@ -41,6 +41,8 @@ class Rule(StrEnum):
     """What is in force is not known, so nothing is written."""
     GONE = "gone"
     NODE = "node"
+    VPA = "vpa"
+    """A VerticalPodAutoscaler sets the sizes itself."""
 
 
 class ShapeKind(StrEnum):

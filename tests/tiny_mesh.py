@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -56,8 +56,12 @@ def tiny_snapshot(
     nodes: int = 0,
     first_day: date = FIRST_DAY,
     days: int = 10,
+    more: Mapping[str, pd.DataFrame] | None = None,
 ) -> Snapshot:
-    """Write a snapshot of these containers and open it; pods are spread over `nodes`."""
+    """Write a snapshot of these containers and open it; pods are spread over `nodes`.
+
+    `more` are tables that each day has beside.
+    """
     manifest = Manifest(cluster="tiny", source="demo", simulated=True, region="us-east-1")
     with SnapshotWriter(path, manifest) as writer:
         for number in range(days):
@@ -65,6 +69,7 @@ def tiny_snapshot(
             start = datetime(day.year, day.month, day.day, tzinfo=UTC)
             seen = [c for c in containers if c.skip_days <= number < c.skip_days + c.days]
             tables = tiny_tables(seen, start)
+            tables |= more or {}
             if hpas is not None:
                 tables["hpas"] = hpas
             if nodes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rightsize.cli.moments import FORMS, parse_moment
 from rightsize.cli.options import FormatOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import ChangesFoundError, NoDataError
@@ -24,7 +25,8 @@ app = typer.Typer(rich_markup_mode="markdown")
 @app.command()
 def verify(
     since: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="First day of the roll-out (UTC).")
+        datetime,
+        typer.Option(help=f"First day of the roll-out (UTC): {FORMS}.", parser=parse_moment),
     ],
     snapshot: Annotated[
         Path | None, typer.Option(help="Snapshot folder with days before and after the roll-out.")

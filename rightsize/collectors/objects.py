@@ -13,12 +13,16 @@ from typing import Any
 
 import orjson
 
+from rightsize.collectors.cluster_rules import ClusterRules
 from rightsize.errors import InputFileError
 from rightsize.prices.node_kinds import is_extended
 from rightsize.quantity import parse_quantity
 from rightsize.snapshot.manifest import Missing
 
-COMMAND = "kubectl get nodes,namespaces,pods,deployments,statefulsets,daemonsets,hpa,pdb -A -o json"
+COMMAND = (
+    "kubectl get nodes,namespaces,pods,deployments,statefulsets,daemonsets,hpa,pdb,limitranges,"
+    "resourcequotas -A -o json"
+)
 _TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "Rollout")
 _SCHEDULING = (
     "nodeSelector",
@@ -42,6 +46,8 @@ class KnownPod:
     labels_json: str | None = None
     annotations_json: str | None = None
     scheduling: str | None = None
+    sizes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Requests and limits by container, init containers too, in cores and bytes."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Objects:
     hpas: Sequence[Mapping[str, object]] = ()
     """Rows of table `hpas`."""
     pdbs: Mapping[_Name, KnownBudget] = field(default_factory=dict)
+    rules: ClusterRules = field(default_factory=ClusterRules)
     read_from: Sequence[str] = ()
     """Names of the files, or of the cluster."""
     missing: Sequence[Missing] = ()
@@ -126,6 +133,7 @@ def objects_of(
     templates: dict[tuple[str, str, str], KnownPod] = {}
     hpas: list[Mapping[str, object]] = []
     budgets: dict[_Name, Mapping[str, Any]] = {}
+    rules = ClusterRules()
     try:
         for item in items:
             kind, about = item["kind"], item["metadata"]
@@ -145,6 +153,8 @@ def objects_of(
                 hpas += _hpa_rows(namespace, name, item["spec"])
             elif kind == "PodDisruptionBudget":
                 budgets[about["namespace"], name] = item["spec"]
+            else:
+                rules.add(item)
         pdbs = {one: _budget(one[0], spec, templates) for one, spec in budgets.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputFileError(
@@ -152,7 +162,8 @@ def objects_of(
             path=place or ", ".join(read_from),
             hint=f"make it with {COMMAND}",
         ) from error
-    return Objects(nodes, namespaces, pods, templates, hpas, pdbs, read_from)
+    hpas += rules.scalers(hpas)
+    return Objects(nodes, namespaces, pods, templates, hpas, pdbs, rules, read_from)
 
 
 def _items(path: Path) -> list[Mapping[str, Any]]:
@@ -205,7 +216,20 @@ def _pod(about: Mapping[str, Any], spec: Mapping[str, Any]) -> KnownPod:
         labels_json=_json(labels),
         annotations_json=_json(annotations),
         scheduling=_json({key: spec[key] for key in _SCHEDULING if spec.get(key) is not None}),
+        sizes=dict(
+            map(_sizes, [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())])
+        ),
     )
+
+
+def _sizes(container: Mapping[str, Any]) -> tuple[str, Mapping[str, float]]:
+    given = container.get("resources") or {}
+    return container["name"], {
+        f"{resource}_{kind}": parse_quantity(given[f"{kind}s"][resource])
+        for kind in ("request", "limit")
+        for resource in ("cpu", "memory")
+        if (given.get(f"{kind}s") or {}).get(resource) is not None
+    }
 
 
 def _hpa_rows(namespace: str, name: str, spec: Mapping[str, Any]) -> list[Mapping[str, object]]:

@@ -74,6 +74,8 @@ def with_mesh_default(
     if in_force is None:
         return MeshDefault(tuple(drafts), None, ())
     users = [d for d in drafts if _uses_default(d, in_force)]
+    if not users:
+        return MeshDefault(tuple(_own(d, users) for d in drafts), None, ())
     plan, forced, source = _plan(users, in_force, region, settings)
     exceptions = {id(user) for user, own in zip(users, plan.exceptions, strict=True) if own} | {
         id(user) for user in forced
@@ -138,6 +140,7 @@ def _uses_default(draft: Recommendation, in_force: Sizes) -> bool:
         and draft.written == "values"
         and draft.current == in_force
         and draft.running
+        and draft.cpu.rule is not Rule.VPA
     )
 
 

@@ -25,6 +25,7 @@ from rightsize.snapshot.columns import (
     make_table,
     to_arrow,
 )
+from rightsize.snapshot.rule_tables import LIMIT_RANGES, RESOURCE_QUOTAS, VPAS
 
 SCHEMA_VERSION = 1
 
@@ -321,6 +322,9 @@ TABLES: Mapping[str, Table] = {
         NAMESPACES,
         HPAS,
         PDBS,
+        LIMIT_RANGES,
+        RESOURCE_QUOTAS,
+        VPAS,
         CONTROL_PLANE,
         TRAFFIC,
         PROXIES,

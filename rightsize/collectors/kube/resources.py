@@ -71,8 +71,21 @@ RESOURCES: tuple[Resource, ...] = (
         ("v2",),
     ),
     Resource(
-        "keda.sh", "scaledobjects", "ScaledObject", "KEDA's scalers are not audited", _AUDIT,
+        "keda.sh", "scaledobjects", "ScaledObject",
+        "KEDA's scalers are known only as the HPAs that KEDA makes of them", _BOTH,
         ("v1alpha1",),
+    ),
+    Resource(
+        "autoscaling.k8s.io", "verticalpodautoscalers", "VerticalPodAutoscaler",
+        "sizes that a VPA sets itself are recommended against it", _SNAPSHOT,
+    ),
+    Resource(
+        "", "limitranges", "LimitRange",
+        "sizes that a namespace does not admit may be recommended", _SNAPSHOT,
+    ),
+    Resource(
+        "", "resourcequotas", "ResourceQuota", "a namespace's quota may be exceeded unnoticed",
+        _SNAPSHOT,
     ),
     Resource(
         "policy", "poddisruptionbudgets", "PodDisruptionBudget",

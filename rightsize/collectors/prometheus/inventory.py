@@ -170,6 +170,7 @@ def containers_of(
         containers.setdefault(key, Container(init=False))
     # A server that keeps the mesh's series alone says nothing of what runs beside a proxy.
     silent = unlisted if all(key[2] in MESH_NAMES for key in shown) else set()
+    _add_written(containers, pods, objects)
     _set_components(containers, pods, objects, gateways, silent)
     return containers
 
@@ -180,6 +181,20 @@ def _mark_known(containers: Mapping[ContainerKey, Container], answers: Answers) 
         prefix = "init_" if container.init else ""
         container.requests_known = len(answers[f"{prefix}requests"]) > 0
         container.limits_known = len(answers[f"{prefix}limits"]) > 0
+
+
+def _add_written(
+    containers: Mapping[ContainerKey, Container], pods: Mapping[PodKey, Pod], objects: Objects
+) -> None:
+    """Where no metric reports sizes, those that the objects have."""
+    for (namespace, name, called), container in containers.items():
+        if container.requests_known and container.limits_known:
+            continue
+        pod = pods[namespace, name]
+        known = objects.pod(namespace, name, pod.workload_kind, pod.workload).sizes.get(called)
+        if known is not None:
+            container.sizes = {**known, **container.sizes}
+            container.requests_known = container.limits_known = True
 
 
 def pods_frame(pods: Mapping[PodKey, Pod], objects: Objects) -> pd.DataFrame:
