@@ -5,6 +5,7 @@ One Prometheus holds all of them, told apart by the label `mesh`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -189,10 +190,12 @@ def taken(server: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[st
     return take
 
 
-def _collect(server: str, name: str, out: Path):  # type: ignore[no-untyped-def]
+def _collect(server: str, name: str, out: Path, *options: str):  # type: ignore[no-untyped-def]
     times = ("--start", "2026-09-13T12:00Z", "--end", "2026-09-15")
     matcher = ("--matcher", f"mesh={name}")
-    return rightsize("collect", "--prometheus-url", server, *matcher, *times, "--out", out)
+    return rightsize(
+        "collect", "--prometheus-url", server, *matcher, *times, *options, "--out", out
+    )
 
 
 def _usage(snapshot: Snapshot) -> pd.DataFrame:
@@ -308,6 +311,19 @@ def test_limits_that_nothing_reports_are_unknown_and_not_unset(
 ) -> None:
     proxy = _proxy(taken("no-limits"))
     assert (proxy["requests_known"], proxy["limits_known"]) == (True, False)
+
+
+def test_limits_that_only_the_objects_have_are_known(server: str, tmp_path: Path) -> None:
+    resources = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1500m"}}
+    proxy = {"name": "istio-proxy", "resources": resources}
+    about = {"name": POD.name, "namespace": POD.namespace}
+    pod = {"kind": "Pod", "metadata": about, "spec": {"containers": [proxy]}}
+    (tmp_path / "pods.json").write_text(json.dumps(pod))
+    options = ("--objects", str(tmp_path / "pods.json"))
+    assert _collect(server, "no-limits", tmp_path / "s", *options).returncode == 0
+    found = _proxy(Snapshot(tmp_path / "s"))
+    assert (found["limits_known"], found["cpu_limit"]) == (True, 1.5)
+    assert pd.isna(found["memory_limit"])
 
 
 def test_a_native_sidecar_that_nothing_reports_is_one_of_unknown_size(
