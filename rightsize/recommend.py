@@ -36,6 +36,7 @@ from rightsize.sizing.pod_rules import (
 from rightsize.sizing.policies import SizingPolicy
 from rightsize.sizing.profiles import profile_policy
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.manifest import missing_lines
 from rightsize.snapshot.views import newest_containers, newest_rows
 
 
@@ -114,8 +115,8 @@ def _advice(
             *not_admitted(rows, cluster),
             *_quota_warnings(rows, pods, cluster.quotas(rules.quotas)),
             *budget_warnings(rows, pdbs),
-            *(f"{m.what}: {m.costs}" for m in manifest.missing),
         ),
+        missing=missing_lines(manifest.missing),
     )
 
 

@@ -88,6 +88,7 @@ class Interval:
         return Interval(ends[0], self.mid * factor, ends[1])
 
 
+_MISSING_SHOWN = 3
 SizeField = Literal["cpu_request", "cpu_limit", "memory_request", "memory_limit"]
 
 
@@ -347,8 +348,19 @@ class Advice:
     scale_points: tuple[ScalePoint, ...] = ()
     overrides: OverridesCurve | None = None
     warnings: tuple[str, ...] = field(default=())
+    missing: tuple[str, ...] = ()
+    """What the snapshot lacks, with what that costs the answer, the most important first."""
     default_moves: bool | None = None
     """Whether the mesh default changes, where its row was left out; None: its row says it."""
+
+    @property
+    def missing_in_short(self) -> tuple[str, ...]:
+        """The first lines of `missing`, and how many more there are."""
+        rest = self.missing[_MISSING_SHOWN:]
+        more = (
+            (f"Missing beside these: {len(rest)} (rightsize doctor lists them).",) if rest else ()
+        )
+        return (*self.missing[:_MISSING_SHOWN], *more)
 
     @property
     def mesh_default(self) -> Recommendation | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rightsize.cli.patching import PatchOptions, patch_and_show
+from rightsize.cli.patching import PatchOptions, patched, write_and_show
 from rightsize.cli.recommend import advice_answer, computed
 from rightsize.output.console import error_console
 from rightsize.output.tables import show
@@ -43,6 +43,7 @@ def demo(
     advice = computed(snapshot, load_settings())
     show(advice_answer(advice), "table")
     options = PatchOptions(chart="istiod", istio_version=snapshot.manifest.istio_version, out=out)
-    patch_and_show(advice, [data_file("demo-values.yaml")], options, diff_on_stdout=True)
+    files = patched(advice, [data_file("demo-values.yaml")], options)
+    write_and_show(files, options, diff_on_stdout=True)
     chart = save(request_against_usage(advice), out / "request-against-usage.png")
     messages.print(f"Chart: {chart}", markup=False)

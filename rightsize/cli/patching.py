@@ -36,10 +36,19 @@ class PatchOptions:
     largest_node: Sizes | None = None
 
 
-def patch_and_show(
-    advice: Advice, files: Sequence[Path], options: PatchOptions, *, diff_on_stdout: bool
-) -> None:
-    """Patch `files`, write them, and print the diff (to stderr when stdout carries data).
+def patched(advice: Advice, files: Sequence[Path], options: PatchOptions) -> PatchResult:
+    """The files with the advice in them; nothing is written yet."""
+    from rightsize.files.charts import Hints
+    from rightsize.patch import Flags, patch_set
+    from rightsize.patch.changes import size_changes
+
+    hints = Hints.of(options.chart, options.istio_version, options.gateway)
+    flags = Flags(options.gateway, options.workload, options.release, advice.cluster)
+    return patch_set(files, size_changes(advice), hints, flags, options.largest_node)
+
+
+def write_and_show(result: PatchResult, options: PatchOptions, *, diff_on_stdout: bool) -> None:
+    """Write the files and print their diff (to stderr when stdout carries data).
 
     Raises
     ------
@@ -47,14 +56,9 @@ def patch_and_show(
         A given file holds nothing that can be patched, of whatever kind it is; the others are
         written.
     """
-    from rightsize.files.charts import Hints
     from rightsize.output.fitting import fitted
-    from rightsize.patch import Flags, patch_set, unified_diff, verify_patched, write_patched
-    from rightsize.patch.changes import size_changes
+    from rightsize.patch import unified_diff, verify_patched, write_patched
 
-    hints = Hints.of(options.chart, options.istio_version, options.gateway)
-    flags = Flags(options.gateway, options.workload, options.release, advice.cluster)
-    result = patch_set(files, size_changes(advice), hints, flags, options.largest_node)
     _show_diff(unified_diff(result.given), diff_on_stdout=diff_on_stdout)
     messages = error_console()
     for file in result.given:

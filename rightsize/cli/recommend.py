@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -12,15 +12,16 @@ import typer
 from rich.console import Group
 
 from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
-from rightsize.cli.patching import PatchOptions, patch_and_show
+from rightsize.cli.patching import PatchOptions, patched, write_and_show
 from rightsize.cli.snapshots import open_snapshot
-from rightsize.errors import ChangesFoundError, NoDataError, UsageError
+from rightsize.errors import ChangesFoundError, NoDataError, RightsizeError, UsageError
 from rightsize.output.console import output_console, progress_bar
 from rightsize.output.tables import Answer, show
 from rightsize.sizing.profiles import profile_named, profile_policy, profiles
 
 if TYPE_CHECKING:
     from rightsize.config import Settings
+    from rightsize.patch.model import Outcome
     from rightsize.results import Advice, Component, Sizes
     from rightsize.snapshot import Snapshot
 
@@ -169,15 +170,23 @@ def recommend(
                 hint="rightsize recommend --all lists every workload",
             )
         everything = True
-    show(advice_answer(advice, everything=everything), output_format)
-    if values:
+    if not values:
+        show(advice_answer(advice, everything=everything), output_format)
+    else:
         from rightsize.patch.changes import largest_node
 
         options = PatchOptions(
             chart, istio_version, gateway, workload, out, in_place, verify_chart, release,
             largest_node(source),
         )  # fmt: skip
-        patch_and_show(advice, values, options, diff_on_stdout=output_format == "table")
+        try:
+            result = patched(advice, values, options)
+        except RightsizeError:
+            show(advice_answer(advice, everything=everything), output_format)
+            raise
+        answer = advice_answer(advice, everything=everything, outcomes=result.outcomes)
+        show(answer, output_format)
+        write_and_show(result, options, diff_on_stdout=output_format == "table")
     changing = sum(row.changes for row in advice.recommendations)
     if fail_if_change and changing:
         raise ChangesFoundError(
@@ -203,18 +212,23 @@ def computed(
         )
 
 
-def advice_answer(advice: Advice, *, everything: bool = False) -> Answer:
-    """The recommendations, and for the table what else a reader should know."""
+def advice_answer(
+    advice: Advice, *, everything: bool = False, outcomes: Sequence[Outcome] = ()
+) -> Answer:
+    """The recommendations, and for the table what else a reader should know.
+
+    `outcomes` say what became of them in the given files.
+    """
     from rightsize.output.advice_rows import advice_to_dict, advice_to_frame
     from rightsize.output.advice_text import advice_markdown, advice_table, summary_lines
 
     return Answer(
-        document=lambda: advice_to_dict(advice),
+        document=lambda: advice_to_dict(advice, outcomes),
         parts=lambda: [
             Group(advice_table(advice, everything=everything, width=output_console().width))
         ],
         rows=lambda: advice_to_frame(advice),
-        markdown=lambda: advice_markdown(advice, everything=everything),
+        markdown=lambda: advice_markdown(advice, everything=everything, outcomes=outcomes),
         remarks=summary_lines(advice),
     )
 

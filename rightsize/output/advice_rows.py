@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
+from rightsize.patch.model import Outcome
 from rightsize.results import Advice, Recommendation, ResourceAdvice
 from rightsize.sizing.guards import envoy_threads
 
 SCHEMA_VERSION = 1
 
 
-def advice_to_dict(advice: Advice) -> dict[str, Any]:
-    """The JSON document that `docs/recommend.md` describes: cores, bytes, null where unknown."""
+def advice_to_dict(advice: Advice, outcomes: Sequence[Outcome] = ()) -> dict[str, Any]:
+    """The JSON document that `docs/recommend.md` describes: cores, bytes, null where unknown.
+
+    `outcomes` say what became of each recommendation in the given files.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "cluster": advice.cluster,
@@ -44,6 +49,18 @@ def advice_to_dict(advice: Advice) -> dict[str, Any]:
             "price_source": advice.overrides.price_source,
         },
         "warnings": list(advice.warnings),
+        "missing": list(advice.missing),
+        "outcomes": [
+            {
+                "component": one.change.component,
+                "namespace": one.change.namespace,
+                "workload": one.change.workload,
+                "status": "new file" if one.new_file else one.status,
+                "places": list(one.places),
+                "reason": one.reason,
+            }
+            for one in outcomes
+        ],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import starmap
 
 from rich.box import SIMPLE_HEAD
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rightsize.output.fitting import fitted
+from rightsize.patch.model import Outcome
 from rightsize.results import Advice, Recommendation, Resource, ResourceAdvice
 from rightsize.sizing.reasons import formatted
 
@@ -116,11 +117,26 @@ def _seen(row: Recommendation) -> tuple[str, str]:
     return ("-", "-") if evidence is None else (f"{evidence.days:.0f}", str(evidence.pods))
 
 
-def advice_markdown(advice: Advice, *, everything: bool = False) -> str:
-    """The body of a pull request: change, evidence, risk, way back."""
+def advice_markdown(
+    advice: Advice, *, everything: bool = False, outcomes: Sequence[Outcome] = ()
+) -> str:
+    """The body of a pull request: change, what is not in it, evidence, risk, way back.
+
+    Parameters
+    ----------
+    advice : Advice
+    everything : bool
+        Workloads that the mesh default covers, too.
+    outcomes : sequence of Outcome
+        What became of each recommendation in the given files; empty without any.
+    """
     rows = rows_for_people(advice, everything=everything)
+    absent = {(o.change.component, o.change.key): o for o in outcomes if not o.is_in_files}
+    changed = [row for row in rows if (row.component, row.key) not in absent]
     lines = [f"## {_title(advice)}", ""]
-    lines += ["### Change", "", *_change_table(rows), ""]
+    lines += ["### Change", "", *_change_table(changed), ""]
+    if absent:
+        lines += ["### Not in this change", "", *map(_absent, absent.values()), ""]
     lines += ["### Evidence", "", *_evidence_table(rows), ""]
     lines += ["### Risk", "", *_risks(advice, rows), ""]
     lines += [
@@ -130,6 +146,11 @@ def advice_markdown(advice: Advice, *, everything: bool = False) -> str:
         "start. `rightsize verify --since DATE` reports from Prometheus what got worse, if anything.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _absent(outcome: Outcome) -> str:
+    why = f": {outcome.reason}" if outcome.reason else ""
+    return f"- {outcome.change.component} `{outcome.change.key}`, {outcome.status}{why}"
 
 
 def summary_lines(advice: Advice) -> list[str]:
@@ -149,7 +170,7 @@ def summary_lines(advice: Advice) -> list[str]:
         more = f" and {len(advice.gone) - 3} more" if len(advice.gone) > 3 else ""
         lines.append(f"Not running at the end of the window, nothing is written: {some}{more}.")
     lines += [f"HPA {p.namespace}/{p.hpa}: {p.advice}." for p in advice.scale_points]
-    return lines + list(advice.warnings)
+    return [*lines, *advice.warnings, *advice.missing_in_short]
 
 
 def _title(advice: Advice) -> str:

@@ -108,6 +108,11 @@ class Outcome:
     new_file: bool = False
     """Written into a new file, since no given one is its manifest."""
 
+    @property
+    def is_in_files(self) -> bool:
+        """Whether it is in force once the files are deployed."""
+        return self.status in ("written", "already right")
+
 
 @dataclass(frozen=True)
 class PatchResult:

@@ -133,4 +133,4 @@ def _notes(study: PlanStudy) -> tuple[str, ...]:
             "Commitments are unknown: savings are on-demand equivalent, and none is promised "
             "(prices.commitment_usd_per_hour = 0 says that none is held)."
         )
-    return (*notes, *study.advice.warnings)
+    return (*notes, *study.advice.warnings, *study.advice.missing_in_short)

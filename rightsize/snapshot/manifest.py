@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -31,6 +31,14 @@ class Missing:
     costs: str
     optional: bool = False
     """Many a good set-up does not have it."""
+
+
+def missing_lines(missing: Sequence[Missing]) -> tuple[str, ...]:
+    """One line for each cost, with all that has it; what good set-ups lack comes last."""
+    by_cost: dict[str, list[str]] = {}
+    for one in sorted(missing, key=lambda one: one.optional):
+        by_cost.setdefault(one.costs, []).append(one.what)
+    return tuple(f"{', '.join(names)}: {costs}" for costs, names in by_cost.items())
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from ruamel.yaml import YAML
 
 from rightsize.errors import ChangesFoundError, InputFileError, UsageError
 from rightsize.mesh import load
-from rightsize.output.advice_text import advice_table, rows_for_people
+from rightsize.output.advice_text import advice_table, rows_for_people, summary_lines
+from rightsize.recommend import recommend
+from rightsize.snapshot.manifest import Missing, missing_lines
 from tests.cli.run import rightsize
 from tests.tiny_mesh import MIB, Tiny, tiny_snapshot
 
@@ -213,3 +216,20 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def test_a_pull_request_lists_what_its_files_do_not_hold(values):
+    found = rightsize("recommend", "-f", values, "--format", "markdown", cwd=values.parent)
+    change, rest = found.stdout.split("### Not in this change")
+    assert "ingress" not in change
+    assert "gateway `istio-ingress/ingress`, no place" in rest.split("### Evidence")[0]
+
+
+def test_what_the_snapshot_lacks_takes_three_lines(tmp_path):
+    lacking = tuple(Missing(f"metric_{n}", f"cost {n % 6}", n % 2 == 0) for n in range(12))
+    found = missing_lines(lacking)
+    assert found[0] == "metric_1, metric_7: cost 1"
+    advice = recommend(tiny_snapshot(tmp_path / "s", Tiny()))
+    lines = summary_lines(replace(advice, missing=found))
+    assert lines[-4:-1] == list(found[:3])
+    assert "3 (rightsize doctor lists them)" in lines[-1]
