@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
+from rightsize.errors import NoDataError
 from rightsize.output.console import progress_bar
 from rightsize.output.tables import Answer, show
 
@@ -24,9 +26,11 @@ class Plan(StrEnum):
     mix = "mix"
 
 
-class Autoscaler(StrEnum):
+class Replay(StrEnum):
+    auto = "auto"
     cluster_autoscaler = "cluster-autoscaler"
     karpenter = "karpenter"
+    none = "none"
 
 
 @app.command()
@@ -73,8 +77,9 @@ def nodes(
         str | None, typer.Option(help="Region of the prices. That of the snapshot.")
     ] = None,
     replay: Annotated[
-        Autoscaler | None, typer.Option(help="Also replay the month under this autoscaler.")
-    ] = None,
+        Replay,
+        typer.Option(help="Autoscaler under which the month is replayed; auto: the one in use."),
+    ] = Replay.auto,
     time_limit: Annotated[
         float | None, typer.Option(help="Work for each plan, in seconds of one idle core.")
     ] = None,
@@ -96,10 +101,11 @@ def nodes(
 
     `rightsize nodes --arch amd64,arm64 --format json`
 
-    `rightsize nodes --replay karpenter` – node-hours, peak and scaling events of the month
+    `rightsize nodes --replay karpenter` – as if Karpenter ran; --replay none leaves the month out
     """
     from rightsize.config import load_settings
     from rightsize.nodes.answer import answer
+    from rightsize.nodes.month import autoscaler_in_use
     from rightsize.nodes.plan import PLAN_NAMES
     from rightsize.output.node_plans import (
         answer_table,
@@ -109,6 +115,7 @@ def nodes(
         remarks,
     )
     from rightsize.recommend import recommend as recommend_sizes
+    from rightsize.snapshot.views import newest_rows
 
     settings = load_settings(
         settings_file,
@@ -130,20 +137,31 @@ def nodes(
             }
         },
     )
-    kind: AutoscalerKind | None = None if replay is None else replay.value
     source = open_snapshot(snapshot)
+    kind: AutoscalerKind | None = None
+    if replay is Replay.auto:
+        kind = autoscaler_in_use(newest_rows(source, "nodes"))
+    elif replay is not Replay.none:
+        kind = "karpenter" if replay is Replay.karpenter else "cluster-autoscaler"
     with progress_bar() as bar:
         bar.add_task("Planning nodes", total=None)
         advice = recommend_sizes(source, settings) if recommended else None
-        found = answer(
+        planned = partial(
+            answer,
             source,
             settings.nodes,
             advice=advice,
             region=region,
-            autoscaler=kind,
             names=PLAN_NAMES if not plan else tuple(one.value for one in plan),
             prices=settings.prices,
         )
+        try:
+            found = planned(autoscaler=kind)
+        except NoDataError:
+            if replay is not Replay.auto:
+                raise
+            # Nobody asked for a month that the snapshot cannot replay.
+            found = planned(autoscaler=None)
     hours = settings.prices.hours_per_month
     tables = [answer_table(found, hours)]
     tables += [] if found.month is None else [month_table(found.month)]
@@ -151,6 +169,6 @@ def nodes(
         document=lambda: answer_to_dict(found, hours),
         parts=lambda: tables,
         rows=lambda: answer_to_frame(found, hours),
-        remarks=remarks(found),
+        remarks=remarks(found, hours),
     )
     show(said, output_format)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rightsize.cost.commitments import Covered, cover
 from rightsize.cost.fleet import LEVELS, Level, PlannedFleet
@@ -16,6 +16,7 @@ from rightsize.cost.plan import (
     root_volumes,
     unpriced_types,
 )
+from rightsize.nodes.answer import Freed
 from rightsize.results import Interval
 
 
@@ -64,6 +65,30 @@ def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
             note = "what the commitments cover is unknown: on-demand equivalent, not promised"
         return Saving(whole, None, nodes, note)
     return Saving(whole, added([real, volumes]), nodes, _said(*covers))
+
+
+def as_replayed(found: Saving, freed: Freed) -> Saving:
+    """A plan's saving as far as the autoscaler takes its nodes away.
+
+    The low end is what goes with the autoscaler as it comes, the middle what goes under the
+    setting named, the high end the plan's own.
+    """
+    if freed.planned <= 0:
+        return found
+    low, mid = freed.by_default / freed.planned, freed.expected / freed.planned
+
+    def part(usd: Interval | None) -> Interval | None:
+        if usd is None or usd.mid <= 0:
+            return usd
+        middle = usd.mid * mid
+        return Interval(min(max(usd.low, 0.0) * low, middle), middle, max(usd.high, middle))
+
+    return replace(
+        found,
+        on_demand_equivalent=part(found.on_demand_equivalent),
+        realisable=part(found.realisable),
+        nodes=float(freed.expected),
+    )
 
 
 def _realisable(now: PlannedFleet, after: PlannedFleet, terms: Terms) -> Interval | None:

@@ -22,6 +22,9 @@ from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import WINDOW_SECONDS
 from rightsize.snapshot.views import newest_rows
 
+_ORDERS = 10
+"""Orders of arrival over which scaling events are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeAnswer:
@@ -38,6 +41,19 @@ class NodeAnswer:
     """None without advice."""
     notes: tuple[str, ...]
     month: MonthAnswer | None = None
+
+    @property
+    def promised(self) -> Fleet | None:
+        """The fleet of the types in use that the recommended requests need; None if none is known."""
+        plans = () if self.after is None else self.after.plans
+        return next((one.promised for one in plans if one.name == "same-type"), None)
+
+    @property
+    def freed(self) -> Freed | None:
+        """Nodes that go under the autoscaler replayed; None without a month or a plan."""
+        if self.month is None or self.promised is None:
+            return None
+        return self.month.freed(self.today.nodes - self.promised.nodes)
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,16 @@ class Trial:
         return self.before.last - self.end.last
 
 
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """Nodes that go: with the autoscaler as it comes, as `setting` sets it, and by the plan."""
+
+    by_default: int
+    expected: int
+    planned: int
+    setting: Autoscaler
+
+
 @dataclass(frozen=True)
 class MonthAnswer:
     """The month replayed. `seen_nodes` is the mean number of nodes seen at once, by the snapshot."""
@@ -88,6 +114,17 @@ class MonthAnswer:
     def after(self) -> MonthReplay | None:
         """The recommended requests under the autoscaler's defaults."""
         return self.trials[0].after
+
+    def freed(self, planned: int) -> Freed:
+        """Nodes that the autoscaler takes away of the `planned` ones, which survive a lost node.
+
+        The setting is the one nearest to the default under which as many go as under any.
+        """
+        planned = max(planned, 0)
+        counts = [min(max(trial.freed, 0), planned) for trial in self.trials]
+        expected = max(counts)
+        setting = self.trials[counts.index(expected)].autoscaler
+        return Freed(counts[0], expected, planned, setting)
 
     @property
     def realising(self) -> Trial:
@@ -174,16 +211,19 @@ def month_of(
     pods = pods[~pods["node"].astype("string").isin(staying).fillna(False).astype(bool)]
     today = pod_days(pods, containers)
     new = None if advice is None else pod_days(pods, containers, advice)
-    trials = tuple(
-        Trial(
-            scaler,
-            replay_month(today, catalogue, nodes, settings, scaler),
-            None if new is None else replay_month(new, catalogue, nodes, settings, scaler),
-        )
-        for scaler in TRIED[kind]
-    )
+
+    def trial(scaler: Autoscaler, orders: int) -> Trial:
+        before = replay_month(today, catalogue, nodes, settings, scaler, orders)
+        if new is None:
+            return Trial(scaler, before, None)
+        return Trial(scaler, before, replay_month(new, catalogue, nodes, settings, scaler, orders))
+
+    trials = [trial(scaler, 1) for scaler in TRIED[kind]]
+    # The chance of the order is worked out where nodes go.
+    best = min(range(len(trials)), key=lambda i: trials[i].end.last)
+    trials[best] = trial(trials[best].autoscaler, _ORDERS)
     held = holds(kind, *(newest_rows(snapshot, t) for t in ("pods", "containers", "pdbs")))
-    return MonthAnswer(trials, mean_nodes(nodes), tuple(held))
+    return MonthAnswer(tuple(trials), mean_nodes(nodes), tuple(held))
 
 
 def mean_nodes(nodes: pd.DataFrame) -> float:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -96,6 +96,20 @@ def autoscaler_in_use(nodes: pd.DataFrame) -> AutoscalerKind:
     return "cluster-autoscaler"
 
 
+@dataclass(frozen=True, slots=True)
+class EventRange:
+    """Nodes that joined or left, over `orders` orders in which an hour's pods arrive."""
+
+    low: int
+    median: float
+    high: int
+    orders: int
+
+    def differs(self, other: EventRange) -> bool:
+        """Whether the difference is more than chance: the ranges do not touch."""
+        return self.high < other.low or other.high < self.low
+
+
 @dataclass(frozen=True, eq=False)
 class MonthReplay:
     """Nodes over time. `timeline` has `time` (end of the hour), `nodes`, `pods`, `added`,
@@ -106,6 +120,9 @@ class MonthReplay:
     """The type of the nodes that join."""
     timeline: pd.DataFrame
     unplaced: tuple[Unplaced, ...]
+
+    events: EventRange | None = None
+    """Over several orders of arrival; None where one was replayed."""
 
     @property
     def node_hours(self) -> float:
@@ -141,8 +158,13 @@ def replay_month(
     nodes: pd.DataFrame,
     settings: NodeSettings | None = None,
     autoscaler: Autoscaler | None = None,
+    orders: int = 1,
 ) -> MonthReplay:
     """Replay the pods of `pod_days` from the fleet of their first hour.
+
+    The timeline is that of the pods' own order of start. What joins and leaves depends on the order
+    in which pods that start within an hour reach the scheduler, which nobody knows: more `orders`
+    give the range of that.
 
     Parameters
     ----------
@@ -156,6 +178,8 @@ def replay_month(
         Spread, CNI mode and zones.
     autoscaler : Autoscaler, optional
         Cluster Autoscaler with its defaults without.
+    orders : int
+        Orders of arrival, the pods' own included.
 
     Raises
     ------
@@ -174,8 +198,16 @@ def replay_month(
     types = first["instance_type"].astype(str).value_counts()
     name = str(types.sort_index(kind="stable").idxmax())
     layout = _lay_out(_lives(days), catalogue, first, chosen)
-    running = _Running(layout, scaler, first, name, hours)
-    return MonthReplay(scaler, name, running.timeline(), layout.unplaced)
+    timelines = [
+        _Running(layout, scaler, first, name, hours, order).timeline() for order in range(orders)
+    ]
+    events = None if orders == 1 else _event_range(timelines)
+    return MonthReplay(scaler, name, timelines[0], layout.unplaced, events)
+
+
+def _event_range(timelines: Sequence[pd.DataFrame]) -> EventRange:
+    counts = [int(one[["added", "removed"]].to_numpy().sum()) for one in timelines]
+    return EventRange(min(counts), float(np.median(counts)), max(counts), len(counts))
 
 
 def _fleet_at(nodes: pd.DataFrame, hour: pd.Timestamp) -> pd.DataFrame:
@@ -222,12 +254,16 @@ class _Running:
         nodes: pd.DataFrame,
         name: str,
         hours: pd.DatetimeIndex,
+        order: int = 0,
     ) -> None:
         self._layout, self._autoscaler, self._hours = layout, autoscaler, hours
         pods = layout.pods
         start, ended = pods["start"], pods["ended"]
         self._alive = [((start < hour) & (hour <= ended)).to_numpy(dtype=bool) for hour in hours]
         self._order: Ints = np.lexsort((pods["pod"].astype(str), start.astype("int64")))
+        if order:
+            drawn = np.random.default_rng(order).permutation(len(pods))
+            self._order = np.lexsort((drawn, start.dt.floor("h").astype("int64")))
         self._classes = layout.problem.classes
         offers, zones = self._places(nodes, name)
         problem = replace(layout.problem, fits=layout.open_fits)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 from rich.table import Table
 
 from rightsize.nodes.answer import MonthAnswer, NodeAnswer, Trial
-from rightsize.nodes.month import MonthReplay
+from rightsize.nodes.month import EventRange, MonthReplay
 from rightsize.nodes.plan import Fleet, NodePlan, NodePlans, PackedFleet
 from rightsize.results import HOURS_PER_MONTH
 
@@ -31,6 +32,7 @@ def answer_to_dict(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> dict[s
         "plans_recommended": None if answer.after is None else _plans(answer.after, hours),
         "pods": answer.before.pods,
         "assumptions": [*answer.notes, *answer.before.assumptions],
+        "expected": _expected_fields(answer),
         "replay": None if answer.month is None else _month_answer(answer.month),
     }
 
@@ -83,7 +85,7 @@ def month_table(month: MonthAnswer) -> Table:
     table = Table(title=f"From {month.before.first} nodes: {month.before.autoscaler.kind}")
     table.add_column("setting")
     table.add_column("requests")
-    for name in ("at the end", "node-hours", "mean nodes", "peak", "events, one order"):
+    for name in ("at the end", "node-hours", "mean nodes", "peak", "joined or left"):
         table.add_column(name, justify="right")
     for trial in month.trials:
         for requests, replay in (("today", trial.before), ("recommended", trial.after)):
@@ -98,7 +100,23 @@ def month_lines(month: MonthAnswer) -> list[str]:
     said = [_ends(default, "its default")]
     if best is not default:
         said.append(_ends(best, "a change of its settings"))
-    return [*said, *month.holds]
+    return [*said, *_event_lines(best), *month.holds]
+
+
+def _event_lines(trial: Trial) -> list[str]:
+    """Scaling events as a range, and whether the recommended requests change them."""
+    before, after = trial.before.events, None if trial.after is None else trial.after.events
+    if before is None:
+        return []
+    head = f"nodes joined or left with it, over {before.orders} orders of arrival"
+    if after is None:
+        return [f"{head}: {_range(before)}"]
+    verdict = "a real difference" if before.differs(after) else "no difference beyond chance"
+    return [f"{head}: {_range(before)} today, {_range(after)} recommended, {verdict}"]
+
+
+def _range(events: EventRange) -> str:
+    return f"{events.median:g} ({events.low} to {events.high})"
 
 
 def _ends(trial: Trial, what: str) -> str:
@@ -121,7 +139,7 @@ def _month_cells(replay: MonthReplay) -> tuple[str, ...]:
         f"{replay.node_hours:,.0f}",
         f"{replay.mean:.1f}",
         str(replay.peak),
-        str(replay.scaling_events),
+        str(replay.scaling_events) if replay.events is None else _range(replay.events),
     )
 
 
@@ -156,6 +174,7 @@ def _replay(replay: MonthReplay) -> dict[str, Any]:
         "nodes_at_end": replay.last,
         "peak_nodes": replay.peak,
         "scaling_events": replay.scaling_events,
+        "scaling_events_range": None if replay.events is None else asdict(replay.events),
         "unplaced_pods": len(replay.unplaced),
         "hours": [time.isoformat() for time in timeline["time"]],
         "nodes": timeline["nodes"].tolist(),
@@ -163,9 +182,10 @@ def _replay(replay: MonthReplay) -> dict[str, Any]:
     }
 
 
-def remarks(answer: NodeAnswer) -> list[str]:
+def remarks(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> list[str]:
     """What a reader must know beside the table, a sentence each."""
     said = ["Simulated: no figure of this cluster was measured."] if answer.simulated else []
+    said += _expected(answer, hours)
     last = answer.after or answer.before
     for plan in last.plans:
         if plan.reason:
@@ -185,6 +205,42 @@ def remarks(answer: NodeAnswer) -> list[str]:
         said.append(f"the snapshot saw {seen:.1f} nodes on average, the replay has {replayed:.1f}")
         said += month_lines(answer.month)
     return said
+
+
+def _expected(answer: NodeAnswer, hours: float) -> list[str]:
+    """What becomes of the promised fleet of the types in use, under the autoscaler in use."""
+    freed, promised = answer.freed, answer.promised
+    if freed is None or promised is None:
+        return []
+    planned = freed.planned
+    if planned <= 0:
+        return ["Expected: no node goes, since the pods need the nodes that run or more"]
+    kind = freed.setting.kind
+    now, then = answer.today.usd_per_hour, promised.usd_per_hour
+    money = ""
+    if now is not None and then is not None:
+        each = (now - then) / planned * hours
+        money = (
+            f", {each * freed.expected:,.0f} USD of machines a month "
+            f"({each * freed.by_default:,.0f} to {each * planned:,.0f}, before commitments)"
+        )
+    return [
+        f"Expected: {freed.expected} of {answer.today.nodes} nodes go{money}: the same-type plan "
+        f"does without {planned}; {kind} takes {freed.by_default} of them by its defaults, "
+        f"{freed.expected} with {freed.setting.setting}"
+    ]
+
+
+def _expected_fields(answer: NodeAnswer) -> dict[str, Any] | None:
+    freed = answer.freed
+    if freed is None:
+        return None
+    return {
+        "freed": freed.expected,
+        "freed_by_default": freed.by_default,
+        "freed_by_plan": freed.planned,
+        "with_setting": freed.setting.setting,
+    }
 
 
 def _plans(plans: NodePlans, hours: float) -> list[dict[str, Any]]:

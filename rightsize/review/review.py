@@ -17,7 +17,7 @@ from rightsize.cost.machines import covered_hours
 from rightsize.cost.months import MonthFacts, scaled
 from rightsize.cost.plan import PlanCost, Terms, price_plan
 from rightsize.cost.realised import Realised, realised_saving
-from rightsize.cost.saving import Saving, saving
+from rightsize.cost.saving import Saving, as_replayed, saving
 from rightsize.errors import NoDataError
 from rightsize.istiod.source import study_istiod
 from rightsize.istiod.thresholds import Outlook
@@ -88,7 +88,10 @@ class Review:
     """Plans with every request at its end state."""
     steps: tuple[Step, ...]
     available: Saving | None
-    """This step's requests, from today's fleet to the promised one of the same type."""
+    """This step's requests, from today's fleet to the promised one of the same type, as far as the
+    autoscaler in use takes the nodes away."""
+    planned: int | None
+    """Nodes that the promised fleet does without."""
     end_state: Saving | None
     promised: pd.DataFrame
     """Earlier recommendations with what became of them; empty on a first report."""
@@ -165,6 +168,11 @@ def review_month(
         credit = replace(credit, realised=_first(before, facts, fell), baseline=month.label_before)
     money_before = _money_before(snapshot, month, rules)
     running = history.running(month.label, promises)
+    replay = replayed_month(ours, rules.nodes, advice, money.terms.book)
+    available = _saving(steps, "this-step", plan_terms)
+    goes = None if available is None else round(available.nodes)
+    if available is not None and replay is not None:
+        available = as_replayed(available, replay.freed(round(available.nodes)))
     review = Review(
         month=month,
         cluster=snapshot.manifest.cluster,
@@ -176,7 +184,8 @@ def review_month(
         plans=plans,
         end_plans=end_plans,
         steps=steps,
-        available=_saving(steps, "this-step", plan_terms),
+        available=available,
+        planned=goes,
         end_state=_saving(steps, "end-state", plan_terms),
         promised=_with_money(credit),
         lowered=fell,
@@ -191,7 +200,7 @@ def review_month(
         packed=packed_shares(ours, _placement(plans), advice),
         nodes_by_day=_nodes_by_day(money.machines),
         node_groups=node_groups(money.machines),
-        replay=replayed_month(ours, rules.nodes, advice, money.terms.book),
+        replay=replay,
         backtest=review_backtest(past),
         workloads=len(mesh_workloads(past)),
         outlook=_outlook(past, rules),

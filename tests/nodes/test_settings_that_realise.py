@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rightsize.cost.saving import Saving, as_replayed
 from rightsize.nodes.answer import MonthAnswer, Trial
 from rightsize.nodes.holds import holds
-from rightsize.nodes.month import TRIED, Autoscaler, MonthReplay, autoscaler_in_use
+from rightsize.nodes.month import TRIED, Autoscaler, EventRange, MonthReplay, autoscaler_in_use
 from rightsize.output.node_plans import month_lines
+from rightsize.results import Interval
 
 CA = TRIED["cluster-autoscaler"]
 
@@ -51,6 +55,37 @@ def test_a_saving_that_the_default_does_not_realise_is_said(answer):
 def test_one_line_is_enough_where_the_default_frees_most():
     (line,) = month_lines(MonthAnswer((trial(Autoscaler("karpenter"), 21, 17),), 24.0))
     assert "ends at 17 nodes, 3 fewer by consolidation alone and 4 by the recommended" in line
+
+
+def test_what_goes_is_the_plan_as_far_as_the_replay_takes_it(answer):
+    freed = answer.freed(4)
+    assert (freed.by_default, freed.expected, freed.planned) == (0, 4, 4)
+    assert freed.setting.threshold == 0.65
+    assert answer.freed(9).expected == 6
+    assert answer.freed(-1).expected == 0
+
+
+@given(
+    ends=st.lists(st.integers(1, 30), min_size=6, max_size=6),
+    planned=st.integers(0, 20),
+    usd=st.tuples(*[st.floats(0, 1000)] * 3).map(sorted),
+)
+def test_a_saving_never_exceeds_its_plan_nor_what_the_autoscaler_takes(ends, planned, usd):
+    month = MonthAnswer(tuple(trial(s, 24, end) for s, end in zip(CA, ends, strict=True)), 24.0)
+    freed = month.freed(planned)
+    assert 0 <= freed.by_default <= freed.expected <= planned
+    static = Saving(Interval(*usd), None, planned, "")
+    found = as_replayed(static, freed).on_demand_equivalent
+    assert found.mid <= usd[1] + 1e-9
+    assert found.high <= usd[2] + 1e-9
+    if planned and freed.expected == 0:
+        assert found.mid == found.low == 0.0
+
+
+def test_events_within_the_range_of_chance_are_no_difference():
+    today, new = EventRange(49, 55.0, 65, 10), EventRange(57, 62.0, 69, 10)
+    assert not today.differs(new)
+    assert today.differs(EventRange(66, 70.0, 80, 10))
 
 
 def test_the_autoscaler_in_use_is_known_from_its_labels():

@@ -64,15 +64,8 @@ def _available(review: Review) -> Interval | None:
     usd = saving.realisable or saving.on_demand_equivalent
     if usd is None:
         return None
-    # A fleet that would have to grow is no saving; the table behind shows it. Nor is one that the
-    # autoscaler leaves as it is.
-    low = 0.0 if _nothing_goes(review) else max(usd.low, 0.0)
-    return Interval(low, max(usd.mid, 0.0), max(usd.high, 0.0))
-
-
-def _nothing_goes(review: Review) -> bool:
-    """Whether the autoscaler, set as it comes, would take no node away."""
-    return review.replay is not None and review.replay.trials[0].freed <= 0
+    # A fleet that would have to grow is no saving; the table behind shows it.
+    return Interval(max(usd.low, 0.0), max(usd.mid, 0.0), max(usd.high, 0.0))
 
 
 def _available_note(review: Review) -> str:
@@ -81,9 +74,23 @@ def _available_note(review: Review) -> str:
         return "unknown: no plan or no price"
     nodes = max(round(saving.nodes), 0)
     kind = "" if saving.realisable else ", on-demand equivalent, commitments unknown"
-    scaler = "" if review.replay is None else review.replay.before.autoscaler.kind
-    stays = f"; {scaler}'s defaults take none away" if nodes and _nothing_goes(review) else ""
-    return f"a month of {review.plan_terms.hours:g} h, {_count(nodes, 'node')} fewer{kind}{stays}"
+    return (
+        f"a month of {review.plan_terms.hours:g} h, {_count(nodes, 'node')} fewer{kind}"
+        f"{_goes(review)}"
+    )
+
+
+def _goes(review: Review) -> str:
+    """How the autoscaler comes to that count."""
+    if review.replay is None or review.planned is None or review.planned <= 0:
+        return ""
+    freed = review.replay.freed(review.planned)
+    scaler = freed.setting.kind
+    plan = "" if freed.expected == freed.planned else f" of {freed.planned} that could go"
+    if freed.by_default >= freed.expected:
+        return f"{plan}, as {scaler} takes them by its defaults"
+    default = "none" if freed.by_default == 0 else str(freed.by_default)
+    return f"{plan} with {freed.setting.setting}; {scaler}'s defaults take {default} away"
 
 
 def _realised(review: Review) -> Interval | None:
@@ -193,18 +200,22 @@ def _nodes(review: Review) -> list[Action]:
 
 def _settings(review: Review) -> list[Action]:
     """The setting without which no node goes, and with it no dollar."""
-    if review.replay is None or not _nothing_goes(review) or review.replay.realising.freed <= 0:
+    if review.replay is None or review.planned is None:
         return []
-    best = review.replay.realising
+    freed = review.replay.freed(review.planned)
+    if freed.by_default >= freed.expected:
+        return []
+    first = review.replay.before.first
     held = "".join(f"; {line}" for line in review.replay.holds[:1])
+    default = "none" if freed.by_default == 0 else str(freed.by_default)
     return [
         Action(
-            f"Set {best.autoscaler.kind} so that nodes go",
+            f"Set {freed.setting.kind} so that nodes go",
             None,
             "autoscaler settings",
             "medium: pods move",
-            f"its defaults take none of {best.before.first} nodes away, {best.autoscaler.setting} "
-            f"leaves {best.end.last} in the month's replay{held}",
+            f"its defaults take {default} of {first} nodes away, {freed.setting.setting} takes the "
+            f"{freed.expected} of this step in the month's replay{held}",
         )
     ]
 
