@@ -33,6 +33,8 @@ _SCHEDULING = (
     "priority",
     "priorityClassName",
 )
+_ANNOTATIONS = ("istio.io", "cluster-autoscaler.kubernetes.io", "karpenter.sh")
+"""Parts of the names of annotations that are kept: what sizes a pod or holds its node."""
 _Name = tuple[str, str]
 
 
@@ -206,9 +208,8 @@ def _node(item: Mapping[str, Any]) -> KnownNode:
 
 def _pod(about: Mapping[str, Any], spec: Mapping[str, Any]) -> KnownPod:
     labels = about.get("labels") or {}
-    annotations = {
-        key: value for key, value in (about.get("annotations") or {}).items() if "istio.io" in key
-    }
+    written = (about.get("annotations") or {}).items()
+    annotations = {key: value for key, value in written if any(of in key for of in _ANNOTATIONS)}
     return KnownPod(
         node=spec.get("nodeName"),
         host_network=bool(spec.get("hostNetwork", False)),

@@ -28,7 +28,7 @@ def build_plan(study: PlanStudy) -> tuple[RolloutPlan, NodePlan | None]:
         if rows_of(study.advice, name):
             phases.append(size_phase(study, name, None if ledger is None else ledger.sizes(name)))
     if ledger is not None:
-        phases.append(later_phases.fewer_nodes(ledger.fewer_nodes(), ledger.nodes_today))
+        phases.append(later_phases.fewer_nodes(study, ledger.fewer_nodes(), ledger.nodes_today))
     waits = _nothing(ledger, "the saving waits for the cut after the scope")
     phases += [
         mesh_phases.discovery(study, waits),

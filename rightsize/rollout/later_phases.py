@@ -15,7 +15,7 @@ from rightsize.rollout.study import PlanStudy
 _FELL = 0.1
 
 
-def fewer_nodes(money: PhaseMoney, nodes_today: int) -> Phase | None:
+def fewer_nodes(study: PlanStudy, money: PhaseMoney, nodes_today: int) -> Phase | None:
     """Nodes go; money falls only now."""
     nodes = money.nodes_after
     if nodes >= nodes_today:
@@ -29,6 +29,8 @@ def fewer_nodes(money: PhaseMoney, nodes_today: int) -> Phase | None:
         (
             "Every check of the phases before holds.",
             "Disruption budgets allow one pod at a time.",
+            f"{study.autoscaler} is set so that nodes go: rightsize nodes names the setting.",
+            *(f"{hold[:1].upper()}{hold[1:]}." for hold in study.holds),
         ),
         f"{nodes} nodes hold all pods of the busiest hour with one node lost and the largest "
         "rollout's surge (rightsize nodes); with fewer, pods wait.",

@@ -19,11 +19,14 @@ from rightsize.namespaces.shard_loads import Namespaces, namespaces_of
 from rightsize.namespaces.shards import ShardAdvice, choose_shards
 from rightsize.namespaces.study import ScopeStudy, study_scope
 from rightsize.namespaces.traffic import namespace_labels
+from rightsize.nodes.holds import holds
+from rightsize.nodes.month import AutoscalerKind, autoscaler_in_use
 from rightsize.prices.unit_price import unit_price
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Component, Rule, Sizes
 from rightsize.rollout.ledger import Ledger
 from rightsize.snapshot import Manifest, Snapshot
+from rightsize.snapshot.views import newest_rows
 
 Progress = Callable[[str], None]
 _Found = TypeVar("_Found")
@@ -48,6 +51,9 @@ class PlanStudy:
     """Istio's own objects were given, so that scopes keep the routes of VirtualServices."""
     missing: tuple[tuple[str, str], ...]
     """What could not be studied, and why."""
+    autoscaler: AutoscalerKind = "cluster-autoscaler"
+    holds: tuple[str, ...] = ()
+    """What keeps that autoscaler from taking nodes away."""
 
 
 def study_plan(
@@ -127,8 +133,10 @@ def study_plan(
             "shards", lambda: choose_shards(whole, fitted, price, node=node, kept=kept)
         )
     if istiod is not None and istiod.propagation.hold is not None:
-        held = any(Rule.HOLD in (r.cpu.rule, r.memory.rule) for r in advice.of("istiod"))
-        missing += [("a smaller istiod", istiod.propagation.hold)] if held else []
+        no_cut = any(Rule.HOLD in (r.cpu.rule, r.memory.rule) for r in advice.of("istiod"))
+        missing += [("a smaller istiod", istiod.propagation.hold)] if no_cut else []
+    kind = autoscaler_in_use(newest_rows(snapshot, "nodes"))
+    held = holds(kind, *(newest_rows(snapshot, t) for t in ("pods", "containers", "pdbs")))
     ledger = attempted("nodes and money", lambda: Ledger(snapshot, advice, rules))
     return PlanStudy(
         manifest=snapshot.manifest,
@@ -144,4 +152,6 @@ def study_plan(
         findings=(*measured_findings(snapshot, now=now)[0], *found),
         configured=configuration is not None,
         missing=tuple(missing),
+        autoscaler=kind,
+        holds=tuple(held),
     )

@@ -123,7 +123,12 @@ PODS = make_table(
             "topologySpreadConstraints, overhead, priority; null if unknown",
         ),
         ("labels", JSON, "JSON", "labels of the pod; null if unknown"),
-        ("annotations", JSON, "JSON", "Istio's annotations of the pod; null if unknown"),
+        (
+            "annotations",
+            JSON,
+            "JSON",
+            "annotations of the pod that are Istio's or an autoscaler's; null if unknown",
+        ),
     ],
     later=["ended", "described"],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -94,10 +96,13 @@ def test_the_autoscaler_in_use_is_known_from_its_labels():
     assert autoscaler_in_use(pd.DataFrame({"labels": [eks, karpenter]})) == "karpenter"
 
 
-def held(kind, *, budget=1.0, owner="Deployment", namespace="shop", component="sidecar"):
+def held(
+    kind, *, budget=1.0, owner="Deployment", namespace="shop", component="sidecar", annotations=None
+):
     pods = pd.DataFrame(
         {"namespace": [namespace], "pod": ["web-0"], "workload": ["web"], "workload_kind": [owner]}
     )
+    pods["annotations"] = [None if annotations is None else json.dumps(annotations)]
     containers = pd.DataFrame({"namespace": ["shop"], "pod": ["web-0"], "component": [component]})
     pdbs = pd.DataFrame(
         {"namespace": ["shop"], "pdb": ["one"], "workload": ["db"], "disruptions_allowed": [budget]}
@@ -112,6 +117,31 @@ def test_injected_volumes_hold_nodes_of_cluster_autoscaler_alone():
     )
     assert "emptyDir" not in held("karpenter")
     assert "emptyDir" not in held("cluster-autoscaler", component=None)
+
+
+LOCAL = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+
+
+@pytest.mark.parametrize(
+    ("volumes", "holds_it"),
+    [
+        ("workload-socket,credential-socket,workload-certs,istio-data", False),
+        ("istio-data, workload-certs, credential-socket, workload-socket, cache", False),
+        ("istio-data", True),
+    ],
+)
+def test_volumes_that_an_annotation_lets_go_hold_no_node(volumes, holds_it):
+    found = held("cluster-autoscaler", annotations={LOCAL: volumes})
+    assert ("emptyDir" in found) == holds_it
+
+
+def test_annotations_in_the_snapshot_are_read_and_their_pods_named():
+    keep = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+    assert '"false" hold their nodes: shop/web-0' in held("cluster-autoscaler", annotations=keep)
+    stay = {"karpenter.sh/do-not-disrupt": "true"}
+    assert '"true" hold their nodes: shop/web-0' in held("karpenter", annotations=stay)
+    assert held("karpenter", annotations={}) == ""
+    assert "not in the snapshot, check by hand" in held("karpenter")
 
 
 def test_a_budget_without_a_disruption_holds_nodes_of_both():
