@@ -37,6 +37,7 @@ COMMANDS: tuple[str, ...] = (
     "scope",
     "shards",
     "simulate",
+    "ambient",
     "report",
     "plan",
     "alerts",

@@ -84,9 +84,9 @@ def audit(
         raise UsageError("nothing to audit", hint="give files or folders, or --kube-context")
     sources = read_files(
         files or (),
-        version=_version(istio_version),
+        version=release_of(istio_version),
         chart=_chart(chart),
-        objects=() if cluster is None else _running(cluster),
+        objects=() if cluster is None else running(cluster),
     )
     now = datetime.now(tz=UTC)
     measured: tuple[Finding, ...] = ()
@@ -104,7 +104,7 @@ def audit(
     _end(result, fail_on)
 
 
-def _running(cluster: Cluster) -> Iterator[tuple[str, Mapping[str, object]]]:
+def running(cluster: Cluster) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Each object with a name that says where it is: `prod/shop:Deployment:web`."""
     from rightsize.collectors.kube import audited_objects
 
@@ -158,7 +158,7 @@ def _as_error(problem: Problem) -> InputFileError:
     )
 
 
-def _version(text: str | None) -> Version | None:
+def release_of(text: str | None) -> Version | None:
     from rightsize.files.known import parse_version
 
     found = parse_version(text)

@@ -365,6 +365,11 @@ def _matches(pattern: str, host: str) -> bool:
     return pattern == host
 
 
+def namespace_of_host(host: str, namespace: str) -> str | None:
+    """Namespace of the service that an object of `namespace` means; None where it is none of Kubernetes'."""
+    return _home(_full(host, namespace))
+
+
 def _home(host: str) -> str | None:
     """Namespace of a Kubernetes service, or None for any other host."""
     if host.startswith("*") or not host.endswith(f".{CLUSTER_DOMAIN}"):

@@ -1,0 +1,68 @@
+"""`rightsize ambient`: sidecars or ambient mode, namespace by namespace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rightsize.cli.kube_options import OpenCluster, with_cluster
+from rightsize.cli.options import FormatOption, SnapshotOption
+from rightsize.cli.snapshots import open_snapshot
+from rightsize.output.console import error_console
+from rightsize.output.tables import SIMULATED, Answer, show
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+
+@app.command()
+@with_cluster
+def ambient(
+    open_cluster: OpenCluster,
+    snapshot: SnapshotOption = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "-f",
+            "--file",
+            help="Objects, values, alert rules and dashboards, or folders of them; repeat for more.",
+        ),
+    ] = None,
+    istio_version: Annotated[
+        str | None, typer.Option(help="Istio's release, where the snapshot does not state it.")
+    ] = None,
+    output_format: FormatOption = "table",
+) -> None:
+    """Say what ambient mode would do for this mesh: obstacles, waypoints, costs, an order.
+
+    **Examples**
+
+    `rightsize ambient` – from traffic and pods alone
+
+    `rightsize ambient -f istio.yaml -f monitoring/` – with Istio's objects, rules and dashboards
+
+    `rightsize ambient --kube-context prod --format json`
+    """
+    from rightsize.ambient.study import study_ambient
+    from rightsize.audit.reading import read_files
+    from rightsize.cli.audit import release_of, running
+    from rightsize.output.ambient_rows import ambient_parts, ambient_to_dict, namespaces_table
+
+    source = open_snapshot(snapshot)
+    release, cluster = release_of(istio_version), open_cluster()
+    with error_console().status("Reading objects and traffic"):
+        sources = None
+        if files or cluster is not None:
+            objects = () if cluster is None else running(cluster)
+            sources = read_files(files or (), version=release, objects=objects)
+        study = study_ambient(source, sources, release)
+    simulated = source.manifest.simulated
+    answer = Answer(
+        document=lambda: ambient_to_dict(study, simulated=simulated),
+        parts=lambda: [*([SIMULATED] if simulated else []), *ambient_parts(study)],
+        rows=lambda: namespaces_table(study),
+    )
+    show(answer, output_format)
+    for problem in sources.problems if sources else ():
+        error_console().print(f"not read: {problem.file}: {problem.text}", markup=False)
