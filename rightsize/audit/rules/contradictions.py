@@ -19,12 +19,13 @@ _DEFAULT_GRACE_SECONDS = 30
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-class _Sized(NamedTuple):
+class Sized(NamedTuple):
     """A block of resources, and istiod's environment beside it."""
 
     name: str
     resources: Node
     environment: Node | None = None
+    is_istiod: bool = False
 
 
 @rule(
@@ -34,7 +35,7 @@ class _Sized(NamedTuple):
     why="Kubernetes refuses the pod: must be less than or equal to the limit.",
 )
 def request_above_limit(sources: Sources) -> Iterator[Hit]:
-    for sized in _resources(sources):
+    for sized in resources_of(sources):
         for resource in ("cpu", "memory"):
             request = sized.resources.get("requests", resource)
             limit = sized.resources.get("limits", resource)
@@ -123,7 +124,7 @@ def _threads(
     "does, and the kernel kills istiod first.",
 )
 def go_memory_limit(sources: Sources) -> Iterator[Hit]:
-    for sized in _resources(sources):
+    for sized in resources_of(sources):
         limit = sized.resources.get("limits", "memory")
         node = _variable(sized.environment, "GOMEMLIMIT")
         wanted, allowed = _go_bytes(node), _amount(limit)
@@ -156,12 +157,12 @@ def pod_drain(sources: Sources) -> Iterator[Hit]:
             yield at(node, evidence, fix)
 
 
-def _resources(sources: Sources) -> Iterator[_Sized]:
+def resources_of(sources: Sources) -> Iterator[Sized]:
     """Every block of resources of the mesh and of the workloads in these files."""
     for values in sources.values:
         if values.chart in ("istiod", "operator"):
             resources, env = values.istiod("resources"), values.istiod("env")
-            yield from _sized("istiod", resources, env)
+            yield from _sized("istiod", resources, env, is_istiod=True)
             for name in ("proxy", "waypoint"):
                 inner = values.root.get("global", name, "resources")
                 yield from _sized("sidecars" if name == "proxy" else "waypoints", inner)
@@ -170,18 +171,26 @@ def _resources(sources: Sources) -> Iterator[_Sized]:
         yield from _sized("istio-cni", values.root.get("cni", "resources"))
     for component in _operator_components(sources):
         inner, env = component.get("k8s", "resources"), component.get("k8s", "env")
-        yield from _sized(component.text_of("name") or str(component.path[-1]), inner, env)
+        name = component.text_of("name") or str(component.path[-1])
+        yield from _sized(name, inner, env, is_istiod="pilot" in component.path)
     for obj in sources.objects:
         spec = None if obj.pod_template is None else obj.pod_template.get("spec")
         for key in ("containers", "initContainers"):
             for container in [] if spec is None else spec.children(key):
-                name = f"{obj.title}, {container.text_of('name') or 'a container'}"
-                yield from _sized(name, container.get("resources"), container.get("env"))
+                called = container.text_of("name") or "a container"
+                yield from _sized(
+                    f"{obj.title}, {called}",
+                    container.get("resources"),
+                    container.get("env"),
+                    is_istiod=called == "discovery" and obj.name.startswith("istiod"),
+                )
 
 
-def _sized(name: str, resources: Node | None, env: Node | None = None) -> Iterator[_Sized]:
+def _sized(
+    name: str, resources: Node | None, env: Node | None = None, *, is_istiod: bool = False
+) -> Iterator[Sized]:
     if resources is not None and resources.entries is not None:
-        yield _Sized(name, resources, env)
+        yield Sized(name, resources, env, is_istiod)
 
 
 def _operator_components(sources: Sources) -> Iterator[Node]:

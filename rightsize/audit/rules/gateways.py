@@ -34,7 +34,7 @@ _FIX = (
     versions="in-tree controller and AWS Load Balancer Controller",
 )
 def cross_zone(sources: Sources) -> Iterator[Hit]:
-    for where, found, whole in _load_balancers(sources):
+    for where, found, whole in load_balancers(sources):
         if found is None and not whole:
             yield absent(where, "annotations of the gateway's load balancer", _FIX)
             continue
@@ -113,7 +113,7 @@ def _deployments(sources: Sources) -> Iterator[KubeObject]:
     return (obj for obj in sources.of_kind("Deployment") if is_gateway(obj))
 
 
-def _load_balancers(sources: Sources) -> Iterator[tuple[Node, Node | None, bool]]:
+def load_balancers(sources: Sources) -> Iterator[tuple[Node, Node | None, bool]]:
     """Where each gateway's Service is configured, its annotations, whether all of it is seen."""
     for values in sources.values_of("gateway"):
         kind = values.root.text_of("service", "type")

@@ -14,6 +14,7 @@ _ALL = re.compile(r"\blabel\s+(ns|namespaces?)\s+(.*\s)?--all\b")
 _LISTS_ONE = re.compile(r"\bget\s+(ns|namespaces?)\s+(?!-)\S")
 """A namespace by its name, not all of them."""
 _LIST = re.compile(r"\bget\s+(ns|namespaces?)\b")
+_INJECT = "sidecar.istio.io/inject"
 _LABEL_EACH = re.compile(r"\bkubectl\s(.*\s)?label\s.*(\$|\{\}|xargs)|xargs\s.*\blabel\b")
 _LOOP_LINES = 5
 _LABEL = re.compile(r"\b(istio-injection=enabled|istio\.io/rev=\S+)")
@@ -104,3 +105,35 @@ def system_namespace(sources: Sources) -> Iterator[Hit]:
                 namespace = sorted(named)[0]
                 fix = f"kubectl label namespace {namespace} istio-injection-"
                 yield at(command.place_of(namespace), command.text, fix)
+
+
+@rule(
+    "injection-annotation",
+    severity="warning",
+    title="an injection annotation where the webhook reads a label",
+    why="The webhook selects namespaces and pods by label. An annotation on a namespace does nothing; on a "
+    "pod it counts only once the namespace injects anyway.",
+)
+def annotation_for_label(sources: Sources) -> Iterator[Hit]:
+    for obj in sources.of_kind("Namespace"):
+        labels = obj.root.get("metadata", "labels")
+        for name in ("istio-injection", "istio.io/rev", "istio.io/dataplane-mode"):
+            node = obj.root.get("metadata", "annotations", name)
+            if node is not None and (labels is None or labels.get(name) is None):
+                fix = f"labels:\n  {name}: {node.text}"
+                yield at(node, f"{obj.title} has {name} as an annotation", fix, severity="error")
+    injecting = {
+        obj.name
+        for obj in sources.of_kind("Namespace")
+        if obj.root.text_of("metadata", "labels", "istio-injection") == "enabled"
+        or obj.root.get("metadata", "labels", "istio.io/rev") is not None
+    }
+    for obj in sources.objects:
+        metadata = None if obj.pod_template is None else obj.pod_template.get("metadata")
+        node = None if metadata is None else metadata.get("annotations", _INJECT)
+        if metadata is None or node is None or node.truth is not True:
+            continue
+        if metadata.get("labels", _INJECT) is None and obj.namespace not in injecting:
+            fix = f'labels:\n  {_INJECT}: "true"'
+            evidence = f"{obj.title} asks for a proxy by annotation"
+            yield at(node, evidence, fix, severity="info")

@@ -35,7 +35,7 @@ _DURATION = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
-class _Variable:
+class Variable:
     place: Place
     name: str
     value: str
@@ -49,7 +49,7 @@ class _Variable:
     why="istiod ignores a variable it does not know, without a word in its log.",
 )
 def never_existed(sources: Sources) -> Iterator[Hit]:
-    for variable in _variables(sources):
+    for variable in variables_of(sources):
         name = variable.name
         if name in _INSTEAD:
             fix, why = _INSTEAD[name]
@@ -62,7 +62,7 @@ def never_existed(sources: Sources) -> Iterator[Hit]:
             yield _unknown(variable)
 
 
-def _unknown(variable: _Variable) -> Hit:
+def _unknown(variable: Variable) -> Hit:
     """A name in no release known here: a slip of the pen, or one that a newer release has."""
     name = variable.name
     meant = nearest(name, environment())
@@ -97,7 +97,7 @@ def _is_slip(name: str, meant: str) -> bool:
     versions="as stated for each",
 )
 def not_in_release(sources: Sources) -> Iterator[Hit]:
-    for variable in _variables(sources):
+    for variable in variables_of(sources):
         spans = environment().get(variable.name, ())
         version = variable.version
         if not spans or version is None or not FIRST_KNOWN <= version <= LAST_KNOWN:
@@ -117,7 +117,7 @@ def not_in_release(sources: Sources) -> Iterator[Hit]:
     versions="as stated for each",
 )
 def no_op(sources: Sources) -> Iterator[Hit]:
-    for variable in _variables(sources, rendered=False):
+    for variable in variables_of(sources, rendered=False):
         spans = [s for s in environment().get(variable.name, ()) if s.read_by(variable.version)]
         if not spans or not variable.value or not all(s.default for s in spans):
             continue
@@ -134,7 +134,7 @@ def no_op(sources: Sources) -> Iterator[Hit]:
     why="Under churn istiod then pushes more often: more CPU in istiod and in every proxy.",
 )
 def debounce_too_short(sources: Sources) -> Iterator[Hit]:
-    for variable in _variables(sources):
+    for variable in variables_of(sources):
         seconds = _seconds(variable.value)
         if variable.name == "PILOT_DEBOUNCE_MAX" and seconds is not None and seconds < 10:
             evidence = f"PILOT_DEBOUNCE_MAX is {variable.value}, the default is 10s"
@@ -162,7 +162,7 @@ def env_as_list(sources: Sources) -> Iterator[Hit]:
         yield at(env, f"{env.place.path} is a list of {len(named)}", fix)
 
 
-def _variables(sources: Sources, *, rendered: bool = True) -> Iterator[_Variable]:
+def variables_of(sources: Sources, *, rendered: bool = True) -> Iterator[Variable]:
     """What is set in values, IstioOperators and commands, and (`rendered`) in Deployments."""
     for values in sources.values_of("istiod", "operator"):
         env = values.istiod("env")
@@ -182,24 +182,24 @@ def _variables(sources: Sources, *, rendered: bool = True) -> Iterator[_Variable
         yield from _of_command(command, sources.version)
 
 
-def _of_node(env: Node, version: Version | None) -> Iterator[_Variable]:
+def _of_node(env: Node, version: Version | None) -> Iterator[Variable]:
     for name, value in (env.entries or {}).items():
-        yield _Variable(value.place, name, value.text or "", version)
+        yield Variable(value.place, name, value.text or "", version)
     for item in env.items or ():
         name_node = item.get("name")
         if name_node is not None and name_node.text and item.get("valueFrom") is None:
             said = item.text_of("value") or ""
-            yield _Variable(name_node.place, name_node.text, said, version)
+            yield Variable(name_node.place, name_node.text, said, version)
 
 
-def _of_command(command: Command, version: Version | None) -> Iterator[_Variable]:
+def _of_command(command: Command, version: Version | None) -> Iterator[Variable]:
     for words in command.stages("kubectl"):
         if "env" not in words or "set" not in words or not any("istiod" in w for w in words):
             continue
         for word in words:
             name, equals, value = word.partition("=")
             if equals and name.isupper():
-                yield _Variable(command.place_of(word), name, value, version)
+                yield Variable(command.place_of(word), name, value, version)
 
 
 def _same(default: str, value: str) -> bool:

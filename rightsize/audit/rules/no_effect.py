@@ -22,7 +22,7 @@ _INJECT = "sidecar.istio.io/inject"
     why="istiod ignores the field; consecutive5xxErrors, 5 by default, takes its place.",
 )
 def outlier_ignored(sources: Sources) -> Iterator[Hit]:
-    for policy, title in _policies(sources):
+    for policy, title in policies_of(sources):
         node = policy.get("outlierDetection", "consecutiveErrors")
         if node is not None:
             fix = f"consecutive5xxErrors: {node.text}"
@@ -37,7 +37,7 @@ def outlier_ignored(sources: Sources) -> Iterator[Hit]:
     "setting is ignored.",
 )
 def locality_without_outlier(sources: Sources) -> Iterator[Hit]:
-    for policy, title in _policies(sources):
+    for policy, title in policies_of(sources):
         node = policy.get("loadBalancer", "localityLbSetting")
         if node is None or policy.get("outlierDetection") is not None:
             continue
@@ -198,7 +198,7 @@ def _of_istio(sources: Sources, *kinds: str) -> Iterator[KubeObject]:
     return (obj for obj in sources.of_kind(*kinds) if obj.group.endswith(".istio.io"))
 
 
-def _policies(sources: Sources) -> Iterator[tuple[Node, str]]:
+def policies_of(sources: Sources) -> Iterator[tuple[Node, str]]:
     for obj in sources.of_kind("DestinationRule"):
         own = obj.root.get("spec", "trafficPolicy")
         subsets = obj.root.children("spec", "subsets")

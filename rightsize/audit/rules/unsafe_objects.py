@@ -1,0 +1,105 @@
+"""Istio's objects that are accepted and unsafe: what `istioctl analyze` warns of, without a cluster.
+
+Source: istio/istio, pkg/config/analysis (IST0128, IST0134, IST0160) and pilot/pkg/features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rightsize.audit.model import Severity, Sources
+from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.rules.no_effect import policies_of
+from rightsize.audit.tree import Node
+from rightsize.files.known import Version
+
+_VERIFIES: Version = (1, 21)
+"""First release whose VERIFY_CERTIFICATE_AT_CLIENT is on."""
+_ALLOCATES: Version = (1, 25)
+"""First release whose PILOT_ENABLE_IP_AUTOALLOCATE is on."""
+
+
+@rule(
+    "server-not-verified",
+    severity="warning",
+    title="TLS without a check of the server's certificate",
+    why="Before 1.21 Envoy takes any certificate where no caCertificates are named, so that whoever answers "
+    "is trusted (IST0128). From 1.21 on the system's authorities are used instead.",
+    versions="1.18 to 1.20, and later where VERIFY_CERTIFICATE_AT_CLIENT is false",
+)
+def server_not_verified(sources: Sources) -> Iterator[Hit]:
+    checked = sources.version is not None and sources.version >= _VERIFIES
+    for policy, title in policies_of(sources):
+        tls = policy.get("tls")
+        if tls is None or tls.text_of("mode") not in ("SIMPLE", "MUTUAL"):
+            continue
+        skips = tls.get("insecureSkipVerify")
+        if skips is not None and skips.truth is True:
+            yield at(skips, f"{title}: insecureSkipVerify is true", "insecureSkipVerify: false")
+            continue
+        named = any(tls.text_of(key) for key in ("caCertificates", "credentialName"))
+        if not named and not checked:
+            mode = tls.get("mode") or tls
+            fix = "caCertificates: /etc/ssl/certs/ca-certificates.crt"
+            severity: Severity | None = "info" if sources.version is None else None
+            evidence = f"{title}: mode {mode.text} without caCertificates"
+            yield at(mode, evidence, fix, severity=severity)
+
+
+@rule(
+    "service-entry-without-address",
+    severity="warning",
+    title="a TCP port of a ServiceEntry without addresses",
+    why="Without an address the port is opened on every address: it takes connections to other TCP services "
+    "of that port, and of two such entries one wins (IST0134). From 1.25 on istiod allocates addresses.",
+    versions="1.18 to 1.24, without DNS proxying",
+)
+def entry_without_address(sources: Sources) -> Iterator[Hit]:
+    if sources.version is None or sources.version >= _ALLOCATES or _proxies_dns(sources):
+        return
+    for obj in sources.of_kind("ServiceEntry"):
+        spec = obj.root.get("spec")
+        if spec is None or spec.get("addresses") is not None:
+            continue
+        for port in spec.children("ports"):
+            protocol = port.get("protocol")
+            if protocol is None or (protocol.text or "").upper() == "TCP":
+                where = protocol or port
+                yield at(where, f"{obj.title}: TCP without addresses", "addresses: [240.240.0.1]")
+
+
+def _proxies_dns(sources: Sources) -> bool:
+    """Whether proxies answer DNS and make up addresses."""
+    for mesh in sources.mesh_configs:
+        metadata = mesh.get("defaultConfig", "proxyMetadata")
+        if metadata is not None and (
+            metadata.text_of("ISTIO_META_DNS_AUTO_ALLOCATE") == "true"
+            or metadata.text_of("PILOT_ENABLE_IP_AUTOALLOCATE") == "true"
+        ):
+            return True
+    return False
+
+
+@rule(
+    "several-telemetries",
+    severity="error",
+    title="two Telemetries without a selector in one namespace",
+    why="Which one counts is undefined: the older one wins and the other does nothing (IST0160).",
+)
+def several_telemetries(sources: Sources) -> Iterator[Hit]:
+    seen: dict[tuple[str | None, str], str] = {}
+    for obj in sources.of_kind("Telemetry"):
+        if any(
+            not _is_empty(obj.root.get("spec", key))
+            for key in ("selector", "targetRefs", "targetRef")
+        ):
+            continue
+        folder = obj.root.place.file.rpartition("/")[0]
+        first = seen.setdefault((obj.namespace, folder), obj.name)
+        if first != obj.name:
+            fix = "# one Telemetry without selector a namespace: merge them"
+            yield at(obj.root, f"{obj.title} beside Telemetry {first}", fix)
+
+
+def _is_empty(node: Node | None) -> bool:
+    return node is None or node.is_empty
