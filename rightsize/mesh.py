@@ -11,11 +11,14 @@ from typing import Literal, get_args
 import pandas as pd
 from matplotlib.axes import Axes
 
+from rightsize.ambient.answer import answer_ambient, costs_frame
+from rightsize.audit.reading import read_files
 from rightsize.config import PolicySettings, Settings
 from rightsize.cost.answer import price_answer
 from rightsize.cost.machines import covered_hours
 from rightsize.demo import demo_snapshot
 from rightsize.errors import UsageError
+from rightsize.files.known import parse_version
 from rightsize.nodes.answer import answer as plan_nodes
 from rightsize.nodes.plan import PLAN_NAMES, PlanName
 from rightsize.output.advice_rows import advice_to_frame
@@ -244,6 +247,42 @@ class Mesh:
             waypoint_share=waypoint_share,
         )
         return simulation_to_frame(today, found)
+
+    def ambient(
+        self,
+        files: Sequence[str | os.PathLike[str]] = (),
+        *,
+        istio_version: str | None = None,
+        policy: str | SizingPolicy | None = None,
+    ) -> pd.DataFrame:
+        """What ambient mode would do, by namespace, as `rightsize ambient`.
+
+        Columns: `namespace`, `sidecars`, `requests_per_second` (HTTP and gRPC, busy hour),
+        `waypoint` (objects, traffic, telemetry, unknown, none), `obstacles`, `stays_on_sidecars`,
+        `wave`; requests of sidecars after right-sizing and of ambient mode, in cores and bytes;
+        `usd_saved` a month with its `_low` and `_high`, at the price of a core and a byte;
+        `cheaper` and `break_even` (requests a second).
+
+        Parameters
+        ----------
+        files : sequence of path-like
+            Objects, values, alert rules and dashboards, or folders of them.
+        istio_version : str, optional
+            Istio's release, where the snapshot does not state it.
+        policy : str or SizingPolicy, optional
+            As for `advise`.
+        """
+        sources = read_files(map(Path, files)) if files else None
+        return costs_frame(
+            answer_ambient(
+                self.snapshot,
+                self.settings,
+                sources,
+                parse_version(istio_version),
+                advice=self.advise(policy),
+                alone=False,
+            )
+        )
 
     def report(self, out: str | os.PathLike[str], *, month: str | None = None) -> list[Path]:
         """Write the cost review of a month (`YYYY-MM`, the last one without) into folder `out`.

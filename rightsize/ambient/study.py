@@ -76,7 +76,11 @@ def meshed_pods(snapshot: Snapshot) -> Meshed:
 
 
 def study_ambient(
-    snapshot: Snapshot, sources: Sources | None = None, release: Version | None = None
+    snapshot: Snapshot,
+    sources: Sources | None = None,
+    release: Version | None = None,
+    *,
+    rates: Rates | None = None,
 ) -> AmbientStudy:
     """Obstacles and waypoints of every namespace with sidecars.
 
@@ -87,13 +91,16 @@ def study_ambient(
         Objects, rules and dashboards, from files or a cluster.
     release : (int, int), optional
         Istio's release, where the snapshot and the files do not say it.
+    rates : Rates, optional
+        The snapshot's, where they were read already.
 
     Raises
     ------
     NoDataError
         If the snapshot has no mesh.
     """
-    mesh, rates = meshed_pods(snapshot), read_rates(snapshot)
+    mesh = meshed_pods(snapshot)
+    rates = rates or read_rates(snapshot)
     stated = None if sources is None else sources.version
     used = release or stated or parse_version(snapshot.manifest.istio_version)
     found = [

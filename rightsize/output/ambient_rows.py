@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from rightsize.ambient.answer import AmbientAnswer, AmbientCosts
+from rightsize.ambient.cost import BreakEven, NamespaceCost, NodeChange
 from rightsize.ambient.facts import read_on
 from rightsize.ambient.obstacles import Obstacle
+from rightsize.ambient.order import Wave
 from rightsize.ambient.study import AmbientStudy
 from rightsize.ambient.waypoints import WaypointNeed
 from rightsize.files.known import version_text
 from rightsize.output.tables import Column, Table
+from rightsize.quantity import format_cpu, format_memory
+from rightsize.results import Interval
 
 JSON_VERSION = 1
 _NEEDS = {
@@ -22,8 +27,9 @@ _NEEDS = {
 }
 
 
-def ambient_to_dict(study: AmbientStudy, *, simulated: bool) -> Mapping[str, object]:
+def ambient_to_dict(answer: AmbientAnswer, *, simulated: bool) -> Mapping[str, object]:
     """The answer of `rightsize ambient --format json`; see docs/ambient.md."""
+    study = answer.study
     return {
         "schema_version": JSON_VERSION,
         "simulated": simulated,
@@ -31,18 +37,123 @@ def ambient_to_dict(study: AmbientStudy, *, simulated: bool) -> Mapping[str, obj
         "facts_read_on": read_on(),
         "namespaces": [_namespace(study, need) for need in study.needs],
         "obstacles": [_obstacle(one) for one in study.obstacles],
+        "costs": None if answer.costs is None else _costs(answer.costs),
         "notes": list(study.notes),
     }
 
 
-def ambient_parts(study: AmbientStudy) -> list[Table | str]:
+def ambient_parts(answer: AmbientAnswer) -> list[Table | str]:
     """The same for people."""
+    study, costs = answer.study, answer.costs
     return [
         namespaces_table(study),
         *([obstacles_table(study.obstacles)] if study.obstacles else []),
         *(f"{title}: {why}. Instead: {instead}." for title, why, instead in _explained(study)),
+        *([] if costs is None else cost_parts(costs)),
         *(f"note: {note}" for note in study.notes),
     ]
+
+
+def cost_parts(costs: AmbientCosts) -> list[Table | str]:
+    """Costs by namespace, waves, figures, and what is to be measured first."""
+    parts: list[Table | str] = [costs_table(costs)]
+    if costs.waves:
+        base = costs.base
+        nodes = "" if base is None else f", from {base.nodes} nodes with right-sized sidecars"
+        parts.append(waves_table(costs.waves, f"An order{nodes}"))
+    parts += [f"figure: {figure.text}" for figure in costs.figures.values()]
+    istiod = costs.istiod_memory
+    if istiod.high > 0:
+        parts.append(f"istiod with fewer clients: {_bytes(istiod)} less in all")
+    if costs.measure:
+        columns = [
+            Column("what", lambda one: one.what),
+            Column("why", lambda one: one.why),
+            Column("query", lambda one: one.query),
+        ]
+        parts.append(Table("Measure in the first namespace", columns, costs.measure))
+    return [*parts, *(f"note: {note}" for note in costs.notes)]
+
+
+def costs_table(costs: AmbientCosts) -> Table:
+    """One row for each namespace: requests of both modes, and what the difference is worth."""
+    columns = [
+        Column("namespace", lambda one: one.namespace),
+        Column(
+            "sidecars request", lambda one: _size(one.before.cpu, one.before.memory), whole=True
+        ),
+        Column("ambient requests", _after),
+        Column("worth saved, USD/month", lambda one: _money(one.usd), figure=True),
+        Column("alone: nodes saved", lambda one: _nodes(one.alone), figure=True),
+        Column("ambient is cheaper", lambda one: _even(one.break_even)),
+    ]
+    return Table(
+        "Against right-sized sidecars, shares of ztunnels included", columns, costs.namespaces
+    )
+
+
+def waves_table(waves: Sequence[Wave], title: str) -> Table:
+    """One row for each wave; figures are cumulative."""
+    columns = [
+        Column("wave", lambda wave: wave.number, figure=True),
+        Column("namespaces", lambda wave: ", ".join(wave.namespaces)),
+        Column("new waypoints", lambda wave: len(wave.waypoints), figure=True),
+        Column("nodes saved so far", lambda wave: _nodes(wave.saving), figure=True),
+        Column("USD/month so far", _wave_money, figure=True),
+    ]
+    return Table(title, columns, waves)
+
+
+def _wave_money(wave: Wave) -> str:
+    usd = None if wave.saving is None else wave.saving.usd
+    return "not computed" if usd is None else _money(usd)
+
+
+def _after(one: NamespaceCost) -> str:
+    return _size(one.after["mid"].cpu, one.after["mid"].memory)
+
+
+def _size(cpu: float, memory: float) -> str:
+    return f"{format_cpu(cpu)}, {format_memory(memory)}"
+
+
+def _money(usd: Interval) -> str:
+    if usd.low == usd.high:
+        return f"{usd.mid:,.0f}"
+    return f"{usd.mid:,.0f} ({usd.low:,.0f} to {usd.high:,.0f})"
+
+
+def _nodes(change: NodeChange | None) -> str:
+    return "not computed" if change is None else _money(change.nodes)
+
+
+def _bytes(found: Interval) -> str:
+    low, mid, high = (format_memory(value) for value in (found.low, found.mid, found.high))
+    return f"{mid} ({low} to {high})"
+
+
+def _even(found: BreakEven) -> str:
+    if found.rate is None:
+        return {"always": "at every rate", "never": "at no rate"}.get(found.cheaper, "")
+    rate = found.rate
+    return f"{found.cheaper} {rate.mid:,.0f} requests/s ({rate.low:,.0f} to {rate.high:,.0f})"
+
+
+def _costs(costs: AmbientCosts) -> Mapping[str, object]:
+    return {
+        "nodes_with_right_sized_sidecars": None if costs.base is None else costs.base.nodes,
+        "namespaces": [asdict(one) for one in costs.namespaces],
+        "together": None if costs.together is None else asdict(costs.together),
+        "waves": [asdict(wave) for wave in costs.waves],
+        "figures": [
+            {**asdict(figure), "unit": "cores for one request/s, bytes of one proxy"}
+            for figure in costs.figures.values()
+        ],
+        "ztunnel_request": asdict(costs.ztunnel),
+        "istiod_memory_bytes": asdict(costs.istiod_memory),
+        "measure_first": [asdict(one) for one in costs.measure],
+        "notes": list(costs.notes),
+    }
 
 
 def namespaces_table(study: AmbientStudy) -> Table:

@@ -18,7 +18,7 @@ from rightsize.audit.reading import read_files
 from rightsize.errors import NoDataError
 from tests.tiny_mesh import Tiny, tiny_snapshot
 
-START = datetime(2026, 9, 1, tzinfo=UTC)
+START = datetime(2026, 9, 1, 1, tzinfo=UTC)
 
 
 def calls(*edges: tuple[str, str, str, float]) -> pd.DataFrame:

@@ -118,7 +118,7 @@ def formats(name: str) -> list[str]:
     return [""]
 
 
-SLOW = {"plan", "report", "demo", "cost", "nodes", "shards", "scope"}
+SLOW = {"ambient", "plan", "report", "demo", "cost", "nodes", "shards", "scope"}
 """Their other formats are the same answer by the same writers."""
 CASES = [
     (name, form)

@@ -20,6 +20,7 @@ COMMANDS = {
     "cost": [],
     "plan": [],
     "verify": ["--since", "2026-09-05"],
+    "ambient": [],
     "audit": ["values.yaml"],
     "backtest": ["--policies", "balanced,krr", "--train-days", "5", "--test-days", "2"],
 }
