@@ -20,6 +20,7 @@ from rightsize.ambient.figures import Figure, Part
 from rightsize.ambient.order import Measurement, Wave, measurements, plan_waves, ranked
 from rightsize.ambient.own_proxies import figures, proxy_usage, sidecar_law
 from rightsize.ambient.rates import Rates, read_rates
+from rightsize.ambient.running import RunningAmbient, running_ambient
 from rightsize.ambient.study import AmbientStudy, study_ambient
 from rightsize.audit.model import Sources
 from rightsize.config import Settings
@@ -70,6 +71,9 @@ class AmbientAnswer:
 
     study: AmbientStudy
     costs: AmbientCosts | None
+    """None without sidecars."""
+    running: RunningAmbient | None = None
+    """None where neither a ztunnel nor a waypoint runs."""
 
 
 def answer_ambient(
@@ -102,22 +106,25 @@ def answer_ambient(
     """
     rates = read_rates(snapshot)
     study = study_ambient(snapshot, sources, release, rates=rates)
-    if study.sidecars.empty:
-        return AmbientAnswer(study, None)
     found = advice or recommend(snapshot, settings)
-    return AmbientAnswer(study, _costs(snapshot, settings, study, rates, found, alone))
+    usage = proxy_usage(snapshot)
+    running = running_ambient(snapshot, usage, rates, found, sources)
+    if study.sidecars.empty:
+        return AmbientAnswer(study, None, running)
+    costs = _costs(snapshot, settings, study, (rates, usage), found, alone)
+    return AmbientAnswer(study, costs, running)
 
 
 def _costs(
     snapshot: Snapshot,
     settings: Settings,
     study: AmbientStudy,
-    rates: Rates,
+    measured: tuple[Rates, pd.DataFrame],
     advice: Advice,
     alone: bool,
 ) -> AmbientCosts:
     notes: list[str] = []
-    planner = _planner(snapshot, settings, study, rates, at_end_state(advice), notes)
+    planner = _planner(snapshot, settings, study, measured, at_end_state(advice), notes)
     hours = settings.prices.hours_per_month
     price = unit_price(snapshot.manifest.region)
     nodes = max(len(planner.nodes), 1)
@@ -159,10 +166,11 @@ def _planner(
     snapshot: Snapshot,
     settings: Settings,
     study: AmbientStudy,
-    rates: Rates,
+    measured: tuple[Rates, pd.DataFrame],
     end: Advice,
     notes: list[str],
 ) -> AmbientPlanner:
+    rates, usage = measured
     rules = settings.nodes.model_copy(update={"time_limit": min(settings.nodes.time_limit, 1.0)})
     pods, containers = snapshot.read("pods"), snapshot.read("containers")
     placed = scheduled_pods(pods, containers, at=rules.demand, advice=end)
@@ -181,7 +189,6 @@ def _planner(
     marked = table[_KEY].merge(istiod.assign(istiod=True), on=_KEY, how="left")["istiod"]
     table["istiod"] = marked.eq(True).to_numpy(dtype=bool)
     book = snapshot_book(snapshot, snapshot.manifest.region, settings.prices.machines)
-    usage = proxy_usage(snapshot)
     law = sidecar_law(usage, rates)
     return AmbientPlanner(
         pods=table,

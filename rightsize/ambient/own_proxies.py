@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import pandas as pd
@@ -11,6 +10,7 @@ from rightsize.ambient.figures import Figure, Part, measured, published
 from rightsize.ambient.rates import Rates, by_node
 from rightsize.errors import NoDataError
 from rightsize.namespaces.proxy_cpu import ProxyCpuLaw, fit_proxy_cpu
+from rightsize.namespaces.traffic import namespace_labels
 from rightsize.results import Interval
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import containers_by_day, plain_text, usage_by_workload
@@ -80,17 +80,6 @@ def figures(
     return found
 
 
-def ambient_namespaces(snapshot: Snapshot) -> frozenset[str]:
-    """Namespaces that are in ambient mode by their label."""
-    rows = plain_text(snapshot.read("namespaces", days=snapshot.days[-1:]))
-    known = rows[rows["labels"].notna()]
-    return frozenset(
-        str(name)
-        for name, text in zip(known["namespace"], known["labels"], strict=True)
-        if json.loads(text).get(MODE_LABEL) == "ambient"
-    )
-
-
 def _own(part: Part, snapshot: Snapshot, usage: pd.DataFrame, rates: Rates) -> Figure | None:
     ours = usage[usage["component"].eq(part)]
     if ours.empty:
@@ -102,7 +91,9 @@ def _own(part: Part, snapshot: Snapshot, usage: pd.DataFrame, rates: Rates) -> F
         cpu = by["cpu"].quantile(0.99) * pods
         return measured(part, cpu, rate, by["memory"].quantile(0.95))
     last = plain_text(snapshot.read("pods", days=snapshot.days[-1:]))
-    inside = last[last["namespace"].isin(ambient_namespaces(snapshot)) & last["node"].notna()]
+    labels = namespace_labels(snapshot.read("namespaces", days=snapshot.days[-1:]))
+    ambient = [name for name, own in labels.items() if own.get(MODE_LABEL) == "ambient"]
+    inside = last[last["namespace"].isin(ambient) & last["node"].notna()]
     inside = inside.assign(workload=inside["workload"].fillna(inside["pod"]))
     rate = by_node(rates.through, inside)
     by = ours.groupby("node")

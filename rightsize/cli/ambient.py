@@ -56,9 +56,11 @@ def ambient(
     """
     from rightsize.ambient.answer import answer_ambient, costs_frame
     from rightsize.ambient.order import wave_files
+    from rightsize.ambient.running import autoscaler_manifests
     from rightsize.audit.reading import read_files
     from rightsize.cli.audit import release_of, running
     from rightsize.config import load_settings
+    from rightsize.files.yaml_text import to_yaml
     from rightsize.output.ambient_rows import ambient_parts, ambient_to_dict
 
     source = open_snapshot(snapshot)
@@ -77,9 +79,14 @@ def ambient(
         rows=lambda: costs_frame(found),
     )
     show(answer, output_format)
-    if out is not None and found.costs is not None:
+    if out is not None:
         version = istio_version or source.manifest.istio_version
-        made = wave_files(found.costs.waves, found.costs.ztunnel, version)
+        made: dict[str, str] = {}
+        if found.costs is not None:
+            made = wave_files(found.costs.waves, found.costs.ztunnel, version)
+        scalers = autoscaler_manifests(found.running.waypoints) if found.running else []
+        if scalers:
+            made["waypoint-autoscalers.yaml"] = to_yaml(scalers)
         error_console().print(f"{len(write_files(out, made))} files in {out}", markup=False)
     for problem in sources.problems if sources else ():
         error_console().print(f"not read: {problem.file}: {problem.text}", markup=False)

@@ -10,6 +10,7 @@ from rightsize.ambient.cost import BreakEven, NamespaceCost, NodeChange
 from rightsize.ambient.facts import read_on
 from rightsize.ambient.obstacles import Obstacle
 from rightsize.ambient.order import Wave
+from rightsize.ambient.running import Autoscaler, RunningAmbient, Waypoint
 from rightsize.ambient.study import AmbientStudy
 from rightsize.ambient.waypoints import WaypointNeed
 from rightsize.files.known import version_text
@@ -38,6 +39,7 @@ def ambient_to_dict(answer: AmbientAnswer, *, simulated: bool) -> Mapping[str, o
         "namespaces": [_namespace(study, need) for need in study.needs],
         "obstacles": [_obstacle(one) for one in study.obstacles],
         "costs": None if answer.costs is None else _costs(answer.costs),
+        "running": None if answer.running is None else asdict(answer.running),
         "notes": list(study.notes),
     }
 
@@ -45,13 +47,62 @@ def ambient_to_dict(answer: AmbientAnswer, *, simulated: bool) -> Mapping[str, o
 def ambient_parts(answer: AmbientAnswer) -> list[Table | str]:
     """The same for people."""
     study, costs = answer.study, answer.costs
+    running = answer.running
     return [
-        namespaces_table(study),
+        *([namespaces_table(study)] if study.needs else []),
         *([obstacles_table(study.obstacles)] if study.obstacles else []),
         *(f"{title}: {why}. Instead: {instead}." for title, why, instead in _explained(study)),
         *([] if costs is None else cost_parts(costs)),
+        *([] if running is None else running_parts(running)),
         *(f"note: {note}" for note in study.notes),
     ]
+
+
+def running_parts(running: RunningAmbient) -> list[Table | str]:
+    """ztunnels by node class and waypoints of a mesh that runs ambient mode."""
+    names = ", ".join(running.namespaces) or "none by its label"
+    parts: list[Table | str] = [f"in ambient mode: {names}"]
+    if running.ztunnels:
+        columns = [
+            Column("instance type", lambda one: one.instance_type),
+            Column("nodes", lambda one: one.nodes, figure=True),
+            Column("CPU p99", lambda one: format_cpu(one.cpu), figure=True),
+            Column("memory peak", lambda one: format_memory(one.memory), figure=True),
+            Column("requests", lambda one: _request(one.cpu_request, one.memory_request)),
+            Column("", lambda one: "sets the size of all" if one.decides else ""),
+        ]
+        parts.append(Table("ztunnel by node class", columns, running.ztunnels))
+    if running.waypoints:
+        columns = [
+            Column("waypoint", lambda one: f"{one.namespace}/{one.name}"),
+            Column("pods", lambda one: one.pods, figure=True),
+            Column("CPU p99 of all", lambda one: format_cpu(one.cpu), figure=True),
+            Column("requests/s", lambda one: f"{one.requests_per_second:,.1f}", figure=True),
+            Column("serves", _serves),
+            Column("HPA", lambda one: _scaler(one.autoscaler, "none")),
+            Column("advised HPA", lambda one: _scaler(one.advised, "no request is known")),
+        ]
+        parts.append(Table("Waypoints", columns, running.waypoints))
+    return parts
+
+
+def _serves(one: Waypoint) -> str:
+    if one.users is None:
+        return "not known: no labels"
+    return ", ".join(one.users) or "nobody: remove it"
+
+
+def _scaler(found: Autoscaler | None, otherwise: str) -> str:
+    if found is None:
+        return otherwise
+    target = "" if found.target is None else f" at {found.target:g} % CPU"
+    return f"{found.least} to {found.most} pods{target}"
+
+
+def _request(cpu: float | None, memory: float | None) -> str:
+    shown = ["no CPU" if cpu is None else format_cpu(cpu)]
+    shown.append("no memory" if memory is None else format_memory(memory))
+    return ", ".join(shown)
 
 
 def cost_parts(costs: AmbientCosts) -> list[Table | str]:
