@@ -187,7 +187,7 @@ def review_month(
         available=available,
         planned=goes,
         end_state=_saving(steps, "end-state", plan_terms),
-        promised=_with_money(credit),
+        promised=_with_money(credit, running),
         lowered=fell,
         realised=credit.realised,
         baseline=credit.baseline,
@@ -294,15 +294,33 @@ def _saving(steps: Sequence[Step], kind: StepKind, terms: Terms) -> Saving | Non
     return saving(by_kind["today"].cost, by_kind[kind].cost, terms)
 
 
-def _with_money(credit: Credit) -> pd.DataFrame:
-    """The promises with what each saved in the month: 0 where not in force, NaN if unknown."""
-    kept = credit.promised
-    if credit.realised is None:
-        return kept.assign(usd=np.nan)
-    text = dict.fromkeys(_KEYS, object)
-    saved = credit.realised.by_change.astype(text)
-    joined = kept.astype(text).merge(saved, on=_KEYS, how="left")
-    return joined.assign(usd=joined["usd"].fillna(0.0))
+def _with_money(credit: Credit, running: Running | None) -> pd.DataFrame:
+    """The promises with what each saved: `usd` in the month (0 where not in force, NaN if unknown),
+    `to_date_usd`, and `applied_on` (first day in force of all months)."""
+    if credit.promised.empty:
+        return credit.promised.assign(usd=np.nan, to_date_usd=np.nan)
+    keys = [*_KEYS, "asked_in"]
+    saved = credit.by_promise().drop(columns="applied_on")
+    found = credit.promised.astype(dict.fromkeys(_KEYS, object)).merge(saved, on=keys, how="left")
+    if running is None:
+        return found.assign(to_date_usd=found["usd"])
+    lives = running.promises.rename(columns={"applied_on": "first"})
+    found = found.merge(lives, on=keys, how="left")
+    first = pd.to_datetime(found.pop("first")).dt.date
+    return found.assign(applied_on=first.where(first.notna(), None))
+
+
+def credits_of(review: Review) -> list[dict[str, Any]]:
+    """What the month credited to each promise, as plain rows for the months to come."""
+    columns = [*_KEYS, "asked_in", "applied_on", "usd"]
+    rows = review.promised.reindex(columns=columns)
+    days = [None if pd.isna(day) else str(day) for day in rows["applied_on"]]
+    money = [None if pd.isna(usd) else float(usd) for usd in rows["usd"]]
+    names = rows[[*_KEYS, "asked_in"]].astype(object).itertuples(index=False, name=None)
+    return [
+        dict(zip(columns, (*name, day, usd), strict=True))
+        for name, day, usd in zip(names, days, money, strict=True)
+    ]
 
 
 def _lowered(before: MonthFacts | None, after: MonthFacts, advice: Advice) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rightsize.cost.months import OWNER, MonthFacts, facts_of_json, month_facts, scaled
@@ -16,6 +17,9 @@ from rightsize.review.promises import followed, promises_before
 from rightsize.snapshot import Snapshot
 
 _KEYS = list(OWNER)
+_PROMISED = [*_KEYS, "asked_in"]
+_CREDIT = (*_PROMISED, "applied_on", "usd")
+"""What a month's report keeps of each promise."""
 Promises = Mapping[str, Sequence[Mapping[str, Any]]]
 """What earlier reports recommended, by the label of their month."""
 
@@ -31,17 +35,43 @@ class Credit:
     baseline: str | None
     """Label of the month that savings are taken against."""
 
+    def by_promise(self) -> pd.DataFrame:
+        """`_CREDIT` of each promise: 0 USD where not in force, NaN if unknown; dates as text."""
+        if self.promised.empty:
+            return pd.DataFrame(columns=list(_CREDIT))
+        text = dict.fromkeys(_KEYS, object)
+        table = self.promised.astype(text)
+        if self.realised is None:
+            table = table.assign(usd=np.nan)
+        else:
+            table = table.merge(self.realised.by_change.astype(text), on=_KEYS, how="left")
+            table = table.fillna({"usd": 0.0})
+        days = [None if pd.isna(day) else str(day) for day in table["applied_on"]]
+        return table.assign(applied_on=pd.Series(days, index=table.index, dtype=object))[
+            list(_CREDIT)
+        ]
+
 
 @dataclass(frozen=True)
 class Running:
     """Savings since the first month in which advice was in force."""
 
     since: str
-    this_month: Interval
+    this_month: Interval | None
+    """None where it cannot be known; 0 where nothing is in force any more"""
     to_date: Interval
-    """Sum over the months since, each against its baseline."""
+    """Sum over the known months since, each against its baseline."""
     months: pd.DataFrame
     """`month`, `usd`; NaN where a month cannot be known"""
+    promises: pd.DataFrame
+    """What each promise brought so far: namespace, workload, container, `asked_in`, `applied_on`
+    (the first day on which it was in force), `to_date_usd` (of the known months)"""
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Months since then that are in no sum."""
+        lacks = self.months[self.months["usd"].isna() & (self.months["month"] >= self.since)]
+        return tuple(lacks["month"])
 
 
 class Months:
@@ -99,39 +129,67 @@ class Months:
         return next((month for month in months if self.facts(month) is not None), None)
 
     def running(self, label: str, promises: Promises) -> Running | None:
-        """Savings of every month since advice was first in force, up to `label`."""
+        """Savings of every month since advice was first in force, up to `label`.
+
+        None while nothing has been saved. Money that was saved stays in the sum after a change has
+        been undone or its workload is gone.
+        """
         first = min(promises, default=None)
         if first is None:
             return None
-        rows: list[tuple[str, Interval | None]] = []
-        for month in _labels(first, label)[1:]:
-            rows.append((month, self._credited(month, promises)))
+        found = [(month, *self._credited(month, promises)) for month in _labels(first, label)[1:]]
         # A saving that may have been, but was not seen, is no start.
-        counted = [row for row in rows if row[1] is None or row[1].mid != 0]
-        known = [usd for _, usd in counted if usd is not None]
-        if not known or counted[-1][0] != label or counted[-1][1] is None:
+        since = next((month for month, usd, _ in found if usd is not None and usd.mid != 0), None)
+        if since is None:
             return None
-        total = Interval(
-            *(sum(getattr(one, end) for one in known) for end in ("low", "mid", "high"))
-        )
+        known = [usd for month, usd, _ in found if usd is not None and month >= since]
+        ends = ([getattr(one, end) for one in known] for end in ("low", "mid", "high"))
         table = pd.DataFrame(
-            [(month, float("nan") if usd is None else usd.mid) for month, usd in rows],
+            [(month, np.nan if usd is None else usd.mid) for month, usd, _ in found],
             columns=["month", "usd"],
         )
-        since = next(month for month, usd in counted if usd is not None)
-        return Running(since, counted[-1][1], total, table)
+        lives = _lives([rows for _, _, rows in found if len(rows)])
+        return Running(since, found[-1][1], Interval(*map(sum, ends)), table, lives)
 
-    def _credited(self, label: str, promises: Promises) -> Interval | None:
-        """From the snapshot where it has the month, else what its report said."""
+    def _credited(self, label: str, promises: Promises) -> tuple[Interval | None, pd.DataFrame]:
+        """A month's saving and that of each promise: from the snapshot where it has the month, else
+        what its report said."""
         facts = self.facts(label)
         if facts is not None and not facts.pods.empty:
-            found = self.credit(label, promises).realised
-            return None if found is None else found.by_tool
-        said: Any = self._results.get(label, {}).get("realised")
-        try:
-            return Interval(float(said["low"]), float(said["mid"]), float(said["high"]))
-        except (KeyError, TypeError, ValueError):
-            return None
+            credit = self.credit(label, promises)
+            found = credit.realised
+            return None if found is None else found.by_tool, credit.by_promise()
+        report = self._results.get(label, {})
+        return _interval(report.get("realised")), _credits(report.get("credits"))
+
+
+def _interval(said: Any) -> Interval | None:
+    try:
+        return Interval(float(said["low"]), float(said["mid"]), float(said["high"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _credits(said: Any) -> pd.DataFrame:
+    """`Credit.by_promise` as a report kept it; empty where it is something else."""
+    try:
+        rows = [{name: row[name] for name in _CREDIT} for row in said]
+        table = pd.DataFrame(rows, columns=list(_CREDIT))
+        return table.assign(usd=pd.to_numeric(table["usd"]).astype(float))
+    except (KeyError, TypeError, ValueError):
+        return pd.DataFrame(columns=list(_CREDIT))
+
+
+def _lives(months: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Credits of several months, by promise: first day in force, and the sum of the known months."""
+    if not months:
+        return pd.DataFrame(columns=[*_PROMISED, "applied_on", "to_date_usd"])
+    table = pd.concat(months, ignore_index=True)
+    groups = table.groupby(_PROMISED, sort=True)
+    return groups.agg(
+        applied_on=("applied_on", lambda days: min((d for d in days if d), default=None)),
+        to_date_usd=("usd", "sum"),
+    ).reset_index()
 
 
 def _labels(first: str, last: str) -> list[str]:

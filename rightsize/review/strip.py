@@ -75,7 +75,8 @@ def this_month(review: Review) -> StripMonth:
     promised = None if available is None else available.realisable or available.on_demand_equivalent
     return StripMonth(
         line.month, line.hours, line.bill_usd, line.mesh_usd, line.nodes, review.facts.traffic,
-        None if promised is None else promised.mid,
+        # A fleet that would have to grow promises nothing.
+        None if promised is None else max(promised.mid, 0.0),
         None if review.realised is None else review.realised.by_tool.mid,
         None if running is None else running.to_date.mid,
     )  # fmt: skip

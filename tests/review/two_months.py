@@ -104,10 +104,11 @@ def _containers(month: Month) -> Sequence[Tiny]:
             oom_kills=kills,
         )
 
-    return (
-        one("web", month.pods[0], month.web, month.oom_kills),
-        one("api", month.pods[1], month.api),
+    both = (
+        ("web", month.pods[0], month.web, month.oom_kills),
+        ("api", month.pods[1], month.api, 0),
     )
+    return [one(*each) for each in both if each[1]]
 
 
 def _nodes(month: Month, start: datetime, whole: int) -> pd.DataFrame:

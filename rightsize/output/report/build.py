@@ -14,6 +14,7 @@ from rightsize.output.report.sections import sections_of
 from rightsize.output.report.what_if import scenario_assumptions, what_if_of
 from rightsize.review import Review
 from rightsize.review.promises import promises_of
+from rightsize.review.review import credits_of
 
 
 def build_report(review: Review, settings: Settings) -> Report:
@@ -88,4 +89,5 @@ def _facts(review: Review) -> Mapping[str, Any]:
         "nodes": {step.label: step.nodes for step in review.steps},
         "available": None if review.available is None else review.available.on_demand_equivalent,
         "realised": None if review.realised is None else review.realised.by_tool,
+        "credits": credits_of(review),
     }

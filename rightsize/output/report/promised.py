@@ -56,6 +56,7 @@ def _kept(review: Review) -> tuple[list[str], ReportTable]:
         Column("memory_request", "memory then", "memory"),
         Column("recommended_memory", "promised", "memory"),
         Column("memory_now", "in force", "memory"), _TOTAL,
+        Column("to_date_usd", "saved to date, USD", "usd", total=True),
     )  # fmt: skip
     order = {state: place for place, state in enumerate(STATES)}
     rows = review.promised.assign(
@@ -73,10 +74,14 @@ def running_text(review: Review) -> str:
     if running is None:
         return ""
     since = pd.Period(running.since, freq="M").strftime("%B %Y")
-    return (
-        f"Running since {since}: {written(running.this_month.mid, 'usd')} in the "
-        f"{review.money.terms.hours:g} h of this month, {written(running.to_date.mid, 'usd')} to date"
-    )
+    now, hours = running.this_month, review.money.terms.hours
+    if now is not None and now.mid == 0:
+        said = f"Since {since}: nothing of it is in force this month"
+    else:
+        month = "unknown" if now is None else written(now.mid, "usd")
+        said = f"Running since {since}: {month} in the {hours:g} h of this month"
+    lacks = f", without {', '.join(running.unknown)}" if running.unknown else ""
+    return f"{said}, {written(running.to_date.mid, 'usd')} to date{lacks}"
 
 
 def _promised_table(review: Review, rows: pd.DataFrame, columns: tuple[Column, ...]) -> ReportTable:
