@@ -6,12 +6,13 @@ One model, documented field by field; `docs/settings.md` is written from it.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rightsize import secrets
 from rightsize.errors import InputFileError, RightsizeError, UsageError
@@ -258,6 +259,30 @@ class NodeSettings(_Section):
     seed: int = Field(0, ge=0, description="of the random moves of the search")
 
 
+def _team_rules(rules: tuple[str, ...]) -> tuple[str, ...]:
+    for rule in rules:
+        if not re.fullmatch(r"(label|namespace-label):\S+|namespace", rule):
+            raise ValueError(f"{rule!r} is no rule: label:NAME, namespace-label:NAME or namespace")
+    return rules
+
+
+class ReviewSettings(_Section):
+    """What the monthly report says of teams and budgets."""
+
+    team: Annotated[_Names, AfterValidator(_team_rules)] = Field(
+        (),
+        description="rules for a workload's team, tried in turn: `label:NAME` (the pods' label, else "
+        "their namespace's), `namespace-label:NAME`, `namespace`; none: no showback",
+    )
+    spread: Literal["even", "requests", "none"] = Field(
+        "requests",
+        description="how costs of no team are given to teams: `even`, by `requests`, or `none`",
+    )
+    budget_usd_per_month: float | None = Field(
+        None, gt=0, description="budget of the cluster, in USD a month; unset: none"
+    )
+
+
 class Settings(_Section):
     """All settings of rightsize."""
 
@@ -265,6 +290,7 @@ class Settings(_Section):
     prometheus: PrometheusSettings = PrometheusSettings()
     prices: PriceSettings = PriceSettings()
     nodes: NodeSettings = NodeSettings()
+    review: ReviewSettings = ReviewSettings()
 
 
 def load_settings(

@@ -16,6 +16,7 @@ from rightsize.audit.reading import read_files
 from rightsize.config import PolicySettings, Settings
 from rightsize.cost.answer import price_answer
 from rightsize.cost.machines import covered_hours
+from rightsize.cost.showback import showback, teams_of
 from rightsize.demo import demo_snapshot
 from rightsize.errors import UsageError
 from rightsize.files.known import parse_version
@@ -176,6 +177,25 @@ class Mesh:
         return price_answer(self.snapshot, settings=prices).allocation.days.drop(
             columns="known_usd"
         )
+
+    def showback(self) -> pd.DataFrame:
+        """The bill by team: `team`, `application_usd`, `sidecar_usd`, `spread_usd`, `usd` a month,
+        `share`; NaN is unknown. `Settings.review` says how a team is found and common costs spread.
+
+        Raises
+        ------
+        UsageError
+            If the settings name no rule for teams.
+        """
+        rules = self.settings.review
+        if not rules.team:
+            raise UsageError(
+                "review.team names no rule for a workload's team",
+                hint='give one, such as ["label:team", "namespace"]',
+            )
+        teams = teams_of(self.table("pods"), self.table("namespaces"), rules.team)
+        money = price_answer(self.snapshot, settings=self.settings.prices)
+        return showback(money.allocation.rows, teams, rules.spread)
 
     def backtest(
         self,

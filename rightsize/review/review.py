@@ -29,6 +29,7 @@ from rightsize.prices.book import snapshot_book
 from rightsize.prices.shapes import catalogue_of
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Recommendation
+from rightsize.review.accounts import Accounts, accounts_of
 from rightsize.review.incidents import incidents
 from rightsize.review.machines import node_groups, replayed_month
 from rightsize.review.month import Month, month_of
@@ -125,6 +126,8 @@ class Review:
     """Mesh workloads of the snapshot, of which the back-test may take a sample."""
     outlook: Outlook | None
     quality: pd.DataFrame
+    accounts: Accounts
+    """Teams, unit costs, what changed, what comes, the budget."""
 
 
 def review_month(
@@ -205,6 +208,7 @@ def review_month(
         workloads=len(mesh_workloads(past)),
         outlook=_outlook(past, rules),
         quality=_quality(ours, month, money),
+        accounts=accounts_of(past, month, money, money_before, rules.review),
     )
     return replace(review, strip=month_strip(review, results or {}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rightsize.output.report.accounts import accounts_section
 from rightsize.output.report.bill import bill_section
 from rightsize.output.report.growth import growth_section, quality_section
 from rightsize.output.report.machines import nodes_section
@@ -17,6 +18,7 @@ def sections_of(review: Review) -> tuple[Section, ...]:
     return (
         months_section(review),
         bill_section(review),
+        accounts_section(review),
         requests_section(review),
         nodes_section(review),
         promised_section(review),

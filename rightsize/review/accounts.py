@@ -1,0 +1,125 @@
+"""What a finance reader asks beside the bill: teams, unit costs, what changed, what comes, the budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from rightsize.config import ReviewSettings
+from rightsize.cost.answer import MoneyAnswer
+from rightsize.cost.machines import machine_days
+from rightsize.cost.showback import showback, teams_of
+from rightsize.cost.unit_cost import unit_costs, with_trend
+from rightsize.review.forecast import Forecast, forecast
+from rightsize.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from rightsize.review.month import Month
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A month's budget and what came of it, USD."""
+
+    usd: float
+    spent: float | None
+    """The bill of the days seen; None is unknown."""
+    allowed: float
+    """The budget's part of these days."""
+
+    @property
+    def kept(self) -> bool | None:
+        return None if self.spent is None else self.spent <= self.allowed
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Frames of the month; money in USD, NaN is unknown."""
+
+    teams: pd.DataFrame | None
+    """As `showback` gives; None where the settings name no rule for teams."""
+    unit_costs: pd.DataFrame
+    """As `with_trend` gives."""
+    changes: pd.DataFrame
+    """`part`, `namespace`, `before`, `now`, `change`: USD a day, the largest change first."""
+    forecast: Forecast | None
+    budget: Budget | None
+
+
+def accounts_of(
+    past: Snapshot,
+    month: Month,
+    money: MoneyAnswer,
+    before: MoneyAnswer | None,
+    settings: ReviewSettings,
+) -> Accounts:
+    """Put the month's accounts together.
+
+    Parameters
+    ----------
+    past : Snapshot
+        All days up to the month's end.
+    month : Month
+    money, before : MoneyAnswer
+        The bill of the month and of the month before (None where the snapshot lacks it), each for
+        the hours that its days cover.
+    settings : ReviewSettings
+    """
+    ours = past.only(month.days)
+    teams = None
+    if settings.team:
+        found = teams_of(ours.read("pods"), ours.read("namespaces"), settings.team)
+        teams = showback(money.allocation.rows, found, settings.spread)
+    now = unit_costs(money.allocation.rows, ours.read("traffic"))
+    old = None
+    if before is not None:
+        days = [day for day in past.days if day.strftime("%Y-%m") == month.label_before]
+        old = unit_costs(before.allocation.rows, past.read("traffic", days=days))
+    budget = None
+    if settings.budget_usd_per_month is not None:
+        whole = month.length * 24.0
+        budget = Budget(
+            settings.budget_usd_per_month,
+            money.allocation.total_usd,
+            settings.budget_usd_per_month * money.covered_hours / whole,
+        )
+    return Accounts(
+        teams, with_trend(now, old), _changes(money, before), forecast(_daily(past, money)), budget
+    )
+
+
+def _daily(past: Snapshot, money: MoneyAnswer) -> pd.Series:
+    """The bill of each day that is over: machines at their day's price, and a day of the rest."""
+    if not money.covered_hours:
+        return pd.Series(dtype=float)
+    machines = machine_days(past.read("nodes"), money.terms.book)
+    usd = machines["usd_per_hour"] * machines["hours"]
+    sums = usd.groupby(pd.to_datetime(machines["day"]).dt.date).sum(min_count=1, skipna=False)
+    apart = money.allocation.rows[money.allocation.rows["part"].isin(["shared", "unused"])]
+    rest = float(apart["usd"].sum(skipna=False)) / money.covered_hours * 24
+    records = past.manifest.days
+    over = [day for day in sums.index if day in records and records[day].complete]
+    found: pd.Series = sums.loc[over] + rest
+    return found
+
+
+def _changes(money: MoneyAnswer, before: MoneyAnswer | None) -> pd.DataFrame:
+    columns = ["part", "namespace", "before", "now", "change"]
+    if before is None or not (money.covered_hours and before.covered_hours):
+        return pd.DataFrame(columns=columns)
+    sides = []
+    for name, one in (("before", before), ("now", money)):
+        rows = one.allocation.rows.assign(namespace=lambda t: t["namespace"].fillna("–"))
+        sums = rows.groupby(["part", "namespace"])["usd"].sum(min_count=1, skipna=False)
+        sides.append((sums / one.covered_hours * 24).rename(name))
+    table = pd.concat(sides, axis=1)
+    gone = ~table.index.isin(sides[1].index), ~table.index.isin(sides[0].index)
+    # What was not there cost nothing; what is unknown stays so.
+    table.loc[gone[0], "now"] = 0.0
+    table.loc[gone[1], "before"] = 0.0
+    table["change"] = table["now"] - table["before"]
+    order = table["change"].abs().fillna(np.inf).sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index()[columns]
