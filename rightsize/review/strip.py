@@ -71,15 +71,22 @@ def month_strip(review: Review, results: Mapping[str, Mapping[str, Any]]) -> tup
 def this_month(review: Review) -> StripMonth:
     """The reviewed month's line, as `report.json` keeps it."""
     line = _of_money(review.month.label, review.money)
-    available, running = review.available, review.running
+    available = review.available
     promised = None if available is None else available.realisable or available.on_demand_equivalent
     return StripMonth(
         line.month, line.hours, line.bill_usd, line.mesh_usd, line.nodes, review.facts.traffic,
         # A fleet that would have to grow promises nothing.
         None if promised is None else max(promised.mid, 0.0),
         None if review.realised is None else review.realised.by_tool.mid,
-        None if running is None else running.to_date.mid,
+        _to_date(review),
     )  # fmt: skip
+
+
+def _to_date(review: Review) -> float | None:
+    """What advice saved so far: nothing yet where this month is known to be the first that may."""
+    if review.running is not None:
+        return review.running.to_date.mid
+    return None if review.realised is None else review.realised.by_tool.mid
 
 
 def _of_money(label: str, money: MoneyAnswer) -> StripMonth:

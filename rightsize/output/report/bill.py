@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from openpyxl.utils import get_column_letter
 
-from rightsize.cost.allocation import PARTS, summed
+from rightsize.cost.allocation import PARTS, summed, whole_cents
 from rightsize.output.charts.money import bill_parts, cost_by_namespace
 from rightsize.output.report.model import Column, ReportChart, ReportTable, Section
 from rightsize.output.report.sources import ranged, source_of
@@ -111,9 +111,14 @@ def _parts(review: Review) -> pd.DataFrame:
 def _lines(review: Review) -> ReportTable:
     lines = review.money.today.lines
     ends = {
-        end: [np.nan if line.usd is None else getattr(line.usd, end) for line in lines]
+        end: np.array(
+            [np.nan if line.usd is None else getattr(line.usd, end) for line in lines], dtype=float
+        )
         for end in ("low", "mid", "high")
     }
+    # Rounded as the causes are: by largest remainder, so that both add up to the same bill.
+    known = ~np.isnan(ends["mid"])
+    ends["mid"][known] = whole_cents(ends["mid"][known]) / 100
     frame = pd.DataFrame(
         {
             "line": [line.name for line in lines],

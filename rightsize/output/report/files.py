@@ -51,7 +51,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
         RESULTS: report_json(report),
     }
     for table in report.tables:
-        texts[f"tables/{table.name}.csv"] = table_csv(table)
+        texts[f"tables/{table.name}.csv"] = table_csv(table, report)
         texts[f"tables/{table.name}.json"] = table_json(table)
     written = write_files(folder, texts)
     written.append(write_bytes(below(folder, "report.xlsx"), workbook_bytes(report)))
@@ -84,13 +84,20 @@ def report_json(report: Report) -> str:
     return json.dumps(body, indent=1, sort_keys=True) + "\n"
 
 
-def table_csv(table: ReportTable) -> str:
-    """The table's columns as CSV, rounded as shown; cells that look like formulas are quoted."""
+def table_csv(table: ReportTable, report: Report) -> str:
+    """The table's columns as CSV, rounded as shown; cells that look like formulas are quoted.
+
+    Headings say the unit, and `month` and `cluster` come first, so that months can be appended.
+    """
     names = [column.name for column in table.columns]
     frame = table.frame[names].copy()
     for column in table.columns:
         values = shown(frame[column.name], column.kind)
         frame[column.name] = values.map(csv_cell) if column.kind == "text" else values
+    frame = frame.set_axis([column.heading for column in table.columns], axis=1)
+    for name in ("cluster", "month"):
+        if name not in frame.columns:
+            frame.insert(0, name, csv_cell(str(report.facts.get(name, ""))))
     return frame.to_csv(index=False, lineterminator="\n")
 
 

@@ -14,6 +14,16 @@ from rightsize.results import Interval
 
 Kind = Literal["text", "usd", "rate", "number", "percent", "cpu", "memory"]
 """How a column's values are written: USD, USD/h, plain numbers, shares, cores, bytes."""
+_UNITS: Mapping[Kind, tuple[str, str]] = {
+    "text": ("", ""),
+    "number": ("", ""),
+    "usd": ("usd", "usd"),
+    "rate": ("usd_per_hour", "usd_per"),
+    "percent": ("share", "share"),
+    "cpu": ("cores", "cores"),
+    "memory": ("bytes", "bytes"),
+}
+"""Unit of a kind, and the word by which a column's name says it already."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,12 @@ class Column:
     kind: Kind = "text"
     total: bool = False
     """The table's last row holds the sum of this column."""
+
+    @property
+    def heading(self) -> str:
+        """Its name with its unit, for files that other programs read: `cpu_request_cores`."""
+        unit, said = _UNITS[self.kind]
+        return self.name if said in self.name or not unit else f"{self.name}_{unit}"
 
 
 @dataclass(frozen=True)
@@ -183,7 +199,10 @@ _SMALL = 0.01
 
 def shown(values: pd.Series, kind: Kind) -> pd.Series:
     """Values rounded as they are shown, so that totals equal the sum of what is read."""
-    return values if kind == "text" else values.astype(float).round(_DECIMALS[kind])
+    if kind == "text":
+        return values
+    # Adding nothing turns -0.0 into 0.0.
+    return values.astype(float).round(_DECIMALS[kind]) + 0.0
 
 
 def written(value: Any, kind: Kind) -> str:

@@ -17,8 +17,11 @@ def source_of(review: Review) -> str:
 
 
 def price_range(review: Review) -> Interval:
-    """The machines' bill at the ends of its range, as factors of the middle."""
-    total = review.money.today.ec2
+    """Machines and their volumes at the ends of their range, as factors of the middle.
+
+    The same that the bill's range is made of, so that causes add up to it at both ends.
+    """
+    total = review.money.today.machines
     if total is None or total.mid == 0:
         return Interval.exactly(1.0)
     return Interval(total.low / total.mid, 1.0, total.high / total.mid)

@@ -11,6 +11,7 @@ from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.workbook.defined_name import DefinedName
+from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from rightsize.border import csv_cell
@@ -25,8 +26,11 @@ _FORMATS = {
     "memory": '#,##0 "B"',
     "text": "@",
 }
+_WORD = re.compile(r"[A-Za-z_]+")
 _PLACE = re.compile(r"\{(\d+)\}")
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_NOTE_COLUMNS = 6
+_LINE_POINTS = 15.0
 _HEAD = PatternFill("solid", fgColor="DDE6F0")
 _INPUT = PatternFill("solid", fgColor="FFF4CC")
 
@@ -82,18 +86,40 @@ def _summary(sheet: Worksheet, report: Report) -> None:
             cell.number_format = _FORMATS["usd"]
     sheet["A1"].font = Font(bold=True, size=14)
     _widths(sheet, [44, 14, 14, 14, 50, 30, 60])
+    for row in sheet.iter_rows(min_row=6):
+        for cell in row:
+            cell.alignment = Alignment(wrap_text=True, vertical="top")
+    _on_paper(sheet, 1)
 
 
 def _assumptions(book: Workbook, report: Report) -> None:
+    """Values that formulas read, which may be changed; then those that the report was made with."""
     sheet = book.create_sheet("Assumptions")
-    sheet.append(["assumption", "value (may be changed)", "unit", "why"])
-    for assumption in report.assumptions:
-        sheet.append([assumption.name, assumption.value, assumption.unit, assumption.text])
+    sheet.append(["assumption", "value", "unit", "why"])
+    read = _read_by_formulas(report)
+    for assumption in sorted(report.assumptions, key=lambda one: one.name not in read):
+        changes = assumption.name in read
+        why = assumption.text if changes else f"{assumption.text}; no formula here reads it"
+        sheet.append([assumption.name, assumption.value, assumption.unit, why])
+        if not changes:
+            continue
         place = f"Assumptions!$B${sheet.max_row}"
         book.defined_names[assumption.name] = DefinedName(assumption.name, attr_text=place)
         sheet.cell(sheet.max_row, 2).fill = _INPUT
+    sheet.append([])
+    sheet.append(["Yellow cells may be changed: What if and the tables follow. The others are "
+                  "settings: change them in rightsize.toml and make the report again."])  # fmt: skip
     _header(sheet, 1)
     _widths(sheet, [34, 22, 18, 90])
+    _on_paper(sheet, 1)
+
+
+def _read_by_formulas(report: Report) -> set[str]:
+    """Names of assumptions that a formula of some sheet holds."""
+    formulas = [line.formula for line in report.what_if]
+    formulas += [one for t in report.tables if len(t.frame) for one in t.formulas.values()]
+    words = {word for formula in formulas for word in _WORD.findall(formula)}
+    return words & {one.name for one in report.assumptions}
 
 
 def _what_if(book: Workbook, report: Report) -> None:
@@ -111,6 +137,7 @@ def _what_if(book: Workbook, report: Report) -> None:
     sheet.append(["Change the yellow cells of the sheet Assumptions: these lines follow."])
     _header(sheet, 1)
     _widths(sheet, [52, 20, 70])
+    _on_paper(sheet, 1)
 
 
 def _table(sheet: Worksheet, table: ReportTable) -> None:
@@ -157,13 +184,37 @@ def _table(sheet: Worksheet, table: ReportTable) -> None:
     sheet.freeze_panes = "A4"
     if last > 3:
         sheet.auto_filter.ref = f"A3:{get_column_letter(len(table.columns))}{last}"
-    _widths(sheet, [36 if c.kind == "text" else 16 for c in table.columns])
+    widths = [36 if c.kind == "text" else 16 for c in table.columns]
+    _widths(sheet, widths)
+    _note(sheet, table.note, widths)
+    _on_paper(sheet, 3)
 
 
 def _header(sheet: Worksheet, row: int) -> None:
     for cell in sheet[row]:
         cell.font, cell.fill = Font(bold=True), _HEAD
         cell.alignment = Alignment(wrap_text=True, vertical="top")
+
+
+def _note(sheet: Worksheet, note: str, widths: list[int]) -> None:
+    """The note over the table's columns, in as many lines as it takes there."""
+    across = max(min(len(widths), _NOTE_COLUMNS), 1)
+    room = sum(widths[:across])
+    if across > 1:
+        sheet.merge_cells(start_row=2, start_column=1, end_row=2, end_column=across)
+    sheet["A2"].alignment = Alignment(wrap_text=True, vertical="top")
+    sheet.row_dimensions[2].height = _LINE_POINTS * max(-(-len(note) // room), 1)
+
+
+def _on_paper(sheet: Worksheet, heads: int) -> None:
+    """One page wide, as many long as it takes, headings and page numbers on each."""
+    sheet.print_area = sheet.dimensions
+    sheet.print_title_rows = f"{heads}:{heads}"
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = Worksheet.PAPERSIZE_A4
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+    sheet.oddFooter.center.text = "&A, page &P of &N"
 
 
 def _widths(sheet: Worksheet, widths: list[int]) -> None:

@@ -57,8 +57,9 @@ def made_report(names: list[str], usd: list[float] | None = None) -> Report:
         sections=(Section("bill", "The bill", ("Text.", "More."), (table,), (chart,)),),
         methods=(Method("bill", "Bill", "Nodes times hours."),),
         assumptions=(Assumption("hours_per_month", 5.0, "h", "a short month"),
-                     Assumption("discount", 0.0, "share", "none")),
-        facts={"a": float("nan"), "b": Interval(1, 2, 3)},
+                     Assumption("discount", 0.0, "share", "none"),
+                     Assumption("max_cut", 0.5, "share", "largest cut in one step")),
+        facts={"a": float("nan"), "b": Interval(1, 2, 3), "month": "2026-10", "cluster": "demo"},
         what_if=(WhatIf("machines", "2*hours_per_month*(1-discount)", "usd", 10.0),
                  WhatIf("a year of them", "{1}/hours_per_month*8760", "usd", 17520.0)),
     )  # fmt: skip

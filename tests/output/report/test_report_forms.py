@@ -30,8 +30,8 @@ def test_names_from_outside_are_escaped_in_markdown():
 @pytest.mark.parametrize("name", [n for n in NASTY if n[0] in "=+-@\t\r"])
 def test_cells_that_look_like_formulas_are_neutralised(name):
     made = made_report([name])
-    rows = list(csv.reader(io.StringIO(table_csv(made.tables[0]), newline="")))
-    assert rows[1][0][0] == "'"
+    rows = list(csv.reader(io.StringIO(table_csv(made.tables[0], made), newline="")))
+    assert rows[1][2][0] == "'"
     sheet = openpyxl.load_workbook(io.BytesIO(workbook_bytes(made)))["bill"]
     assert sheet["A4"].data_type != "f"
     assert str(sheet["A4"].value)[0] == "'"
@@ -86,8 +86,25 @@ def test_five_thousand_rows_render():
 
 
 def test_negative_numbers_stay_numbers_in_the_csv():
-    rows = list(csv.DictReader(io.StringIO(table_csv(made_report(["a"]).tables[0]))))
-    assert float(rows[0]["change"]) == -1.5
+    made = made_report(["a"])
+    rows = list(csv.DictReader(io.StringIO(table_csv(made.tables[0], made))))
+    assert float(rows[0]["change_usd"]) == -1.5
+
+
+def test_headings_of_the_csv_say_units_month_and_cluster_so_that_months_can_be_appended():
+    made = made_report(["a"])
+    text = table_csv(made.tables[0], made)
+    heads, row = text.splitlines()
+    assert heads == (
+        "month,cluster,workload,nodes,hours,rate_usd_per_hour,usd,share,cpu_cores,memory_bytes,"
+        "change_usd"
+    )
+    assert row.startswith("2026-10,demo,a,")
+
+
+def test_no_amount_is_a_negative_zero():
+    made = made_report(["a"], [-0.001])
+    assert "-0.0," not in table_csv(made.tables[0], made)
 
 
 def test_nasty_names_stay_one_row_each_in_markdown_and_csv():
@@ -95,7 +112,7 @@ def test_nasty_names_stay_one_row_each_in_markdown_and_csv():
     lines = [line for line in markdown_page(made).splitlines() if line.startswith("| ")]
     bill = [line for line in lines if line.count(" | ") >= 8]
     assert len(bill) == 1 + len(NASTY) + 1
-    rows = list(csv.reader(io.StringIO(table_csv(made.tables[0]), newline="")))
+    rows = list(csv.reader(io.StringIO(table_csv(made.tables[0], made), newline="")))
     assert len(rows) == 1 + len(NASTY)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import openpyxl
 import pytest
@@ -58,3 +59,26 @@ def test_an_empty_table_has_its_heading_and_no_total():
     book = openpyxl.load_workbook(io.BytesIO(workbook_bytes(made_report([]))))
     assert book["bill"]["A3"].value == "workload"
     assert book["bill"].max_row == 3
+
+
+def test_every_yellow_cell_is_read_by_a_formula_and_every_other_is_not(book):
+    opened = openpyxl.load_workbook(book)
+    formulas = [c.value for s in opened for row in s.iter_rows() for c in row if c.data_type == "f"]
+    seen = 0
+    for name, value in opened["Assumptions"].iter_rows(min_row=2, max_col=2):
+        if name.value is None or value.value is None:
+            continue
+        used = any(re.search(rf"\b{name.value}\b", formula) for formula in formulas)
+        assert (value.fill.fgColor.rgb == "00FFF4CC") == used, name.value
+        seen += 1
+    assert seen == 3
+
+
+def test_a_sheet_prints_one_page_wide_with_its_headings_and_its_whole_note(book):
+    sheet = openpyxl.load_workbook(book)["bill"]
+    assert sheet.page_setup.fitToWidth == 1
+    assert sheet.print_title_rows == "$3:$3"
+    assert sheet.print_area.endswith("$I$7")
+    assert sheet["A2"].alignment.wrap_text
+    for other in openpyxl.load_workbook(book):
+        assert other.print_area, other.title
