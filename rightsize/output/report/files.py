@@ -97,7 +97,7 @@ def table_csv(table: ReportTable, report: Report) -> str:
     frame = frame.set_axis([column.heading for column in table.columns], axis=1)
     for name in ("cluster", "month"):
         if name not in frame.columns:
-            frame.insert(0, name, csv_cell(str(report.facts.get(name, ""))))
+            frame.insert(0, name, str(csv_cell(str(report.facts.get(name, "")))))
     return frame.to_csv(index=False, lineterminator="\n")
 
 
