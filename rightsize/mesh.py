@@ -33,6 +33,7 @@ from rightsize.output.simulation_rows import simulation_to_frame
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Component, Resource
 from rightsize.review import Review, month_of, review_month
+from rightsize.review.out_of_sample import mesh_workloads
 from rightsize.simulate.what_if import what_if
 from rightsize.sizing.backtest import (
     Backtest,
@@ -42,7 +43,7 @@ from rightsize.sizing.backtest import (
     snapshot_workloads,
 )
 from rightsize.sizing.policies import SizingPolicy
-from rightsize.sizing.profiles import policy_named
+from rightsize.sizing.profiles import policy_named, profiles
 from rightsize.snapshot import TABLES, Snapshot
 from rightsize.snapshot.views import usage_by_workload
 
@@ -104,7 +105,12 @@ class Mesh:
         policy : str or SizingPolicy, optional
             A profile's name, or an estimator of your own; the settings' profile without.
         """
+        if policy is not None and not isinstance(policy, str | SizingPolicy):
+            raise UsageError(
+                f"policy={policy!r} is no policy", hint="give a profile's name or a SizingPolicy"
+            )
         if isinstance(policy, str):
+            _one_of("policy", policy, profiles())
             chosen = self.settings.policy.model_copy(update={"profile": policy})
             rules = PolicySettings.model_validate(chosen.model_dump())
             return recommend(self.snapshot, self.settings.model_copy(update={"policy": rules}))
@@ -137,8 +143,7 @@ class Mesh:
         NoDataError
             If the snapshot lacks what a node offers.
         """
-        for plan in plans:
-            _one_of("plans", plan, PLAN_NAMES)
+        _several("plans", plans, PLAN_NAMES)
         advice = self.advise(policy)
         found = plan_nodes(
             self.snapshot,
@@ -229,8 +234,16 @@ class Mesh:
         NoDataError
             If no workload has history enough.
         """
-        if not policies:
-            raise UsageError("policies names no policy", hint='give some, such as ["balanced"]')
+        if not policies or isinstance(policies, str):
+            raise UsageError(
+                f"policies={policies!r} is no list of policies",
+                hint='give some, such as ["balanced"]',
+            )
+        for name, days in (("train_days", train_days), ("test_days", test_days)):
+            _number(name, days, least=0, itself=False)
+        known = {namespace for namespace, _ in mesh_workloads(self.snapshot)}
+        for namespace in namespaces or ():
+            _one_of("namespaces", namespace, sorted(known))
         chosen = (
             policies
             if isinstance(policies, Mapping)
@@ -256,7 +269,16 @@ class Mesh:
 
         CPU columns are in cores, memory columns in bytes, money in USD a month; `_low` and `_high`
         bound what the fitted laws leave open.
+
+        Raises
+        ------
+        UsageError
+            If a number is none, or cannot be.
         """
+        for name, value in (("services", services), ("pods", pods)):
+            _number(name, value, least=0, itself=False)
+        _number("requests_per_second", requests_per_second, least=0)
+        _number("waypoint_share", waypoint_share, least=0, most=1)
         today, found = what_if(
             self.snapshot,
             self.settings,
@@ -390,8 +412,11 @@ def load(
         If the folder is no snapshot.
     """
     found = Snapshot(demo_snapshot() if snapshot == "demo" else Path(snapshot))
-    if days is not None and days < 1:
-        raise UsageError(f"days={days} is no number of days", hint="give 1 or more")
+    if days is not None and (type(days) is not int or days < 1):
+        raise UsageError(f"days={days!r} is no number of days", hint="give 1 or more")
+    for name, one in (("start", start), ("end", end)):
+        if one is not None and type(one) is not date:
+            raise UsageError(f"{name}={one!r} is no date", hint="give datetime.date(2026, 10, 1)")
     kept = found.days if month is None else month_of(found, month).days
     kept = tuple(
         day for day in kept if (start is None or day >= start) and (end is None or day < end)
@@ -403,6 +428,40 @@ def load(
         )
     kept = kept if days is None else kept[-days:]
     return Mesh(found if len(kept) == len(found.days) else found.only(kept), settings)
+
+
+def _several(argument: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+    """Raise a UsageError that names the argument where it is not some of `allowed`."""
+    if isinstance(values, str) or not values:
+        raise UsageError(
+            f"{argument}={values!r} is no list of them", hint=f"some of {', '.join(allowed)}"
+        )
+    for value in values:
+        _one_of(argument, value, allowed)
+
+
+def _number(
+    argument: str,
+    value: object,
+    *,
+    least: float,
+    most: float = float("inf"),
+    itself: bool = True,
+) -> None:
+    """Raise a UsageError that names the argument where it is set and out of its range."""
+    if value is None:
+        return
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and least <= value <= most
+        and (itself or value > least)
+        and value < float("inf")
+    ):
+        return
+    kind = "from" if itself else "more than"
+    upper = "" if most == float("inf") else f" to {most:g}"
+    raise UsageError(f"{argument}={value!r} cannot be", hint=f"a number {kind} {least:g}{upper}")
 
 
 def _one_of(argument: str, value: str, allowed: Sequence[str]) -> None:

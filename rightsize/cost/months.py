@@ -12,6 +12,7 @@ import pandas as pd
 
 from rightsize.cost.allocation import kept_running
 from rightsize.cost.machines import covered_hours, days_with_nodes, machine_days, on_days
+from rightsize.cost.unit_cost import requests_of
 from rightsize.nodes.room import holding_room, hours_seen
 from rightsize.prices.book import PriceBook
 from rightsize.snapshot import Snapshot
@@ -88,7 +89,7 @@ def month_facts(
     nodes = snapshot.read("nodes", days=days)
     covered = days_with_nodes(nodes)
     chosen = [day for day in (snapshot.days if days is None else days) if day in covered]
-    traffic = snapshot.read("traffic", days=chosen, columns=["requests"])
+    traffic = requests_of(snapshot.read("traffic", days=chosen, columns=["protocol", "requests"]))
     containers, pods = (
         on_days(snapshot.read(name, days=days), covered) for name in ("containers", "pods")
     )

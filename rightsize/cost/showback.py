@@ -95,6 +95,7 @@ def showback(rows: pd.DataFrame, teams: pd.DataFrame, spread: Spread) -> pd.Data
         index="team", columns="column", values="known_usd", aggfunc="sum", observed=True
     ).reindex(columns=["application_usd", "sidecar_usd"])
     table = table.fillna(0.0)
+    dark_cells = named.groupby(["team", "column"])["unknown"].any().unstack(fill_value=False)
     unknown = named.groupby("team")["unknown"].any().reindex(table.index, fill_value=False)
     common = rows[~own]
     left, dark = float(common["known_usd"].sum()), bool(common["usd"].isna().any())
@@ -114,6 +115,10 @@ def showback(rows: pd.DataFrame, teams: pd.DataFrame, spread: Spread) -> pd.Data
     table["usd"] = cents / 100
     complete = not unknown.any()
     table["share"] = cents / cents.sum() if complete and cents.sum() else np.nan
+    # What is known of an unknown amount is not that amount.
+    for column in dark_cells.columns:
+        hidden = dark_cells[column].reindex(table.index, fill_value=False).astype(bool)
+        table.loc[hidden, column] = np.nan
     table.loc[unknown, ["spread_usd", "usd"]] = np.nan
     order = pd.Series(cents, index=table.index).sort_values(ascending=False, kind="stable").index
     return table.loc[order].rename_axis("team").reset_index()

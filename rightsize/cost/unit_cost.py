@@ -8,6 +8,11 @@ import pandas as pd
 _WORKLOAD = ["namespace", "workload"]
 
 
+def requests_of(traffic: pd.DataFrame) -> pd.DataFrame:
+    """The rows of table `traffic` that count requests: those of TCP count connections."""
+    return traffic[traffic["protocol"].astype(str) != "tcp"]
+
+
 def unit_costs(rows: pd.DataFrame, traffic: pd.DataFrame) -> pd.DataFrame:
     """Return dollars for a million requests served, of each workload that served any.
 
@@ -22,10 +27,10 @@ def unit_costs(rows: pd.DataFrame, traffic: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         `namespace`, `workload` (None: the whole namespace; both None: the mesh), `requests`,
-        `usd` (the workload's own containers and its sidecar), `usd_per_million`; NaN is unknown.
-        Connections of TCP are no requests.
+        `usd` (the containers and sidecars of the workload, or of all workloads of the namespace;
+        for the mesh all that is its), `usd_per_million`; NaN is unknown.
     """
-    asked = traffic[traffic["protocol"].astype(str) != "tcp"]
+    asked = requests_of(traffic)
     served = asked.astype({"destination_namespace": object, "destination_workload": object})
     by_workload = served.groupby(["destination_namespace", "destination_workload"])[
         "requests"
@@ -36,14 +41,16 @@ def unit_costs(rows: pd.DataFrame, traffic: pd.DataFrame) -> pd.DataFrame:
     own = own.astype({"namespace": object, "workload": object})
     usd = own.groupby(_WORKLOAD)["usd"].sum(min_count=1, skipna=False).reset_index()
     found = served.merge(usd, on=_WORKLOAD, how="left")
-    spaces = found.groupby("namespace")[["requests", "usd"]].sum(min_count=1, skipna=False)
-    spaces = spaces.reset_index().assign(workload=None)
+    # A namespace pays for its workloads that serve nothing, too.
+    whole_usd = own.groupby("namespace")["usd"].sum(min_count=1, skipna=False).reset_index()
+    spaces = found.groupby("namespace")[["requests"]].sum().reset_index().assign(workload=None)
+    spaces = spaces.merge(whole_usd, on="namespace", how="left")
     mesh = rows[rows["part"] == "mesh"]["usd"]
     whole = pd.DataFrame(
         {
             "namespace": [None],
             "workload": [None],
-            "requests": [float(found["requests"].sum())],
+            "requests": [float(asked["requests"].sum())],
             "usd": [float(mesh.sum(skipna=False)) if len(mesh) else np.nan],
         }
     )

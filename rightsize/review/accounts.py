@@ -13,6 +13,7 @@ from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.machines import machine_days
 from rightsize.cost.showback import showback, teams_of
 from rightsize.cost.unit_cost import unit_costs, with_trend
+from rightsize.results import Interval
 from rightsize.review.forecast import Forecast, forecast
 from rightsize.snapshot import Snapshot
 
@@ -25,14 +26,22 @@ class Budget:
     """A month's budget and what came of it, USD."""
 
     usd: float
-    spent: float | None
-    """The bill of the days seen; None is unknown."""
+    spent: Interval | None
+    """The known lines of the bill of the days seen; None where a machine's price is unknown."""
     allowed: float
     """The budget's part of these days."""
+    unknown: tuple[str, ...] = ()
+    """Lines of the bill that are in no sum."""
 
     @property
     def kept(self) -> bool | None:
-        return None if self.spent is None else self.spent <= self.allowed
+        """By the known lines; None where these are not known."""
+        return None if self.spent is None else self.spent.mid <= self.allowed
+
+    @property
+    def sure(self) -> bool:
+        """Whether both ends of the bill's range say the same."""
+        return self.spent is not None and not self.spent.low <= self.allowed < self.spent.high
 
 
 @dataclass(frozen=True)
@@ -83,8 +92,9 @@ def accounts_of(
         whole = month.length * 24.0
         budget = Budget(
             settings.budget_usd_per_month,
-            money.allocation.total_usd,
+            money.today.total if money.allocation.complete else None,
             settings.budget_usd_per_month * money.covered_hours / whole,
+            tuple(money.today.unknown),
         )
     return Accounts(
         teams, with_trend(now, old), _changes(money, before), forecast(_daily(past, money)), budget

@@ -65,7 +65,7 @@ def month_of(snapshot: Snapshot, label: str | None = None) -> Month:
         If the snapshot has no day of it.
     """
     chosen = snapshot.days[-1].strftime("%Y-%m") if label is None else label
-    found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", chosen)
+    found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", str(chosen))
     if found is None:
         raise UsageError(f"{chosen!r} is no month", hint="write it as YYYY-MM, such as 2026-10")
     days = tuple(day for day in snapshot.days if day.strftime("%Y-%m") == chosen)

@@ -76,11 +76,11 @@ def simulate(
     """
     asked = (scale.services, scale.pods, scale.requests_per_second)
     if not np.isfinite(asked).all():
-        raise UsageError("services, pods and requests must be numbers")
+        raise UsageError("services, pods and requests per second must be numbers")
     if min(scale.services, scale.pods) <= 0 or scale.requests_per_second < 0:
-        raise UsageError("services and pods must be more than zero, requests not less")
+        raise UsageError("services and pods must be more than zero, requests per second not less")
     if not 0 <= scale.waypoint_share <= 1:
-        raise UsageError(f"--waypoint-share {scale.waypoint_share}: a share is from 0 to 1")
+        raise UsageError(f"waypoint share {scale.waypoint_share}: a share is from 0 to 1")
     said: list[str] = []
     if mode == "sidecar":
         cpu, memory, proxies = _sidecars(today, scale, law, said)

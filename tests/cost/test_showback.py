@@ -90,6 +90,9 @@ def test_what_is_unknown_stays_unknown_and_only_there_where_nothing_is_spread():
     rows = bill([("a1", 3000, 0), ("b1", 800, 200)], 1000, dark=("a1",))
     apart = showback(rows, teams("a1", "b1"), "none").set_index("team")["usd"]
     assert np.isnan(apart["a"])
+    cells = showback(rows, teams("a1", "b1"), "none").set_index("team")
+    assert np.isnan(cells.loc["a", "application_usd"])
+    assert cells.loc["b", "application_usd"] == 8.0
     assert apart["b"] == 10.0
     assert showback(rows, teams("a1", "b1"), "requests")["usd"].isna().all()
     even = showback(rows, teams("a1", "b1"), "even").set_index("team")["usd"]

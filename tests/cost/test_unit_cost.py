@@ -38,14 +38,20 @@ def cost(table: pd.DataFrame, namespace: str | None, workload: str | None) -> fl
 def test_a_workload_a_namespace_and_the_mesh_have_a_price_of_a_request():
     found = unit_costs(ROWS, traffic(("web", 4e6, "http"), ("web", 1e6, "grpc")))
     assert cost(found, "shop", "web") == pytest.approx(10 / 5)
-    assert cost(found, "shop", None) == pytest.approx(10 / 5)
+    assert np.isnan(cost(found, "shop", None))
     assert cost(found, None, None) == pytest.approx(6 / 5)
 
 
 def test_connections_are_no_requests_and_unknown_callers_no_workload():
     found = unit_costs(ROWS, traffic(("web", 1e6, "tcp"), ("unknown", 1e6, "http")))
-    assert list(found["requests"]) == [0.0]
-    assert np.isnan(cost(found, None, None))
+    assert list(found["requests"]) == [1e6]
+    assert cost(found, None, None) == 6
+
+
+def test_a_namespace_pays_for_its_workloads_that_serve_nothing_too():
+    rows = ROWS.fillna({"usd": 30.0})
+    found = unit_costs(rows, traffic(("web", 4e6, "http"), ("web", 1e6, "grpc")))
+    assert cost(found, "shop", None) == pytest.approx(40 / 5)
 
 
 def test_an_unknown_cost_makes_its_namespace_unknown():

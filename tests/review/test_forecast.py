@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rightsize.output.report.accounts import budget_sentence
+from rightsize.results import Interval
 from rightsize.review.accounts import Budget
 from rightsize.review.forecast import CONFIDENCE, LEAST_DAYS, forecast
 
@@ -58,6 +60,20 @@ def test_the_interval_holds_as_many_months_as_it_says(memory):
 
 
 def test_a_budget_is_held_against_the_days_seen():
-    assert Budget(3100.0, 1000.0, 1000.0).kept
-    assert Budget(3100.0, 1000.01, 1000.0).kept is False
+    assert Budget(3100.0, Interval(900.0, 1000.0, 1100.0), 1000.0).kept
+    assert Budget(3100.0, Interval(900.0, 1000.01, 1100.0), 1000.0).kept is False
     assert Budget(3100.0, None, 1000.0).kept is None
+
+
+def test_a_bill_that_the_budget_lies_within_is_not_sure():
+    assert not Budget(3100.0, Interval(900.0, 950.0, 1100.0), 1000.0).sure
+    assert Budget(3100.0, Interval(900.0, 950.0, 1000.0), 1000.0).sure
+    assert Budget(3100.0, Interval(1010.0, 1050.0, 1100.0), 1000.0).sure
+
+
+def test_lines_that_are_unknown_are_named_beside_a_budget_that_was_kept():
+    said = budget_sentence(
+        Budget(3100.0, Interval(900.0, 950.0, 990.0), 1000.0, ("load balancers",))
+    )
+    assert "was kept by the known lines" in said
+    assert "unknown: load balancers" in said

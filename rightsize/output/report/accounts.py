@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from rightsize.output.report.model import Column, ReportTable, Section, written
+from rightsize.output.report.model import Column, ReportTable, Section, written, written_range
 from rightsize.review import Review
 from rightsize.review.accounts import Budget
 from rightsize.review.forecast import CONFIDENCE, LEAST_DAYS, Forecast
@@ -16,7 +16,7 @@ _SHOWN_COSTS = 40
 def accounts_section(review: Review) -> Section:
     """What a finance reader asks beside the bill."""
     accounts = review.accounts
-    text = [_budget(accounts.budget)] if accounts.budget is not None else []
+    text = [budget_sentence(accounts.budget)] if accounts.budget is not None else []
     tables = []
     if accounts.teams is None:
         text.append("No showback: review.team in the settings says how a workload's team is found.")
@@ -32,14 +32,18 @@ def accounts_section(review: Review) -> Section:
     return Section("accounts", "Teams, unit costs, outlook", tuple(text), tuple(tables))
 
 
-def _budget(budget: Budget) -> str:
+def budget_sentence(budget: Budget) -> str:
     allowed, whole = written(budget.allowed, "usd"), written(budget.usd, "usd")
     part = f"the budget of {whole} a month allows {allowed} for the days seen"
     if budget.spent is None:
         return f"Whether the budget was kept is unknown, since the bill is: {part}."
-    spent = written(budget.spent, "usd")
+    spent = written_range(budget.spent, "usd")
     kept = "was kept" if budget.kept else "was exceeded"
-    return f"The budget {kept}: {spent} was spent, {part}."
+    # More lines cannot bring a bill back under its budget.
+    by = " by the known lines" if budget.kept and budget.unknown else ""
+    lacks = f"; unknown: {', '.join(budget.unknown)}" if budget.unknown else ""
+    unsure = "" if budget.sure else "; within the range of the bill it may be otherwise"
+    return f"The budget {kept}{by}: {spent} was spent, {part}{unsure}{lacks}."
 
 
 def _teams(frame: pd.DataFrame) -> ReportTable:

@@ -151,7 +151,7 @@ def backtest_workloads(
     if not rows:
         raise NoDataError(
             f"no workload has history enough for one fold ({cut})",
-            hint="give fewer days with --train-days and --test-days",
+            hint="give fewer days to train and to test",
         )
     frame = pd.DataFrame(rows)
     for name in ("start", "end"):

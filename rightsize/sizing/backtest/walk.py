@@ -28,7 +28,7 @@ class Walk:
     def __post_init__(self) -> None:
         if not (self.train_days > 0 and self.test_days > 0):
             raise UsageError(
-                f"train and test days must be positive, not {self.train_days:g} and "
+                f"days to train and to test must be positive, not {self.train_days:g} and "
                 f"{self.test_days:g}"
             )
 
