@@ -43,6 +43,8 @@ COMMANDS: tuple[str, ...] = (
     "alerts",
     "audit",
     "verify",
+    "canary",
+    "canary-verify",
     "demo",
 )
 """In the order of the work: collect, analyse, report."""

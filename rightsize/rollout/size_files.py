@@ -13,10 +13,10 @@ from rightsize.namespaces.manifests import istiod_values, resources_block
 from rightsize.patch import PatchedFile, SizeChange
 from rightsize.patch.kustomize import by_hand, kustomize_folder
 from rightsize.patch.paths import BLOCKS, BOUNDS
-from rightsize.results import Component, Recommendation, ScalePoint, Sizes
+from rightsize.results import Advice, Component, Recommendation, ScalePoint, Sizes
 from rightsize.rollout.given_files import deploy_steps
 from rightsize.rollout.model import Phase
-from rightsize.rollout.parts import ScaleStep, covered, scale_steps, waves
+from rightsize.rollout.parts import ScaleStep, covered, rows_of, scale_steps, waves
 from rightsize.rollout.steps import (
     PhaseFiles,
     Step,
@@ -73,7 +73,7 @@ def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles)
         ]  # fmt: skip
         back.append(Step(f"Release {release} as it was.", (helm_back(release, namespace),)))
     targets = scale_steps(study.advice, phase.name)
-    steps = [*(_scale(t) for t in targets if t.first), *steps]
+    steps = [*_canary(study.advice, phase), *(_scale(t) for t in targets if t.first), *steps]
     after = [t for t in targets if not t.first]
     if phase.name == "mesh-default":
         order = waves(covered(study.advice))
@@ -94,6 +94,27 @@ def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles)
     steps += [_scale(t) for t in after]
     back += [_scale_back(t) for t in targets]
     return PhaseFiles(tuple(steps), tuple(back), files)
+
+
+def _canary(advice: Advice, phase: Phase) -> list[Step]:
+    """The workload with the most pods first, on one of them."""
+    rows = covered(advice) if phase.name == "mesh-default" else rows_of(advice, phase.name)
+    tried = [r for r in rows if r.workload and r.changes and r.running and r.replicas >= 2]
+    if not tried or phase.name == "istiod":
+        return []
+    row = max(tried, key=lambda r: (r.replicas, r.key))
+    return [
+        Step(
+            f"Where Kubernetes is 1.33 or later, try the size on one running pod of {row.key} first, "
+            "without a restart; go on when it holds. Pods made before a change keep their sizes: a new "
+            "one reaches each pod only when it is made anew.",
+            (
+                command("rightsize", "canary", "--workload", row.key),
+                "sh rightsize-out/canary/resize.sh",
+                "rightsize canary-verify rightsize-out/canary",
+            ),
+        )
+    ]
 
 
 def _by_annotation(

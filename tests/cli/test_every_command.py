@@ -20,7 +20,7 @@ from tests.cli.run import rightsize
 
 GROUP = typer.main.get_command(app)
 NEEDED = {"explain": ["shop/web"], "simulate": ["--services", "3000"], "audit": ["values.yaml"],
-          "verify": ["--since", "2026-09-05"]}  # fmt: skip
+          "verify": ["--since", "2026-09-05"], "canary": ["--workload", "shop/web"]}  # fmt: skip
 
 
 def options(name: str) -> set[str]:
