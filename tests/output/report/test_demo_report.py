@@ -16,6 +16,8 @@ from openpyxl.utils import get_column_letter
 from rightsize.demo import demo_snapshot
 from tests.cli.run import rightsize
 from tests.output.report.evaluated import changed, evaluated
+from tests.output.report.recomputed import Recomputed
+from tests.output.report.reconciled import reconcile
 from tests.servers.browser import PHONE, WIDE, chromium, open_page, overflow
 
 pytestmark = pytest.mark.servers
@@ -133,6 +135,17 @@ def test_every_cell_of_the_workbook_is_what_the_page_shows(folder, results):
                     assert value == pytest.approx(shown, abs=0.006, rel=1e-5), (name, cell)
                     checked += 1
     assert checked > 1000
+
+
+def test_every_amount_is_found_again_from_the_parquet_files_alone(folder):
+    snapshot, data = demo_snapshot(), Path(__file__).parents[3] / "data"
+    now, before = (Recomputed(snapshot, month, data) for month in ("2026-10", "2026-09"))
+    assert reconcile(folder, now, before) > 250
+
+
+def test_what_recomputes_the_report_imports_nothing_of_the_program():
+    for name in ("recomputed.py", "reconciled.py"):
+        assert "rightsize" not in (Path(__file__).parent / name).read_text()
 
 
 def test_at_both_ends_of_the_range_the_causes_add_up_to_the_lines(folder):
