@@ -42,6 +42,7 @@ COMMANDS: tuple[str, ...] = (
     "plan",
     "alerts",
     "audit",
+    "runbook",
     "verify",
     "canary",
     "canary-verify",

@@ -68,5 +68,5 @@ def test_every_command_that_prints_a_table_is_looked_at():
         if "--snapshot" in {flag for p in group.get_command(None, name).params for flag in p.opts}
     }
     elsewhere = {"control-plane", "scope", "shards", "simulate"}  # prose, by `print_lines`
-    files = {"report", "alerts", "prices", "canary", "demo"}
+    files = {"report", "alerts", "prices", "canary", "runbook", "demo"}
     assert printing - elsewhere - files <= set(COMMANDS)
