@@ -154,3 +154,19 @@ def test_on_paper_every_row_of_a_filtered_table_is_printed(browser, many):
     pdf = page.pdf(prefer_css_page_size=True)
     sheets = {tuple(map(float, box.split())) for box in re.findall(rb"/MediaBox \[([^\]]+)\]", pdf)}
     assert {(round(w), round(h)) for _, _, w, h in sheets} == {(595, 842)}
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1600])
+def test_columns_beyond_the_edge_are_announced_and_charts_are_never_cut_on_a_phone(
+    browser, many, width
+):
+    page = open_page(browser, many, (width, 900)).page
+    cut = page.evaluate(
+        "() => Array.from(document.querySelectorAll('.scroll')).filter((box) =>"
+        " (box.scrollWidth > box.clientWidth + 1) === box.parentElement.querySelector('.more').hidden"
+        ").length"
+    )
+    assert cut == 0
+    charts = page.locator("figure")
+    assert charts.evaluate_all("all => all.every((f) => f.scrollWidth <= f.clientWidth + 1)")
+    assert overflow(page) == 0
