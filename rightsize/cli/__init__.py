@@ -38,6 +38,7 @@ COMMANDS: tuple[str, ...] = (
     "shards",
     "simulate",
     "ambient",
+    "proxies",
     "report",
     "plan",
     "alerts",

@@ -12,7 +12,15 @@ from typing import Any
 from rightsize.data_files import data_file
 from rightsize.errors import InputFileError
 
-NAMES = ("eks_standard", "eks_extended", "ebs_gp3", "ebs_gp2", "cross_zone", "load_balancer")
+NAMES = (
+    "eks_standard",
+    "eks_extended",
+    "ebs_gp3",
+    "ebs_gp2",
+    "cross_zone",
+    "load_balancer",
+    "prometheus_samples",
+)
 
 
 @dataclass(frozen=True, slots=True)

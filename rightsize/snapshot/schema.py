@@ -314,7 +314,11 @@ PROXIES = make_table(
         ("active_clusters", FLOAT, "clusters", "highest number of active clusters"),
         ("listeners", FLOAT, "listeners", "highest number of active listeners"),
         ("concurrency", FLOAT, "threads", "worker threads"),
+        ("connections", FLOAT, "connections", "most connections at once, from and to it"),
+        ("samples", FLOAT, "samples", "most samples in one scrape of a target of the pod"),
+        ("samples_a_day", FLOAT, "samples", "samples that the day's scrapes of the pod stored"),
     ],
+    later=["connections", "samples", "samples_a_day"],
 )
 
 TABLES: Mapping[str, Table] = {

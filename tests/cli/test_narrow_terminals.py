@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": [],
     "verify": ["--since", "2026-09-05"],
     "ambient": [],
+    "proxies": [],
     "audit": ["values.yaml"],
     "backtest": ["--policies", "balanced,krr", "--train-days", "5", "--test-days", "2"],
 }

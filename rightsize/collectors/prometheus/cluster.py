@@ -210,13 +210,14 @@ def pdbs_frame(answers: Answers, objects: Objects) -> pd.DataFrame:
 
 def proxies_frame(answers: Answers, pods: Collection[PodKey]) -> pd.DataFrame:
     """Return the rows of table `proxies`, of known pods only."""
-    names = ("active_clusters", "listeners", "concurrency")
+    own = ("active_clusters", "listeners", "concurrency", "connections")
     found: dict[PodKey, dict[str, object]] = {}
-    for name in names:
+    for name in (*own, "samples", "samples_a_day"):
         answer = answers[name]
         for labels, value in zip(answer.labels, answer.column, strict=True):
             key = pod_key(labels)
-            if key in pods:
+            # Every target has samples: only those of pods with an Envoy count.
+            if key in pods and (name in own or key in found):
                 row = found.setdefault(key, {"namespace": key[0], "pod": key[1]})
                 row[name] = float(np.nanmax([value, row.get(name, np.nan)]))
     return pd.DataFrame(list(found.values()))

@@ -266,9 +266,17 @@ _POD_LABELS = (
 )
 
 
-def _proxy(name: str, metric: str) -> Query:
-    text = f"max by ({_POD_LABELS}) (max_over_time({metric}{{$M}}[$day]))"
-    costs = "size of the proxies' configuration, which drives their memory, is unknown"
+_SCRAPED = "scrape_samples_post_metric_relabeling"
+"""A series that Prometheus itself adds for each target."""
+
+
+def _proxy(
+    name: str,
+    metric: str,
+    over: str = "max",
+    costs: str = "size of the proxies' configuration, which drives their memory, is unknown",
+) -> Query:
+    text = f"{over} by ({_POD_LABELS}) ({over}_over_time({metric}{{$M}}[$day]))"
     return Query(name, Shape.DAY, text, (metric,), costs, True)
 
 
@@ -276,6 +284,13 @@ PROXIES: tuple[Query, ...] = (
     _proxy("active_clusters", "envoy_cluster_manager_active_clusters"),
     _proxy("listeners", "envoy_listener_manager_total_listeners_active"),
     _proxy("concurrency", "envoy_server_concurrency"),
+    _proxy(
+        "connections",
+        "envoy_server_total_connections",
+        costs="what connections take of the proxies' memory is unknown",
+    ),
+    _proxy("samples", _SCRAPED, costs="what the scrape of proxies stores is unknown"),
+    _proxy("samples_a_day", _SCRAPED, "sum", costs="what the scrape of proxies stores is unknown"),
 )
 
 _RESTARTS = "kube_pod_{family}container_status_restarts_total"

@@ -108,6 +108,11 @@ def _series() -> list[Series]:
             [(t, 120.0 if t == DAY + 8 * HOUR else 80.0) for t in flat],
         ),
         Series("envoy_server_concurrency", WEB.labels(), [(t, 2.0) for t in flat]),
+        Series("envoy_server_total_connections", WEB.labels(), [(t, 40.0) for t in flat]),
+        *(
+            Series("scrape_samples_post_metric_relabeling", pod, [(t, 500.0) for t in flat])
+            for pod in (WEB.labels(), WEB.labels() | {"pod": "no-envoy-0"})
+        ),
     ]
 
 
@@ -213,3 +218,11 @@ def test_calls_that_leave_the_mesh_are_as_the_caller_saw_them(snapshot: Snapshot
 def test_proxies_tell_the_size_of_their_configuration(snapshot: Snapshot) -> None:
     proxy = snapshot.read("proxies").iloc[0]
     assert (proxy["pod"], proxy["active_clusters"], proxy["concurrency"]) == (WEB.name, 120, 2)
+
+
+def test_proxies_have_their_connections_and_what_their_scrapes_store(snapshot: Snapshot) -> None:
+    proxies = snapshot.read("proxies")
+    assert proxies["pod"].tolist() == [WEB.name]
+    assert proxies["connections"].tolist() == [40]
+    assert proxies["samples"].tolist() == [500]
+    assert proxies["samples_a_day"].iloc[0] % 500 == 0
