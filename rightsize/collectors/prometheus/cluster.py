@@ -211,15 +211,17 @@ def pdbs_frame(answers: Answers, objects: Objects) -> pd.DataFrame:
 def proxies_frame(answers: Answers, pods: Collection[PodKey]) -> pd.DataFrame:
     """Return the rows of table `proxies`, of known pods only."""
     own = ("active_clusters", "listeners", "concurrency", "connections")
+    scraped = ("scrape_samples", "scrape_samples_a_day")
     found: dict[PodKey, dict[str, object]] = {}
-    for name in (*own, "samples", "samples_a_day"):
+    for name in (*own, *scraped):
         answer = answers[name]
         for labels, value in zip(answer.labels, answer.column, strict=True):
             key = pod_key(labels)
             # Every target has samples: only those of pods with an Envoy count.
             if key in pods and (name in own or key in found):
                 row = found.setdefault(key, {"namespace": key[0], "pod": key[1]})
-                row[name] = float(np.nanmax([value, row.get(name, np.nan)]))
+                column = name.removeprefix("scrape_")
+                row[column] = float(np.nanmax([value, row.get(column, np.nan)]))
     return pd.DataFrame(list(found.values()))
 
 

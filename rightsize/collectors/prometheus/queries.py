@@ -289,8 +289,13 @@ PROXIES: tuple[Query, ...] = (
         "envoy_server_total_connections",
         costs="what connections take of the proxies' memory is unknown",
     ),
-    _proxy("samples", _SCRAPED, costs="what the scrape of proxies stores is unknown"),
-    _proxy("samples_a_day", _SCRAPED, "sum", costs="what the scrape of proxies stores is unknown"),
+    _proxy("scrape_samples", _SCRAPED, costs="what the scrape of proxies stores is unknown"),
+    _proxy(
+        "scrape_samples_a_day",
+        _SCRAPED,
+        "sum",
+        costs="what the scrape of proxies stores is unknown",
+    ),
 )
 
 _RESTARTS = "kube_pod_{family}container_status_restarts_total"
