@@ -210,7 +210,7 @@ def pdbs_frame(answers: Answers, objects: Objects) -> pd.DataFrame:
 
 def proxies_frame(answers: Answers, pods: Collection[PodKey]) -> pd.DataFrame:
     """Return the rows of table `proxies`, of known pods only."""
-    own = ("active_clusters", "listeners", "concurrency", "connections")
+    own = ("active_clusters", "listeners", "concurrency", "total_connections")
     scraped = ("scrape_samples", "scrape_samples_a_day")
     found: dict[PodKey, dict[str, object]] = {}
     for name in (*own, *scraped):
@@ -220,7 +220,7 @@ def proxies_frame(answers: Answers, pods: Collection[PodKey]) -> pd.DataFrame:
             # Every target has samples: only those of pods with an Envoy count.
             if key in pods and (name in own or key in found):
                 row = found.setdefault(key, {"namespace": key[0], "pod": key[1]})
-                column = name.removeprefix("scrape_")
+                column = name.removeprefix("scrape_").removeprefix("total_")
                 row[column] = float(np.nanmax([value, row.get(column, np.nan)]))
     return pd.DataFrame(list(found.values()))
 

@@ -285,7 +285,7 @@ PROXIES: tuple[Query, ...] = (
     _proxy("listeners", "envoy_listener_manager_total_listeners_active"),
     _proxy("concurrency", "envoy_server_concurrency"),
     _proxy(
-        "connections",
+        "total_connections",
         "envoy_server_total_connections",
         costs="what connections take of the proxies' memory is unknown",
     ),
