@@ -13,7 +13,10 @@ from rightsize.collectors.aws.instance_types import fetch_instance_types
 from rightsize.collectors.aws.prices import fetch_on_demand_prices
 from rightsize.collectors.aws.spot import fetch_spot_prices
 from rightsize.config import PriceSettings
+from rightsize.cost.commitments import commitments_of, cover
+from rightsize.cost.fleet import NodeLot
 from rightsize.errors import AwsError
+from rightsize.prices.book import PriceBook, bundled_prices
 from tests.servers.aws import Gate, iso, price_document
 
 Collect = Callable[..., AwsFacts]
@@ -218,6 +221,48 @@ def test_savings_plans_and_reservations_held_are_listed_with_what_they_cost(
     assert held.loc["sp-1", "usd_per_hour"] == 1.5
     assert held.loc["ri-1", "usd_per_hour"] == pytest.approx(2 * 294 / 8760)
     assert held.loc["coverage", "covered_share"] == pytest.approx(0.6)
+
+
+_HELD = {
+    "reservedInstancesId": "ri-5",
+    "instanceType": "m5.4xlarge",
+    "instanceCount": "5",
+    "productDescription": "Linux/UNIX (Amazon VPC)",
+    "duration": str(365 * 86400),
+    "fixedPrice": str(0.48418 * 8760),
+    "currencyCode": "USD",
+    "end": "2027-01-01T00:00:00Z",
+}
+_ZONE = {"availabilityZone": "us-east-1a", "scope": "Availability Zone"}
+
+
+@pytest.mark.parametrize(
+    ("held", "running", "usd_a_month"),
+    [
+        # 24 * 0.192 * 730 = 3,363.84 on demand, and 1,767.26 for reservations that cover nothing.
+        (_HELD | _ZONE, "m5.xlarge", 5131.1),
+        # A regional one floats: 5 m5.4xlarge are 20 m5.xlarge.
+        (_HELD, "m5.xlarge", 2327.9),
+        # Zone and size fit.
+        (_HELD | _ZONE, "m5.4xlarge", 1767.26 + 19 * 0.768 * 730),
+        # A family without size flexibility, 5 of another size.
+        (_HELD | {"instanceType": "g4dn.4xlarge"}, "g4dn.xlarge", 1767.26 + 24 * 0.526 * 730),
+        # Other tenancy, other platform: no part of this fleet's bill.
+        (_HELD | {"instanceTenancy": "dedicated"}, "m5.xlarge", 3363.84),
+        (_HELD | {"productDescription": "Windows"}, "m5.xlarge", 3363.84),
+        (_HELD | {"productDescription": "Red Hat Enterprise Linux"}, "m5.xlarge", 3363.84),
+    ],
+)
+def test_a_reservation_pays_for_machines_of_its_scope_alone(
+    gate: Gate, collect: Collect, held: dict[str, str], running: str, usd_a_month: float
+) -> None:
+    gate.account.reserved = [held]
+    table = collect().tables["commitments"]
+    table = table[table["kind"] != "coverage"]
+    fleet = (NodeLot(running, 24, zone="us-east-1a"),)
+    paid = cover(fleet, PriceBook(bundled_prices("us-east-1"), region="us-east-1"), commitments_of(table))
+    assert paid is not None
+    assert paid.paid * 730 == pytest.approx(usd_a_month, abs=1.0)
 
 
 def test_having_no_commitment_is_told_apart_from_not_knowing(gate: Gate, collect: Collect) -> None:
