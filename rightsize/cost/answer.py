@@ -10,6 +10,7 @@ import pandas as pd
 
 from rightsize.config import NodeSettings, PriceSettings
 from rightsize.cost.allocation import Allocation, allocate, machines_of, requested
+from rightsize.cost.charges import auto_share, node_charges
 from rightsize.cost.commitments import commitments_in_force
 from rightsize.cost.fleet import (
     Fleet,
@@ -26,7 +27,6 @@ from rightsize.cost.machines import (
     days_with_nodes,
     machine_days,
     on_days,
-    unpriced_kinds,
 )
 from rightsize.cost.other import other_costs
 from rightsize.cost.plan import CostLine, PlanCost, Terms, price_plan
@@ -140,15 +140,21 @@ def price_answer(
     covered = covered_hours(snapshot, tables["nodes"])
     ran = PlannedFleet("today", fleet_of(bought(machines), covered))
     # A plan's machines get root volumes like those in use.
-    terms = replace(terms, root_gib=mean_root(ran.mid, terms.root_gib))
+    terms = replace(
+        terms,
+        root_gib=mean_root(ran.mid, terms.root_gib),
+        auto_share=auto_share(tables["nodes"]),
+    )
     moved, logs = _mesh_traffic(tables, chosen)
     more = (
         moved.line(terms.other.get("cross_zone"), where),
         logs.line(chosen.access_log_usd_per_gb),
-        *unpriced_kinds(tables["nodes"]),
     )
+    charges = node_charges(tables, terms, covered)
+    new = None if nodes is None else nodes.advice
+    changed = charges if new is None else node_charges(tables, terms, covered, new)
     unseen = () if len(machines) else ("machines of which no row was collected",)
-    today = price_plan(ran, terms, *more, unseen=unseen)
+    today = price_plan(ran, terms, *more, *charges, unseen=unseen)
     quiet = quiet_share(tables["pods"], tables["containers"])
     manifest = snapshot.manifest
     held = {name: on_days(tables[name], days) for name in ("pods", "containers")}
@@ -162,7 +168,9 @@ def price_answer(
         region=where,
         terms=terms,
         today=today,
-        plans=() if nodes is None else _priced_plans(nodes, today, terms, more, quiet),
+        plans=()
+        if nodes is None
+        else _priced_plans(nodes, today, terms, ((*more, *charges), (*more, *changed)), quiet),
         traffic=moved,
         logs=logs,
         allocation=_allocation(
@@ -176,7 +184,11 @@ def price_answer(
         valued=()
         if advice is None
         else _valued(snapshot, advice, node_settings, today, terms, chosen),
-        notes=(*_gaps(missing, covered, terms), *_notes(today, terms, moved)),
+        notes=(
+            *_gaps(missing, covered, terms),
+            *_steps(charges, changed),
+            *_notes(today, terms, moved),
+        ),
     )
 
 
@@ -287,16 +299,21 @@ def _valued(
 
 
 def _priced_plans(
-    nodes: NodeAnswer, today: PlanCost, terms: Terms, more: tuple[CostLine, ...], quiet: float
+    nodes: NodeAnswer,
+    today: PlanCost,
+    terms: Terms,
+    more: tuple[tuple[CostLine, ...], ...],
+    quiet: float,
 ) -> tuple[PricedPlan, ...]:
+    """`more`: the lines that do not depend on the fleet, with today's and with new requests."""
     found = []
     for plan in nodes.before.plans:
         fleet = planned(plan, quiet)
-        before = None if fleet is None else price_plan(fleet, terms, *more)
+        before = None if fleet is None else price_plan(fleet, terms, *more[0])
         after = None
         if nodes.after is not None:
             changed = planned(nodes.after.named(plan.name), quiet)
-            after = None if changed is None else price_plan(changed, terms, *more)
+            after = None if changed is None else price_plan(changed, terms, *more[1])
         saved = None
         if before is not None and after is not None:
             saved = saving(before, after, terms)
@@ -340,6 +357,16 @@ def _gaps(missing: int, covered: float, terms: Terms) -> list[str]:
     if covered and abs(covered - terms.hours) > 0.5:
         said.append(f"{covered:g} h were seen; amounts are scaled to {terms.hours:g} h")
     return said
+
+
+def _steps(now: tuple[CostLine, ...], then: tuple[CostLine, ...]) -> list[str]:
+    """What new requests save where pods are charged by their size; in no plan's saving."""
+    return [
+        f"{one.name}: the recommended requests save {one.usd.mid - other.usd.mid:,.2f} USD a month "
+        "in whole steps of size, beside what the plans save"
+        for one, other in zip(now, then, strict=True)
+        if one.usd is not None and other.usd is not None and one.usd.mid != other.usd.mid
+    ]
 
 
 def _committed(today: PlanCost, terms: Terms) -> bool | None:

@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from rightsize.cost.plan import CostLine
 from rightsize.nodes.room import hours_seen
 from rightsize.prices.book import Price, PriceBook
 from rightsize.prices.catalogue import instance_types
@@ -18,12 +17,6 @@ from rightsize.prices.node_kinds import NOT_EC2, kinds_of
 from rightsize.snapshot import Snapshot
 
 UNKNOWN_TYPE = "unknown"
-
-_CHARGES = (
-    ("fargate", "Fargate pods", "charged by the pod, and not priced"),
-    ("hybrid", "EKS Hybrid Nodes fee", "charged by the vCPU-hour, and not priced"),
-    ("auto", "EKS Auto Mode fee", "charged on top of each instance, and not priced"),
-)
 
 
 def machine_days(
@@ -91,12 +84,6 @@ def machine_days(
 def bought(machines: pd.DataFrame) -> pd.DataFrame:
     """The rows of `machine_days` that are EC2 instances."""
     return machines[~machines["instance_type"].isin(NOT_EC2)]
-
-
-def unpriced_kinds(nodes: pd.DataFrame) -> tuple[CostLine, ...]:
-    """A line of unknown cost for each kind of node with charges that are not priced here."""
-    seen = set(kinds_of(nodes))
-    return tuple(CostLine(name, None, "", note) for kind, name, note in _CHARGES if kind in seen)
 
 
 def covered_hours(snapshot: Snapshot, nodes: pd.DataFrame) -> float:

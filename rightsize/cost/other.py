@@ -20,6 +20,10 @@ NAMES = (
     "cross_zone",
     "load_balancer",
     "prometheus_samples",
+    "fargate_vcpu",
+    "fargate_gib",
+    "auto_mode",
+    "hybrid_vcpu",
 )
 
 

@@ -43,6 +43,8 @@ class Terms:
     root_type: str = "gp3"
     eks_support: str | None = None
     """`standard` or `extended`; None counts as standard, and the line says so."""
+    auto_share: float = 0.0
+    """Share of the machines that EKS Auto Mode runs, for a fee on each one's on-demand price."""
     load_balancers: int | None = None
     """Load balancers of the cluster; None is unknown."""
 
@@ -133,6 +135,7 @@ def price_plan(
     lines = (
         *_ec2_lines(fleet, terms, month, covered, unpriced),
         root_volumes(fleet, terms),
+        *_auto_mode(fleet, terms, unpriced),
         _control_plane(terms),
         _balancers(terms),
         *more,
@@ -262,6 +265,40 @@ def root_volumes(fleet: PlannedFleet, terms: Terms) -> CostLine:
     assumed = "" if stated else f"{terms.root_gib:g} GiB a node assumed"
     note = "; ".join(part for part in (assumed, price.note(terms.region)) if part)
     return CostLine(name, interval_of(usd), f"{price.source}, {price.as_of}", note, "ebs")
+
+
+def auto_mode_fee(fleet: Fleet, terms: Terms) -> float | None:
+    """USD a month of EKS Auto Mode; None where a price is unknown.
+
+    The fee is a share of the on-demand price, also for Spot and for what commitments cover.
+    """
+    if terms.auto_share == 0:
+        return 0.0
+    rate = terms.other.get("auto_mode")
+    listed = [terms.book.price(lot.instance_type, "on-demand") for lot in fleet if lot.count]
+    if rate is None or None in listed:
+        return None
+    counts = [lot.count for lot in fleet if lot.count]
+    hourly = sum(
+        count * price.usd_per_hour for count, price in zip(counts, listed, strict=True) if price
+    )
+    return hourly * terms.auto_share * rate.usd * terms.hours
+
+
+def _auto_mode(
+    fleet: PlannedFleet, terms: Terms, unpriced: tuple[str, ...]
+) -> tuple[CostLine, ...]:
+    name = "EKS Auto Mode fee"
+    if terms.auto_share == 0:
+        return ()
+    rate = terms.other.get("auto_mode")
+    usd = None if unpriced else auto_mode_fee(fleet.mid, terms)
+    if rate is None or usd is None:
+        return (CostLine(name, None, "", "no price for it, or for one of the machines", "ec2"),)
+    share = f"{rate.usd:.0%} of the on-demand price of {terms.auto_share:.0%} of the machines"
+    note = "; ".join(part for part in (share, rate.note(terms.region)) if part)
+    source = f"{rate.source}, {rate.as_of}"
+    return (CostLine(name, Interval.exactly(usd), source, note, "ec2"),)
 
 
 def _control_plane(terms: Terms) -> CostLine:

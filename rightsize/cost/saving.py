@@ -11,6 +11,7 @@ from rightsize.cost.plan import (
     PlanCost,
     Terms,
     added,
+    auto_mode_fee,
     ec2_hourly_at,
     ec2_hourly_of,
     root_volumes,
@@ -45,6 +46,10 @@ def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
     volumes = _fewer(*(root_volumes(fleet, terms) for fleet in fleets))
     if volumes is None:
         missing.add(f"{terms.root_type} root volumes")
+    fees = [auto_mode_fee(fleet.mid, terms) for fleet in fleets]
+    if fees[0] is None or fees[1] is None:
+        missing.add("EKS Auto Mode's fee")
+        fees = [0.0, 0.0]
     if missing or volumes is None:
         return Saving(None, None, nodes, f"no price for {', '.join(sorted(missing))}")
 
@@ -56,7 +61,8 @@ def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
     ends = [machines(level, demand) for level in LEVELS for demand in LEVELS]
     mid = machines("mid", "mid")
     ec2 = Interval(min(ends), mid, max(ends)).scaled(terms.hours)
-    whole = added([ec2, volumes])
+    beside = added([volumes, Interval.exactly((fees[0] or 0.0) - (fees[1] or 0.0))])
+    whole = added([ec2, beside])
     covers = tuple(cover(fleet.mid, terms.book, terms.commitments) for fleet in fleets)
     real = _realisable(fleets[0], fleets[1], terms)
     if real is None:
@@ -64,7 +70,7 @@ def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
         if terms.commitments.known:
             note = "what the commitments cover is unknown: on-demand equivalent, not promised"
         return Saving(whole, None, nodes, note)
-    return Saving(whole, added([real, volumes]), nodes, _said(*covers))
+    return Saving(whole, added([real, beside]), nodes, _said(*covers))
 
 
 def as_replayed(found: Saving, freed: Freed) -> Saving:

@@ -41,6 +41,8 @@ class NodeAnswer:
     """None without advice."""
     notes: tuple[str, ...]
     month: MonthAnswer | None = None
+    advice: Advice | None = None
+    """What `after` was planned with."""
 
     @property
     def promised(self) -> Fleet | None:
@@ -192,6 +194,7 @@ def answer(
         month=None
         if autoscaler is None
         else month_of(snapshot, catalogue, chosen, autoscaler, advice),
+        advice=advice,
     )
 
 

@@ -260,7 +260,9 @@ def test_a_reservation_pays_for_machines_of_its_scope_alone(
     table = collect().tables["commitments"]
     table = table[table["kind"] != "coverage"]
     fleet = (NodeLot(running, 24, zone="us-east-1a"),)
-    paid = cover(fleet, PriceBook(bundled_prices("us-east-1"), region="us-east-1"), commitments_of(table))
+    paid = cover(
+        fleet, PriceBook(bundled_prices("us-east-1"), region="us-east-1"), commitments_of(table)
+    )
     assert paid is not None
     assert paid.paid * 730 == pytest.approx(usd_a_month, abs=1.0)
 
