@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pandas as pd
 from rightsize.config import ReviewSettings
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.machines import machine_days
-from rightsize.cost.showback import showback, teams_of
+from rightsize.cost.showback import NO_TEAM, showback, teams_of
 from rightsize.cost.unit_cost import unit_costs, with_trend
 from rightsize.results import Interval
 from rightsize.review.forecast import Forecast, forecast
@@ -50,6 +51,8 @@ class Accounts:
 
     teams: pd.DataFrame | None
     """As `showback` gives; None where the settings name no rule for teams."""
+    owners: Mapping[tuple[str, str], str]
+    """Team by namespace and workload, where one is known."""
     unit_costs: pd.DataFrame
     """As `with_trend` gives."""
     changes: pd.DataFrame
@@ -78,10 +81,14 @@ def accounts_of(
     settings : ReviewSettings
     """
     ours = past.only(month.days)
-    teams = None
+    teams, owners = None, {}
     if settings.team:
         found = teams_of(ours.read("pods"), ours.read("namespaces"), settings.team)
         teams = showback(money.allocation.rows, found, settings.spread)
+        keys = zip(found["namespace"].astype(str), found["workload"].astype(str), strict=True)
+        owners = {
+            key: str(team) for key, team in zip(keys, found["team"], strict=True) if team != NO_TEAM
+        }
     now = unit_costs(money.allocation.rows, ours.read("traffic"))
     old = None
     if before is not None:
@@ -97,7 +104,12 @@ def accounts_of(
             tuple(money.today.unknown),
         )
     return Accounts(
-        teams, with_trend(now, old), _changes(money, before), forecast(_daily(past, money)), budget
+        teams,
+        owners,
+        with_trend(now, old),
+        _changes(money, before),
+        forecast(_daily(past, money)),
+        budget,
     )
 
 

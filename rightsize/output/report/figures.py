@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rightsize.cost.saving import saving
 from rightsize.output.report.model import Action, Figure, written, written_range
 from rightsize.output.report.promised import running_text
@@ -11,6 +13,7 @@ from rightsize.results import Interval, Rule
 from rightsize.review import Review
 
 _MOST_ACTIONS = 5
+_MOST_OWNERS = 3
 
 
 def figures_of(review: Review) -> tuple[Figure, ...]:
@@ -132,8 +135,20 @@ def _safety(review: Review) -> list[Action]:
             "one pull request",
             "high while left as it is",
             f"{names}: rightsize recommend -f values.yaml writes the sizes",
+            owners_of(review, [(str(row.namespace), str(row.workload)) for row in raised]),
         )
     ]
+
+
+def owners_of(review: Review, workloads: Sequence[tuple[str, str]]) -> str:
+    """Teams of some workloads, or the owners of their namespaces where no team is known."""
+    teams = review.accounts.owners
+    named = dict.fromkeys(
+        teams.get((namespace, workload), f"owner of {namespace}")
+        for namespace, workload in workloads
+    )
+    first = list(named)[:_MOST_OWNERS]
+    return ", ".join(first) + (" and others" if len(named) > len(first) else "")
 
 
 def _apply(review: Review) -> list[Action]:
@@ -232,5 +247,6 @@ def _scale_points(review: Review) -> list[Action]:
             "one pull request",
             "low",
             names,
+            owners_of(review, [(str(p.namespace), str(p.workload)) for p in points]),
         )
     ]

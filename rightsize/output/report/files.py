@@ -74,7 +74,7 @@ def report_json(report: Report) -> str:
         ],
         "actions": [
             {"title": a.title, "usd_per_month": _plain(a.usd_per_month), "effort": a.effort,
-             "risk": a.risk, "how": a.how}
+             "risk": a.risk, "how": a.how, "owner": a.owner}
             for a in report.actions
         ],
         "assumptions": {a.name: {"value": a.value, "unit": a.unit} for a in report.assumptions},

@@ -27,7 +27,8 @@ def markdown_page(report: Report) -> str:
         usd = action.usd_per_month
         money = "" if usd is None else f": {written_range(usd, 'usd')} a month"
         lines.append(
-            f"{number}. **{escaped(action.title)}**{money}. Effort: {escaped(action.effort)}. "
+            f"{number}. **{escaped(action.title)}**{money}. Owner: {escaped(action.owner)}. "
+            f"Effort: {escaped(action.effort)}. "
             f"Risk: {escaped(action.risk)}. {escaped(action.how)}"
         )
     if not report.actions:

@@ -112,6 +112,8 @@ class Action:
     effort: str
     risk: str
     how: str
+    owner: str = "platform"
+    """Who does it: the platform's engineers, or teams."""
 
 
 @dataclass(frozen=True)

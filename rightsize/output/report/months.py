@@ -55,4 +55,18 @@ def month_sentence(strip: tuple[StripMonth, ...]) -> str:
             f"; the mesh's share of it went from {written(before.mesh_share, 'percent')} to "
             f"{written(now.mesh_share, 'percent')}"
         )
-    return f"{said}."
+    if now.nodes is not None and before.nodes is not None:
+        said += f"; {before.nodes:.1f} nodes on the mean became {now.nodes:.1f}"
+    return f"{said}{_saved(now)}."
+
+
+def _saved(now: StripMonth) -> str:
+    """What earlier advice brought by now, as a part of the sentence."""
+    if now.realised_usd is None:
+        return "; what earlier advice saved is unknown"
+    if now.cumulative_usd is None:
+        return f"; earlier advice saved {written(now.realised_usd, 'usd')}"
+    return (
+        f"; earlier advice saved {written(now.realised_usd, 'usd')}, "
+        f"{written(now.cumulative_usd, 'usd')} to date"
+    )

@@ -12,13 +12,16 @@ from rightsize.review import Review
 
 _KEYS = ["namespace", "workload", "container"]
 STATES = ("applied", "partly", "undone", "changed otherwise", "not applied", "gone")
+_QUIET = ("not applied", "gone")
+_NAMED = 6
+"""Workloads that a state's row names."""
 _TOTAL = Column("usd", "saved, USD", "usd", total=True)
 
 
 def promised_section(review: Review) -> Section:
     """What earlier reports recommended, and what came of it."""
     said, table = _first(review) if review.earlier is None else _kept(review)
-    tables = [table]
+    tables = [table] if review.earlier is None else [_states(review), table]
     if review.realised is None:
         said.append("What was saved is unknown: there is no month before, or a price is unknown.")
     else:
@@ -62,10 +65,34 @@ def _kept(review: Review) -> tuple[list[str], ReportTable]:
     rows = review.promised.assign(
         applied=review.promised["applied_on"].map(lambda day: "" if pd.isna(day) else str(day))
     )
+    # What nobody followed and what is gone saved nothing: the table by state counts it.
+    rows = rows[~rows["state"].isin(_QUIET) | (rows["to_date_usd"].fillna(0.0) != 0)]
     rows = rows.sort_values(
         ["state", "usd"], key=lambda c: c.map(order) if c.name == "state" else -c, kind="stable"
     )
     return said, _promised_table(review, rows.reset_index(drop=True), columns)
+
+
+def _states(review: Review) -> ReportTable:
+    """How many promises are in each state, and which: one row a state."""
+    rows = workload_names(review.promised)
+    found = []
+    for state in STATES:
+        mine = rows[rows["state"] == state]
+        if len(mine):
+            names = list(dict.fromkeys(mine["name"]))
+            more = f" and {len(names) - _NAMED} others" if len(names) > _NAMED else ""
+            found.append({"state": state, "count": len(mine),
+                          "workloads": ", ".join(names[:_NAMED]) + more,
+                          "usd": mine["usd"].sum(skipna=False),
+                          "to_date_usd": mine["to_date_usd"].sum(skipna=False)})  # fmt: skip
+    columns = (
+        Column("state", "state"), Column("count", "changes", "number", total=True),
+        Column("workloads", "workloads"), _TOTAL,
+        Column("to_date_usd", "saved to date, USD", "usd", total=True),
+    )  # fmt: skip
+    frame = pd.DataFrame(found, columns=[column.name for column in columns])
+    return ReportTable("promised-states", "Promises by state", frame, columns)
 
 
 def running_text(review: Review) -> str:

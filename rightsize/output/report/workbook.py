@@ -76,16 +76,16 @@ def _summary(sheet: Worksheet, report: Report) -> None:
         for cell in sheet[sheet.max_row][1:4]:
             cell.number_format = _FORMATS[figure.kind]
     sheet.append([])
-    sheet.append(["what to do now", "low", "mid", "high", "effort", "risk", "how"])
+    sheet.append(["what to do now", "low", "mid", "high", "effort", "risk", "how", "owner"])
     for action in report.actions:
         usd = action.usd_per_month
         money = [None] * 3 if usd is None else [usd.low, usd.mid, usd.high]
-        text = [csv_cell(t) for t in (action.effort, action.risk, action.how)]
+        text = [csv_cell(t) for t in (action.effort, action.risk, action.how, action.owner)]
         sheet.append([csv_cell(action.title), *money, *text])
         for cell in sheet[sheet.max_row][1:4]:
             cell.number_format = _FORMATS["usd"]
     sheet["A1"].font = Font(bold=True, size=14)
-    _widths(sheet, [44, 14, 14, 14, 50, 30, 60])
+    _widths(sheet, [44, 14, 14, 14, 50, 30, 60, 30])
     for row in sheet.iter_rows(min_row=6):
         for cell in row:
             cell.alignment = Alignment(wrap_text=True, vertical="top")
