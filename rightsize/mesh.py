@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from rightsize.ambient.answer import answer_ambient, costs_frame
 from rightsize.audit.reading import read_files
 from rightsize.config import PolicySettings, Settings
-from rightsize.cost.answer import price_answer
+from rightsize.cost.answer import MoneyAnswer, price_answer
 from rightsize.cost.machines import covered_hours
 from rightsize.cost.showback import showback, teams_of
 from rightsize.demo import demo_snapshot
@@ -157,7 +157,8 @@ class Mesh:
     def bill(self) -> pd.DataFrame:
         """The bill by line: `line`, `low`, `usd`, `high` (USD a month, NaN if unknown), `source`,
         `note`. `Settings.prices` holds commitments and the hours of a month."""
-        return bill_rows(price_answer(self.snapshot, settings=self.settings.prices))
+        money = price_answer(self.snapshot, settings=self.settings.prices)
+        return _carrying(bill_rows(money), money)
 
     def allocation(self, by: Literal["month", "day"] = "month") -> pd.DataFrame:
         """Who causes the bill: `part`, `component`, `namespace`, `workload`, `usd` a month.
@@ -173,15 +174,15 @@ class Mesh:
         """
         _one_of("by", by, ("month", "day"))
         if by == "month":
-            return allocation_rows(price_answer(self.snapshot, settings=self.settings.prices))
+            money = price_answer(self.snapshot, settings=self.settings.prices)
+            return _carrying(allocation_rows(money), money)
         hours = covered_hours(self.snapshot, self.table("nodes"))
         prices = self.settings.prices
         if hours:
             # Days as they were, not scaled to a month.
             prices = prices.model_copy(update={"hours_per_month": hours})
-        return price_answer(self.snapshot, settings=prices).allocation.days.drop(
-            columns="known_usd"
-        )
+        money = price_answer(self.snapshot, settings=prices)
+        return _carrying(money.allocation.days.drop(columns="known_usd"), money)
 
     def showback(self) -> pd.DataFrame:
         """The bill by team: `team`, `application_usd`, `sidecar_usd`, `spread_usd`, `usd` a month,
@@ -200,7 +201,7 @@ class Mesh:
             )
         teams = teams_of(self.table("pods"), self.table("namespaces"), rules.team)
         money = price_answer(self.snapshot, settings=self.settings.prices)
-        return showback(money.allocation.rows, teams, rules.spread)
+        return _carrying(showback(money.allocation.rows, teams, rules.spread), money)
 
     def backtest(
         self,
@@ -428,6 +429,19 @@ def load(
         )
     kept = kept if days is None else kept[-days:]
     return Mesh(found if len(kept) == len(found.days) else found.only(kept), settings)
+
+
+def _carrying(frame: pd.DataFrame, money: MoneyAnswer) -> pd.DataFrame:
+    """The frame with what its figures are about in `attrs`."""
+    frame.attrs = {
+        "cluster": money.cluster,
+        "start": money.start,
+        "end": money.end,
+        "hours": money.terms.hours,
+        "hours_seen": money.covered_hours,
+        "unpriced": money.allocation.unpriced,
+    }
+    return frame
 
 
 def _several(argument: str, values: Sequence[str], allowed: Sequence[str]) -> None:

@@ -56,6 +56,25 @@ def test_a_bad_argument_is_named(mesh: Mesh, argument: str, ask: Callable[[Mesh]
     assert "--" not in str(raised.value), "a flag is of the command line"
 
 
+@pytest.mark.parametrize(
+    ("frame", "hours"),
+    [
+        (lambda mesh: mesh.bill(), 730.0),
+        (lambda mesh: mesh.allocation(), 730.0),
+        (lambda mesh: mesh.allocation(by="day"), 120.0),
+    ],
+)
+def test_frames_of_money_carry_cluster_window_hours_and_what_has_no_price(
+    mesh: Mesh, frame: Callable[[Mesh], pd.DataFrame], hours: float
+) -> None:
+    carried = frame(mesh).attrs
+    assert carried["cluster"] == "two-months"
+    assert carried["start"].date() == date(2026, 9, 1)
+    assert carried["end"].date() == date(2026, 10, 4)
+    assert (carried["hours"], carried["hours_seen"]) == (hours, 120.0)
+    assert carried["unpriced"] == ()
+
+
 def test_one_month_or_some_days_can_be_loaded(mesh: Mesh) -> None:
     path = mesh.snapshot.path
     september = rightsize.load(path, month="2026-09").snapshot.days

@@ -6,6 +6,16 @@ from rightsize.output.report.model import Method
 
 METHODS = (
     Method(
+        "words",
+        "Words of this page",
+        "Packed: pods placed as closely as they fit, with nothing kept free; promised: what a replay of "
+        "the scheduler needs, with a node to spare. On-demand equivalent: a saving at list prices, "
+        "which commitments may keep from reaching the bill. In-sample: judged on the days that the "
+        "sizes were found on; out of sample: on days that came later. p50 and p95: the use that half "
+        "and 95 percent of the 5-minute windows stay below. This step: what to apply now; end state: "
+        "where the steps lead. Known lines: a sum without the lines that are unknown.",
+    ),
+    Method(
         "bill",
         "The bill and who causes it",
         "Each node's cost (hours seen times the price of its type) is split over the requests on "

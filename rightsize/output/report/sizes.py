@@ -39,10 +39,22 @@ def requests_section(review: Review) -> Section:
         "requests",
         "Requests against usage",
         ("Percentiles pool the 5-minute windows of all pods of a workload, one pod each. The step "
-         "is what to apply now, the end state is where the steps lead.",),
+         "is what to apply now, the end state is where the steps lead. "
+         f"{_window(review)}",),
         (ReportTable("requests", "Sizes in force, use, and recommendation", frame, columns),),
         tuple(_charts(review)),
     )  # fmt: skip
+
+
+def _window(review: Review) -> str:
+    """The days behind the sizes, where they are more than the month's."""
+    advice, month = review.advice, review.month
+    if advice.start.date() >= month.days[0]:
+        return ""
+    return (
+        f"Unlike the page's money, sizes rest on all history up to the month's end, from "
+        f"{advice.start:%Y-%m-%d} on: a size must hold for more than one month."
+    )
 
 
 def _charts(review: Review) -> list[ReportChart]:
