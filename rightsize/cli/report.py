@@ -29,6 +29,15 @@ def report(
     summary: Annotated[
         bool, typer.Option(help="Print ten lines for a message, and write nothing.")
     ] = False,
+    ambient: Annotated[
+        bool, typer.Option("--ambient", help="Also a chapter on ambient mode; takes longer.")
+    ] = False,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "-f", "--file", help="For --ambient: objects, alert rules, dashboards; repeat for more."
+        ),
+    ] = None,
     settings_file: SettingsFile = None,
     output_format: MessageFormatOption = "table",
 ) -> None:
@@ -43,20 +52,28 @@ def report(
 
     `rightsize report --month 2026-10 --snapshot snapshots/prod -o reports/2026-10`
 
+    `rightsize report --ambient -f istio.yaml` – with a chapter on ambient mode
+
     `rightsize report --summary` – ten lines for a message
 
     `rightsize report --summary --format slack` – the JSON for a webhook of Slack
     """
+    from rightsize.ambient.answer import answer_ambient
+    from rightsize.audit.reading import read_files
     from rightsize.config import load_settings
     from rightsize.output.report import write_report
+    from rightsize.output.report.ambient import ambient_section
     from rightsize.output.report.build import build_report
     from rightsize.output.report.earlier import earlier_reports
     from rightsize.output.report.files import make_folder
+    from rightsize.output.report.model import Section
     from rightsize.output.report.summary import summary_answer, summary_of, summary_text
     from rightsize.review import month_of, review_month
 
     if output_format != "table" and not summary:
         raise UsageError(f"--format {output_format} is of the summary", hint="add --summary")
+    if files and not ambient:
+        raise UsageError("--file is for the chapter on ambient mode", hint="add --ambient")
     settings = load_settings(settings_file)
     source = open_snapshot(snapshot)
     chosen = month_of(source, month)
@@ -70,7 +87,12 @@ def report(
         review = review_month(
             source, chosen.label, settings, earlier=earlier.promises, results=earlier.results
         )
-        made = build_report(review, settings)
+        chapters: tuple[Section, ...] = ()
+        if ambient and not summary:
+            sources = read_files(files) if files else None
+            found = answer_ambient(source, settings, sources, advice=review.advice, alone=False)
+            chapters = (ambient_section(found),)
+        made = build_report(review, settings, chapters=chapters)
         files = [] if summary else write_report(made, folder)
     if summary and output_format == "table":
         sys.stdout.write(summary_text(summary_of(made)))

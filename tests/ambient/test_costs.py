@@ -18,6 +18,7 @@ from rightsize.ambient.waypoints import WaypointNeed
 from rightsize.config import NodeSettings, Settings
 from rightsize.files.yaml_text import from_yaml
 from rightsize.namespaces.proxy_cpu import fit_proxy_cpu
+from rightsize.output.report.ambient import ambient_section
 from rightsize.prices.unit_price import UnitPrice
 from rightsize.results import Interval
 from tests.ambient.test_waypoints import calls
@@ -214,6 +215,14 @@ def test_the_frame_has_a_row_for_each_namespace(found):
     assert frame["namespace"].tolist() == ["shop", "tcp"]
     assert frame["waypoint"].tolist() == ["traffic", "none"]
     assert frame["wave"].tolist() == [2, 1]
+
+
+def test_the_report_has_a_chapter_with_a_row_for_each_namespace_and_wave(found):
+    section = ambient_section(found[0])
+    tables = {table.name: table.frame for table in section.tables}
+    assert tables["ambient"]["namespace"].tolist() == ["shop", "tcp"]
+    assert tables["ambient-waves"]["namespaces"].tolist() == ["tcp", "shop"]
+    assert any("published" in text for text in section.paragraphs)
 
 
 def test_waves_grow_and_lose_nobody():

@@ -9,7 +9,7 @@ from typing import Any
 from rightsize.config import Settings
 from rightsize.output.report.figures import actions_of, figures_of
 from rightsize.output.report.methods import METHODS
-from rightsize.output.report.model import Assumption, Report
+from rightsize.output.report.model import Assumption, Report, Section
 from rightsize.output.report.sections import sections_of
 from rightsize.output.report.what_if import scenario_assumptions, what_if_of
 from rightsize.review import Review
@@ -17,8 +17,10 @@ from rightsize.review.promises import promises_of
 from rightsize.review.review import credits_of
 
 
-def build_report(review: Review, settings: Settings) -> Report:
-    """Put the review into words, tables and charts."""
+def build_report(
+    review: Review, settings: Settings, *, chapters: tuple[Section, ...] = ()
+) -> Report:
+    """Put the review into words, tables and charts; further `chapters` come last."""
     month = review.month
     region = review.money.terms.region or "region unknown"
     return Report(
@@ -30,7 +32,7 @@ def build_report(review: Review, settings: Settings) -> Report:
         banner=_banner(review),
         figures=figures_of(review),
         actions=actions_of(review),
-        sections=sections_of(review),
+        sections=(*sections_of(review), *chapters),
         methods=METHODS,
         assumptions=(*_assumptions(review, settings), *scenario_assumptions(review)),
         facts=_facts(review),
