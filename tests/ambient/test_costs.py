@@ -220,7 +220,7 @@ def test_the_frame_has_a_row_for_each_namespace(found):
 def test_the_report_has_a_chapter_with_a_row_for_each_namespace_and_wave(found):
     section = ambient_section(found[0])
     tables = {table.name: table.frame for table in section.tables}
-    assert tables["ambient"]["namespace"].tolist() == ["shop", "tcp"]
+    assert tables["ambient-namespaces"]["namespace"].tolist() == ["shop", "tcp"]
     assert tables["ambient-waves"]["namespaces"].tolist() == ["tcp", "shop"]
     assert any("published" in text for text in section.paragraphs)
 

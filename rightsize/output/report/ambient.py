@@ -32,7 +32,7 @@ def ambient_section(answer: AmbientAnswer) -> Section:
         return Section("ambient", _TITLE, said)
     tables = [
         ReportTable(
-            "ambient", "By namespace", costs_frame(answer), _COLUMNS,
+            "ambient-namespaces", "By namespace", costs_frame(answer), _COLUMNS,
             "A month's worth of requests at the price of a core and a byte; it ranks, and is no bill.",
         ),
         _waves(costs),
