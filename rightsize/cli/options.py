@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import typer
 
 from rightsize.errors import UsageError
-from rightsize.output.tables import FORMATS, OF_FINDINGS, OF_MESSAGES, format_named
+from rightsize.output.tables import FORMATS, OF_FINDINGS, OF_MESSAGES, OF_SIZES, format_named
 
 
-def _parser(of: Literal["everything", "findings", "messages"]) -> Callable[[str], str]:
+def _parser(of: Literal["everything", "findings", "messages", "sizes"]) -> Callable[[str], str]:
     def _format(text: str) -> str:
         try:
             return format_named(text, of)
@@ -30,6 +30,15 @@ FormatOption = Annotated[
         parser=_parser("everything"),
         metavar=f"[{'|'.join(FORMATS)}]",
         help="Form of the answer on stdout.",
+    ),
+]
+SizesFormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        parser=_parser("sizes"),
+        metavar=f"[{'|'.join((*FORMATS, *OF_SIZES))}]",
+        help="Form of the answer on stdout; vpa is VerticalPodAutoscaler objects that act on nothing.",
     ),
 ]
 FindingsFormatOption = Annotated[

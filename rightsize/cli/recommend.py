@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 from rich.console import Group
 
-from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
+from rightsize.cli.options import SettingsFile, SizesFormatOption, SnapshotOption
 from rightsize.cli.patching import PatchOptions, patched, write_and_show
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import ChangesFoundError, NoDataError, RightsizeError, UsageError
@@ -63,7 +63,7 @@ def recommend(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for patched files.")] = Path(
         "rightsize-out"
     ),
-    output_format: FormatOption = "table",
+    output_format: SizesFormatOption = "table",
     profile: Annotated[
         str | None,
         typer.Option(
@@ -118,6 +118,13 @@ def recommend(
     fail_if_change: Annotated[
         bool, typer.Option(help="Exit with code 10 when anything should change.")
     ] = False,
+    max_monthly_increase: Annotated[
+        float | None,
+        typer.Option(
+            help="Exit with code 10 when the requests would be worth so many USD a month more.",
+            min=0,
+        ),
+    ] = None,
 ) -> None:
     """Say what each proxy, istiod and gateway should request, and patch values files.
 
@@ -187,12 +194,30 @@ def recommend(
         answer = advice_answer(advice, everything=everything, outcomes=result.outcomes)
         show(answer, output_format)
         write_and_show(result, options, diff_on_stdout=output_format == "table")
+    if max_monthly_increase is not None:
+        _within_budget(advice, source, settings, max_monthly_increase)
     changing = sum(row.changes for row in advice.recommendations)
     if fail_if_change and changing:
         raise ChangesFoundError(
             f"{changing} of {len(advice.recommendations)} recommendations differ from what is in "
             "force",
             hint="apply the patch, or drop --fail-if-change",
+        )
+
+
+def _within_budget(advice: Advice, source: Snapshot, settings: Settings, most: float) -> None:
+    """Refuse sizes that are worth more than the budget allows, at the price of a core and a byte."""
+    from rightsize.cost.requests_worth import requests_worth
+    from rightsize.prices.unit_price import unit_price
+
+    price = unit_price(source.manifest.region)
+    more = requests_worth(advice, price.price) * settings.prices.hours_per_month
+    if more > most:
+        raise ChangesFoundError(
+            f"the requests would be worth {more:,.2f} USD a month more, {most:,.2f} are allowed "
+            f"({price.source} prices of {price.region}, {price.as_of}; a saving or a cost only where "
+            "nodes come or go)",
+            hint="rightsize recommend lists what is raised, and why",
         )
 
 
@@ -228,6 +253,7 @@ def advice_answer(
             Group(advice_table(advice, everything=everything, width=output_console().width))
         ],
         rows=lambda: advice_to_frame(advice),
+        sizes=lambda: advice,
         markdown=lambda: advice_markdown(advice, everything=everything, outcomes=outcomes),
         remarks=summary_lines(advice),
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rich.console import Console
 from ruamel.yaml import YAML
 
@@ -233,3 +234,27 @@ def test_what_the_snapshot_lacks_takes_three_lines(tmp_path):
     lines = summary_lines(replace(advice, missing=found))
     assert lines[-4:-1] == list(found[:3])
     assert "3 (rightsize doctor lists them)" in lines[-1]
+
+
+def test_sizes_as_vpa_objects_act_on_nothing_and_name_their_workload(work):
+    found = rightsize("recommend", "--format", "vpa", cwd=work)
+    assert found.returncode == 0, found.stderr
+    objects = list(yaml.safe_load_all(found.stdout))
+    assert {one["spec"]["updatePolicy"]["updateMode"] for one in objects} == {"Off"}
+    web = next(one for one in objects if one["metadata"]["name"] == "web-istio-proxy")
+    assert web["spec"]["targetRef"] == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": "web",
+    }
+    (size,) = web["status"]["recommendation"]["containerRecommendations"]
+    assert size["target"] == {"cpu": "50m", "memory": "64Mi"}
+
+
+def test_requests_that_rise_beyond_a_budget_fail_the_run(tmp_path):
+    tiny_snapshot(tmp_path / "s", Tiny(cpu=(0.5,), pods=10))
+    options = ("--snapshot", tmp_path / "s", "--max-monthly-increase")
+    over = rightsize("recommend", *options, "1")
+    assert over.returncode == ChangesFoundError.exit_code
+    assert "USD a month more, 1.00 are allowed" in over.stderr
+    assert rightsize("recommend", *options, "10000").returncode == 0

@@ -5,6 +5,7 @@ from rightsize.output.tables.formats import (
     FORMATS,
     OF_FINDINGS,
     OF_MESSAGES,
+    OF_SIZES,
     SIMULATED,
     Answer,
     Messages,
@@ -14,11 +15,13 @@ from rightsize.output.tables.formats import (
     show,
 )
 from rightsize.output.tables.table import Column, Table
+from rightsize.output.tables.vertical_autoscalers import vertical_autoscalers
 
 __all__ = [
     "FORMATS",
     "OF_FINDINGS",
     "OF_MESSAGES",
+    "OF_SIZES",
     "SIMULATED",
     "Answer",
     "Column",
@@ -30,4 +33,5 @@ __all__ = [
     "register_format",
     "sarif_document",
     "show",
+    "vertical_autoscalers",
 ]

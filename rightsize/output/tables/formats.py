@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rightsize.audit.audit import AuditResult
+    from rightsize.results import Advice
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Answer:
     """Faults with their places, for formats of findings."""
     messages: Messages | None = None
     """What a chat shows, for formats of messages."""
+    sizes: Callable[[], Advice] | None = None
+    """Recommended sizes, for formats of other tools that hold sizes."""
     remarks: Sequence[str] = ()
     """What a reader should know beside the tables: on stderr, or the end of the page."""
 
@@ -56,18 +59,22 @@ OF_FINDINGS: dict[str, Render] = {}
 """Further formats, of commands that answer with findings."""
 OF_MESSAGES: dict[str, Render] = {}
 """Further formats, of answers that fit in a message."""
-_Of = Literal["everything", "findings", "messages"]
+OF_SIZES: dict[str, Render] = {}
+"""Further formats, of answers that are sizes."""
+_Of = Literal["everything", "findings", "messages", "sizes"]
 _FURTHER: dict[str, dict[str, Render]] = {
     "everything": {},
     "findings": OF_FINDINGS,
     "messages": OF_MESSAGES,
+    "sizes": OF_SIZES,
 }
 _SAME = {"text": "table"}
 """Earlier names."""
 
 
 def register_format(name: str, of: _Of = "everything") -> Callable[[Render], Render]:
-    """Offer a format to every command, or to those with an `Answer` that has `findings` or `messages`.
+    """Offer a format to every command, or to those with an `Answer` that has `findings`,
+    `messages` or `sizes`.
 
     Examples
     --------
@@ -100,7 +107,7 @@ def format_named(name: str, of: _Of = "everything") -> str:
 
 def show(answer: Answer, name: str, printer: Printer | None = None) -> None:
     """Write the answer to stdout in the format of this name."""
-    (FORMATS | OF_FINDINGS | OF_MESSAGES)[name](answer, printer or Printer())
+    (FORMATS | OF_FINDINGS | OF_MESSAGES | OF_SIZES)[name](answer, printer or Printer())
 
 
 @register_format("table")
