@@ -60,7 +60,7 @@ def written(path: Path, *months: Month, cluster: str = "two-months") -> Snapshot
                 day = month.first + timedelta(days=number)
                 start = datetime(day.year, day.month, day.day, tzinfo=UTC)
                 record = DayRecord(start, start + timedelta(days=1), complete=True, rows={})
-                writer.write_day(day, _tables(month, start), record)
+                writer.write_day(day, tables_of(month, start), record)
     return Snapshot(path)
 
 
@@ -78,7 +78,7 @@ def promise(workload: str, recommended: float, now: float = 0.5) -> dict[str, ob
     }
 
 
-def _tables(month: Month, start: datetime) -> dict[str, pd.DataFrame]:
+def tables_of(month: Month, start: datetime) -> dict[str, pd.DataFrame]:
     tables = tiny_tables(_containers(month), start)
     names = tables["pods"]["pod"]
     whole = int(np.ceil(month.nodes))
