@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rightsize.cost.saving import saving
+from rightsize.cost.saving import as_replayed, saving
 from rightsize.output.report.model import Action, Figure, written, written_range
 from rightsize.output.report.promised import running_text
 from rightsize.output.report.sources import price_range
@@ -91,9 +91,9 @@ def _goes(review: Review) -> str:
     scaler = freed.setting.kind
     plan = "" if freed.expected == freed.planned else f" of {freed.planned} that could go"
     if freed.by_default >= freed.expected:
-        return f"{plan}, as {scaler} takes them by its defaults"
+        return f"{plan}; {scaler} takes them by its defaults"
     default = "none" if freed.by_default == 0 else str(freed.by_default)
-    return f"{plan} with {freed.setting.setting}; {scaler}'s defaults take {default} away"
+    return f"{plan}, with {freed.setting.setting}; {scaler}'s defaults take {default} away"
 
 
 def _realised(review: Review) -> Interval | None:
@@ -186,6 +186,8 @@ def _from_requests(review: Review) -> Interval | None:
         return None
     before = packed if packed.nodes < today.nodes else today
     found = saving(before.cost, after.cost, review.plan_terms)
+    if review.replay is not None:
+        found = as_replayed(found, review.replay.freed(round(found.nodes)))
     usd = found.realisable or found.on_demand_equivalent
     return None if usd is None else Interval(max(usd.low, 0), max(usd.mid, 0), max(usd.high, 0))
 
