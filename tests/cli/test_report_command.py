@@ -76,7 +76,10 @@ def test_the_month_after_holds_the_first_one_to_its_promises(work):
         in (folder / "report.md").read_text()
     )
     states = {row["name"]: row["state"] for row in table(folder, "promised")}
-    assert states == {"shop/web": "applied", "shop/api": "not applied"}
+    assert states == {"shop/web": "applied"}
+    # What nobody followed is counted by its state.
+    counted = {row["state"]: row["count"] for row in table(folder, "promised-states")}
+    assert counted == {"applied": 1, "not applied": 1}
 
 
 def test_node_hours_and_dollars_of_both_months_stand_side_by_side(work):
