@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rightsize.border import command, printable, promql_pattern, promql_string
+from rightsize.border import command, markdown_lines, printable, promql_pattern, promql_string
 from rightsize.errors import NoDataError
 from rightsize.files.istioctl import IN_SYNC, proxy_status
 from rightsize.files.known import Version, parse_version
@@ -108,7 +108,8 @@ def runbook(names: MeshNames) -> str:
         for number, check in enumerate(checks, start=1):
             parts += [f"{number}. {check.text}", ""]
             parts += _block("sh", check.commands) + _block("promql", check.promql)
-    return "\n".join(parts).rstrip() + "\n"
+    # A name's direction marks stand escaped in queries too, where PromQL reads them back.
+    return markdown_lines("\n".join(parts).rstrip()) + "\n"
 
 
 def _block(language: str, lines: Sequence[str]) -> list[str]:
