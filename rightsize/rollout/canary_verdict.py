@@ -31,6 +31,8 @@ _LOAD_SEEN = 0.8
 _TOLERATED = {"throttling": 0.01, "errors": 0.005, "latency": math.log(1.1)}
 """Rise of the throttled share, of the share of 5xx answers, and of the log of the mean latency."""
 _MOST_HOURS = 14 * 24
+_NEEDED = ("restarts", "memory")
+"""Without these nothing holds: they are what shows a kill, and one that is near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,12 @@ def judge(hours: pd.DataFrame, busiest: float | None) -> CanaryVerdict:
     if not count:
         reason = "no hour in which resized pods and siblings both ran"
         return CanaryVerdict("too early", reason, 0, LEAST_HOURS, found)
+    dark = [name for name in _NEEDED if mine[name].isna().all()]
+    if dark:
+        reason = (
+            f"{' and '.join(dark)} of the resized pods are not measured: a kill would go unseen"
+        )
+        return CanaryVerdict("too early", reason, count, max(LEAST_HOURS - count, 1), found)
     short = LEAST_HOURS - count
     if short > 0:
         reason = f"{count} hours of the {LEAST_HOURS} that hold a day's highs and lows"

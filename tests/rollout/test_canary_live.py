@@ -28,6 +28,7 @@ def pod(name: str, throttled: float) -> list[Series]:
         counter("container_cpu_cfs_periods_total", 10.0, **proxy),
         counter("container_cpu_cfs_throttled_periods_total", 10.0 * throttled, **proxy),
         Series("container_memory_working_set_bytes", proxy, [(t, 80.0 * MIB) for t in TIMES]),
+        counter("kube_pod_container_status_restarts_total", 0.0, **proxy),
         counter("istio_requests_total", 20.0, **served, response_code="200"),
         counter("istio_request_duration_milliseconds_sum", 400.0, **served),
     ]

@@ -101,6 +101,13 @@ def test_what_is_not_measured_is_said():
     assert "no throttling was measured" in found.reason
 
 
+@pytest.mark.parametrize("signal", ["restarts", "memory"])
+def test_nothing_holds_where_a_kill_would_go_unseen(signal):
+    found = judge(hours(30).assign(**{signal: np.nan}), busiest=90_000)
+    assert found.answer == "too early"
+    assert f"{signal} of the resized pods are not measured" in found.reason
+
+
 def test_without_a_sibling_in_the_same_hours_nothing_is_said():
     rows = hours(30)
     found = judge(rows[rows["resized"]], busiest=None)
