@@ -29,7 +29,6 @@ class MeshNames:
     namespace: str
     workload: str
     pod: str
-    node: str | None
     istiod: str
     revision: str | None
     """None for the default one."""
@@ -77,7 +76,6 @@ def names_of(snapshot: Snapshot, namespace: str | None = None) -> MeshNames:
         namespace=space,
         workload=workload,
         pod=str(first["pod"]),
-        node=str(first["node"]) if isinstance(first["node"], str) else None,
         istiod=istiod,
         revision=istiod.removeprefix("istiod-") if istiod != "istiod" else None,
         release=None if known is None else parse_version(f"{known[0]}.{known[1]}"),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from rightsize.quantity import round_up_cpu, round_up_memory
 from rightsize.results import Amounts, Recommendation, Resource, ResourceAdvice, Rule, Sizes
+from rightsize.sizing.node_bound import kept
 from rightsize.sizing.reasons import formatted
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_rows
@@ -109,12 +110,12 @@ def not_admitted(rows: Iterable[Recommendation], rules: ClusterRules) -> Iterato
 def _within(row: Recommendation, rules: ClusterRules) -> Recommendation:
     vpa = rules.vpa_of(row)
     if vpa is not None and row.running:
-        kept = replace(row, cpu=_kept(row.cpu), memory=_kept(row.memory))
+        held = replace(row, cpu=kept(row.cpu, Rule.VPA), memory=kept(row.memory, Rule.VPA))
         reason = (
             f"kept: VPA {vpa} sets the sizes of {row.container} itself; to set them here, give "
             f"that container the mode Off in the VPA's containerPolicies"
         )
-        return replace(kept, reason=reason, needs=kept.recommended)
+        return replace(held, reason=reason, needs=held.recommended)
     cpu, cpu_words = _admitted("cpu", row.cpu, rules.bounds(row.namespace, "cpu"))
     memory, memory_words = _admitted("memory", row.memory, rules.bounds(row.namespace, "memory"))
     words = [one for one in (cpu_words, memory_words) if one is not None]
@@ -126,17 +127,6 @@ def _within(row: Recommendation, rules: ClusterRules) -> Recommendation:
         memory=memory,
         reason="; ".join([row.reason, *words]),
         needs=None if row.needs is None else Sizes.of_both(cpu.step, memory.step),
-    )
-
-
-def _kept(size: ResourceAdvice) -> ResourceAdvice:
-    return replace(
-        size,
-        recommended_request=size.request,
-        recommended_limit=size.limit,
-        target_request=size.request,
-        target_limit=size.limit,
-        rule=Rule.VPA,
     )
 
 

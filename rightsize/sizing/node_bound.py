@@ -38,13 +38,13 @@ def _within(row: Recommendation, most: Largest) -> Recommendation:
     cpu, memory = _note("cpu", row.cpu, most.cpu), _note("memory", row.memory, most.memory)
     if cpu is None and memory is None:
         return row
-    kept = replace(
+    whole = replace(
         row,
-        cpu=row.cpu if cpu is None else _kept(row.cpu),
-        memory=row.memory if memory is None else _kept(row.memory),
+        cpu=row.cpu if cpu is None else kept(row.cpu, Rule.BOUND),
+        memory=row.memory if memory is None else kept(row.memory, Rule.BOUND),
         reason="; ".join(note for note in (cpu, memory) if note is not None),
     )
-    return kept if row.needs is None else replace(kept, needs=kept.recommended)
+    return whole if row.needs is None else replace(whole, needs=whole.recommended)
 
 
 def _beyond(advice: ResourceAdvice, most: float) -> float | None:
@@ -61,14 +61,15 @@ def _beyond(advice: ResourceAdvice, most: float) -> float | None:
     )
 
 
-def _kept(advice: ResourceAdvice) -> ResourceAdvice:
+def kept(advice: ResourceAdvice, rule: Rule) -> ResourceAdvice:
+    """What is in force, now and in the end, for this reason."""
     return replace(
         advice,
         recommended_request=advice.request,
         recommended_limit=advice.limit,
         target_request=advice.request,
         target_limit=advice.limit,
-        rule=Rule.BOUND,
+        rule=rule,
     )
 
 
