@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rightsize.ambient.cost import AmbientPlanner, NamespaceCost, NodeChange, Request, node_change
 from rightsize.ambient.study import AmbientStudy
 from rightsize.border import command, promql_string, word
+from rightsize.files.istioctl import istioctl
 from rightsize.files.shell import plain_script
 from rightsize.files.yaml_text import to_yaml
 from rightsize.nodes.plan import Fleet
@@ -99,7 +100,9 @@ def _there(name: str, waypoint: bool) -> list[str]:
     lines = []
     if waypoint:
         lines += [
-            command("istioctl", "waypoint", "apply", "-n", name, "--enroll-namespace", "--wait")
+            istioctl(
+                None, "waypoint apply", flags={"-n": name, "--enroll-namespace": "", "--wait": ""}
+            )
         ]
     return [
         *lines,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rightsize.border import command, printable, promql_string, word
-from rightsize.files.istioctl import proxy_status
+from rightsize.files.istioctl import istioctl, proxy_status
 from rightsize.files.shell import Change, change_script
 from rightsize.files.yaml_text import Document, to_yaml
 from rightsize.istiod.pilot_settings import minor_release
@@ -113,6 +113,7 @@ def _runbook(
     istio_version: str | None,
     labels: Mapping[str, Mapping[str, str]],
 ) -> list[str]:
+    release = minor_release(istio_version)
     lines = [
         "# Move to shards",
         "",
@@ -131,14 +132,14 @@ def _runbook(
             "   ```",
             f"   helm install istiod-{tag(shard)} istio/istiod{_chart(istio_version)} -n istio-system "
             f"-f values-in-use.yaml -f 2-{tag(shard)}-values.yaml",
-            f"   istioctl tag set {tag(shard)} --revision {name}",
+            f"   {istioctl(release, 'tag set', tag(shard), flags={'--revision': name})}",
             "   ```",
             "",
             "   Check: `count(up{pod=~"
             + f'"istiod-{name}-.*"'
             + f"}} == 1) >= {shard.plan.replicas}`",
             "",
-            f"   Way back: `istioctl tag remove {tag(shard)}`, "
+            f"   Way back: `{istioctl(release, 'tag remove', tag(shard))}`, "
             f"`helm uninstall istiod-{tag(shard)} -n istio-system`",
         ]
     first = revision(advice.chosen.shards[0], istio_version)
@@ -157,11 +158,11 @@ def _runbook(
         "When every namespace has moved and a week has passed:",
         "",
         "```",
-        f"istioctl tag set default --revision {first} --overwrite",
+        istioctl(release, "tag set", "default", flags={"--revision": first, "--overwrite": ""}),
         f"helm upgrade istio-base istio/base{_chart(istio_version)} -n istio-system --reuse-values "
         f"--set defaultRevision={first}",
-        f"{proxy_status(minor_release(istio_version))}    # nobody is left",
-        f"{proxy_status(minor_release(istio_version), revision='default')}    # nobody but what the tag moved",
+        f"{proxy_status(release)}    # nobody is left",
+        f"{proxy_status(release, revision='default')}    # nobody but what the tag moved",
         "helm uninstall istiod -n istio-system",
         "```",
         "",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from rightsize.audit.measured import MEASURED_RULES
 from rightsize.audit.model import Finding
 from rightsize.border import command, path_part, word
+from rightsize.files.istioctl import istioctl
 from rightsize.files.shell import plain_script
 from rightsize.files.yaml_text import to_yaml
 from rightsize.istiod.pilot_settings import (
@@ -175,7 +176,7 @@ def sidecar_files(study: PlanStudy, folder: str) -> PhaseFiles:
             Step(
                 f"{found.namespace}: {len(found.hosts)} hosts; {found.confidence.text}.",
                 (
-                    command("istioctl", "analyze", "-n", found.namespace, f"{folder}/{name}"),
+                    istioctl(None, "analyze", f"{folder}/{name}", flags={"-n": found.namespace}),
                     command("kubectl", "apply", "-f", f"{folder}/{name}"),
                 ),
             )

@@ -206,12 +206,16 @@ def pods_of(workloads: Iterable[tuple[str, str, str | None]]) -> str:
     """
     found: dict[str, list[str]] = {}
     for namespace, name, kind in sorted(workloads, key=lambda w: (w[0], w[1])):
-        pattern = promql_pattern(name) + _SUFFIX.get(kind or "", "-.*")
-        found.setdefault(namespace, []).append(pattern)
+        found.setdefault(namespace, []).append(pod_pattern(name, kind))
     return " or ".join(
         f'kube_pod_info{{namespace={promql_string(namespace)},pod=~"{"|".join(patterns)}"}}'
         for namespace, patterns in found.items()
     )
+
+
+def pod_pattern(workload: str, kind: str | None = "Deployment") -> str:
+    """Pattern of the names of a workload's pods: those of `web-admin` are none of `web`."""
+    return promql_pattern(workload) + _SUFFIX.get(kind or "", "-.*")
 
 
 def unique(checks: Sequence[Check]) -> tuple[Check, ...]:

@@ -1,23 +1,30 @@
 """Runbooks for what goes wrong in a mesh, with the names, revision and release of the mesh at hand.
 
-Sources: istioctl at the tags 1.18 to 1.30 (`istioctl/cmd`, `istioctl/pkg`); istio.io, "Operations",
-common problems of injection, security and networking. Each command reads and changes nothing.
+Sources: the catalogue of `rightsize.files.istioctl`; istio.io, "Operations", common problems of
+injection, security and networking. Each command reads and changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rightsize.border import command, markdown_lines, printable, promql_pattern, promql_string
+from rightsize.border import command, markdown_lines, printable, promql_string
 from rightsize.errors import NoDataError
-from rightsize.files.istioctl import IN_SYNC, proxy_status
+from rightsize.files.istioctl import IN_SYNC, istioctl, proxy_status
 from rightsize.files.known import Version, parse_version
 from rightsize.istiod.pilot_settings import minor_release
+from rightsize.namespaces.traffic import namespace_labels
+from rightsize.rollout.promql import pod_pattern
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_containers, newest_rows
 
 ROOT = "istio-system"
+ISTIOD = "istiod"
+_REVISION = "istio.io/rev"
+_INJECTION = "istio-injection"
+_DEFAULT = "default"
 _PROBE = "rightsize-probe"
 
 
@@ -29,10 +36,19 @@ class MeshNames:
     namespace: str
     workload: str
     pod: str
-    istiod: str
-    revision: str | None
-    """None for the default one."""
+    root: str
+    """istiod's namespace."""
+    istiods: tuple[str, ...]
+    """Workloads of istiod that serve the example: one, or all that run where it is not known which."""
+    several: bool
+    """More than one istiod runs."""
+    asked: str | None
+    """The revision or tag that the namespace's labels ask for; None where they do not, or are unknown."""
     release: Version | None
+
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        return tuple(_revision_of(istiod) for istiod in self.istiods)
 
 
 @dataclass(frozen=True)
@@ -68,28 +84,68 @@ def names_of(snapshot: Snapshot, namespace: str | None = None) -> MeshNames:
     space, workload = (str(ordered[name].iloc[0]) for name in ("namespace", "workload"))
     mine = sidecars[(sidecars["namespace"] == space) & (sidecars["workload"] == workload)]
     first = mine.sort_values("pod").iloc[0]
-    istiods = sorted({str(n) for n in rows.loc[rows["component"] == "istiod", "workload"]})
-    istiod = "istiod" if not istiods or "istiod" in istiods else istiods[0]
+    istiods = rows[rows["component"] == "istiod"].sort_values("workload")
+    running = tuple(dict.fromkeys(istiods["workload"].astype(str))) or (ISTIOD,)
+    labels = namespace_labels(snapshot.read("namespaces")).get(space, {})
+    newest = {name: _labels(first[name]) for name in ("annotations", "labels")}
+    serving = _serving(running, newest["annotations"], labels, newest["labels"])
     known = minor_release(snapshot.manifest.istio_version)
     return MeshNames(
         cluster=snapshot.manifest.cluster,
         namespace=space,
         workload=workload,
         pod=str(first["pod"]),
-        istiod=istiod,
-        revision=istiod.removeprefix("istiod-") if istiod != "istiod" else None,
+        root=ROOT if istiods.empty else str(istiods["namespace"].iloc[0]),
+        istiods=running if serving is None else (serving,),
+        several=len(running) > 1,
+        asked=_asked(labels),
         release=None if known is None else parse_version(f"{known[0]}.{known[1]}"),
     )
+
+
+def _serving(
+    running: tuple[str, ...],
+    annotations: Mapping[str, str],
+    namespace: Mapping[str, str],
+    pod: Mapping[str, str],
+) -> str | None:
+    """The istiod that injected a pod; None where nothing says which.
+
+    The injector writes its own revision on the pod; a namespace's label may be a tag instead. A
+    pod's label counts where the namespace has none (istio.io, "Installing the sidecar").
+    """
+    if len(running) == 1:
+        return running[0]
+    for revision in filter(
+        None, (annotations.get(_REVISION), _asked(namespace), pod.get(_REVISION))
+    ):
+        name = ISTIOD if revision == _DEFAULT else f"{ISTIOD}-{revision}"
+        return name if name in running else None
+    return None
+
+
+def _asked(labels: Mapping[str, str]) -> str | None:
+    """The revision or tag that a namespace asks for: `istio-injection` outranks its other label."""
+    return _DEFAULT if labels.get(_INJECTION) == "enabled" else labels.get(_REVISION)
+
+
+def _labels(text: object) -> Mapping[str, str]:
+    return json.loads(text) if isinstance(text, str) else {}
+
+
+def _revision_of(istiod: str) -> str:
+    return _DEFAULT if istiod == ISTIOD else istiod.removeprefix(f"{ISTIOD}-")
 
 
 def runbook(names: MeshNames) -> str:
     """The runbook as Markdown."""
     release = "unknown" if names.release is None else ".".join(map(str, names.release))
-    revision = names.revision or "default"
+    which = " or ".join(map(printable, names.revisions))
+    unknown = " (the snapshot does not say which)" if len(names.revisions) > 1 else ""
     parts = [
         f"# Runbook of {printable(names.cluster)}",
         "",
-        f"Istio {release}, revision {printable(revision)}; the examples take "
+        f"Istio {release}, revision {which}{unknown}; the examples take "
         f"{printable(names.namespace)}/{printable(names.workload)}, the workload with the most "
         "sidecars. Every command reads and changes nothing.",
         "",
@@ -131,12 +187,12 @@ def _mutual_tls(names: MeshNames) -> Iterator[Check]:
     yield Check(
         "Whether a DestinationRule turns it off on the caller's side (`mode: DISABLE`, or `SIMPLE` "
         "towards a workload of the mesh).",
-        (command("istioctl", "x", "describe", "pod", names.pod, "-n", names.namespace),),
+        (_on_pod(names, "x describe pod"),),
     )
     yield Check(
         "Whether the proxy holds a certificate that is valid now: ACTIVE, and VALID CERT true for "
         "`default` and `ROOTCA`.",
-        (command("istioctl", "proxy-config", "secret", names.pod, "-n", names.namespace),),
+        (_on_pod(names, "proxy-config secret"),),
     )
 
 
@@ -144,7 +200,7 @@ def _authorization(names: MeshNames) -> Iterator[Check]:
     yield Check(
         "Which policies the proxy enforces, with their action. CUSTOM is asked first, then DENY, then "
         "ALLOW; once one ALLOW selects the workload, all that none allows is denied.",
-        (command("istioctl", "x", "authz", "check", names.pod, "-n", names.namespace),),
+        (_on_pod(names, "x authz check"),),
     )
     yield Check(
         "What the proxy said: `rbac_access_denied_matched_policy` names the policy, `none` that no ALLOW "
@@ -164,7 +220,7 @@ def _authorization(names: MeshNames) -> Iterator[Check]:
 
 
 def _propagation(names: MeshNames) -> Iterator[Check]:
-    istiod = f'"{promql_pattern(names.istiod)}-.*"'
+    istiod = f'"({"|".join(map(pod_pattern, names.istiods))})"'
     yield Check(
         "How long a change takes until proxies have it: above a few seconds at p99 istiod lacks CPU, or "
         "watches more than its proxies need (`rightsize control-plane`, `rightsize scope`).",
@@ -175,24 +231,29 @@ def _propagation(names: MeshNames) -> Iterator[Check]:
     )
     yield Check(
         f"Which proxies are behind: {IN_SYNC}.",
-        (proxy_status(names.release, revision=names.revision),),
+        tuple(
+            proxy_status(names.release, revision=one if names.several or one != _DEFAULT else None)
+            for one in names.revisions
+        ),
     )
     yield Check(
         "Whether istiod rejects something that it was given, or waits for its CPU.",
         promql=(
             f"sum by (type) (rate(pilot_total_xds_rejects{{pod=~{istiod}}}[5m]))",
             f"sum by (pod) (rate(container_cpu_usage_seconds_total"
-            f'{{namespace="{ROOT}",pod=~{istiod},container="discovery"}}[5m]))',
+            f'{{namespace={promql_string(names.root)},pod=~{istiod},container="discovery"}}[5m]))',
         ),
     )
     yield Check(
         "What one proxy has of one service, against what istiod means it to have.",
-        (command("istioctl", "proxy-config", "endpoint", names.pod, "-n", names.namespace),),
+        (_on_pod(names, "proxy-config endpoint"),),
     )
 
 
 def _injection(names: MeshNames) -> Iterator[Check]:
-    label = f"istio.io/rev={names.revision}" if names.revision else "istio-injection=enabled"
+    one = names.revisions[0]
+    one = names.asked or names.revisions[0]
+    label = f"{_INJECTION}=enabled" if one == _DEFAULT else f"{_REVISION}={one}"
     yield Check(
         f"Whether the namespace asks for it (`{printable(label)}`); a pod's label "
         "`sidecar.istio.io/inject` outranks the namespace.",
@@ -216,16 +277,19 @@ def _injection(names: MeshNames) -> Iterator[Check]:
     yield Check(
         "Whether the webhook selects the namespace, and which revision it belongs to.",
         (
-            command("istioctl", "tag", "list"),
+            istioctl(names.release, "tag list"),
             command("kubectl", "get", "mutatingwebhookconfiguration", "-l", "app=sidecar-injector"),
         ),
     )
-    path = f"/api/v1/namespaces/{ROOT}/services/https:{names.istiod}:443/proxy/inject"
+    path = "/api/v1/namespaces/{}/services/https:{}:443/proxy/inject"
     yield Check(
         "Whether the API server reaches the webhook: an answer of istiod (`no body found`) says so, a "
         "time-out that a security group or a network policy stands between (port 15017). A curl from a node "
         "proves nothing: it is another path, and cannot resolve the cluster's names.",
-        (command("kubectl", "get", "--raw", path),),
+        tuple(
+            command("kubectl", "get", "--raw", path.format(names.root, istiod))
+            for istiod in names.istiods
+        ),
     )
 
 
@@ -248,7 +312,7 @@ def _capture(names: MeshNames) -> Iterator[Check]:
                 "jsonpath={range .status.initContainerStatuses[*]}{.name} {.state.terminated.exitCode}"
                 "{\"\\n\"}{end}",
             ),
-            command("kubectl", "get", "pods", "-n", ROOT, "-l", "k8s-app=istio-cni-node", "-o", "wide"),
+            command("kubectl", "get", "pods", "-A", "-l", "k8s-app=istio-cni-node", "-o", "wide"),
         ),
     )  # fmt: skip
     yield Check(
@@ -261,26 +325,10 @@ def _capture(names: MeshNames) -> Iterator[Check]:
     )
     yield Check(
         "Whether both capturing listeners are there (15001 out, 15006 in).",
-        (
-            command(
-                "istioctl",
-                "proxy-config",
-                "listener",
-                names.pod,
-                "-n",
-                names.namespace,
-                "--port",
-                "15001",
-            ),
-            command(
-                "istioctl",
-                "proxy-config",
-                "listener",
-                names.pod,
-                "-n",
-                names.namespace,
-                "--port",
-                "15006",
-            ),
-        ),
+        tuple(_on_pod(names, "proxy-config listener", port) for port in ("15001", "15006")),
     )
+
+
+def _on_pod(names: MeshNames, name: str, port: str | None = None) -> str:
+    flags = {"-n": names.namespace} | ({} if port is None else {"--port": port})
+    return istioctl(names.release, name, names.pod, flags=flags)
