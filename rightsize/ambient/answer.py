@@ -29,7 +29,7 @@ from rightsize.files.known import Version
 from rightsize.istiod.model import fit_istiod
 from rightsize.istiod.source import read_istiod
 from rightsize.nodes.demand import scheduled_pods
-from rightsize.nodes.plan import Fleet
+from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.requests import with_advice
 from rightsize.prices.book import snapshot_book
 from rightsize.prices.shapes import catalogue_of
@@ -50,7 +50,7 @@ _PLANNED_ALONE = 20
 class AmbientCosts:
     """Costs against sidecars that request what the end state of `rightsize recommend` says."""
 
-    base: Fleet | None
+    base: NodeSet | None
     """Nodes with right-sized sidecars everywhere; None where no plan can be made."""
     namespaces: tuple[NamespaceCost, ...]
     together: NodeChange | None
@@ -218,11 +218,11 @@ def _istiod_memory(snapshot: Snapshot, notes: list[str]) -> Interval:
     return Interval.exactly(0.0) if found is None else found
 
 
-def _base(planner: AmbientPlanner, notes: list[str]) -> Fleet | None:
+def _base(planner: AmbientPlanner, notes: list[str]) -> NodeSet | None:
     try:
         if planner.nodes.empty:
             raise NoDataError("the snapshot holds no nodes")
-        return planner.fleet((), "mid")
+        return planner.node_set((), "mid")
     except (NoDataError, UsageError) as error:
         notes.append(f"nodes and dollars are not computed: {error.what}")
         return None

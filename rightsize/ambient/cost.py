@@ -13,7 +13,7 @@ from rightsize.ambient.figures import PAYLOAD, Figure, Part
 from rightsize.ambient.rates import Rates, by_node
 from rightsize.ambient.waypoints import Need, WaypointNeed
 from rightsize.config import NodeSettings
-from rightsize.nodes.plan import Fleet
+from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.plans import plan_same_type
 from rightsize.prices.unit_price import UnitPrice
 from rightsize.results import Interval
@@ -69,13 +69,13 @@ class AmbientPlanner:
     has: frozenset[str]
     """Components of the mesh that run already."""
 
-    def fleet(self, who: Collection[str], end: End) -> Fleet | None:
+    def node_set(self, who: Collection[str], end: End) -> NodeSet | None:
         """Nodes with these namespaces in ambient mode; None where no plan can be made."""
         pods = self.pods_with(who, end).drop(columns=["own_cpu", "own_memory"])
         plan = plan_same_type(pods, self.catalogue, self.settings, self.nodes)
         if plan.promised is not None:
             return plan.promised
-        return None if plan.packed is None else plan.packed.fleet
+        return None if plan.packed is None else plan.packed.node_set
 
     def sidecars(self, namespace: str) -> tuple[int, Request]:
         """Sidecars of a namespace, and what they request in the end state."""
@@ -299,16 +299,16 @@ def _crossing(lines: list[tuple[float, float]]) -> BreakEven:
 
 
 def node_change(
-    planner: AmbientPlanner, who: Collection[str], base: Fleet, hours: float
+    planner: AmbientPlanner, who: Collection[str], base: NodeSet, hours: float
 ) -> NodeChange | None:
     """Nodes and dollars with these namespaces in ambient mode, against `base`."""
-    fleets = [planner.fleet(who, end) for end in ENDS]
-    if any(fleet is None for fleet in fleets):
+    node_sets = [planner.node_set(who, end) for end in ENDS]
+    if any(node_set is None for node_set in node_sets):
         return None
-    known = [fleet for fleet in fleets if fleet is not None]
-    counts = [float(base.nodes - fleet.nodes) for fleet in known]
+    known = [node_set for node_set in node_sets if node_set is not None]
+    counts = [float(base.nodes - node_set.nodes) for node_set in known]
     nodes = Interval(min(counts), counts[1], max(counts))
-    prices = [fleet.usd_per_hour for fleet in known]
+    prices = [node_set.usd_per_hour for node_set in known]
     if base.usd_per_hour is None or any(usd is None for usd in prices):
         return NodeChange(nodes, None)
     saved = [(base.usd_per_hour - (usd or 0.0)) * hours for usd in prices]

@@ -11,7 +11,7 @@ from rightsize.border import command, promql_string, word
 from rightsize.files.istioctl import istioctl
 from rightsize.files.shell import plain_script
 from rightsize.files.yaml_text import to_yaml
-from rightsize.nodes.plan import Fleet
+from rightsize.nodes.plan import NodeSet
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.rollout.checks import RECORD
 from rightsize.rollout.model import Check
@@ -73,7 +73,7 @@ def waves_of(names: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def plan_waves(
-    planner: AmbientPlanner, names: Sequence[str], base: Fleet | None, hours: float
+    planner: AmbientPlanner, names: Sequence[str], base: NodeSet | None, hours: float
 ) -> tuple[Wave, ...]:
     """Waves with what each leaves of nodes and dollars, by the node planner."""
     done: list[str] = []

@@ -1,1 +1,1 @@
-"""What a fleet costs, who causes it, and which saving is real. Money in USD."""
+"""What a node set costs, who causes it, and which saving is real. Money in USD."""

@@ -12,14 +12,6 @@ from rightsize.config import NodeSettings, PriceSettings
 from rightsize.cost.allocation import Allocation, allocate, machines_of, requested
 from rightsize.cost.charges import auto_share, node_charges
 from rightsize.cost.commitments import commitments_in_force
-from rightsize.cost.fleet import (
-    Fleet,
-    NodeLot,
-    PlannedFleet,
-    fleet_of,
-    mean_root,
-    with_instances,
-)
 from rightsize.cost.logs import AccessLog, access_log
 from rightsize.cost.machines import (
     bought,
@@ -28,14 +20,22 @@ from rightsize.cost.machines import (
     machine_days,
     on_days,
 )
+from rightsize.cost.node_sets import (
+    NodeLot,
+    NodeSet,
+    PlannedNodeSet,
+    mean_root,
+    node_set_of,
+    with_instances,
+)
 from rightsize.cost.other import other_costs
 from rightsize.cost.plan import CostLine, PlanCost, Terms, price_plan
 from rightsize.cost.saving import Saving, saving
 from rightsize.cost.traffic import CrossZone, cross_zone
 from rightsize.cost.valued import ValuedChange, value_changes
 from rightsize.nodes.answer import NodeAnswer
-from rightsize.nodes.plan import Fleet as BoughtFleet
 from rightsize.nodes.plan import NodePlan, PlanName
+from rightsize.nodes.plan import NodeSet as BoughtNodeSet
 from rightsize.prices.book import snapshot_book
 from rightsize.prices.node_kinds import NOT_EC2, PACKED
 from rightsize.prices.shapes import age_note
@@ -94,7 +94,7 @@ class MoneyAnswer:
     covered_hours: float
     """Hours of the days with node rows: what the figures are taken from."""
     valued: tuple[ValuedChange, ...]
-    """Each change's worth; empty where it was not asked for or no fleet could be priced."""
+    """Each change's worth; empty where it was not asked for or no node set could be priced."""
     notes: tuple[str, ...]
 
 
@@ -138,7 +138,7 @@ def price_answer(
     days = days_with_nodes(tables["nodes"])
     machines = machine_days(tables["nodes"], terms.book, chosen.price_drift_per_year)
     covered = covered_hours(snapshot, tables["nodes"])
-    ran = PlannedFleet("today", fleet_of(bought(machines), covered))
+    ran = PlannedNodeSet("today", node_set_of(bought(machines), covered))
     # A plan's machines get root volumes like those in use.
     terms = replace(
         terms,
@@ -241,8 +241,8 @@ def quiet_share(pods: pd.DataFrame, containers: pd.DataFrame) -> float:
     return float(whole.quantile(0.1) / whole.max()) if len(whole) else 1.0
 
 
-def lots_of(fleet: BoughtFleet, share: float = 1.0) -> Fleet:
-    """Return a planned fleet as machines to be priced, `share` of each."""
+def lots_of(node_set: BoughtNodeSet, share: float = 1.0) -> NodeSet:
+    """Return a planned node set as machines to be priced, `share` of each."""
     return tuple(
         NodeLot(
             group.instance_type,
@@ -250,22 +250,22 @@ def lots_of(fleet: BoughtFleet, share: float = 1.0) -> Fleet:
             "spot" if group.capacity_type == "spot" else "on-demand",
             group.zone,
         )
-        for group in fleet.groups
+        for group in node_set.groups
         if group.kind not in NOT_EC2
     )
 
 
-def planned(plan: NodePlan, quiet: float = 1.0) -> PlannedFleet | None:
-    """Return a plan's fleet with its range; None if no fleet is promised.
+def planned(plan: NodePlan, quiet: float = 1.0) -> PlannedNodeSet | None:
+    """Return a plan's node set with its range; None if no node set is promised.
 
-    The promised fleet is the middle and the high end. The low end is the packed ideal on a quiet
+    The promised node set is the middle and the high end. The low end is the packed ideal on a quiet
     day, less its gap: nothing rules out that the autoscaler gets there.
     """
     if plan.promised is None:
         return None
-    packed = None if plan.packed is None else lots_of(plan.packed.fleet, quiet)
+    packed = None if plan.packed is None else lots_of(plan.packed.node_set, quiet)
     gap = 0.0 if plan.packed is None else plan.packed.optimality_gap
-    return PlannedFleet(plan.name, lots_of(plan.promised), packed, None, gap)
+    return PlannedNodeSet(plan.name, lots_of(plan.promised), packed, None, gap)
 
 
 def _mesh_traffic(
@@ -305,11 +305,11 @@ def _priced_plans(
     more: tuple[tuple[CostLine, ...], ...],
     quiet: float,
 ) -> tuple[PricedPlan, ...]:
-    """`more`: the lines that do not depend on the fleet, with today's and with new requests."""
+    """`more`: the lines that do not depend on the node set, with today's and with new requests."""
     found = []
     for plan in nodes.before.plans:
-        fleet = planned(plan, quiet)
-        before = None if fleet is None else price_plan(fleet, terms, *more[0])
+        node_set = planned(plan, quiet)
+        before = None if node_set is None else price_plan(node_set, terms, *more[0])
         after = None
         if nodes.after is not None:
             changed = planned(nodes.after.named(plan.name), quiet)
@@ -373,7 +373,7 @@ def _committed(today: PlanCost, terms: Terms) -> bool | None:
     """Whether commitments pay for every machine, so that giving one up saves nothing."""
     if today.covered is None:
         return None
-    spot = any(lot.purchase_option == "spot" for lot in today.fleet.mid)
+    spot = any(lot.purchase_option == "spot" for lot in today.node_set.mid)
     return today.covered.uncovered * terms.hours < 0.01 and not spot
 
 
@@ -385,12 +385,12 @@ def _notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ...]:
     notes = [f"a month of {terms.hours:g} h"]
     used = [
         terms.book.price(lot.instance_type, lot.purchase_option, lot.zone)
-        for lot in today.fleet.mid
+        for lot in today.node_set.mid
     ]
     old = age_note([price for price in used if price is not None], terms.at)
     if old is not None:
         notes.insert(0, old)
-    derived = sorted({lot.instance_type for lot, price in zip(today.fleet.mid, used, strict=True)
+    derived = sorted({lot.instance_type for lot, price in zip(today.node_set.mid, used, strict=True)
                       if price is not None and price.origin == "derived"})  # fmt: skip
     if derived:
         notes.append(f"the price of {', '.join(derived)} is derived from other sizes of its family")

@@ -20,7 +20,7 @@ def against_bill(plan: PlanCost, bill: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     plan : PlanCost
-        Today's fleet, priced.
+        Today's node set, priced.
     bill : DataFrame
         Table `bill`.
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rightsize.config import PriceSettings
-from rightsize.cost.fleet import Fleet, NodeLot
+from rightsize.cost.node_sets import NodeLot, NodeSet
 from rightsize.prices.book import PriceBook
 
 _PLAN_TYPES = {"compute-savings-plan": "Compute", "instance-savings-plan": "EC2Instance"}
@@ -120,8 +120,8 @@ def commitments_in_force(table: pd.DataFrame, settings: PriceSettings) -> Commit
     return Commitments(True, held, stated=True)
 
 
-def cover(fleet: Fleet, book: PriceBook, commitments: Commitments) -> Covered | None:
-    """Let the commitments pay for a fleet's on-demand machines.
+def cover(node_set: NodeSet, book: PriceBook, commitments: Commitments) -> Covered | None:
+    """Let the commitments pay for a node set's on-demand machines.
 
     Returns
     -------
@@ -131,14 +131,14 @@ def cover(fleet: Fleet, book: PriceBook, commitments: Commitments) -> Covered | 
 
     Notes
     -----
-    All commitments are taken to serve this fleet first. Other clusters of the account may use what
+    All commitments are taken to serve this node set first. Other clusters of the account may use what
     it gives up; that would make more of a saving real than is said here.
     """
     if not commitments.known:
         return None
     # On-demand value of each type and zone that no commitment has covered yet, USD per hour.
     left: dict[tuple[str, str | None], float] = defaultdict(float)
-    for lot in fleet:
+    for lot in node_set:
         if lot.purchase_option == "spot" or lot.count == 0:
             continue
         usd = _on_demand(lot, book)

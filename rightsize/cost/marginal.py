@@ -13,8 +13,8 @@ _CENT_A_MONTH = 0.01 / 730
 
 
 @dataclass(frozen=True, slots=True)
-class FleetValue:
-    """The fleet that a set of pods needs."""
+class NodeSetValue:
+    """The node set that a set of pods needs."""
 
     nodes: float
     usd_per_hour: float
@@ -36,19 +36,19 @@ class Marginal:
 
 def marginal_savings(
     changes: int,
-    fleet_for: Callable[[Sequence[int]], FleetValue],
+    node_set_for: Callable[[Sequence[int]], NodeSetValue],
     *,
     orders: int = 4,
     seed: int = 0,
 ) -> tuple[Marginal, ...]:
-    """Value each of `changes` changes by asking for the fleet with some of them made.
+    """Value each of `changes` changes by asking for the node set with some of them made.
 
     Parameters
     ----------
     changes : int
         Number of changes.
-    fleet_for : callable
-        Takes the indices of the changes that are made, ascending, and returns the fleet needed;
+    node_set_for : callable
+        Takes the indices of the changes that are made, ascending, and returns the node set needed;
         `()` is today. Asked at most `changes * (orders + 2) + 1` times, never twice for one set.
     orders : int
         Random orders over which `share` is averaged (a sample of the Shapley value; the shares
@@ -60,11 +60,11 @@ def marginal_savings(
     tuple of Marginal
         In the order of the changes.
     """
-    known: dict[frozenset[int], FleetValue] = {}
+    known: dict[frozenset[int], NodeSetValue] = {}
 
     def cost(made: frozenset[int]) -> float:
         if made not in known:
-            known[made] = fleet_for(tuple(sorted(made)))
+            known[made] = node_set_for(tuple(sorted(made)))
         return known[made].usd_per_hour
 
     everything = frozenset(range(changes))

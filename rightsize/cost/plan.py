@@ -1,4 +1,4 @@
-"""The monthly bill of a fleet, line by line."""
+"""The monthly bill of a node set, line by line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Literal
 
 from rightsize.cost.commitments import Commitments, Covered, cover
-from rightsize.cost.fleet import (
+from rightsize.cost.node_sets import (
     LEVELS,
-    Fleet,
     Level,
     NodeLot,
-    PlannedFleet,
+    NodeSet,
+    PlannedNodeSet,
     nodes_in,
 )
 from rightsize.cost.other import UnitCost
@@ -27,7 +27,7 @@ _LEAST_UNUSED = 1e-9
 
 @dataclass(frozen=True)
 class Terms:
-    """Everything a bill needs besides the fleet."""
+    """Everything a bill needs besides the node set."""
 
     book: PriceBook
     commitments: Commitments
@@ -86,7 +86,7 @@ class PlanCost:
     """Types that nobody has a price for; then EC2 and the total are unknown."""
     ec2: Interval | None
     """EC2 on-demand equivalent and Spot together, before commitments; USD per month."""
-    fleet: PlannedFleet
+    node_set: PlannedNodeSet
 
     @property
     def total(self) -> Interval | None:
@@ -110,68 +110,68 @@ class PlanCost:
 
 
 def price_plan(
-    fleet: PlannedFleet, terms: Terms, *more: CostLine, unseen: tuple[str, ...] = ()
+    node_set: PlannedNodeSet, terms: Terms, *more: CostLine, unseen: tuple[str, ...] = ()
 ) -> PlanCost:
     """Return the monthly bill of a plan.
 
     Parameters
     ----------
-    fleet : PlannedFleet
+    node_set : PlannedNodeSet
     terms : Terms
     *more : CostLine
-        Lines that do not depend on the fleet: cross-zone traffic, access logs.
+        Lines that do not depend on the node set: cross-zone traffic, access logs.
     unseen : tuple of str
         Machines that run and of which nothing is known; any leaves EC2 unknown.
 
     Notes
     -----
-    EC2 = sum of count * price * hours over the machines. Low and high take the fleets for low and
+    EC2 = sum of count * price * hours over the machines. Low and high take the node sets for low and
     high demand at the ends of each price's range; low is divided by 1 + gap besides. Where
     commitments are known, EC2 is split into what they cover and what is paid on top.
     """
-    unpriced = (*unseen, *unpriced_types(fleet, terms.book))
-    month = None if unpriced else _month_of(fleet, terms)
-    covered = None if unpriced else cover(fleet.mid, terms.book, terms.commitments)
+    unpriced = (*unseen, *unpriced_types(node_set, terms.book))
+    month = None if unpriced else _month_of(node_set, terms)
+    covered = None if unpriced else cover(node_set.mid, terms.book, terms.commitments)
     lines = (
-        *_ec2_lines(fleet, terms, month, covered, unpriced),
-        root_volumes(fleet, terms),
-        *_auto_mode(fleet, terms, unpriced),
+        *_ec2_lines(node_set, terms, month, covered, unpriced),
+        root_volumes(node_set, terms),
+        *_auto_mode(node_set, terms, unpriced),
         _control_plane(terms),
         _balancers(terms),
         *more,
     )
     return PlanCost(
-        fleet.name,
-        math.nan if unseen else nodes_in(fleet.mid),
+        node_set.name,
+        math.nan if unseen else nodes_in(node_set.mid),
         terms.hours,
         lines,
         covered,
         unpriced,
         month,
-        fleet,
+        node_set,
     )
 
 
-def ec2_hourly_at(fleet: PlannedFleet, terms: Terms, level: Level, demand: Level) -> float:
-    """Return USD/h of the fleet for a demand, at one end of the price ranges.
+def ec2_hourly_at(node_set: PlannedNodeSet, terms: Terms, level: Level, demand: Level) -> float:
+    """Return USD/h of the node set for a demand, at one end of the price ranges.
 
-    At low demand the packing gap is taken off too: nothing rules out a fleet that is cheaper by it.
+    At low demand the packing gap is taken off too: nothing rules out a node set that is cheaper by it.
     """
-    cost = ec2_hourly_of(fleet.at(demand), terms, level)
-    return cost / (1 + fleet.gap) if demand == "low" else cost
+    cost = ec2_hourly_of(node_set.at(demand), terms, level)
+    return cost / (1 + node_set.gap) if demand == "low" else cost
 
 
-def ec2_hourly_of(fleet: Fleet, terms: Terms, level: Level) -> float:
+def ec2_hourly_of(node_set: NodeSet, terms: Terms, level: Level) -> float:
     """Return USD/h of machines before commitments, at one end of their price ranges."""
-    return sum(lot.count * _hourly(lot, terms, level) for lot in fleet)
+    return sum(lot.count * _hourly(lot, terms, level) for lot in node_set)
 
 
-def unpriced_types(fleet: PlannedFleet, book: PriceBook) -> tuple[str, ...]:
+def unpriced_types(node_set: PlannedNodeSet, book: PriceBook) -> tuple[str, ...]:
     """Return `type (option)` of each machine that has no price, at any demand."""
     missing = {
         f"{lot.instance_type} ({lot.purchase_option})"
         for demand in LEVELS
-        for lot in fleet.at(demand)
+        for lot in node_set.at(demand)
         if lot.count
         and lot.paid is None
         and book.price(lot.instance_type, lot.purchase_option, lot.zone) is None
@@ -199,8 +199,10 @@ def _hourly(lot: NodeLot, terms: Terms, level: Level) -> float:
     return float(getattr(price.at(terms.at, terms.price_drift_per_year), level))
 
 
-def _month_of(fleet: PlannedFleet, terms: Terms) -> Interval:
-    return interval_of(lambda level: ec2_hourly_at(fleet, terms, level, level)).scaled(terms.hours)
+def _month_of(node_set: PlannedNodeSet, terms: Terms) -> Interval:
+    return interval_of(lambda level: ec2_hourly_at(node_set, terms, level, level)).scaled(
+        terms.hours
+    )
 
 
 def interval_of(value: Callable[[Level], float]) -> Interval:
@@ -210,17 +212,17 @@ def interval_of(value: Callable[[Level], float]) -> Interval:
 
 
 def _ec2_lines(
-    fleet: PlannedFleet,
+    node_set: PlannedNodeSet,
     terms: Terms,
     month: Interval | None,
     covered: Covered | None,
     unpriced: tuple[str, ...],
 ) -> tuple[CostLine, ...]:
-    source = _sources(fleet.mid, terms.book)
+    source = _sources(node_set.mid, terms.book)
     if month is None:
         return (CostLine("EC2", None, source, f"no price for {', '.join(unpriced)}", "ec2"),)
     spot, rest = (
-        _month_of(part, terms) for part in (fleet.only(spot=True), fleet.only(spot=False))
+        _month_of(part, terms) for part in (node_set.only(spot=True), node_set.only(spot=False))
     )
     lines = [CostLine("EC2 Spot", spot, source, kind="ec2")] if spot.high > 0 else []
     if covered is None:
@@ -246,7 +248,7 @@ def _ec2_lines(
     return (CostLine("EC2 on-demand", paid, source, kind="ec2"), *lines)
 
 
-def root_volumes(fleet: PlannedFleet, terms: Terms) -> CostLine:
+def root_volumes(node_set: PlannedNodeSet, terms: Terms) -> CostLine:
     name = "EBS root volumes"
     price = terms.other.get(f"ebs_{terms.root_type}")
     if price is None:
@@ -255,19 +257,21 @@ def root_volumes(fleet: PlannedFleet, terms: Terms) -> CostLine:
     month = terms.hours / HOURS_PER_MONTH
 
     def usd(level: Level) -> float:
-        chosen = {"low": fleet.fewest, "mid": fleet.mid, "high": fleet.most}[level] or fleet.mid
+        chosen = {"low": node_set.fewest, "mid": node_set.mid, "high": node_set.most}[
+            level
+        ] or node_set.mid
         gib = sum(
             lot.count * (terms.root_gib if lot.root_gib is None else lot.root_gib) for lot in chosen
         )
         return gib * price.usd * month
 
-    stated = all(lot.root_gib is not None for lot in fleet.mid)
+    stated = all(lot.root_gib is not None for lot in node_set.mid)
     assumed = "" if stated else f"{terms.root_gib:g} GiB a node assumed"
     note = "; ".join(part for part in (assumed, price.note(terms.region)) if part)
     return CostLine(name, interval_of(usd), f"{price.source}, {price.as_of}", note, "ebs")
 
 
-def auto_mode_fee(fleet: Fleet, terms: Terms) -> float | None:
+def auto_mode_fee(node_set: NodeSet, terms: Terms) -> float | None:
     """USD a month of EKS Auto Mode; None where a price is unknown.
 
     The fee is a share of the on-demand price, also for Spot and for what commitments cover.
@@ -275,10 +279,10 @@ def auto_mode_fee(fleet: Fleet, terms: Terms) -> float | None:
     if terms.auto_share == 0:
         return 0.0
     rate = terms.other.get("auto_mode")
-    listed = [terms.book.price(lot.instance_type, "on-demand") for lot in fleet if lot.count]
+    listed = [terms.book.price(lot.instance_type, "on-demand") for lot in node_set if lot.count]
     if rate is None or None in listed:
         return None
-    counts = [lot.count for lot in fleet if lot.count]
+    counts = [lot.count for lot in node_set if lot.count]
     hourly = sum(
         count * price.usd_per_hour for count, price in zip(counts, listed, strict=True) if price
     )
@@ -286,13 +290,13 @@ def auto_mode_fee(fleet: Fleet, terms: Terms) -> float | None:
 
 
 def _auto_mode(
-    fleet: PlannedFleet, terms: Terms, unpriced: tuple[str, ...]
+    node_set: PlannedNodeSet, terms: Terms, unpriced: tuple[str, ...]
 ) -> tuple[CostLine, ...]:
     name = "EKS Auto Mode fee"
     if terms.auto_share == 0:
         return ()
     rate = terms.other.get("auto_mode")
-    usd = None if unpriced else auto_mode_fee(fleet.mid, terms)
+    usd = None if unpriced else auto_mode_fee(node_set.mid, terms)
     if rate is None or usd is None:
         return (CostLine(name, None, "", "no price for it, or for one of the machines", "ec2"),)
     share = f"{rate.usd:.0%} of the on-demand price of {terms.auto_share:.0%} of the machines"
@@ -324,10 +328,10 @@ def _balancers(terms: Terms) -> CostLine:
     return CostLine("load balancers", usd, source, note, "load-balancer")
 
 
-def _sources(fleet: Fleet, book: PriceBook) -> str:
+def _sources(node_set: NodeSet, book: PriceBook) -> str:
     found = {
         str(price)
-        for lot in fleet
+        for lot in node_set
         if (price := book.price(lot.instance_type, lot.purchase_option, lot.zone)) is not None
     }
     return "; ".join(sorted(found))

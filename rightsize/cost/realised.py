@@ -1,14 +1,14 @@
 """What was really saved between two months, apart from traffic and prices.
 
-A fleet's cost is compared at the later month's prices, so a price change is no saving. Of the rest,
-only that part counts for the tool that lowered requests can explain and the fleet really shows:
+A node set's cost is compared at the later month's prices, so a price change is no saving. Of the rest,
+only that part counts for the tool that lowered requests can explain and the node set really shows:
 
-- explained: the fleet would be larger by `removed / (in force + removed)` had the applied requests
+- explained: the node set would be larger by `removed / (in force + removed)` had the applied requests
   stayed as they were, with the pods that ran (so a fall in replicas explains nothing);
-- shown: what the earlier fleet would cost for those requests, less what was paid.
+- shown: what the earlier node set would cost for those requests, less what was paid.
 
 The saving is the smaller of both, at least 0. Nothing applied removes nothing, so it saves nothing,
-whatever the traffic did; a fleet that stayed as large saved nothing, whatever was applied. A fleet
+whatever the traffic did; a node set that stayed as large saved nothing, whatever was applied. A node set
 takes up some growth without a node more, so growth that was avoided counts from one node on, run for
 the month; less is only the upper bound.
 """

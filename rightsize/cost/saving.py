@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rightsize.cost.commitments import Covered, cover
-from rightsize.cost.fleet import LEVELS, Level, PlannedFleet
+from rightsize.cost.node_sets import LEVELS, Level, PlannedNodeSet
 from rightsize.cost.plan import (
     CostLine,
     PlanCost,
@@ -40,13 +40,13 @@ def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
     since demand and prices move for both: the range comes from demand, the packing gap, and the age of prices.
     """
     nodes = now.nodes - after.nodes
-    fleets = now.fleet.listed, after.fleet.listed
+    node_sets = now.node_set.listed, after.node_set.listed
     missing = {*now.unpriced, *after.unpriced}
-    missing |= {name for fleet in fleets for name in unpriced_types(fleet, terms.book)}
-    volumes = _fewer(*(root_volumes(fleet, terms) for fleet in fleets))
+    missing |= {name for node_set in node_sets for name in unpriced_types(node_set, terms.book)}
+    volumes = _fewer(*(root_volumes(node_set, terms) for node_set in node_sets))
     if volumes is None:
         missing.add(f"{terms.root_type} root volumes")
-    fees = [auto_mode_fee(fleet.mid, terms) for fleet in fleets]
+    fees = [auto_mode_fee(node_set.mid, terms) for node_set in node_sets]
     if fees[0] is None or fees[1] is None:
         missing.add("EKS Auto Mode's fee")
         fees = [0.0, 0.0]
@@ -54,8 +54,8 @@ def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
         return Saving(None, None, nodes, f"no price for {', '.join(sorted(missing))}")
 
     def machines(level: Level, demand: Level) -> float:
-        return ec2_hourly_at(fleets[0], terms, level, demand) - ec2_hourly_at(
-            fleets[1], terms, level, demand
+        return ec2_hourly_at(node_sets[0], terms, level, demand) - ec2_hourly_at(
+            node_sets[1], terms, level, demand
         )
 
     ends = [machines(level, demand) for level in LEVELS for demand in LEVELS]
@@ -63,8 +63,8 @@ def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
     ec2 = Interval(min(ends), mid, max(ends)).scaled(terms.hours)
     beside = added([volumes, Interval.exactly((fees[0] or 0.0) - (fees[1] or 0.0))])
     whole = added([ec2, beside])
-    covers = tuple(cover(fleet.mid, terms.book, terms.commitments) for fleet in fleets)
-    real = _realisable(fleets[0], fleets[1], terms)
+    covers = tuple(cover(node_set.mid, terms.book, terms.commitments) for node_set in node_sets)
+    real = _realisable(node_sets[0], node_sets[1], terms)
     if real is None:
         note = "commitments are unknown: on-demand equivalent, not promised"
         if terms.commitments.known:
@@ -97,7 +97,7 @@ def as_replayed(found: Saving, freed: Freed) -> Saving:
     )
 
 
-def _realisable(now: PlannedFleet, after: PlannedFleet, terms: Terms) -> Interval | None:
+def _realisable(now: PlannedNodeSet, after: PlannedNodeSet, terms: Terms) -> Interval | None:
     """Paid now less paid after, with commitments paid in both; per month.
 
     Coverage is reckoned at mid prices for each demand, then moved with the range of prices.
@@ -115,16 +115,16 @@ def _realisable(now: PlannedFleet, after: PlannedFleet, terms: Terms) -> Interva
     return Interval(min(ends), falls[1], max(ends)).scaled(terms.hours)
 
 
-def _paid(planned: PlannedFleet, demand: Level, terms: Terms) -> float | None:
+def _paid(planned: PlannedNodeSet, demand: Level, terms: Terms) -> float | None:
     """USD/h really paid for machines: commitments, on-demand on top of them, and Spot.
 
     At low demand the packing gap comes off what is paid on top of the commitments.
     """
-    fleet = planned.at(demand)
-    covered = cover(fleet, terms.book, terms.commitments)
+    node_set = planned.at(demand)
+    covered = cover(node_set, terms.book, terms.commitments)
     if covered is None:
         return None
-    spot = tuple(lot for lot in fleet if lot.purchase_option == "spot")
+    spot = tuple(lot for lot in node_set if lot.purchase_option == "spot")
     on_top = covered.uncovered + ec2_hourly_of(spot, terms, "mid")
     return covered.commitment + (on_top / (1 + planned.gap) if demand == "low" else on_top)
 

@@ -1,4 +1,4 @@
-"""What each recommendation is worth: the fleet of the same type, with and without it."""
+"""What each recommendation is worth: the node set of the same type, with and without it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rightsize.config import NodeSettings, PriceSettings
-from rightsize.cost.marginal import FleetValue, marginal_savings
+from rightsize.cost.marginal import NodeSetValue, marginal_savings
 from rightsize.nodes.demand import scheduled_pods
 from rightsize.nodes.plans import plan_same_type
 from rightsize.prices.book import snapshot_book
@@ -76,21 +76,21 @@ def value_changes(
     units = changes_of(advice)
     member = _membership(now, units)
 
-    def fleet_for(made: Sequence[int]) -> FleetValue:
+    def node_set_for(made: Sequence[int]) -> NodeSetValue:
         changed = np.isin(member, made)
         pods_then = now.assign(
             cpu=np.where(changed, then["cpu"], now["cpu"]),
             memory=np.where(changed, then["memory"], now["memory"]),
         )
         plan = plan_same_type(pods_then, catalogue, chosen, nodes)
-        fleet = plan.promised
-        if fleet is None or fleet.usd_per_hour is None:
-            return FleetValue(float("nan"), float("nan"))
-        return FleetValue(fleet.nodes, fleet.usd_per_hour)
+        node_set = plan.promised
+        if node_set is None or node_set.usd_per_hour is None:
+            return NodeSetValue(float("nan"), float("nan"))
+        return NodeSetValue(node_set.nodes, node_set.usd_per_hour)
 
-    if now.empty or not units or np.isnan(fleet_for(()).usd_per_hour):
+    if now.empty or not units or np.isnan(node_set_for(()).usd_per_hour):
         return ()
-    found = marginal_savings(len(units), fleet_for, orders=orders, seed=chosen.seed)
+    found = marginal_savings(len(units), node_set_for, orders=orders, seed=chosen.seed)
     valued = [
         ValuedChange(
             name,

@@ -11,7 +11,7 @@ import pandas as pd
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError
 from rightsize.nodes.demand import scheduled_pods
-from rightsize.nodes.plan import Fleet
+from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.plans import plan_same_type
 from rightsize.prices.book import snapshot_book
 from rightsize.prices.shapes import catalogue_of
@@ -37,7 +37,7 @@ class Scale:
 class MeshToday:
     """What the answer starts from. Sidecar figures are by sidecar; nodes and dollars by cluster.
 
-    `fleet` plans nodes for today's pods with `(cpu, memory)` added to each pod that has a sidecar,
+    `node_set` plans nodes for today's pods with `(cpu, memory)` added to each pod that has a sidecar,
     and with its sidecar's request taken off where asked; None where nodes are not known.
     """
 
@@ -56,8 +56,8 @@ class MeshToday:
     node_cpu: float | None
     """Mean allocatable cores of a node."""
     node_memory: float | None
-    fleet: Callable[[float, float, bool], Fleet] | None
-    without: Callable[[Collection[tuple[str, str]]], Fleet] | None = None
+    node_set: Callable[[float, float, bool], NodeSet] | None
+    without: Callable[[Collection[tuple[str, str]]], NodeSet] | None = None
     """Plans nodes without the sidecars of some workloads, given as namespace and name."""
 
 
@@ -106,7 +106,7 @@ def mesh_today(
         nodes=float(len(nodes)) if len(nodes) else None,
         node_cpu=_mean(nodes["allocatable_cpu"]),
         node_memory=_mean(nodes["allocatable_memory"]),
-        fleet=None if planner is None else planner.fleet,
+        node_set=None if planner is None else planner.node_set,
         without=None if planner is None else planner.without,
     )
 
@@ -136,13 +136,13 @@ class _Planner:
     catalogue: pd.DataFrame
     settings: NodeSettings | None
 
-    def fleet(self, cpu: float, memory: float, without_sidecars: bool) -> Fleet:
+    def node_set(self, cpu: float, memory: float, without_sidecars: bool) -> NodeSet:
         """With so much added to each pod with a sidecar; its own requests are taken off or not."""
         there = self.pods["own_cpu"].notna()
         taken = there if without_sidecars else there & False
         return self._plan(there, cpu, memory, taken=taken)
 
-    def without(self, workloads: Collection[tuple[str, str]]) -> Fleet:
+    def without(self, workloads: Collection[tuple[str, str]]) -> NodeSet:
         """Without the sidecars of these workloads, as namespace and name."""
         names = self.pods["workload"].astype(object).fillna(self.pods["pod"]).astype(str)
         named = pd.Series(
@@ -151,7 +151,7 @@ class _Planner:
         )
         return self._plan(named, 0.0, 0.0, taken=named)
 
-    def _plan(self, there: pd.Series, cpu: float, memory: float, *, taken: pd.Series) -> Fleet:
+    def _plan(self, there: pd.Series, cpu: float, memory: float, *, taken: pd.Series) -> NodeSet:
         pods = self.pods
         changed = pods.assign(
             cpu=(pods["cpu"] + there * cpu - taken * pods["own_cpu"].fillna(0.0)).clip(lower=0.0),
@@ -168,7 +168,7 @@ class _Planner:
         if plan.promised is not None:
             return plan.promised
         if plan.packed is not None:
-            return plan.packed.fleet
+            return plan.packed.node_set
         raise NoDataError(f"no node plan: {plan.reason}", hint="see rightsize nodes")
 
 

@@ -95,8 +95,8 @@ def injection_saving(
         price = next((c.value for c in model.memory.coefficients if c.driver == "proxies"), None)
         istiod = None if price is None else price.scaled(proxies / max(model.replicas, 1.0))
     nodes = None
-    if today is not None and today.fleet is not None and today.without is not None:
-        before = today.fleet(0.0, 0.0, False)
+    if today is not None and today.node_set is not None and today.without is not None:
+        before = today.node_set(0.0, 0.0, False)
         after = today.without({(c.namespace, c.workload) for c in candidates})
         usd = None
         if before.usd_per_hour is not None and after.usd_per_hour is not None:
@@ -222,18 +222,18 @@ def node_saving(saving: ScopeSaving, today: MeshToday) -> NodeSaving | None:
     """
     memory = saving.proxy_memory
     sidecars = sum(n.proxies for n in saving.by_namespace)
-    if memory is None or today.fleet is None or not sidecars:
+    if memory is None or today.node_set is None or not sidecars:
         return None
     # Today's pods may be fewer or more than those with known clusters: by pod, then.
     room = max(today.sidecar_memory - _SMALLEST_REQUEST, 0.0)
     cuts = [min(total / sidecars, room) for total in (memory.low, memory.mid, memory.high)]
-    before = today.fleet(0.0, 0.0, False)
-    after = [today.fleet(0.0, -cut, False) for cut in cuts]
-    nodes = sorted(float(before.nodes - fleet.nodes) for fleet in after)
+    before = today.node_set(0.0, 0.0, False)
+    after = [today.node_set(0.0, -cut, False) for cut in cuts]
+    nodes = sorted(float(before.nodes - node_set.nodes) for node_set in after)
     usd: list[float] = []
-    for fleet in after:
-        if before.usd_per_hour is not None and fleet.usd_per_hour is not None:
-            usd.append((before.usd_per_hour - fleet.usd_per_hour) * HOURS_PER_MONTH)
+    for node_set in after:
+        if before.usd_per_hour is not None and node_set.usd_per_hour is not None:
+            usd.append((before.usd_per_hour - node_set.usd_per_hour) * HOURS_PER_MONTH)
     usd.sort()
     return NodeSaving(
         Interval(nodes[0], nodes[1], nodes[2]),

@@ -322,8 +322,8 @@ def _today(
         return None
     try:
         today = mesh_today(snapshot, proxies, model.load.services, settings)
-        if today.fleet is not None:
-            today.fleet(0.0, 0.0, False)
+        if today.node_set is not None:
+            today.node_set(0.0, 0.0, False)
     except (NoDataError, UsageError) as error:
         notes.append(f"nodes and dollars are not computed: {error.what}")
         return None

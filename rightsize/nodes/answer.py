@@ -10,9 +10,9 @@ import pandas as pd
 from rightsize.config import NodeSettings, PriceSettings
 from rightsize.nodes.demand import pod_days, scheduled_pods
 from rightsize.nodes.holds import holds
-from rightsize.nodes.kept import fleet_in_use
+from rightsize.nodes.kept import node_set_in_use
 from rightsize.nodes.month import TRIED, Autoscaler, AutoscalerKind, MonthReplay, replay_month
-from rightsize.nodes.plan import PLAN_NAMES, Fleet, NodePlans, PlanName
+from rightsize.nodes.plan import PLAN_NAMES, NodePlans, NodeSet, PlanName
 from rightsize.nodes.plans import plan_nodes
 from rightsize.prices.book import snapshot_book
 from rightsize.prices.node_kinds import PACKED, kinds_of
@@ -28,14 +28,14 @@ _ORDERS = 10
 
 @dataclass(frozen=True, slots=True)
 class NodeAnswer:
-    """Plans before and after the recommendations. `today` is the fleet on the last day seen."""
+    """Plans before and after the recommendations. `today` is the node set on the last day seen."""
 
     cluster: str
     simulated: bool
     start: datetime
     end: datetime
     region: str | None
-    today: Fleet
+    today: NodeSet
     before: NodePlans
     after: NodePlans | None
     """None without advice."""
@@ -45,8 +45,8 @@ class NodeAnswer:
     """What `after` was planned with."""
 
     @property
-    def promised(self) -> Fleet | None:
-        """The fleet of the types in use that the recommended requests need; None if none is known."""
+    def promised(self) -> NodeSet | None:
+        """The node set of the types in use that the recommended requests need; None if none is known."""
         plans = () if self.after is None else self.after.plans
         return next((one.promised for one in plans if one.name == "same-type"), None)
 
@@ -187,7 +187,7 @@ def answer(
         start=manifest.start,
         end=manifest.end,
         region=where,
-        today=fleet_in_use(nodes, catalogue),
+        today=node_set_in_use(nodes, catalogue),
         before=before,
         after=after,
         notes=said,

@@ -1,4 +1,4 @@
-"""A proven lower bound of what any fleet for these pods costs, in whole nodes.
+"""A proven lower bound of what any node set for these pods costs, in whole nodes.
 
 The pods are melted to a fluid and the nodes stay whole: a small integer program over the
 number of nodes of each offer. Its rows hold for every plan:
@@ -37,23 +37,23 @@ class Rows:
 
 
 def lower_bound(problem: Problem, clock: Clock | None = None) -> float:
-    """Least USD per hour that any fleet costs which holds all pods; infinity if none can."""
+    """Least USD per hour that any node set costs which holds all pods; infinity if none can."""
     if problem.pods == 0 and problem.floor == 0:
         return 0.0
     if not len(problem.price):
         return float("inf")
-    _, bound = fluid_fleet(problem, 0.0, clock)
+    _, bound = fluid_node_set(problem, 0.0, clock)
     return bound
 
 
-def fluid_fleet(
+def fluid_node_set(
     problem: Problem, slack: float, clock: Clock | None = None
 ) -> tuple[Ints | None, float]:
     """Cheapest whole nodes for the pods as a fluid, with `slack` (a share) to spare.
 
     Returns
     -------
-    fleet : (O,) int array or None
+    node_set : (O,) int array or None
         Nodes of each offer; None when nothing was found in time or nothing can hold the pods.
     bound : float
         Proven lower bound in USD per hour of this program.

@@ -17,7 +17,7 @@ _STEP_SECONDS = 1.2e-5
 
 
 def solve_exactly(problem: Problem, clock: Clock) -> tuple[Packing, float] | None:
-    """Cheapest fleet and its proven bound; None where there are too many ways to fill a node.
+    """Cheapest node set and its proven bound; None where there are too many ways to fill a node.
 
     Every maximal filling of each offer is a column, and the program buys fillings until each
     class is covered (Gilmore and Gomory, 1961, with all columns written out).

@@ -1,7 +1,7 @@
-"""Near-ideal packings: buy the fluid fleet, pack it tight, and mend what is left outside.
+"""Near-ideal packings: buy the fluid node set, pack it tight, and mend what is left outside.
 
 The fluid program says how many nodes of each offer would do if pods were liquid. Real pods need
-a little more, so fleets with some slack are tried. Each is packed at once (largest pods first,
+a little more, so node sets with some slack are tried. Each is packed at once (largest pods first,
 each to the node with the free room it resembles most) and then mended by moves that always keep
 every rule:
 
@@ -17,14 +17,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from rightsize.nodes.bound import fluid_fleet
+from rightsize.nodes.bound import fluid_node_set
 from rightsize.nodes.greedy import dot_product, raise_floors, resource_values
 from rightsize.nodes.load import Load
 from rightsize.nodes.problem import Floats, Ints, Packing, Problem
 from rightsize.nodes.work import Clock
 
 _FIRST_SLACK, _LOOSEST, _FINEST = 0.004, 0.1, 0.0005
-"""Shares by which a liquid fleet is made larger: the first one tried, the largest, and the step
+"""Shares by which a liquid node set is made larger: the first one tried, the largest, and the step
 at which bisecting ends."""
 _MORE_ROUNDS = 6
 _PODS_COMPARED = 2_500
@@ -32,15 +32,15 @@ _PODS_COMPARED = 2_500
 _NODES_TRIED = 30
 _ATTEMPT_SECONDS, _MOVE_SECONDS, _PUSH_SECONDS = 0.04, 0.0002, 0.0003
 _ATTEMPT_POD_SECONDS, _MOVE_POD_SECONDS = 2e-5, 2e-6
-"""What one fleet, one exchange and one push take on an idle core, and what each pod looked at adds;
+"""What one node set, one exchange and one push take on an idle core, and what each pod looked at adds;
 measured on 300 to 3,000 pods."""
 
 
 def improve(problem: Problem, best: Packing, bound: float, clock: Clock, seed: int = 0) -> Packing:
     """A packing that costs no more than `best`, nearer to `bound` if the time allows.
 
-    The slack with which a fleet can be packed is bisected, so that a good packing comes early;
-    what time is left goes into the tightest fleet that could not be packed yet.
+    The slack with which a node set can be packed is bisected, so that a good packing comes early;
+    what time is left goes into the tightest node set that could not be packed yet.
     """
     if problem.pods == 0:
         return best
@@ -71,7 +71,7 @@ class _Search:
         self._random = np.random.default_rng(seed)
         self.best = best
         self._cost = best.cost(problem)
-        # Small cases need many fleets rather than long mending of one.
+        # Small cases need many node sets rather than long mending of one.
         self.patience = min(0.3 + problem.pods / 600, 6.0)
 
     @property
@@ -80,15 +80,15 @@ class _Search:
         return self._clock.out or self._cost <= self._bound * (1 + 1e-9)
 
     def attempt(self, slack: float) -> bool:
-        """Pack the liquid fleet with this slack; True if all pods fit, or it costs too much."""
+        """Pack the liquid node set with this slack; True if all pods fit, or it costs too much."""
         problem = self._problem
         self._clock.spend(_ATTEMPT_SECONDS + problem.pods * _ATTEMPT_POD_SECONDS)
-        fleet, _ = fluid_fleet(problem, slack, self._clock.part(1.0, most=2.0))
-        if fleet is None:
+        node_set, _ = fluid_node_set(problem, slack, self._clock.part(1.0, most=2.0))
+        if node_set is None:
             return False
-        if float(problem.price @ fleet) >= self._cost - 1e-9:
+        if float(problem.price @ node_set) >= self._cost - 1e-9:
             return True
-        load = pack_tight(problem, np.repeat(np.arange(len(fleet)), fleet))
+        load = pack_tight(problem, np.repeat(np.arange(len(node_set)), node_set))
         mend(load, self._worth, self._clock.part(0.4, most=self.patience), self._random)
         tried = with_more_nodes(problem, load.packing())
         if tried is not None and tried.cost(problem) < self._cost - 1e-9:
@@ -97,7 +97,7 @@ class _Search:
 
 
 def pack_tight(problem: Problem, offers: Ints) -> Load:
-    """Place pods on a given fleet, largest first, each where the free room is most like it."""
+    """Place pods on a given node set, largest first, each where the free room is most like it."""
     load = Load(problem, offers)
     scale = problem.scale
     size = load.size / scale

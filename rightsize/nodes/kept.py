@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from rightsize.nodes.plan import Fleet, NodeGroup, NodePlan, PackedFleet
+from rightsize.nodes.plan import NodeGroup, NodePlan, NodeSet, PackedNodeSet
 from rightsize.prices.node_kinds import NOT_EC2, PACKED, kinds_of
 from rightsize.snapshot.schema import WINDOW_SECONDS
 
@@ -17,7 +17,7 @@ class Split:
 
     pods: pd.DataFrame
     nodes: pd.DataFrame | None
-    kept: Fleet
+    kept: NodeSet
     staying_pods: int
 
     @property
@@ -49,22 +49,22 @@ def split(pods: pd.DataFrame, nodes: pd.DataFrame | None, catalogue: pd.DataFram
         Prices, as for `plan_nodes`.
     """
     if nodes is None or nodes.empty:
-        return Split(pods, nodes, Fleet(()), 0)
+        return Split(pods, nodes, NodeSet(()), 0)
     special = ~kinds_of(nodes).isin(PACKED)
     if not special.any():
-        return Split(pods, nodes, Fleet(()), 0)
+        return Split(pods, nodes, NodeSet(()), 0)
     there = set(nodes.loc[special, "node"].astype(str))
     stays = pods["node"].astype("string").isin(there).fillna(False).to_numpy(dtype=bool)
     return Split(
         pods[~stays].reset_index(drop=True),
         nodes[~special],
-        fleet_in_use(nodes[special], catalogue, nodes["last_seen"].max()),
+        node_set_in_use(nodes[special], catalogue, nodes["last_seen"].max()),
         int((stays & ~pods["daemonset"].to_numpy(dtype=bool)).sum()),
     )
 
 
-def with_kept(plan: NodePlan, kept: Fleet) -> NodePlan:
-    """Return a plan with the kept nodes in its fleets and bounds."""
+def with_kept(plan: NodePlan, kept: NodeSet) -> NodePlan:
+    """Return a plan with the kept nodes in its node sets and bounds."""
     if not kept.groups:
         return plan
     promised = None if plan.promised is None else _joined(plan.promised, kept)
@@ -72,11 +72,11 @@ def with_kept(plan: NodePlan, kept: Fleet) -> NodePlan:
     return replace(plan, promised=promised, packed=packed)
 
 
-def _joined(fleet: Fleet, kept: Fleet) -> Fleet:
-    return Fleet((*fleet.groups, *kept.groups))
+def _joined(node_set: NodeSet, kept: NodeSet) -> NodeSet:
+    return NodeSet((*node_set.groups, *kept.groups))
 
 
-def _packed_with(packed: PackedFleet, kept: Fleet) -> PackedFleet:
+def _packed_with(packed: PackedNodeSet, kept: NodeSet) -> PackedNodeSet:
     usd, bound, fewest = (
         kept.usd_per_hour,
         packed.lower_bound_usd_per_hour,
@@ -84,21 +84,21 @@ def _packed_with(packed: PackedFleet, kept: Fleet) -> PackedFleet:
     )
     return replace(
         packed,
-        fleet=_joined(packed.fleet, kept),
+        node_set=_joined(packed.node_set, kept),
         lower_bound_usd_per_hour=None if usd is None or bound is None else bound + usd,
         lower_bound_nodes=None if fewest is None else fewest + kept.nodes,
     )
 
 
-def fleet_in_use(
+def node_set_in_use(
     nodes: pd.DataFrame, catalogue: pd.DataFrame, until: pd.Timestamp | None = None
-) -> Fleet:
+) -> NodeSet:
     """The nodes seen at the end of the table's last day, priced where a price is known.
 
     Nodes of Fargate and Hybrid Nodes cost no EC2.
     """
     if nodes.empty:
-        return Fleet(())
+        return NodeSet(())
     # A missed scrape or two does not take a node away.
     end = nodes["last_seen"].max() if until is None else until
     last = nodes[nodes["last_seen"] >= end - 3 * pd.Timedelta(seconds=WINDOW_SECONDS)]
@@ -123,4 +123,4 @@ def fleet_in_use(
         usd = float(price[column].get(name, float("nan")))
         known = 0.0 if kind in NOT_EC2 else usd if usd > 0 else None
         groups.append(NodeGroup(name, capacity, zone or None, len(members), known, kind))
-    return Fleet(tuple(groups))
+    return NodeSet(tuple(groups))

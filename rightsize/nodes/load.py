@@ -8,7 +8,7 @@ from rightsize.nodes.problem import Flags, Floats, Ints, Packing, Problem
 
 
 class Load:
-    """A fleet and its pods, with what is left on each node.
+    """A node set and its pods, with what is left on each node.
 
     Parameters
     ----------

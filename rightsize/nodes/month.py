@@ -1,4 +1,4 @@
-"""The month again: how many nodes an autoscaler would have run, hour by hour, from the fleet that ran.
+"""The month again: how many nodes an autoscaler would have run, hour by hour, from the node set that ran.
 
 The replay starts from the nodes of the first hour with their pods where they were. At the end of
 every hour the pods that ended leave, new ones are scheduled in the order of their start, and the
@@ -160,7 +160,7 @@ def replay_month(
     autoscaler: Autoscaler | None = None,
     orders: int = 1,
 ) -> MonthReplay:
-    """Replay the pods of `pod_days` from the fleet of their first hour.
+    """Replay the pods of `pod_days` from the node set of their first hour.
 
     The timeline is that of the pods' own order of start. What joins and leaves depends on the order
     in which pods that start within an hour reach the scheduler, which nobody knows: more `orders`
@@ -194,7 +194,7 @@ def replay_month(
             hint="collect node labels (kube_node_labels) or node objects, or leave --replay out",
         )
     hours = hours_of(days)
-    first = _fleet_at(known, hours[0])
+    first = _node_set_at(known, hours[0])
     types = first["instance_type"].astype(str).value_counts()
     name = str(types.sort_index(kind="stable").idxmax())
     layout = _lay_out(_lives(days), catalogue, first, chosen)
@@ -210,7 +210,7 @@ def _event_range(timelines: Sequence[pd.DataFrame]) -> EventRange:
     return EventRange(min(counts), float(np.median(counts)), max(counts), len(counts))
 
 
-def _fleet_at(nodes: pd.DataFrame, hour: pd.Timestamp) -> pd.DataFrame:
+def _node_set_at(nodes: pd.DataFrame, hour: pd.Timestamp) -> pd.DataFrame:
     """The nodes that were there at the end of an hour, once each; those of the first day else."""
     there = nodes.iloc[:0]
     if "last_seen" in nodes:

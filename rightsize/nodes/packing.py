@@ -1,4 +1,4 @@
-"""The cheapest fleet that can be found with the work given, with its proven gap."""
+"""The cheapest node set that can be found with the work given, with its proven gap."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rightsize.nodes.bound import fluid_fleet, lower_bound
+from rightsize.nodes.bound import fluid_node_set, lower_bound
 from rightsize.nodes.exact import solve_exactly
 from rightsize.nodes.greedy import dot_product, first_fit_decreasing
 from rightsize.nodes.improve import improve, with_more_nodes
@@ -18,7 +18,7 @@ _FFD_OFFERS = 3
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """A fleet, what it costs, and what no fleet can cost less than (USD per hour)."""
+    """A node set, what it costs, and what no node set can cost less than (USD per hour)."""
 
     packing: Packing
     cost: float
@@ -26,7 +26,7 @@ class Packed:
 
     @property
     def gap(self) -> float:
-        """(cost - bound) / bound; 0 for an empty fleet."""
+        """(cost - bound) / bound; 0 for an empty node set."""
         return max(self.cost / self.bound - 1.0, 0.0) if self.bound > 0 else 0.0
 
 
@@ -87,17 +87,17 @@ def pack(
 
 
 def _of_few_types(problem: Problem, clock: Clock) -> list[Packing]:
-    """The greedy on the types of the liquid fleet alone, where types are limited.
+    """The greedy on the types of the liquid node set alone, where types are limited.
 
     Left to itself the greedy may spend the types it is allowed before it meets the pods that fit
-    none of them; the liquid fleet has a place for each.
+    none of them; the liquid node set has a place for each.
     """
     if problem.max_types is None:
         return []
-    fleet, _ = fluid_fleet(problem, 0.0, clock)
-    if fleet is None or not fleet.any():
+    node_set, _ = fluid_node_set(problem, 0.0, clock)
+    if node_set is None or not node_set.any():
         return []
-    keep = np.flatnonzero(np.isin(problem.kind, problem.kind[fleet > 0]))
+    keep = np.flatnonzero(np.isin(problem.kind, problem.kind[node_set > 0]))
     found = dot_product(replace(problem.with_offers(keep), max_types=None))
     return [Packing(keep[found.offers], found.where)]
 

@@ -1,4 +1,4 @@
-"""What a node plan says: fleets with their cost, what binds, and what was turned down."""
+"""What a node plan says: node sets with their cost, what binds, and what was turned down."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NodeGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class NodeSet:
     """Nodes to buy. `usd_per_hour` None: the price of some type is unknown."""
 
     groups: tuple[NodeGroup, ...]
@@ -60,13 +60,13 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PackedFleet:
-    """The cheapest fleet found for the pods alone, and what no fleet can cost less than.
+class PackedNodeSet:
+    """The cheapest node set found for the pods alone, and what no node set can cost less than.
 
     `placement` has `namespace`, `pod`, `node` (a number), `instance_type`, `zone`.
     """
 
-    fleet: Fleet
+    node_set: NodeSet
     placement: pd.DataFrame
     lower_bound_usd_per_hour: float | None
     lower_bound_nodes: int | None
@@ -82,12 +82,12 @@ class NodePlan:
     `packed` is the ideal, `promised` what a replay of the scheduler achieves with the headroom;
     either is None where none was found, and `reason` says why. `use` are shares of what the
     promised nodes (else the packed ones) offer: CPU, memory, pod slots. `promised_placement` is
-    like `PackedFleet.placement`, before anything is lost.
+    like `PackedNodeSet.placement`, before anything is lost.
     """
 
     name: PlanName
-    packed: PackedFleet | None
-    promised: Fleet | None
+    packed: PackedNodeSet | None
+    promised: NodeSet | None
     binding: Binding
     use: tuple[float, float, float] | None
     excuses: tuple[Rejected, ...]
@@ -109,7 +109,7 @@ class NodePlans:
         return next(plan for plan in self.plans if plan.name == name)
 
 
-def fleet_of(layout: Layout, keep: Ints, offers: Ints, zones: Ints | None = None) -> Fleet:
+def node_set_of(layout: Layout, keep: Ints, offers: Ints, zones: Ints | None = None) -> NodeSet:
     """Sum nodes up by type, purchase and zone. `offers` counts within `keep`."""
     rows = layout.offers.iloc[keep[offers]]
     price = rows["usd_per_hour"].to_numpy(dtype=float)
@@ -120,7 +120,7 @@ def fleet_of(layout: Layout, keep: Ints, offers: Ints, zones: Ints | None = None
     ):
         key = (str(name), str(capacity), str(zone))
         found[key] = (found.get(key, (0, usd))[0] + 1, float(usd))
-    return Fleet(
+    return NodeSet(
         tuple(
             NodeGroup(name, capacity, zone or None, nodes, usd if np.isfinite(usd) else None)
             for (name, capacity, zone), (nodes, usd) in sorted(found.items())

@@ -18,12 +18,12 @@ from rightsize.nodes.packing import Packed, pack
 from rightsize.nodes.plan import (
     PLAN_NAMES,
     Binding,
-    Fleet,
     NodePlan,
     NodePlans,
-    PackedFleet,
+    NodeSet,
+    PackedNodeSet,
     PlanName,
-    fleet_of,
+    node_set_of,
     placement_of,
 )
 from rightsize.nodes.problem import RESOURCES, Flags, Floats, Ints, Problem, undominated
@@ -111,7 +111,7 @@ def _nothing_to_place(name: PlanName, layout: Layout, apart: Split) -> NodePlan:
     if layout.unplaced:
         return _none(name, f"no pod fits any allowed node: {layout.unplaced[0].reason}")
     plan = _none(name, "only pods of DaemonSets, so nothing needs a node of its own")
-    return replace(plan, promised=Fleet(())) if apart.kept.groups else plan
+    return replace(plan, promised=NodeSet(())) if apart.kept.groups else plan
 
 
 def plan_same_type(
@@ -219,7 +219,7 @@ def _mix(
             break
         other = _plan(layout, small, "mix", settings, settings.max_types, clock.part(0.5))
         plan = _with_promise_of(plan, other)
-    used = set(plan.packed.fleet.by_type) if plan.packed else set()
+    used = set(plan.packed.node_set.by_type) if plan.packed else set()
     names = layout.offers["instance_type"].astype(str).to_numpy()
     kept = set(names[keep])
     dominated = [
@@ -240,16 +240,16 @@ def _smaller(layout: Layout, keep: Ints, plan: NodePlan, halvings: int) -> Ints:
 
     Large nodes pack best, and cost most to hold in reserve for one that is lost.
     """
-    if plan.packed is None or plan.packed.fleet.nodes == 0:
+    if plan.packed is None or plan.packed.node_set.nodes == 0:
         return keep[:0]
     names = layout.offers["instance_type"].astype(str).to_numpy()[keep]
     cpu = layout.offers["vcpu"].to_numpy(dtype=float)[keep]
-    largest = cpu[np.isin(names, list(plan.packed.fleet.by_type))].max()
+    largest = cpu[np.isin(names, list(plan.packed.node_set.by_type))].max()
     return np.asarray(keep[cpu <= largest / 2**halvings], dtype=np.int64)
 
 
 def _with_promise_of(plan: NodePlan, other: NodePlan) -> NodePlan:
-    """The plan with the other's promised fleet, where that costs less."""
+    """The plan with the other's promised node set, where that costs less."""
     mine = plan.promised.usd_per_hour if plan.promised else None
     theirs = other.promised.usd_per_hour if other.promised else None
     if theirs is None or (mine is not None and mine <= theirs + 1e-9):
@@ -304,24 +304,26 @@ def _described(
     excuses: tuple[Rejected, ...],
 ) -> NodePlan:
     problem = layout.problem.with_offers(keep)
-    fleet = fleet_of(layout, keep, found.packing.offers)
-    known = fleet.usd_per_hour is not None
+    node_set = node_set_of(layout, keep, found.packing.offers)
+    known = node_set.usd_per_hour is not None
     nodes = None
-    if len(fleet.by_type) == 1 and len(set(problem.price)) == 1:
+    if len(node_set.by_type) == 1 and len(set(problem.price)) == 1:
         nodes = int(np.ceil(found.bound / float(problem.price[0]) - 1e-6))
     placement = placement_of(layout, keep, found.packing.offers, found.packing.where)
-    packed = PackedFleet(fleet, placement, found.bound if known else None, nodes, found.gap)
+    packed = PackedNodeSet(node_set, placement, found.bound if known else None, nodes, found.gap)
     final = promised.offers if promised else found.packing.offers
     total = problem.capacity[final].sum(axis=0)
     use = tuple(float(share) for share in problem.demand / np.maximum(total, 1.0))
     return NodePlan(
         name=name,
         packed=packed,
-        promised=fleet_of(layout, keep, promised.offers, promised.zones) if promised else None,
+        promised=node_set_of(layout, keep, promised.offers, promised.zones) if promised else None,
         binding=binding_of(layout, keep, found.packing.offers),
         use=(use[0], use[1], use[2]),
         excuses=excuses,
-        reason=None if promised else "no fleet up to four times the packed one passes the replay",
+        reason=None
+        if promised
+        else "no node set up to four times the packed one passes the replay",
         promised_placement=None
         if promised is None
         else placement_of(layout, keep, promised.offers, promised.where, promised.zones),
@@ -329,7 +331,7 @@ def _described(
 
 
 def binding_of(layout: Layout, keep: Ints, offers: Ints) -> Binding:
-    """What makes the fleet as large as it is."""
+    """What makes the node set as large as it is."""
     if layout.problem.pods == 0:
         return "nothing"
     problem = replace(layout.relaxed.with_offers(keep), max_types=None)

@@ -1,7 +1,7 @@
-"""The smallest fleet to promise: the scheduler places every pod on it, also on a bad day.
+"""The smallest node set to promise: the scheduler places every pod on it, also on a bad day.
 
 Pods come in the scheduler's order, by priority and then by age, and go where kube-scheduler's scores
-send them. Nodes join when a pod finds no room, in the proportions of the packed fleet, as they do
+send them. Nodes join when a pod finds no room, in the proportions of the packed node set, as they do
 under an autoscaler.
 
 Then a bad day is tried: a rollout adds the surge of the workload with the largest one, and any one
@@ -26,11 +26,11 @@ from rightsize.nodes.scheduler import Cluster
 from rightsize.nodes.work import Clock
 
 _MOST_TIMES = 4.0
-"""Fleets larger than so many times the packed one are not promised."""
+"""Node sets larger than so many times the packed one are not promised."""
 _TRIAL_SECONDS = 0.035
 """What one replay of the scheduler takes with some 300 pods."""
 _ORDERS = 50
-"""Orders of arrival tried on the spread state; fewer on fleets of thousands of pods."""
+"""Orders of arrival tried on the spread state; fewer on node sets of thousands of pods."""
 _PODS_TRIED = 3000
 """Pods placed over all orders together, at least one order's."""
 _SEED = 20260901
@@ -40,7 +40,7 @@ _NO_SURGE = ("StatefulSet", "Job", "CronJob", "Pod")
 
 @dataclass(frozen=True, eq=False)
 class Promised:
-    """A fleet on which the replay places every pod. `where` is the node of each pod."""
+    """A node set on which the replay places every pod. `where` is the node of each pod."""
 
     offers: Ints
     zones: Ints
@@ -60,7 +60,7 @@ class Grown:
 def promise(
     layout: Layout, keep: Ints, packed: Ints, settings: NodeSettings, clock: Clock
 ) -> Promised | None:
-    """Find the cheapest fleet of the packed fleet's offers that passes the replay.
+    """Find the cheapest node set of the packed node set's offers that passes the replay.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def promise(
     keep : int array
         Offers of the layout that the plan may use; `packed` counts within them.
     packed : (B,) int array
-        Offer of each node of the packed fleet.
+        Offer of each node of the packed node set.
     settings : NodeSettings
         `headroom` and `surge`.
     clock : Clock
@@ -77,7 +77,7 @@ def promise(
     Returns
     -------
     Promised or None
-        None if no fleet up to four times the packed one passes.
+        None if no node set up to four times the packed one passes.
     """
     # The scheduler chooses zones itself; the packing's choice for odd pods does not bind it.
     problem = replace(layout.problem.with_offers(keep), fits=layout.open_fits[:, keep])
@@ -216,7 +216,7 @@ def surge_classes(layout: Layout, problem: Problem, share: float) -> Ints:
 def _losses(cluster: Cluster, settings: NodeSettings) -> list[Flags]:
     nodes = np.arange(len(cluster.offers))
     if settings.headroom == "node":
-        # The fullest first: a fleet that is too small shows it at once.
+        # The fullest first: a node set that is too small shows it at once.
         full = (1 - cluster.rest / np.maximum(cluster.total, 1)).max(axis=1)
         return [nodes == node for node in np.argsort(-full * cluster.total[:, 0], kind="stable")]
     if settings.headroom == "zone":
@@ -245,7 +245,7 @@ def _sequences(problem: Problem, packed: Ints) -> list[Ints]:
 
 
 def _spares(problem: Problem, offers: Ints) -> list[Ints]:
-    """Offers of one type in every zone, for each type of the fleet; the dearest type first."""
+    """Offers of one type in every zone, for each type of the node set; the dearest type first."""
     kinds = np.unique(problem.kind[offers])
     found = [np.unique(offers[problem.kind[offers] == kind]) for kind in kinds]
     return sorted(found, key=lambda of: (-float(problem.price[of].max()), int(of[0])))
@@ -283,32 +283,32 @@ def _with_spares(
     settings: NodeSettings,
     clock: Clock,
 ) -> Promised | None:
-    """The fleet with the fewest spare nodes of these offers that stands the bad day."""
+    """The node set with the fewest spare nodes of these offers that stands the bad day."""
 
-    def fleet(added: int) -> Grown:
+    def node_set(added: int) -> Grown:
         return _extended(layout, problem, grown, np.resize(spare, added))
 
     low, high = -1, 0
-    while not bad_day(layout, problem, fleet(high), settings):
+    while not bad_day(layout, problem, node_set(high), settings):
         if high >= most:
             return None
         low, high = high, min(max(2 * high, 1), most)
     while high - low > 1:
         middle = (low + high) // 2
-        if bad_day(layout, problem, fleet(middle), settings):
+        if bad_day(layout, problem, node_set(middle), settings):
             high = middle
         else:
             low = middle
     orders, passed, number = _orders(layout), 0, 0
     while passed < len(orders):
         clock.spend(_TRIAL_SECONDS)
-        if spread_day(layout, problem, fleet(high), settings, orders[number % len(orders)]):
+        if spread_day(layout, problem, node_set(high), settings, orders[number % len(orders)]):
             passed, number = passed + 1, number + 1
             continue
-        # A larger fleet spreads the pods in another way: every order is tried again.
+        # A larger node set spreads the pods in another way: every order is tried again.
         passed, high = 0, high + max(1, len(grown.offers) // 100)
         if high > most:
             return None
-    found = fleet(high)
+    found = node_set(high)
     cost = float(problem.price[found.offers].sum())
     return Promised(found.offers, found.zones, found.where, cost)

@@ -44,8 +44,8 @@ def owner_of(
 ) -> Owner:
     """Read a workload's own spread, or assume the settings' where it has none.
 
-    A `DoNotSchedule` spread over hosts of skew `s` lets a node of a fleet of two or more have at
-    most `(n + s) / 2` of `n` pods; larger fleets allow fewer, which the scheduler replay checks.
+    A `DoNotSchedule` spread over hosts of skew `s` lets a node of a node set of two or more have at
+    most `(n + s) / 2` of `n` pods; larger node sets allow fewer, which the scheduler replay checks.
     """
     node_limit, host_skew, zone_skew, zone_limit = 0, None, None, 0
     for apart in rules.apart:

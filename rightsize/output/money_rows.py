@@ -141,7 +141,7 @@ def _bill_table(answer: MoneyAnswer, mark: str) -> Table:
 
 
 def _plan_table(plans: tuple[PricedPlan, ...], mark: str) -> Table:
-    title = f"Promised fleets, EC2 and all, USD a month{mark}"
+    title = f"Promised node sets, EC2 and all, USD a month{mark}"
     table = Table(title=title, title_justify="left")
     table.add_column("plan")
     for name in ("nodes", "now", "after", "saved by requests", "against today", "promised"):

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from rightsize.nodes.answer import MonthAnswer, NodeAnswer, Trial
 from rightsize.nodes.month import EventRange, MonthReplay
-from rightsize.nodes.plan import Fleet, NodePlan, NodePlans, PackedFleet
+from rightsize.nodes.plan import NodePlan, NodePlans, NodeSet, PackedNodeSet
 from rightsize.results import HOURS_PER_MONTH
 
 SCHEMA_VERSION = 1
@@ -27,7 +27,7 @@ def answer_to_dict(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> dict[s
         "end": answer.end.isoformat(),
         "region": answer.region,
         "hours_per_month": hours,
-        "today": _fleet(answer.today, hours),
+        "today": _node_set(answer.today, hours),
         "plans": _plans(answer.before, hours),
         "plans_recommended": None if answer.after is None else _plans(answer.after, hours),
         "pods": answer.before.pods,
@@ -47,12 +47,12 @@ def answer_to_frame(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> pd.Da
                 {
                     "requests": requests,
                     "plan": plan.name,
-                    "packed_nodes": packed.fleet.nodes if packed else None,
-                    "packed_usd_per_month": _month(packed.fleet, hours) if packed else None,
+                    "packed_nodes": packed.node_set.nodes if packed else None,
+                    "packed_usd_per_month": _month(packed.node_set, hours) if packed else None,
                     "optimality_gap": packed.optimality_gap if packed else None,
                     "promised_nodes": promised.nodes if promised else None,
                     "promised_usd_per_month": _month(promised, hours) if promised else None,
-                    "types": _types(promised or (packed.fleet if packed else None)),
+                    "types": _types(promised or (packed.node_set if packed else None)),
                     "binding": plan.binding,
                     "unplaced_pods": len(plans.unplaced) if plans else 0,
                 }
@@ -208,7 +208,7 @@ def remarks(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> list[str]:
 
 
 def _expected(answer: NodeAnswer, hours: float) -> list[str]:
-    """What becomes of the promised fleet of the types in use, under the autoscaler in use."""
+    """What becomes of the promised node set of the types in use, under the autoscaler in use."""
     freed, promised = answer.freed, answer.promised
     if freed is None or promised is None:
         return []
@@ -258,7 +258,7 @@ def _plan(plan: NodePlan, hours: float) -> dict[str, Any]:
     return {
         "name": plan.name,
         "packed": None if plan.packed is None else _packed(plan.packed, hours),
-        "promised": None if plan.promised is None else _fleet(plan.promised, hours),
+        "promised": None if plan.promised is None else _node_set(plan.promised, hours),
         "binding": plan.binding,
         "use": use,
         "reason": plan.reason,
@@ -266,20 +266,20 @@ def _plan(plan: NodePlan, hours: float) -> dict[str, Any]:
     }
 
 
-def _packed(packed: PackedFleet, hours: float) -> dict[str, Any]:
+def _packed(packed: PackedNodeSet, hours: float) -> dict[str, Any]:
     bound = packed.lower_bound_usd_per_hour
-    return _fleet(packed.fleet, hours) | {
+    return _node_set(packed.node_set, hours) | {
         "lower_bound_usd_per_month": None if bound is None else bound * hours,
         "lower_bound_nodes": packed.lower_bound_nodes,
         "optimality_gap": packed.optimality_gap,
     }
 
 
-def _fleet(fleet: Fleet, hours: float) -> dict[str, Any]:
+def _node_set(node_set: NodeSet, hours: float) -> dict[str, Any]:
     return {
-        "nodes": fleet.nodes,
-        "usd_per_hour": fleet.usd_per_hour,
-        "usd_per_month": _month(fleet, hours),
+        "nodes": node_set.nodes,
+        "usd_per_hour": node_set.usd_per_hour,
+        "usd_per_month": _month(node_set, hours),
         "groups": [
             {
                 "instance_type": g.instance_type,
@@ -288,7 +288,7 @@ def _fleet(fleet: Fleet, hours: float) -> dict[str, Any]:
                 "nodes": g.nodes,
                 "usd_per_hour": g.usd_per_hour,
             }
-            for g in fleet.groups
+            for g in node_set.groups
         ],
     }
 
@@ -298,26 +298,26 @@ def _cells(plan: NodePlan, hours: float) -> tuple[str, str, str, str, str, str]:
         return ("–", "", "–", "", "", plan.reason or "")
     promised = plan.promised
     return (
-        str(plan.packed.fleet.nodes),
+        str(plan.packed.node_set.nodes),
         f"{plan.packed.optimality_gap:.1%}",
         str(promised.nodes) if promised else "–",
         _usd(promised, hours) if promised else "",
-        _types(promised or plan.packed.fleet),
+        _types(promised or plan.packed.node_set),
         plan.binding,
     )
 
 
-def _month(fleet: Fleet, hours: float) -> float | None:
-    usd = fleet.usd_per_hour
+def _month(node_set: NodeSet, hours: float) -> float | None:
+    usd = node_set.usd_per_hour
     return None if usd is None else usd * hours
 
 
-def _usd(fleet: Fleet, hours: float) -> str:
-    usd = _month(fleet, hours)
+def _usd(node_set: NodeSet, hours: float) -> str:
+    usd = _month(node_set, hours)
     return "unknown" if usd is None else f"{usd:,.0f}"
 
 
-def _types(fleet: Fleet | None) -> str:
-    if fleet is None:
+def _types(node_set: NodeSet | None) -> str:
+    if node_set is None:
         return ""
-    return ", ".join(f"{nodes} {name}" for name, nodes in fleet.by_type.items())
+    return ", ".join(f"{nodes} {name}" for name, nodes in node_set.by_type.items())

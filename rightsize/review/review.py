@@ -12,9 +12,9 @@ import pandas as pd
 
 from rightsize.config import Settings
 from rightsize.cost.answer import MoneyAnswer, lots_of, planned, price_answer
-from rightsize.cost.fleet import PlannedFleet
 from rightsize.cost.machines import covered_hours
 from rightsize.cost.months import MonthFacts, scaled
+from rightsize.cost.node_sets import PlannedNodeSet
 from rightsize.cost.plan import PlanCost, Terms, price_plan
 from rightsize.cost.realised import Realised, realised_saving
 from rightsize.cost.saving import Saving, as_replayed, saving
@@ -59,7 +59,7 @@ STEP_LABELS: Mapping[StepKind, str] = {
 
 @dataclass(frozen=True)
 class Step:
-    """One stage on the way from today's fleet to the end state, for a month of 730 hours."""
+    """One stage on the way from today's node set to the end state, for a month of 730 hours."""
 
     kind: StepKind
     label: str
@@ -89,10 +89,10 @@ class Review:
     """Plans with every request at its end state."""
     steps: tuple[Step, ...]
     available: Saving | None
-    """This step's requests, from today's fleet to the promised one of the same type, as far as the
+    """This step's requests, from today's node set to the promised one of the same type, as far as the
     autoscaler in use takes the nodes away."""
     planned: int | None
-    """Nodes that the promised fleet does without."""
+    """Nodes that the promised node set does without."""
     end_state: Saving | None
     promised: pd.DataFrame
     """Earlier recommendations with what became of them; empty on a first report."""
@@ -268,19 +268,21 @@ def _plans(
 
 
 def _steps(plans: NodeAnswer | None, end_plans: NodePlans | None, terms: Terms) -> tuple[Step, ...]:
-    """Today's fleet, then what stays needed after each change, all of today's type but the last."""
+    """Today's node set, then what stays needed after each change, all of today's type but the last."""
     if plans is None or plans.after is None or end_plans is None:
         return ()
-    today = PlannedFleet("today", lots_of(plans.today))
+    today = PlannedNodeSet("today", lots_of(plans.today))
     named: list[tuple[StepKind, NodePlan]] = [
         ("packed", plans.before.named("same-type")),
         ("this-step", plans.after.named("same-type")),
         ("end-state", end_plans.named("same-type")),
         ("mix", end_plans.named("mix")),
     ]
-    fleets: list[tuple[StepKind, PlannedFleet | None]] = [("today", today)]
-    fleets += [(kind, planned(plan)) for kind, plan in named]
-    costs = [(kind, price_plan(fleet, terms)) for kind, fleet in fleets if fleet is not None]
+    node_sets: list[tuple[StepKind, PlannedNodeSet | None]] = [("today", today)]
+    node_sets += [(kind, planned(plan)) for kind, plan in named]
+    costs = [
+        (kind, price_plan(node_set, terms)) for kind, node_set in node_sets if node_set is not None
+    ]
     return tuple(Step(kind, STEP_LABELS[kind], cost, round(cost.nodes)) for kind, cost in costs)
 
 
@@ -291,7 +293,7 @@ def _placement(plans: NodeAnswer | None) -> pd.DataFrame | None:
 
 
 def _saving(steps: Sequence[Step], kind: StepKind, terms: Terms) -> Saving | None:
-    """From today's fleet; None where the planner found no such fleet."""
+    """From today's node set; None where the planner found no such node set."""
     by_kind = {step.kind: step for step in steps}
     if "today" not in by_kind or kind not in by_kind:
         return None

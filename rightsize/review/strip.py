@@ -75,7 +75,7 @@ def this_month(review: Review) -> StripMonth:
     promised = None if available is None else available.realisable or available.on_demand_equivalent
     return StripMonth(
         line.month, line.hours, line.bill_usd, line.mesh_usd, line.nodes, review.facts.traffic,
-        # A fleet that would have to grow promises nothing.
+        # A node set that would have to grow promises nothing.
         None if promised is None else max(promised.mid, 0.0),
         None if review.realised is None else review.realised.by_tool.mid,
         _to_date(review),

@@ -14,7 +14,7 @@ _NO_NODE = "frees no node by itself"
 
 
 def build_plan(study: PlanStudy) -> tuple[RolloutPlan, NodePlan | None]:
-    """Order everything that was studied; also returns the fleet to buy last, if there is one.
+    """Order everything that was studied; also returns the node set to buy last, if there is one.
 
     The ledger of the study is used up: its stages are applied in the order of the phases.
     """

@@ -118,10 +118,10 @@ def scoped_rows(study: PlanStudy) -> tuple[Recommendation, ...]:
 
 def buy_nodes(plan: NodePlan, money: PhaseMoney) -> Phase | None:
     """Other machines, last: they are chosen for requests that no longer move."""
-    fleet = plan.promised
-    if fleet is None:
+    node_set = plan.promised
+    if node_set is None:
         return None
-    machines = ", ".join(f"{count} {name}" for name, count in fleet.by_type.items())
+    machines = ", ".join(f"{count} {name}" for name, count in node_set.by_type.items())
     return Phase(
         "buy-nodes",
         "Other machines",
@@ -133,7 +133,9 @@ def buy_nodes(plan: NodePlan, money: PhaseMoney) -> Phase | None:
         ),
         "Every pod moves once. Other machines have other single-core speed: watch the latency.",
         (
-            Check("nodes", f"{fleet.nodes} nodes or fewer", promql.nodes_at_most(fleet.nodes)),
+            Check(
+                "nodes", f"{node_set.nodes} nodes or fewer", promql.nodes_at_most(node_set.nodes)
+            ),
             Check("nothing-pending", "no pod waits for a node", promql.nothing_pending()),
             Check("latency", "p99 of requests is what it was a week ago", promql.latency_not_up()),
             Check("errors", "no more 5xx answers than a week ago", promql.errors_not_up()),

@@ -1,7 +1,7 @@
-"""Money of the phases: fleets of the types in use, one after the other, each priced once.
+"""Money of the phases: node sets of the types in use, one after the other, each priced once.
 
 Every stage is planned with all stages before it applied, so that nothing is counted twice: what a
-phase saves is what the fleet falls by when it joins. A request that frees no node saves nothing.
+phase saves is what the node set falls by when it joins. A request that frees no node saves nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Bill:
     terms: Terms
     today: PlanCost
     before: PlanCost
-    """Fleet of the types in use that today's requests need."""
+    """Node set of the types in use that today's requests need."""
     quiet: float
 
 
@@ -74,7 +74,7 @@ class Ledger:
     Raises
     ------
     NoDataError
-        Without pods or nodes, or where no fleet of the types in use can be planned.
+        Without pods or nodes, or where no node set of the types in use can be planned.
     """
 
     def __init__(self, snapshot: Snapshot, advice: Advice, settings: Settings) -> None:
@@ -114,7 +114,7 @@ class Ledger:
         return self._stage("counted")
 
     def fewer_nodes(self) -> PhaseMoney:
-        """From here on the fleet is held against the nodes that ran, not against a packed one."""
+        """From here on the node set is held against the nodes that ran, not against a packed one."""
         self._packed = True
         money = self._stage("counted")
         if money.saving is None:
@@ -142,13 +142,13 @@ class Ledger:
         names = self.demand.pods["namespace"].astype(str)
         room = np.maximum(self.demand.sidecar_memory - LEAST_MEMORY, 0.0)
         there = (self.demand.sidecar_memory > 0) & (held == 0)
-        fleets = []
+        node_sets = []
         for level in ("low", "high", "mid"):
             cut = names.map({n: getattr(m, level) for n, m in memory.items()}).fillna(0.0)
             less = np.minimum(cut.to_numpy(dtype=float), room) * there
             self._less = held + less
-            fleets.append(self._same_type(self.bill.quiet, self.bill.terms))
-        ends = [saving(self._last, fleet, self.bill.terms) for fleet in fleets[:2]]
+            node_sets.append(self._same_type(self.bill.quiet, self.bill.terms))
+        ends = [saving(self._last, node_set, self.bill.terms) for node_set in node_sets[:2]]
         money = self._stage("predicted")
         known = [s.on_demand_equivalent for s in ends if s.on_demand_equivalent is not None]
         if money.saving is None or len(known) < 2:
@@ -161,7 +161,7 @@ class Ledger:
         )  # fmt: skip
 
     def other_types(self) -> tuple[NodePlan, PhaseMoney] | None:
-        """The cheapest fleet of other types for the pods as they now are; None if none is sure to
+        """The cheapest node set of other types for the pods as they now are; None if none is sure to
         cost less."""
         plans = plan_nodes(
             self._pods(),
@@ -238,14 +238,14 @@ class Ledger:
         cost = self._priced(plan, quiet, terms)
         if cost is None:
             raise NoDataError(
-                f"no fleet of the types in use can be planned: {plan.reason or 'none passes'}",
+                f"no node set of the types in use can be planned: {plan.reason or 'none passes'}",
                 hint="see rightsize nodes",
             )
         return cost
 
     def _priced(self, plan: NodePlan, quiet: float, terms: Terms) -> PlanCost | None:
-        fleet = planned(plan, quiet)
-        return None if fleet is None else price_plan(fleet, terms)
+        node_set = planned(plan, quiet)
+        return None if node_set is None else price_plan(node_set, terms)
 
     def _pods(self) -> pd.DataFrame:
         """Pods with the requests of the stages applied so far."""

@@ -58,7 +58,7 @@ def _head(plan: RolloutPlan, rules: str) -> list[str]:
     lines += [f"- {note}" for note in plan.notes]
     if plan.nodes_today is not None:
         lines += [
-            f"- Prices: {plan.prices}. A saving is what the promised fleet falls by when a phase "
+            f"- Prices: {plan.prices}. A saving is what the promised node set falls by when a phase "
             "joins those before it: a request that frees no node saves nothing, and nothing is "
             "counted twice."
         ]

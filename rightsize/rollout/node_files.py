@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from rightsize.border import path_part
 from rightsize.files.shell import change_script, plain_script
 from rightsize.files.yaml_text import to_yaml
-from rightsize.nodes.plan import Fleet, NodePlan
+from rightsize.nodes.plan import NodePlan, NodeSet
 from rightsize.prices.node_kinds import PACKED
 from rightsize.rollout.later_phases import scoped_rows
 from rightsize.rollout.steps import PhaseFiles, Step, restart
@@ -109,7 +109,7 @@ def measured_files(study: PlanStudy, folder: str, *, restarted: bool) -> PhaseFi
 def buy_files(study: PlanStudy, plan: NodePlan, folder: str) -> PhaseFiles:
     """New node groups beside the old ones, then the move."""
     assert plan.promised is not None
-    fleet = plan.promised
+    node_set = plan.promised
     name, region = study.manifest.cluster, study.manifest.region
     comment = (
         "eksctl; the name of the cluster is the snapshot's, put yours where it differs.\n"
@@ -119,9 +119,9 @@ def buy_files(study: PlanStudy, plan: NodePlan, folder: str) -> PhaseFiles:
         "apiVersion": "eksctl.io/v1alpha5",
         "kind": "ClusterConfig",
         "metadata": {"name": name, "region": region or "REGION"},
-        "managedNodeGroups": _groups(fleet),
+        "managedNodeGroups": _groups(node_set),
     }
-    old = [] if study.ledger is None else _types(study) - set(fleet.by_type)
+    old = [] if study.ledger is None else _types(study) - set(node_set.by_type)
     selector = f"'node.kubernetes.io/instance-type in ({', '.join(sorted(old))})'"
     file = f"{folder}/nodegroups.yaml"
     steps = [
@@ -166,10 +166,10 @@ def buy_files(study: PlanStudy, plan: NodePlan, folder: str) -> PhaseFiles:
     )
 
 
-def _groups(fleet: Fleet) -> list[Mapping[str, object]]:
+def _groups(node_set: NodeSet) -> list[Mapping[str, object]]:
     """One managed group for each type and way of buying."""
     totals: dict[tuple[str, str], tuple[int, set[str]]] = {}
-    for one in (group for group in fleet.groups if group.kind in PACKED):
+    for one in (group for group in node_set.groups if group.kind in PACKED):
         nodes, zones = totals.get((one.instance_type, one.capacity_type), (0, set()))
         zones = zones | ({one.zone} if one.zone else set())
         totals[one.instance_type, one.capacity_type] = (nodes + one.nodes, zones)
@@ -193,5 +193,5 @@ def _groups(fleet: Fleet) -> list[Mapping[str, object]]:
 def _types(study: PlanStudy) -> set[str]:
     """Instance types that ran, where known."""
     ledger = study.ledger
-    lots = () if ledger is None else ledger.bill.today.fleet.mid
+    lots = () if ledger is None else ledger.bill.today.node_set.mid
     return {lot.instance_type for lot in lots} - {"unknown"}

@@ -243,7 +243,7 @@ def _nodes(
 
     `istiod` holds the cores and bytes that all of its pods request.
     """
-    if today.fleet is None or not today.node_cpu or not today.node_memory:
+    if today.node_set is None or not today.node_cpu or not today.node_memory:
         said.append("nodes and dollars: not computed, the snapshot holds no node or no price")
         return None, None
     growth = scale.pods / today.scale.pods
@@ -251,12 +251,16 @@ def _nodes(
     for end in ("low", "mid", "high"):
         cpu, memory = (float(getattr(total, end)) / scale.pods for total in data_plane)
         if mode == "sidecar":
-            fleet = today.fleet(cpu - today.sidecar_cpu, memory - today.sidecar_memory, False)
+            node_set = today.node_set(cpu - today.sidecar_cpu, memory - today.sidecar_memory, False)
         else:
-            fleet = today.fleet(cpu, memory, True)
+            node_set = today.node_set(cpu, memory, True)
         extra = max(istiod[0] / today.node_cpu, istiod[1] / today.node_memory)
-        count = float(np.ceil(fleet.nodes * growth + extra))
-        each = None if fleet.usd_per_hour is None else fleet.usd_per_hour / max(fleet.nodes, 1)
+        count = float(np.ceil(node_set.nodes * growth + extra))
+        each = (
+            None
+            if node_set.usd_per_hour is None
+            else node_set.usd_per_hour / max(node_set.nodes, 1)
+        )
         found.append((count, each and count * each * HOURS_PER_MONTH))
     said.append(
         f"nodes: packed for the pods of today at the new sizes on the types in use, times "

@@ -84,7 +84,7 @@ def test_the_month_after_holds_the_first_one_to_its_promises(work):
 
 def test_node_hours_and_dollars_of_both_months_stand_side_by_side(work):
     folder = work / "reports" / "2026-10"
-    (row,) = table(folder, "fleet")
+    (row,) = table(folder, "node-sets")
     assert row["node_hours_before"] == pytest.approx(BEFORE.nodes * 24 * DAYS)
     assert row["node_hours"] == pytest.approx(AFTER.nodes * 24 * DAYS)
     assert row["usd"] == pytest.approx(AFTER.usd_per_hour * 24 * DAYS)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rightsize.cost.charges import auto_share, fargate_size, fargate_sizes, node_charges
 from rightsize.cost.commitments import Commitment, Commitments
-from rightsize.cost.fleet import NodeLot, PlannedFleet
+from rightsize.cost.node_sets import NodeLot, PlannedNodeSet
 from rightsize.cost.other import other_costs
 from rightsize.cost.plan import Terms, price_plan
 from rightsize.cost.saving import saving
@@ -128,7 +128,7 @@ def test_general_machines_have_no_such_line() -> None:
 def test_auto_modes_fee_is_a_share_of_the_on_demand_price_and_falls_with_the_machines() -> None:
     half = replace(TERMS, auto_share=auto_share(node_rows("ec2", "auto", "fargate")))
     plans = [
-        price_plan(PlannedFleet("p", (NodeLot("m5.xlarge", count),)), half) for count in (24, 20)
+        price_plan(PlannedNodeSet("p", (NodeLot("m5.xlarge", count),)), half) for count in (24, 20)
     ]
     fees = [line.usd for plan in plans for line in plan.lines if line.name == "EKS Auto Mode fee"]
     assert fees[0] is not None
@@ -142,7 +142,7 @@ def test_auto_modes_fee_is_paid_for_machines_under_a_commitment_too() -> None:
     held = Commitments(True, (Commitment("setting", 100.0, 0.3),))
     bound = replace(TERMS, auto_share=1.0, commitments=held)
     plans = [
-        price_plan(PlannedFleet("p", (NodeLot("m5.xlarge", count),)), bound) for count in (24, 20)
+        price_plan(PlannedNodeSet("p", (NodeLot("m5.xlarge", count),)), bound) for count in (24, 20)
     ]
     saved = saving(*plans, bound)
     assert saved.realisable is not None

@@ -12,7 +12,7 @@ from typing import Any
 
 from rightsize.config import PriceSettings
 from rightsize.cost.answer import MoneyAnswer, lots_of, price_answer
-from rightsize.cost.fleet import PlannedFleet
+from rightsize.cost.node_sets import PlannedNodeSet
 from rightsize.cost.plan import price_plan
 from rightsize.cost.saving import saving
 from rightsize.demo import demo_snapshot
@@ -63,7 +63,7 @@ def _same_type(snapshot: Snapshot, found: MoneyAnswer) -> dict[str, Any]:
         asked = scheduled_pods(pods, containers, advice=advice)
         plan = plan_same_type(asked, catalogue, None, nodes)
         assert plan.promised is not None
-        costs.append(price_plan(PlannedFleet(plan.name, lots_of(plan.promised)), found.terms))
+        costs.append(price_plan(PlannedNodeSet(plan.name, lots_of(plan.promised)), found.terms))
     now, after = costs
     return {
         "nodes_before": now.nodes,

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rightsize.cost.marginal import FleetValue, marginal_savings
+from rightsize.cost.marginal import NodeSetValue, marginal_savings
 
 
 def cores(requested: float, freed: Sequence[float], per_node: float = 4.0, price: float = 0.2):
     """Machines of four cores for what is requested less what the changes free."""
 
-    def fleet_for(made: Sequence[int]) -> FleetValue:
+    def node_set_for(made: Sequence[int]) -> NodeSetValue:
         nodes = math.ceil(round(requested - sum(freed[i] for i in made), 9) / per_node)
-        return FleetValue(nodes, nodes * price)
+        return NodeSetValue(nodes, nodes * price)
 
-    return fleet_for
+    return node_set_for
 
 
 def test_a_change_that_frees_a_machine_by_itself_is_realisable_alone() -> None:
@@ -52,11 +52,11 @@ def test_no_set_of_changes_is_planned_twice_and_their_number_is_bounded() -> Non
     asked: list[tuple[int, ...]] = []
     plan = cores(40, [3] * 5)
 
-    def fleet_for(made: Sequence[int]) -> FleetValue:
+    def node_set_for(made: Sequence[int]) -> NodeSetValue:
         asked.append(tuple(made))
         return plan(made)
 
-    marginal_savings(5, fleet_for, orders=3)
+    marginal_savings(5, node_set_for, orders=3)
     assert len(asked) == len(set(asked)) <= 5 * (3 + 2) + 1
 
 

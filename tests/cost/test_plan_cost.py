@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from rightsize.cost.check import against_bill, implied_node_hour
 from rightsize.cost.commitments import Commitment, Commitments, commitments_of, cover
-from rightsize.cost.fleet import (
+from rightsize.cost.machines import machine_days
+from rightsize.cost.node_sets import (
     NodeLot,
-    PlannedFleet,
-    fleet_of,
+    PlannedNodeSet,
     mean_root,
+    node_set_of,
     with_instances,
 )
-from rightsize.cost.machines import machine_days
 from rightsize.cost.other import other_costs
 from rightsize.cost.plan import CostLine, Terms, price_plan
 from rightsize.cost.saving import saving
@@ -55,8 +55,8 @@ def terms(prices: PriceBook = M5, commitments: Commitments = NONE, **more: objec
     return replace(Terms(prices, commitments, other_costs(), NOW, "us-east-1"), **more)
 
 
-def plan(count: float, name: str = "m5.large", option: str = "on-demand") -> PlannedFleet:
-    return PlannedFleet("plan", (NodeLot(name, count, option, root_gib=20),))
+def plan(count: float, name: str = "m5.large", option: str = "on-demand") -> PlannedNodeSet:
+    return PlannedNodeSet("plan", (NodeLot(name, count, option, root_gib=20),))
 
 
 def lines(cost) -> dict[str, Interval | None]:
@@ -82,14 +82,14 @@ def test_extended_support_is_charged_where_the_version_is_in_it() -> None:
 
 
 def test_spot_and_on_demand_machines_are_split() -> None:
-    mixed = PlannedFleet("mix", (NodeLot("m5.large", 2), NodeLot("m5.large", 3, "spot")))
+    mixed = PlannedNodeSet("mix", (NodeLot("m5.large", 2), NodeLot("m5.large", 3, "spot")))
     found = lines(price_plan(mixed, terms()))
     assert found["EC2 on-demand"].mid == pytest.approx(2 * 0.10 * 730)
     assert found["EC2 Spot"].mid == pytest.approx(3 * 0.04 * 730)
 
 
 def test_a_machine_without_a_price_makes_the_total_unknown_not_lower() -> None:
-    cost = price_plan(PlannedFleet("p", (NodeLot("m5.large", 1), NodeLot("x9.huge", 1))), terms())
+    cost = price_plan(PlannedNodeSet("p", (NodeLot("m5.large", 1), NodeLot("x9.huge", 1))), terms())
     assert cost.total is None
     assert cost.unpriced == ("x9.huge (on-demand)",)
     assert "x9.huge" in cost.lines[0].note
@@ -137,10 +137,10 @@ def test_a_spot_machine_without_a_zone_costs_the_mean_of_the_zones() -> None:
 
 
 def test_demand_and_packing_gap_widen_the_range() -> None:
-    fleet = replace(
+    node_set = replace(
         plan(10), fewest=(NodeLot("m5.large", 9),), most=(NodeLot("m5.large", 12),), gap=0.125
     )
-    found = lines(price_plan(fleet, terms()))["EC2 on-demand"]
+    found = lines(price_plan(node_set, terms()))["EC2 on-demand"]
     assert (found.low, found.mid, found.high) == pytest.approx((8 * 73, 730, 12 * 73))
 
 
@@ -204,7 +204,7 @@ def test_reservations_float_over_the_sizes_of_their_family() -> None:
 
 def test_a_plans_discount_comes_from_the_listed_rates_highest_first() -> None:
     held = Commitment("compute-savings-plan", 0.07)
-    fleet = (NodeLot("m5.large", 1), NodeLot("c5.large", 1))
+    node_set = (NodeLot("m5.large", 1), NodeLot("c5.large", 1))
     rows = [
         ("m5.large", "on-demand", 0.10),
         ("c5.large", "on-demand", 0.08),
@@ -212,10 +212,10 @@ def test_a_plans_discount_comes_from_the_listed_rates_highest_first() -> None:
         ("c5.large", "savings-plan", 0.06),
     ]
     compute = book(*rows, source="Compute Savings Plan, 1 year, no upfront")
-    covered = cover(fleet, compute, Commitments(True, (held,)))
+    covered = cover(node_set, compute, Commitments(True, (held,)))
     assert covered.covered == pytest.approx(0.10)  # all of m5.large (30 %), none of c5.large (25 %)
     other = book(*rows, source="EC2Instance Savings Plan, 1 year, no upfront")
-    assert cover(fleet, other, Commitments(True, (held,))) is None  # rates of another plan type
+    assert cover(node_set, other, Commitments(True, (held,))) is None  # rates of another plan type
 
 
 def test_an_unknown_discount_makes_coverage_unknown() -> None:
@@ -263,17 +263,17 @@ def test_a_realisable_saving_is_never_above_the_on_demand_equivalent_of_fewer_ma
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=4))
 @settings(max_examples=40, deadline=None)
 def test_the_total_is_the_sum_of_its_lines(counts: list[tuple[int, int]]) -> None:
-    fleet = tuple(
+    node_set = tuple(
         lot
         for regular, spot in counts
         for lot in (NodeLot("m5.large", regular), NodeLot("m5.large", spot, "spot"))
     )
-    cost = price_plan(PlannedFleet("p", fleet), terms())
+    cost = price_plan(PlannedNodeSet("p", node_set), terms())
     known = [line.usd.mid for line in cost.lines if line.usd is not None]
     assert cost.total.mid == pytest.approx(sum(known))
 
 
-def test_the_mean_fleet_counts_nodes_by_the_hours_they_were_seen() -> None:
+def test_the_mean_node_set_counts_nodes_by_the_hours_they_were_seen() -> None:
     day = pd.Timestamp("2026-09-01", tz="UTC")
     nodes = pd.DataFrame(
         {
@@ -295,9 +295,9 @@ def test_the_mean_fleet_counts_nodes_by_the_hours_they_were_seen() -> None:
             ],
         }
     )
-    found = fleet_of(machine_days(nodes, book(("m5.large", "on-demand", 0.10))), 24.0)
-    fleet = {(lot.instance_type, lot.purchase_option): lot.count for lot in found}
-    assert fleet == pytest.approx({("m5.large", "on-demand"): 1.5, ("unknown", "spot"): 1.0})
+    found = node_set_of(machine_days(nodes, book(("m5.large", "on-demand", 0.10))), 24.0)
+    node_set = {(lot.instance_type, lot.purchase_option): lot.count for lot in found}
+    assert node_set == pytest.approx({("m5.large", "on-demand"): 1.5, ("unknown", "spot"): 1.0})
 
 
 def test_what_ec2_says_of_a_machine_wins_over_its_labels() -> None:
@@ -324,13 +324,13 @@ def test_what_ec2_says_of_a_machine_wins_over_its_labels() -> None:
 
 
 def test_a_plans_machines_get_the_mean_root_volume_of_those_in_use() -> None:
-    fleet = (
+    node_set = (
         NodeLot("m5.large", 3, root_gib=80),
         NodeLot("m5.large", 1, root_gib=40),
         NodeLot("c5.large", 9),
     )
-    assert mean_root(fleet, 20) == 70
-    assert mean_root(fleet[2:], 20) == 20
+    assert mean_root(node_set, 20) == 70
+    assert mean_root(node_set[2:], 20) == 20
 
 
 def test_coverage_by_plans_that_the_account_does_not_hold_makes_commitments_unknown() -> None:

@@ -57,13 +57,13 @@ def test_a_month_whose_traffic_fell_by_a_fifth_shows_no_saving_by_the_tool() -> 
     assert adds_up(found)
 
 
-def test_the_same_holds_if_the_fleet_shrank_more_than_the_traffic() -> None:
+def test_the_same_holds_if_the_node_set_shrank_more_than_the_traffic() -> None:
     found = realised_saving(month(1000, 4000), month(700, 3200, traffic=0.8e9), applied=())
     assert found.by_tool.high == 0
 
 
 def test_lower_requests_with_fewer_machines_are_a_saving() -> None:
-    # 0.5 cores a pod become 0.4: a fifth of the fleet can go, and does.
+    # 0.5 cores a pod become 0.4: a fifth of the node set can go, and does.
     found = realised_saving(month(1000, 4000), month(800, 4000, 0.0), [PROXY])
     assert found.by_tool.mid == pytest.approx(20)
     assert found.by_other == pytest.approx(0)
@@ -97,7 +97,7 @@ def test_a_price_cut_is_no_saving() -> None:
     assert adds_up(found)
 
 
-def test_raised_requests_that_grew_the_fleet_count_against_the_tool() -> None:
+def test_raised_requests_that_grew_the_node_set_count_against_the_tool() -> None:
     found = realised_saving(month(1000, 4000), month(1200, 4000, 0.2), [PROXY])
     assert found.by_tool.mid == pytest.approx(-20)
 
@@ -161,7 +161,7 @@ def test_a_kind_of_machine_that_came_or_went_is_in_the_comparison() -> None:
     assert found.loc["m6g.large", ["usd_before", "usd"]].tolist() == [0, 80]
 
 
-def test_avoided_growth_of_less_than_a_node_may_be_the_fleets_slack() -> None:
+def test_avoided_growth_of_less_than_a_node_may_be_the_node_sets_slack() -> None:
     # A tenth more pods on as many nodes: 1000 hours are a node and a third of 720.
     before, after = month(1000, 4000), month(1000, 4400, 0.05)
     assert realised_saving(before, after, [PROXY]).by_tool.low > 0

@@ -28,7 +28,7 @@ from rightsize.namespaces.proxy_memory import (
 from rightsize.namespaces.savings import injection_saving, node_saving, scope_saving
 from rightsize.namespaces.study import virtual_services, with_standing_rules
 from rightsize.namespaces.traffic import edges
-from rightsize.nodes.plan import Fleet, NodeGroup
+from rightsize.nodes.plan import NodeGroup, NodeSet
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import frame
 from tests.istiod.synthetic_istiod import Mesh, hours_of
@@ -104,9 +104,9 @@ def idle(model, **changes):
 
 
 def test_an_idle_sidecar_gives_back_its_requests_its_share_of_istiod_and_nodes(model):
-    def without(workloads) -> Fleet:
+    def without(workloads) -> NodeSet:
         assert workloads == {("shop", "batch")}
-        return Fleet((NodeGroup("m5.large", "on-demand", None, 9, 0.1),))
+        return NodeSet((NodeGroup("m5.large", "on-demand", None, 9, 0.1),))
 
     found = idle(model, without=without)
     assert (found.proxies, found.cpu_request) == (3, pytest.approx(0.3))
@@ -128,8 +128,8 @@ def test_a_plan_without_all_sidecars_is_the_one_without_any():
     found = mesh_today(snapshot, pd.DataFrame({"clusters": []}), 300.0)
     pods = snapshot.read("pods", days=snapshot.days[-1:])
     every = set(zip(pods["namespace"].astype(str), pods["workload"].astype(str), strict=True))
-    assert found.without(every).nodes == found.fleet(0.0, 0.0, True).nodes
-    assert found.without(set()).nodes == found.fleet(0.0, 0.0, False).nodes
+    assert found.without(every).nodes == found.node_set(0.0, 0.0, True).nodes
+    assert found.without(set()).nodes == found.node_set(0.0, 0.0, False).nodes
 
 
 def test_a_service_with_errors_gets_a_rule_that_caps_far_above_what_was_seen():
@@ -322,17 +322,17 @@ def test_istiod_gives_back_what_it_keeps_for_smaller_configurations(model):
     assert scoped(None, None).istiod_memory_of_sidecars is None
 
 
-def fleet(cpu: float, memory: float, without_sidecars: bool) -> Fleet:
+def node_set(cpu: float, memory: float, without_sidecars: bool) -> NodeSet:
     """Ten nodes for today, one fewer for each 16 MiB that a pod gives back."""
     count = 10 + int(memory / (16 * MIB))
-    return Fleet((NodeGroup("m5.large", "on-demand", None, count, 0.1),))
+    return NodeSet((NodeGroup("m5.large", "on-demand", None, count, 0.1),))
 
 
 def today(**changes) -> MeshToday:
     mesh = MeshToday(
         scale=Scale(900.0, 6.0, 10.0), namespaces=1, sidecar_cpu=0.1,
         sidecar_memory=128.0 * MIB, sidecar_memory_used=100.0 * MIB, clusters=908.0, nodes=10.0,
-        node_cpu=2.0, node_memory=8e9, fleet=fleet,
+        node_cpu=2.0, node_memory=8e9, node_set=node_set,
     )  # fmt: skip
     return replace(mesh, **changes)
 
@@ -350,7 +350,7 @@ def test_without_nodes_there_are_no_dollars(model):
     assert node_saving(scoped(model, None), today()) is None
     clusters = np.linspace(50, 900, 100)
     law = fit_proxy_memory(clusters, (30 + 0.1 * clusters) * MIB)
-    assert node_saving(scoped(model, law), today(fleet=None)) is None
+    assert node_saving(scoped(model, law), today(node_set=None)) is None
 
 
 def test_what_is_not_known_is_not_predicted():

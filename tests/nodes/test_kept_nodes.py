@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rightsize.config import NodeSettings
-from rightsize.nodes.kept import fleet_in_use
+from rightsize.nodes.kept import node_set_in_use
 from rightsize.nodes.plans import plan_nodes
 from rightsize.prices.catalogue import priced_types
 from rightsize.prices.node_kinds import COMPUTE_TYPE
@@ -50,10 +50,10 @@ def test_three_gpu_nodes_do_not_vanish(make_pods: Make) -> None:
     for plan in found.plans:
         assert plan.packed is not None
         assert plan.promised is not None
-        for fleet in (plan.packed.fleet, plan.promised):
-            assert fleet.by_type["g5.xlarge"] == 3
-            assert fleet.usd_per_hour is not None
-            assert fleet.usd_per_hour > 3 * G5
+        for node_set in (plan.packed.node_set, plan.promised):
+            assert node_set.by_type["g5.xlarge"] == 3
+            assert node_set.usd_per_hour is not None
+            assert node_set.usd_per_hour > 3 * G5
         assert not plan.packed.placement["pod"].str.startswith("train").any()
     assert "3 g5.xlarge (accelerator)" in found.assumptions[0]
 
@@ -84,15 +84,15 @@ def test_pods_of_a_special_node_stay_and_the_node_is_counted(
 
 def test_fargate_and_hybrid_nodes_cost_no_ec2() -> None:
     nodes = rows(("f", None, None, "fargate"), ("h", None, None, "hybrid"))
-    assert fleet_in_use(nodes, CATALOGUE).usd_per_hour == 0.0
+    assert node_set_in_use(nodes, CATALOGUE).usd_per_hour == 0.0
 
 
 def test_auto_mode_nodes_are_packed_anew(make_pods: Make) -> None:
     nodes = rows(*[(f"m{i}", "m5.xlarge", None, "auto") for i in range(3)])
     found = plan_nodes(mesh(make_pods, []), CATALOGUE, SETTINGS, nodes, names=("same-type",))
-    fleet = found.named("same-type").promised
-    assert fleet is not None
-    assert set(fleet.by_type) == {"m5.xlarge"}
+    node_set = found.named("same-type").promised
+    assert node_set is not None
+    assert set(node_set.by_type) == {"m5.xlarge"}
 
 
 def test_daemonsets_alone_are_an_answer(make_pods: Make) -> None:

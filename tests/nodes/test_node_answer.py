@@ -47,7 +47,7 @@ def test_smaller_sidecars_make_smaller_plans(small_snapshot: Snapshot) -> None:
     for before, after in zip(found.before.plans, found.after.plans, strict=True):
         assert before.packed is not None
         assert after.packed is not None
-        assert after.packed.fleet.usd_per_hour <= before.packed.fleet.usd_per_hour
+        assert after.packed.node_set.usd_per_hour <= before.packed.node_set.usd_per_hour
         assert after.use[0] * after.promised.nodes < before.use[0] * before.promised.nodes + 1e-9
 
 

@@ -192,7 +192,7 @@ def test_karpenter_takes_several_nodes_at_once_where_its_budget_allows(
     assert counts(replay(spread_out(1.0), "karpenter", count=4, budget=0.5)) == [4, 2, 1, 1, 1]
 
 
-def test_nodes_of_another_type_that_ran_are_in_the_fleet(
+def test_nodes_of_another_type_that_ran_are_in_the_node_set(
     make_nodes: Callable[..., pd.DataFrame],
 ) -> None:
     small = make_nodes(1, name="m5.large", cpu=2.0).assign(node="node-3")

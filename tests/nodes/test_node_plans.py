@@ -83,9 +83,9 @@ def test_three_plans_hold_every_pod_within_capacity(make_pods: Make, make_nodes:
         assert plan.promised.usd_per_hour >= plan.packed.lower_bound_usd_per_hour - 1e-9
         assert plan.packed.optimality_gap >= 0
     same, single, mix = plans.plans
-    assert set(same.packed.fleet.by_type) == {"m5.xlarge"}
+    assert set(same.packed.node_set.by_type) == {"m5.xlarge"}
     assert len(single.promised.by_type) == 1
-    assert mix.packed.fleet.usd_per_hour <= single.packed.fleet.usd_per_hour + 1e-9
+    assert mix.packed.node_set.usd_per_hour <= single.packed.node_set.usd_per_hour + 1e-9
     assert mix.promised.usd_per_hour <= single.promised.usd_per_hour + 1e-9
 
 
@@ -93,7 +93,7 @@ def test_daemonsets_take_their_share_of_every_node(make_pods: Make, make_nodes: 
     without = make_pods(("web", 9, 1.25, 100))
     with_agents = make_pods(("web", 9, 1.25, 100), daemonsets=(("agent", 0.2, 100),))
     counts = [
-        plan_nodes(pods, CATALOGUE, quick(), make_nodes(3)).named("same-type").packed.fleet.nodes
+        plan_nodes(pods, CATALOGUE, quick(), make_nodes(3)).named("same-type").packed.node_set.nodes
         for pods in (without, with_agents)
     ]
     assert counts == [3, 5]
@@ -103,7 +103,7 @@ def test_pod_slots_can_bind_and_are_named(make_pods: Make, make_nodes: Make) -> 
     plan = plan_nodes(make_pods(("tiny", 100, 0.01, 10)), CATALOGUE, quick(), make_nodes(4)).named(
         "same-type"
     )
-    assert plan.packed.fleet.nodes == 2
+    assert plan.packed.node_set.nodes == 2
     assert plan.binding == "pod density"
 
 
@@ -113,7 +113,7 @@ def test_custom_networking_needs_more_nodes(make_pods: Make, make_nodes: Make) -
     counts = {
         mode: plan_nodes(pods, CATALOGUE, quick(cni_mode=mode), make_nodes(4))
         .named("same-type")
-        .packed.fleet.nodes
+        .packed.node_set.nodes
         for mode in ("default", "custom", "prefix")
     }
     assert counts == {"default": 2, "custom": 3, "prefix": 2}
@@ -127,7 +127,7 @@ def test_the_scarce_resource_is_named(
     make_pods: Make, make_nodes: Make, workload: tuple, binding: str
 ) -> None:
     plan = plan_nodes(make_pods(workload), CATALOGUE, quick(), make_nodes(3)).named("same-type")
-    assert (plan.packed.fleet.nodes, plan.binding) == (6, binding)
+    assert (plan.packed.node_set.nodes, plan.binding) == (6, binding)
 
 
 def test_a_pod_larger_than_every_node_is_named_with_the_reason(
@@ -162,7 +162,7 @@ def test_node_groups_with_labels_of_their_own_are_planned_apart(
     )
     plans = plan_nodes(pods, CATALOGUE, quick(headroom="none"), nodes)
     assert plans.unplaced == ()
-    assert plans.named("same-type").packed.fleet.nodes == 2
+    assert plans.named("same-type").packed.node_set.nodes == 2
 
 
 def test_labels_that_a_new_node_cannot_be_known_to_have_are_not_asked_for(
@@ -178,7 +178,7 @@ def test_a_selector_on_the_architecture_or_type_is_kept(make_pods: Make, make_no
     wanted = {"nodeSelector": {"node.kubernetes.io/instance-type": "m5.2xlarge"}}
     pods = make_pods(("web", 2, 0.5, 100, wanted))
     plans = plan_nodes(pods, CATALOGUE, quick(), make_nodes(2))
-    assert set(plans.named("mix").packed.fleet.by_type) == {"m5.2xlarge"}
+    assert set(plans.named("mix").packed.node_set.by_type) == {"m5.2xlarge"}
     assert "shop/web" in plans.named("same-type").reason
 
 
@@ -201,7 +201,7 @@ def test_required_anti_affinity_puts_one_replica_on_a_node(
 ) -> None:
     pods = make_pods(("db", 5, 0.1, 100, apart("db")), ("web", 4, 0.1, 100))
     plan = plan_nodes(pods, CATALOGUE, quick(), make_nodes(3)).named("same-type")
-    assert plan.packed.fleet.nodes == 5
+    assert plan.packed.node_set.nodes == 5
     assert plan.binding == "replica spread"
     assert max(placed_by(plan, pods)["db"].values()) == 1
     assert plan.promised.nodes >= 6, "the pod of a lost node needs a node without a replica"
@@ -212,7 +212,7 @@ def test_anti_affinity_between_workloads_keeps_them_on_different_nodes(
 ) -> None:
     pods = make_pods(("a", 2, 0.1, 100, apart("b")), ("b", 2, 0.1, 100))
     plan = plan_nodes(pods, CATALOGUE, quick(headroom="none"), make_nodes(3)).named("same-type")
-    assert plan.packed.fleet.nodes == 2
+    assert plan.packed.node_set.nodes == 2
     nodes = placed_by(plan, pods)
     assert not set(nodes["a"]) & set(nodes["b"])
 
@@ -228,7 +228,7 @@ def test_topology_spread_over_zones_is_kept(make_pods: Make, make_nodes: Make) -
     assert plans.named("same-type").binding == "zone spread"
 
 
-def test_topology_spread_over_hosts_is_kept_by_the_promised_fleet(
+def test_topology_spread_over_hosts_is_kept_by_the_promised_node_set(
     make_pods: Make, make_nodes: Make
 ) -> None:
     pods = make_pods(("web", 6, 1.0, 100, even("web", "kubernetes.io/hostname")))
@@ -246,7 +246,7 @@ def test_replicas_are_assumed_on_two_nodes_or_even_over_zones(
     nodes = {}
     for spread in ("none", "host", "zone"):
         plans = plan_nodes(pods, CATALOGUE, quick(spread=spread, headroom="none"), make_nodes(3))
-        nodes[spread] = plans.named("same-type").packed.fleet.nodes
+        nodes[spread] = plans.named("same-type").packed.node_set.nodes
         assert any("--spread" in line for line in plans.assumptions) is (spread != "none")
     assert nodes == {"none": 1, "host": 2, "zone": 3}
 
@@ -334,14 +334,18 @@ def test_spot_is_bought_at_its_own_price_and_only_where_it_has_one(
     blend = plan_nodes(
         pods, catalogue, quick(capacity="blend", on_demand_share=0.5), make_nodes(3)
     ).named("mix")
-    assert {g.capacity_type for g in blend.packed.fleet.groups} == {"spot", "on-demand"}
+    assert {g.capacity_type for g in blend.packed.node_set.groups} == {"spot", "on-demand"}
 
 
 def test_arm64_is_opt_in(make_pods: Make, make_nodes: Make) -> None:
     pods = make_pods(("web", 12, 0.9, 100))
     both = quick(families=("m5", "m6g"), arch=("amd64", "arm64"))
     types = [
-        set(plan_nodes(pods, CATALOGUE, settings, make_nodes(3)).named("mix").packed.fleet.by_type)
+        set(
+            plan_nodes(pods, CATALOGUE, settings, make_nodes(3))
+            .named("mix")
+            .packed.node_set.by_type
+        )
         for settings in (quick(families=("m5", "m6g")), both)
     ]
     assert all(name.startswith("m5.") for name in types[0])
@@ -351,7 +355,7 @@ def test_arm64_is_opt_in(make_pods: Make, make_nodes: Make) -> None:
 def test_nodes_in_use_offer_what_they_report(make_pods: Make, make_nodes: Make) -> None:
     pods = make_pods(("web", 4, 1.0, 100))
     small = make_nodes(3, cpu=2.0)
-    assert plan_nodes(pods, CATALOGUE, quick(), small).named("same-type").packed.fleet.nodes == 2
+    assert plan_nodes(pods, CATALOGUE, quick(), small).named("same-type").packed.node_set.nodes == 2
 
 
 def test_without_nodes_only_the_cheapest_plans_are_made(make_pods: Make) -> None:
@@ -398,6 +402,6 @@ def test_whatever_the_pods_every_plan_places_each_once_and_costs_no_less_than_it
         check(pods, plan.packed.placement)
         check(pods, plan.promised_placement)
         bound = plan.packed.lower_bound_usd_per_hour
-        assert plan.packed.fleet.usd_per_hour >= bound - 1e-9
+        assert plan.packed.node_set.usd_per_hour >= bound - 1e-9
         assert plan.promised.usd_per_hour >= bound - 1e-9
         assert plan.promised.nodes >= 2, "one node may be lost"

@@ -45,7 +45,7 @@ def partitions(items: list[int]) -> Iterator[list[list[int]]]:
 
 
 def brute_force(pods: Pods, nodes: Nodes) -> float:
-    """Cheapest fleet over every way to share the pods out, each share on its cheapest node."""
+    """Cheapest node set over every way to share the pods out, each share on its cheapest node."""
     each = [(cpu, memory) for cpu, memory, count in pods for _ in range(count)]
 
     def price(share: list[int]) -> float:

@@ -31,7 +31,7 @@ def promised(pods: pd.DataFrame, nodes: pd.DataFrame, rules: NodeSettings) -> in
     return plan.promised.nodes
 
 
-def fleet(pods: pd.DataFrame, nodes: pd.DataFrame, rules: NodeSettings, count: int):
+def node_set(pods: pd.DataFrame, nodes: pd.DataFrame, rules: NodeSettings, count: int):
     """The layout, and so many nodes of its one type."""
     inventory = read_inventory(nodes)
     offers = find_offers(CATALOGUE, inventory, rules).table
@@ -56,7 +56,7 @@ def mesh(make_pods: Make, seed: int) -> pd.DataFrame:
 @pytest.mark.parametrize("seed", range(6))
 def test_no_order_out_of_fifty_breaks_it(make_pods: Make, make_nodes: Make, seed: int) -> None:
     pods, nodes, rules = mesh(make_pods, seed), make_nodes(6), settings()
-    layout, grown = fleet(pods, nodes, rules, promised(pods, nodes, rules))
+    layout, grown = node_set(pods, nodes, rules, promised(pods, nodes, rules))
     draw = np.random.default_rng(1000 + seed)
     orders = [draw.permutation(layout.problem.pods) for _ in range(50)]
     assert all(spread_day(layout, layout.problem, grown, rules, order) for order in orders)
@@ -83,6 +83,6 @@ def test_small_pods_that_spread_leave_no_room_for_large_ones_that_come_late(
     pods = make_pods(("small", 8, 0.9, 300), ("large", 4, 3.1, 900))
     nodes = make_nodes(8)
     count = promised(pods, nodes, settings(spread="none", surge=0.0))
-    layout, grown = fleet(pods, nodes, settings(spread="none", surge=0.0), count)
+    layout, grown = node_set(pods, nodes, settings(spread="none", surge=0.0), count)
     late = np.argsort(layout.problem.size[layout.problem.classes, 0], kind="stable")
     assert spread_day(layout, layout.problem, grown, settings(spread="none", surge=0.0), late)

@@ -1,4 +1,4 @@
-"""A small cluster over two months whose saving is known: the fleet follows what is requested.
+"""A small cluster over two months whose saving is known: the node set follows what is requested.
 
 Memory goes with CPU everywhere (2 GiB a core), so both resources explain the same, and machines run
 for as long as the requests of a month need them: `requested / CORES_A_NODE` nodes.

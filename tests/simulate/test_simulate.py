@@ -11,7 +11,7 @@ from rightsize.errors import NoDataError, UsageError
 from rightsize.istiod.mesh_today import MeshToday, Scale
 from rightsize.istiod.model import fit_istiod
 from rightsize.namespaces.proxy_memory import fit_proxy_memory
-from rightsize.nodes.plan import Fleet, NodeGroup
+from rightsize.nodes.plan import NodeGroup, NodeSet
 from rightsize.output.simulation_rows import simulation_lines, simulation_to_dict
 from rightsize.prices.unit_price import UnitPrice
 from rightsize.simulate.simulate import simulate
@@ -21,10 +21,10 @@ MIB = 2**20
 PRICE = UnitPrice(0.03, 0.004 / 2**30)
 
 
-def fleet(cpu: float, memory: float, without_sidecars: bool) -> Fleet:
+def node_set(cpu: float, memory: float, without_sidecars: bool) -> NodeSet:
     """Ten nodes, and one more for each half GiB added to a pod; two fewer without sidecars."""
     nodes = 10 + round(memory / (512 * MIB)) - 2 * without_sidecars
-    return Fleet((NodeGroup("m5.xlarge", "on-demand", None, nodes, 0.2),))
+    return NodeSet((NodeGroup("m5.xlarge", "on-demand", None, nodes, 0.2),))
 
 
 TODAY = MeshToday(
@@ -37,7 +37,7 @@ TODAY = MeshToday(
     nodes=60.0,
     node_cpu=4.0,
     node_memory=15e9,
-    fleet=fleet,
+    node_set=node_set,
 )
 
 
@@ -88,11 +88,11 @@ def test_nodes_grow_with_the_pods_and_cost_what_the_plan_says(model, law):
 
 
 def test_without_nodes_or_prices_nothing_is_made_up(model, law):
-    blind = simulate(replace(TODAY, fleet=None), TODAY.scale, model, law, PRICE)
+    blind = simulate(replace(TODAY, node_set=None), TODAY.scale, model, law, PRICE)
     assert blind.nodes is None
     assert blind.usd_per_month is None
     unpriced = replace(
-        TODAY, fleet=lambda *_: Fleet((NodeGroup("x", "on-demand", None, 10, None),))
+        TODAY, node_set=lambda *_: NodeSet((NodeGroup("x", "on-demand", None, 10, None),))
     )
     found = simulate(unpriced, TODAY.scale, model, law, PRICE)
     assert found.nodes is not None

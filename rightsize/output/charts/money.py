@@ -94,7 +94,7 @@ def saving_waterfall(steps: pd.DataFrame, source: str) -> Axes:
     title = (
         f"Machines: ${usd[0]:,.0f} now, ${usd[-1]:,.0f} when every step is taken"
         if change > 0
-        else "No fleet is cheaper than today's"
+        else "No node set is cheaper than today's"
     )
     entitle(axes, title, "USD in the month, machines and root volumes; whiskers: range")
     note_source(axes, source)

@@ -67,7 +67,7 @@ def _available(review: Review) -> Interval | None:
     usd = saving.realisable or saving.on_demand_equivalent
     if usd is None:
         return None
-    # A fleet that would have to grow is no saving; the table behind shows it.
+    # A node set that would have to grow is no saving; the table behind shows it.
     return Interval(max(usd.low, 0.0), max(usd.mid, 0.0), max(usd.high, 0.0))
 
 

@@ -1,4 +1,4 @@
-"""Nodes now and planned: from today's fleet to the end state."""
+"""Nodes now and planned: from today's node set to the end state."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from rightsize.review import Review
 
 
 def nodes_section(review: Review) -> Section:
-    """Fleets, what they cost, and how full they are."""
+    """Node sets, what they cost, and how full they are."""
     frame = _steps(review)
     known = review.money.terms.commitments.known
     adds_up = np.isclose(frame["usd"].iloc[:1].sum() - frame["usd"], frame["saved"], atol=0.005)
     table = ReportTable(
-        "steps", "From today's fleet to the end state", frame,
+        "steps", "From today's node set to the end state", frame,
         (
-            Column("label", "fleet"), Column("nodes", "nodes", "number"),
+            Column("label", "node set"), Column("nodes", "nodes", "number"),
             Column("usd_low", "low", "usd"), Column("usd", "USD", "usd"),
             Column("usd_high", "high", "usd"), Column("saved_low", "saved, low", "usd"),
             Column("saved", "saved against today", "usd"), Column("saved_high", "saved, high", "usd"),
         ),
         note=f"Machines and root volumes for a month of {review.plan_terms.hours:g} h at the newest "
-             "prices; each fleet but today's survives "
+             "prices; each node set but today's survives "
              "the loss of a node during a rollout. Savings: "
              + ("what the bill falls by." if known else "on-demand equivalent."),
         formulas={"saved": "D${first}-D{row}"} if bool(adds_up.all()) else {},

@@ -38,9 +38,9 @@ METHODS = (
         "A recommendation counts as applied when the requests in force are the recommended ones, to "
         "2 percent. Both months' machine costs are compared at this month's prices, so a price "
         "change is no saving. Of the rest only that part counts which lowered requests explain and "
-        "the fleet shows; what traffic, replicas and others changed is shown apart. Nothing applied "
+        "the node set shows; what traffic, replicas and others changed is shown apart. Nothing applied "
         "saves nothing. Nodes that lowered requests kept from being added count from one whole node "
-        "on; below that the fleet's slack would have done, and it is only the upper bound.",
+        "on; below that the node set's slack would have done, and it is only the upper bound.",
     ),
     Method(
         "risk",

@@ -28,7 +28,7 @@ def promised_section(review: Review) -> Section:
         change = review.realised.traffic_change
         if change is not None:
             said.append(f"Traffic changed by {change:+.1%} against {review.baseline}.")
-        tables += [_causes(review), _fleet(review.realised)]
+        tables += [_causes(review), _node_set(review.realised)]
     return Section("promised", "Promised against realised", tuple(said), tuple(tables))
 
 
@@ -151,7 +151,7 @@ def _causes(review: Review) -> ReportTable:
     )  # fmt: skip
 
 
-def _fleet(realised: Realised) -> ReportTable:
+def _node_set(realised: Realised) -> ReportTable:
     rows = realised.machines.assign(
         hours_fell=realised.machines["node_hours_before"] - realised.machines["node_hours"],
         usd_fell=realised.machines["usd_before"] - realised.machines["usd"],
@@ -164,7 +164,7 @@ def _fleet(realised: Realised) -> ReportTable:
         Column("usd", "USD", "usd", total=True), Column("usd_fell", "fell by, USD", "usd", total=True),
     )  # fmt: skip
     return ReportTable(
-        "fleet", "Node-hours and dollars of both months", rows, columns,
+        "node-sets", "Node-hours and dollars of both months", rows, columns,
         note="The month before is scaled to as many days; each month at its own prices.",
     )  # fmt: skip
 

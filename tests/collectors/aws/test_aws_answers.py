@@ -14,7 +14,7 @@ from rightsize.collectors.aws.prices import fetch_on_demand_prices
 from rightsize.collectors.aws.spot import fetch_spot_prices
 from rightsize.config import PriceSettings
 from rightsize.cost.commitments import commitments_of, cover
-from rightsize.cost.fleet import NodeLot
+from rightsize.cost.node_sets import NodeLot
 from rightsize.errors import AwsError
 from rightsize.prices.book import PriceBook, bundled_prices
 from tests.servers.aws import Gate, iso, price_document
@@ -247,7 +247,7 @@ _ZONE = {"availabilityZone": "us-east-1a", "scope": "Availability Zone"}
         (_HELD | _ZONE, "m5.4xlarge", 1767.26 + 19 * 0.768 * 730),
         # A family without size flexibility, 5 of another size.
         (_HELD | {"instanceType": "g4dn.4xlarge"}, "g4dn.xlarge", 1767.26 + 24 * 0.526 * 730),
-        # Other tenancy, other platform: no part of this fleet's bill.
+        # Other tenancy, other platform: no part of this node set's bill.
         (_HELD | {"instanceTenancy": "dedicated"}, "m5.xlarge", 3363.84),
         (_HELD | {"productDescription": "Windows"}, "m5.xlarge", 3363.84),
         (_HELD | {"productDescription": "Red Hat Enterprise Linux"}, "m5.xlarge", 3363.84),
@@ -259,9 +259,9 @@ def test_a_reservation_pays_for_machines_of_its_scope_alone(
     gate.account.reserved = [held]
     table = collect().tables["commitments"]
     table = table[table["kind"] != "coverage"]
-    fleet = (NodeLot(running, 24, zone="us-east-1a"),)
+    node_set = (NodeLot(running, 24, zone="us-east-1a"),)
     paid = cover(
-        fleet, PriceBook(bundled_prices("us-east-1"), region="us-east-1"), commitments_of(table)
+        node_set, PriceBook(bundled_prices("us-east-1"), region="us-east-1"), commitments_of(table)
     )
     assert paid is not None
     assert paid.paid * 730 == pytest.approx(usd_a_month, abs=1.0)

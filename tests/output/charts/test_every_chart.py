@@ -158,10 +158,10 @@ def test_the_waterfall_states_each_step_and_what_stays():
         assert part in said
 
 
-def test_a_fleet_that_only_grows_is_no_saving():
+def test_a_node_set_that_only_grows_is_no_saving():
     steps = STEPS.assign(usd=[100.0, 110.0, 120.0, 130.0], usd_low=90.0, usd_high=140.0)
     assert saving_waterfall(steps, SOURCE).get_title(loc="left") == (
-        "No fleet is cheaper than today's"
+        "No node set is cheaper than today's"
     )
 
 

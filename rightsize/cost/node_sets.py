@@ -28,11 +28,11 @@ class NodeLot:
     """USD/h of each as a mean over the days it ran, at each day's price; None: the price of now."""
 
 
-Fleet = tuple[NodeLot, ...]
+NodeSet = tuple[NodeLot, ...]
 
 
-def fleet_of(machines: pd.DataFrame, hours: float) -> Fleet:
-    """Return the mean fleet over `hours` of the rows of `machine_days`, at each day's price.
+def node_set_of(machines: pd.DataFrame, hours: float) -> NodeSet:
+    """Return the mean node set over `hours` of the rows of `machine_days`, at each day's price.
 
     A lot of which one day has no price is not priced at all.
     """
@@ -60,9 +60,9 @@ def fleet_of(machines: pd.DataFrame, hours: float) -> Fleet:
     return tuple(lots)
 
 
-def at_list_price(fleet: Fleet) -> Fleet:
+def at_list_price(node_set: NodeSet) -> NodeSet:
     """The same machines at the prices of now, for comparison with a plan."""
-    return tuple(replace(lot, paid=None) for lot in fleet)
+    return tuple(replace(lot, paid=None) for lot in node_set)
 
 
 def with_instances(nodes: pd.DataFrame, instances: pd.DataFrame) -> pd.DataFrame:
@@ -89,52 +89,52 @@ def with_instances(nodes: pd.DataFrame, instances: pd.DataFrame) -> pd.DataFrame
     return nodes.assign(capacity_type=option, root_gib=root)
 
 
-def mean_root(fleet: Fleet, otherwise: float) -> float:
+def mean_root(node_set: NodeSet, otherwise: float) -> float:
     """Return the mean root volume of the machines that state one, in GiB."""
-    stated = [(lot.count, lot.root_gib) for lot in fleet if lot.root_gib is not None]
+    stated = [(lot.count, lot.root_gib) for lot in node_set if lot.root_gib is not None]
     machines = sum(count for count, _ in stated)
     return sum(count * root for count, root in stated) / machines if machines else otherwise
 
 
-def nodes_in(fleet: Fleet) -> float:
+def nodes_in(node_set: NodeSet) -> float:
     """Return the number of machines."""
-    return sum(lot.count for lot in fleet)
+    return sum(lot.count for lot in node_set)
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedFleet:
-    """A fleet and how sure it is.
+class PlannedNodeSet:
+    """A node set and how sure it is.
 
-    `fewest` and `most` are fleets for low and high demand. `gap` is the share by which a cheaper
-    fleet is not ruled out, (cost - bound) / bound of the planner.
+    `fewest` and `most` are node sets for low and high demand. `gap` is the share by which a cheaper
+    node set is not ruled out, (cost - bound) / bound of the planner.
     """
 
     name: str
-    mid: Fleet
-    fewest: Fleet | None = None
-    most: Fleet | None = None
+    mid: NodeSet
+    fewest: NodeSet | None = None
+    most: NodeSet | None = None
     gap: float = 0.0
 
-    def at(self, demand: Level) -> Fleet:
-        """Return the fleet for low, middle or high demand; `mid` where no other is given."""
+    def at(self, demand: Level) -> NodeSet:
+        """Return the node set for low, middle or high demand; `mid` where no other is given."""
         chosen = {"low": self.fewest, "mid": self.mid, "high": self.most}[demand]
         return self.mid if chosen is None else chosen
 
-    def only(self, *, spot: bool) -> PlannedFleet:
+    def only(self, *, spot: bool) -> PlannedNodeSet:
         """Return the Spot machines alone, or the others alone."""
 
-        def kept(fleet: Fleet | None) -> Fleet | None:
-            if fleet is None:
+        def kept(node_set: NodeSet | None) -> NodeSet | None:
+            if node_set is None:
                 return None
-            return tuple(lot for lot in fleet if (lot.purchase_option == "spot") is spot)
+            return tuple(lot for lot in node_set if (lot.purchase_option == "spot") is spot)
 
         return replace(
             self, mid=kept(self.mid) or (), fewest=kept(self.fewest), most=kept(self.most)
         )
 
     @property
-    def listed(self) -> PlannedFleet:
-        """The same fleet at the prices of now."""
+    def listed(self) -> PlannedNodeSet:
+        """The same node set at the prices of now."""
         fewest = None if self.fewest is None else at_list_price(self.fewest)
         most = None if self.most is None else at_list_price(self.most)
         return replace(self, mid=at_list_price(self.mid), fewest=fewest, most=most)
