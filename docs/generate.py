@@ -163,18 +163,24 @@ def cli_page() -> str:
     ]
     group: Any = typer.main.get_command(app)
     for name in COMMANDS:
-        command = group.get_command(None, name)
-        lines += ["", f"## `rightsize {name}`", "", _dedented(command.help or "")]
-        lines += ["", "| option | meaning |", "|---|---|"]
-        for parameter in command.params:
-            if parameter.name == "help":
-                continue
-            flags = ", ".join(f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts))
-            if parameter.param_type_name == "argument":
-                flags = f"`{parameter.name.upper()}`"
-            text = (getattr(parameter, "help", "") or "").replace("|", "\\|")
-            lines.append(f"| {flags} | {' '.join(text.split())} |")
+        lines += _command_lines(f"rightsize {name}", group.get_command(None, name), "##")
     return "\n".join(lines) + "\n"
+
+
+def _command_lines(name: str, command: Any, level: str) -> list[str]:
+    lines = ["", f"{level} `{name}`", "", _dedented(command.help or "")]
+    parameters = [one for one in command.params if one.name != "help"]
+    if parameters:
+        lines += ["", "| option | meaning |", "|---|---|"]
+    for parameter in parameters:
+        flags = ", ".join(f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts))
+        if parameter.param_type_name == "argument":
+            flags = f"`{parameter.name.upper()}`"
+        text = (getattr(parameter, "help", "") or "").replace("|", "\\|")
+        lines.append(f"| {flags} | {' '.join(text.split())} |")
+    for part, inner in getattr(command, "commands", {}).items():
+        lines += _command_lines(f"{name} {part}", inner, f"{level}#")
+    return lines
 
 
 def _dedented(text: str) -> str:

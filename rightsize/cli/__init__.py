@@ -47,6 +47,7 @@ COMMANDS: tuple[str, ...] = (
     "verify",
     "canary",
     "canary-verify",
+    "fleet",
     "demo",
 )
 """In the order of the work: collect, analyse, report."""

@@ -36,7 +36,7 @@ def _setting(section: str, name: str, item: Any, found: Found) -> Iterator[str]:
     if (section, name) in found:
         value, where = found[section, name]
         yield from remark(f"found in {where}")
-        yield f"{name} = {_toml(value)}"
+        yield f"{name} = {toml_value(value)}"
         return
     default = item.default
     if default is PydanticUndefined:
@@ -44,14 +44,18 @@ def _setting(section: str, name: str, item: Any, found: Found) -> Iterator[str]:
     if default is None:
         yield f"# {name} = ...  (not set)"
     else:
-        yield f"# {name} = {_toml(default)}"
+        yield f"# {name} = {toml_value(default)}"
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
     """A TOML value: JSON's texts, numbers, booleans and lists are TOML's, too."""
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{json.dumps(str(key))} = {_toml(one)}" for key, one in value.items())
+        inner = ", ".join(
+            f"{toml_value(str(key))} = {toml_value(one)}" for key, one in value.items()
+        )
         return f"{{{inner}}}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value if isinstance(value, (bool, int, float, str)) else str(value))
+        return f"[{', '.join(map(toml_value, value))}]"
+    plain = value if isinstance(value, (bool, int, float, str)) else str(value)
+    # TOML knows no pairs of surrogates, and wants DEL escaped.
+    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")

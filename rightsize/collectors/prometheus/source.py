@@ -95,7 +95,7 @@ class Source:
     def instant(self, text: str, at: int | None, endpoint: Endpoint | None = None) -> Answer:
         """Ask one server once, now or at a time."""
         one = endpoint or self.endpoints[0]
-        form = {"query": self._written(text, one, "")}
+        form = {"query": self.written(text, one)}
         if at is not None:
             form["time"] = str(at)
         return self._get_instant(one, form)
@@ -104,7 +104,7 @@ class Source:
         """Ask one server for a few values, by prometheus-api-client."""
         server = endpoint.server
         return parse_result(
-            server.single(self._written(text, endpoint, ""), at), server=server.connection.name
+            server.single(self.written(text, endpoint), at), server=server.connection.name
         )
 
     def daily(
@@ -197,7 +197,7 @@ class Source:
         shard: str,
         budget: Budget | None = None,
     ) -> Answer:
-        text = self._written(query.text, endpoint, shard)
+        text = self.written(query.text, endpoint, shard)
         if query.shape in (Shape.DAY, Shape.MORNING) and grid.count == 1:
             form = {"query": text, "time": str(grid.start)}
             return self._get_instant(endpoint, form, budget)
@@ -251,7 +251,8 @@ class Source:
         self.partial.update(answer.notes)
         return answer
 
-    def _written(self, text: str, endpoint: Endpoint, shard: str) -> str:
+    def written(self, text: str, endpoint: Endpoint, shard: str = "") -> str:
+        """A query as this server takes it, with the matchers in place of `$M`."""
         return endpoint.product.durations(text).replace("$M", shard + self._matchers)
 
 
