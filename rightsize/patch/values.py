@@ -47,7 +47,35 @@ class ValuesGroup(Group):
 
     def covers(self, change: SizeChange) -> bool:
         exception = change.component == "sidecar" and change.workload is not None
-        return (self.chart, change.component) in BLOCKS and not exception
+        known = (self.chart, change.component) in BLOCKS and not exception
+        return known and self._is_rendered(change)
+
+    def _is_rendered(self, change: SizeChange) -> bool:
+        """Whether the release has what the component's sizes go to.
+
+        With `profile: remote` istiod and the injector's ConfigMap are another cluster's
+        (`deployment.yaml`, `istiod-injector-configmap.yaml` and `files/profile-remote.yaml` of the
+        istiod chart, 1.24 and later); `resourceScope: cluster` leaves both to a second release.
+        """
+        if self.chart != "istiod":
+            return True
+        remote = any(_profile(scope) == "remote" for scope in self.scopes)
+        if self._text(("global", "resourceScope")) == "cluster":
+            return False
+        if change.component == "istiod":
+            local = self._text(("istiodRemote", "enabledLocalInjectorIstiod")) == "true"
+            return local or not self._is_on(("istiodRemote", "enabled"), remote)
+        if change.component == "sidecar":
+            return not self._is_on(("global", "omitSidecarInjectorConfigMap"), remote)
+        return True
+
+    def _text(self, path: tree.Path) -> str | None:
+        found = self._find(path)
+        return None if found is None or found.scalar is None else found.scalar.value
+
+    def _is_on(self, path: tree.Path, default: bool) -> bool:
+        text = self._text(path)
+        return default if text is None else text == "true"
 
     def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
         path = slot_path(self.chart, change.component, slot)

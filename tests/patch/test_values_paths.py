@@ -378,3 +378,42 @@ def test_gateways_are_told_by_their_names_and_by_their_files(tmp_path: Path) -> 
     patched = patch_all(tmp_path, texts, GATEWAY, other, chart="gateway")
     assert patched["a.yaml"].changes[0].new == "50m"
     assert patched["egress.yaml"].changes[0].new == "70m"
+
+
+REMOTE = "profile: remote\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        REMOTE,
+        "global: {profile: remote}\n",
+        "istiodRemote: {enabled: true}\n",
+        "global: {resourceScope: cluster}\n",
+    ],
+)
+def test_a_release_that_renders_no_istiod_gets_no_sizes_of_one(tmp_path: Path, text: str) -> None:
+    patched = patch_text(tmp_path, text, ISTIOD, chart="istiod")
+    assert not patched.changed
+
+
+@pytest.mark.parametrize("more", ["istiodRemote: {enabledLocalInjectorIstiod: true}\n", ""])
+def test_istiod_is_sized_where_a_remote_release_runs_one(tmp_path: Path, more: str) -> None:
+    text = REMOTE + (more or "istiodRemote: {enabled: false}\n")
+    patched = patch_text(tmp_path, text, ISTIOD, chart="istiod")
+    assert patched.changed
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        (REMOTE, False),
+        ("istiodRemote: {enabled: true}\n", True),
+        (REMOTE + "global: {omitSidecarInjectorConfigMap: false}\n", True),
+        ("global: {omitSidecarInjectorConfigMap: true}\n", False),
+    ],
+)
+def test_the_mesh_default_goes_where_the_injector_is_configured(
+    tmp_path: Path, text: str, changed: bool
+) -> None:
+    assert patch_text(tmp_path, text, SIDECAR, chart="istiod").changed == changed
