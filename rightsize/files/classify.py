@@ -97,8 +97,17 @@ _NEVER_READ = frozenset({"sharding", "cache", "securityContext"})
 """Keys that people write under `pilot` or `global.proxy` though no release reads them."""
 _OTHERS = _keys("nameOverride fullnameOverride ingress livenessProbe podSecurityContext")
 """Keys of the chart that `helm create` makes, and of none of Istio's."""
+HELM_HEADING = "USER-SUPPLIED VALUES"
+"""What `helm get values` prints above them."""
+SCOPED_BLOCKS = frozenset({"pilot", "cni"})
 _ANYBODYS = _keys("image enabled")
-"""Keys inside such a block that others may use as well."""
+"""Keys inside such a block that say nothing at all."""
+_COMMON = _keys(
+    """resources replicaCount env tag hub nodeSelector affinity tolerations podAnnotations podLabels
+    volumes volumeMounts logLevel privileged"""
+)
+"""Keys inside such a block that a part of any application may have: proof only where Istio's charts
+know all that stands around them."""
 _GATEWAY_KEY = re.compile(r"(^|-)(ingress|egress|east-?west)(-?gateway)?$|(^|-)gateway$")
 _GATEWAY_NAME = re.compile(r"^istio-?.*gateway$")
 """Names that Istio's own profiles and documentation give to gateways."""
@@ -243,7 +252,7 @@ def _proofs(values: tree.Mapping) -> Iterator[tuple[Chart, str]]:
         yield from ((chart, key) for key in sorted(keys) if _at(values, key) is not None)
     for chart, blocks in OPEN.items():
         for block in blocks:
-            if _known_inside(chart, block, tree.mapping_at(values, tuple(block.split(".")))):
+            if _known_inside(chart, block, values):
                 yield chart, block
     for chart, keys in TYPICAL.items():
         key = next((k for k in sorted(keys) if _at(values, k) is not None), None)
@@ -273,23 +282,65 @@ def _gateway_proof(values: tree.Mapping) -> str | None:
     return "service.ports" if status else None
 
 
-def _known_inside(chart: Chart, block: str, inner: tree.Mapping | None) -> bool:
+def _known_inside(chart: Chart, block: str, values: tree.Mapping) -> bool:
+    path = tuple(block.split("."))
+    inner = tree.mapping_at(values, path)
     if inner is None:
         return False
     if block == "meshConfig":
         known = mesh_config_fields()
         return not inner.items or any(camel(name) in known for name in inner.names())
+    known = _inside(chart, block)
+    names = set(inner.names())
+    if ((known | _NEVER_READ) - _ANYBODYS - _COMMON) & names:
+        return True
+    around = set() if len(path) == 1 else set(_mapping_names(values, path[:-1]))
+    return (
+        bool(known & _COMMON & names)
+        and names <= known | _NEVER_READ
+        and around <= _inside(chart, path[0])
+        and _all_istios(values)
+    )
+
+
+@cache
+def _inside(chart: Chart, block: str) -> frozenset[str]:
+    """Keys that a chart reads inside a block, the next level alone."""
     names = chart_values(chart)
     # From 1.24 on a chart reads the contents of `pilot` and `cni` at the top level.
-    flat = {name for name in names if "." not in name} if "." not in block else set()
-    inside = {name.removeprefix(f"{block}.") for name in names if name.startswith(f"{block}.")}
-    return bool(((flat | inside | _NEVER_READ) - _ANYBODYS) & set(inner.names()))
+    flat = {n for n in names if "." not in n} if block in SCOPED_BLOCKS else set()
+    below = {
+        n.removeprefix(f"{block}.").partition(".")[0] for n in names if n.startswith(f"{block}.")
+    }
+    return frozenset(flat | below)
+
+
+def _mapping_names(values: tree.Mapping, path: tree.Path) -> list[str]:
+    inner = tree.mapping_at(values, path)
+    return [] if inner is None else list(inner.names())
 
 
 def knows_all(values: tree.Mapping, chart: Chart) -> bool:
     """Whether a chart of Istio's knows every top-level key of some values."""
-    names = [name for name in values.names() if not name.startswith(("x-", "."))]
+    names = _names(values)
     return not set(names) & _OTHERS and all(name in _top_level(chart) for name in names)
+
+
+def _names(values: tree.Mapping) -> list[str]:
+    """Top-level keys but for those that only hold an anchor, or the heading of `helm get values`."""
+    kept = (n for n in values.names() if not n.startswith(("x-", ".")) and n != HELM_HEADING)
+    return [name for name in kept if not _is_shared(values.own(name))]
+
+
+def _is_shared(node: tree.Node | None) -> bool:
+    return isinstance(node, tree.Alias) or (node is not None and node.anchor is not None)
+
+
+def _all_istios(values: tree.Mapping) -> bool:
+    """Whether each top-level key is one that some chart of Istio's knows."""
+    known = frozenset().union(*(_top_level(chart) for chart in PROOF))
+    names = _names(values)
+    return not set(names) & _OTHERS and known.issuperset(names)
 
 
 @cache

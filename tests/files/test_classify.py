@@ -29,11 +29,23 @@ STRANGERS = {
     "cilium": "cni: {exclusive: false, resources: {requests: {cpu: 100m}}, chainingMode: none}\n",
     "an HTTP proxy": "global: {proxy: {http: proxy:3128, enabled: true}}\n",
     "an edge gateway": "api-gateway: {resources: {requests: {cpu: 1}}}\nweb: {replicaCount: 1}\n",
+    "a proxy of one's own": (
+        "global: {proxy: {image: envoy, resources: {requests: {cpu: 1}}}, env: prod}\nweb: {}\n"
+    ),
+    "a proxy beside replicas": "global: {proxy: {resources: {}}}\nreplicas: 2\n",
+    "a proxy with an upstream": "global: {proxy: {resources: {}, upstream: api}}\n",
+    "a service called pilot": (
+        "pilot: {replicaCount: 2, resources: {}}\ncopilot: {replicaCount: 1}\n"
+    ),
+    "a pilot with a port": "pilot: {env: {A: b}, port: 80}\n",
     "a pipeline's job": "istiod: {extends: .deploy, script: [x]}\n",
 }
 PROVEN = {
     "pilot": ("pilot: {resources: {}}\n", "istiod"),
     "sidecars": ("global: {proxy: {resources: {}}}\n", "istiod"),
+    "a profile beside pilot": ("pilot: {env: {A: b}}\nprofile: ambient\n", "istiod"),
+    "sidecars' own key": ("web: {}\nglobal: {proxy: {excludeIPRanges: 10.0.0.0/8}}\n", "istiod"),
+    "a shared block": ("shared: &r {cpu: 1}\npilot: {resources: {requests: *r}}\n", "istiod"),
     "mesh config": ("meshConfig: {accessLogFile: /dev/stdout}\n", "istiod"),
     "flat istiod": ("autoscaleMin: 2\nresources: {requests: {cpu: 1}}\n", "istiod"),
     "the shipped wrapper": ("_internal_defaults_do_not_set: {autoscaling: {}}\n", "gateway"),
