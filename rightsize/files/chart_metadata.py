@@ -77,6 +77,19 @@ def istio_dependencies(metadata: tree.Node | None) -> dict[str, tuple[Chart, Ver
     return found
 
 
+def conditions_of(metadata: tree.Node | None, key: str) -> list[tree.Path]:
+    """Paths in the values that decide whether a dependency is installed, the first set one counts.
+
+    `condition` of Helm's Chart.yaml, for the dependency with values under `key`.
+    """
+    listed = tree.lookup(metadata, ("dependencies",))
+    for item in listed.items if isinstance(listed, tree.Sequence) else []:
+        if key == (tree.text_at(item, ("alias",)) or tree.text_at(item, ("name",))):
+            texts = (tree.text_at(item, ("condition",)) or "").split(",")
+            return [tuple(text.strip().split(".")) for text in texts if text.strip()]
+    return []
+
+
 def chart_of_metadata(metadata: tree.Node | None) -> Chart | None:
     """The chart that a Chart.yaml is of, where it is Istio's own or a copy of it."""
     name = tree.text_at(metadata, ("name",)) or ""

@@ -12,7 +12,7 @@ from rightsize.files.redirected import Redirected
 from rightsize.files.source import Layer, Source
 from rightsize.files.tree import dotted
 from rightsize.patch.model import SizeChange, Slot
-from rightsize.patch.numbers import number_at
+from rightsize.patch.numbers import WorkedOutError, number_at
 from rightsize.patch.settle import InFile, settled
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Sizes
@@ -187,7 +187,14 @@ class Group(ABC):
     def place(self, change: SizeChange, largest_node: Sizes | None = None) -> Placed:
         """What to set in which document so that the sizes of `change` are in force."""
         if not self.prepare(change):
-            return Placed(missing=tuple(slot for slot, _ in change.wanted))
+            return _nowhere(change, "this release does not read it")
+        try:
+            return self._settled(change, largest_node)
+        except WorkedOutError as error:
+            self.note(error.source, error.text)
+            return _nowhere(change, error.text)
+
+    def _settled(self, change: SizeChange, largest_node: Sizes | None) -> Placed:
         off = self.autoscaling_off(change)
         if off is not None and any(slot in BOUNDS for slot, _ in change.wanted):
             self.note(
@@ -276,6 +283,10 @@ class Group(ABC):
 
     def _beside(self, found: Found, sibling: Slot, slot: Slot) -> tree.Path | None:
         return real_path(found.layer, (*found.path[:-2], *SIZES[slot]))
+
+
+def _nowhere(change: SizeChange, reason: str) -> Placed:
+    return Placed(missing=tuple(slot for slot, _ in change.wanted), reason=reason)
 
 
 def sizes_of(values: Mapping[Slot, float | None]) -> Sizes:

@@ -213,15 +213,19 @@ def _one_cluster(groups: Sequence[Group], change: SizeChange, flags: Flags) -> t
         + ", ".join(str(g.release) for g in chosen)
         + (f"; the snapshot is of cluster {flags.cluster}" if flags.cluster else ""),
         path=chosen[0].layers[0].source.path,
-        hint=f"Say which: --release {_apart(chosen)}.",
+        hint=_which(chosen),
     )
 
 
-def _apart(groups: Sequence[Group]) -> str | None:
-    """What distinguishes the first of some releases: its name, else its cluster or revision."""
-    first = groups[0].release
-    names = {g.release.name for g in groups}
-    return first.name if len(names) == len(groups) else first.destination or first.revision
+def _which(groups: Sequence[Group]) -> str:
+    """What distinguishes one of some releases: its name, else its namespace, cluster, revision."""
+    for group in groups:
+        release = group.release
+        full = f"{release.namespace}/{release.name}" if release.namespace else None
+        for word in (release.name, full, release.destination, release.revision):
+            if word is not None and sum(_called(other, word) for other in groups) == 1:
+                return f"Say which: --release {word}."
+    return "Give the files of one release at a time."
 
 
 def _is_on(group: Group, cluster: str) -> bool:

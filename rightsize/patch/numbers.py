@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import re
 
+from rightsize.errors import InputFileError
 from rightsize.files import tree
 from rightsize.files.source import Source
 from rightsize.files.tree import dotted
 from rightsize.quantity import parse_quantity
+
+
+class WorkedOutError(InputFileError):
+    """A number that Terraform works out: the rest of the file can be patched without it."""
+
+    def __init__(self, source: Source, node: tree.Scalar, where: str) -> None:
+        line, column = tree.position(source.text, node.start)
+        hint = "Set the number where it is defined, or write it here."
+        what = f"{where}: {node.value} is worked out by Terraform"
+        super().__init__(what, path=source.path, line=line, column=column, hint=hint)
+        self.source = source
+        self.text = f"line {line}: {what}; set the number where it is defined, or write it here"
 
 
 def number_at(node: tree.Scalar, path: tree.Path, source: Source, *, whole: bool) -> float:
@@ -16,7 +29,7 @@ def number_at(node: tree.Scalar, path: tree.Path, source: Source, *, whole: bool
     Raises
     ------
     InputFileError
-        With the place, where it is neither.
+        With the place, where it is neither; `WorkedOutError` where Terraform works it out.
     """
     where = dotted(path)
     try:
@@ -33,11 +46,7 @@ def number_at(node: tree.Scalar, path: tree.Path, source: Source, *, whole: bool
             hint=f"Change {variable[1]} where it is defined, or write the number here.",
         )
     if node.style == "expression":
-        raise source.error(
-            f"{where}: {node.value} is worked out by Terraform",
-            node.start,
-            hint="Set the number where it is defined, or write it here.",
-        )
+        raise WorkedOutError(source, node, where)
     if not whole:
         raise source.error(
             f"{where}: {node.value!r} is not a Kubernetes quantity",

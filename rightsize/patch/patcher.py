@@ -10,6 +10,7 @@ from typing import get_args
 from rightsize.errors import AmbiguousChartError
 from rightsize.files import tree
 from rightsize.files.charts import Hints, ambiguous_chart
+from rightsize.files.classify import kind_of
 from rightsize.files.source import Layer, Source
 from rightsize.files.tree import dotted
 from rightsize.patch.given import Given
@@ -160,8 +161,13 @@ def _is_object(layer: Layer) -> bool:
 
 def _is_unknown(read: Read, source: Source) -> bool:
     mine = [layer for layer in read.unknown if layer.source is source]
-    known = source.path.resolve() in read.given.referred
+    known = source.path.resolve() in read.given.referred or _describes_a_chart(source)
     return bool(mine) and not known
+
+
+def _describes_a_chart(source: Source) -> bool:
+    """A Chart.yaml: what it says is read with the values beside it."""
+    return any(kind_of(source.path, document.root) == "chart" for document in source.documents)
 
 
 def _nothing_known(read: Read) -> AmbiguousChartError:
@@ -204,7 +210,8 @@ def _placed(
     if reasons:
         reason = "; ".join(reasons)
     elif status == "no place" and reason is None:
-        reason = "no given file holds it" if not match.groups else "this release does not read it"
+        held_by = "the release has no place for it" if match.groups else "no given file holds it"
+        reason = held_by
     return Outcome(change, status, tuple(places or held), reason, tuple(settled)), writes
 
 
@@ -224,6 +231,8 @@ def _why(read: Read, source: Source, used: bool, held: bool) -> str:
     elsewhere = [str(to.path) for by, to in read.given.references if outermost(by) is source]
     if elsewhere:
         return f"its sizes are in {', '.join(dict.fromkeys(elsewhere))}"
+    if _describes_a_chart(source):
+        return "describes a chart; its sizes are in the values beside it"
     kinds = [tree.text_at(x.root, ("kind",)) for x in read.unknown if x.source is source]
     if kinds:
         names = ", ".join(dict.fromkeys(k or "values of another chart" for k in kinds))

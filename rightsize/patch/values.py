@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rightsize.files import tree
-from rightsize.files.chart_metadata import Chart
+from rightsize.files.chart_metadata import Chart, chart_yaml, conditions_of
 from rightsize.files.charts import FLAT_FROM, Scope, require_version
 from rightsize.files.known import Version
 from rightsize.files.redirected import Redirected
 from rightsize.files.source import Layer
 from rightsize.files.tree import dotted
-from rightsize.patch.groups import BOUNDS, SIZES, Found, Group, first_set
+from rightsize.patch.groups import BOUNDS, SIZES, Found, Group, Placed, first_set
 from rightsize.patch.model import SizeChange, Slot
 from rightsize.patch.paths import (
     AUTOSCALING,
@@ -22,6 +22,7 @@ from rightsize.patch.paths import (
     candidates,
     slot_path,
 )
+from rightsize.results import Sizes
 
 
 @dataclass(eq=False)
@@ -57,6 +58,8 @@ class ValuesGroup(Group):
         (`deployment.yaml`, `istiod-injector-configmap.yaml` and `files/profile-remote.yaml` of the
         istiod chart, 1.24 and later); `resourceScope: cluster` leaves both to a second release.
         """
+        if any(self._is_switched_off(scope) for scope in self.scopes):
+            return False
         if self.chart != "istiod":
             return True
         remote = any(_profile(scope) == "remote" for scope in self.scopes)
@@ -68,6 +71,18 @@ class ValuesGroup(Group):
         if change.component == "sidecar":
             return not self._is_on(("global", "omitSidecarInjectorConfigMap"), remote)
         return True
+
+    def _is_switched_off(self, scope: Scope) -> bool:
+        """Whether the `condition` of an umbrella chart's dependency is false in these values."""
+        if not scope.outer_global:
+            return False
+        above, key = scope.prefix[:-1], str(scope.prefix[-1])
+        for path in conditions_of(chart_yaml(scope.source.path), key):
+            texts = (tree.text_at(one.root, (*above, *path)) for one in reversed(self.scopes))
+            text = next((text for text in texts if text is not None), None)
+            if text is not None:
+                return text == "false"
+        return False
 
     def _text(self, path: tree.Path) -> str | None:
         found = self._find(path)
@@ -102,6 +117,21 @@ class ValuesGroup(Group):
         found = None if path is None or self.autoscaling_off(change) else self._find(path)
         on = found is not None and found.scalar is not None and found.scalar.value != "0"
         return found if on else None
+
+    def place(self, change: SizeChange, largest_node: Sizes | None = None) -> Placed:
+        placed = super().place(change, largest_node)
+        pairs = [scope for scope in self.scopes if isinstance(scope, PairsScope)]
+        if not placed.missing or not pairs or placed.settled is None:
+            return placed
+        # A pair that is not there cannot be added beside others of an unknown order.
+        values = dict(placed.settled.wanted)
+        lines = []
+        for slot in placed.missing:
+            path = slot_path(self.chart, change.component, slot)
+            if path is not None and slot in values:
+                lines.append(f"{dotted(path)}={self.leaf(slot, values[slot], None).text}")
+        self.note(pairs[-1].source, f"to set by hand for {change.key}: {', '.join(lines)}")
+        return replace(placed, reason=f"to set by hand: {', '.join(lines)}")
 
     def prepare(self, change: SizeChange) -> bool:
         if change.component == "waypoint":

@@ -280,3 +280,107 @@ def test_another_kind_of_file_is_one_function(
     monkeypatch.setattr(registry, "KINDS", [mesh, *registry.KINDS])
     text = f"apiVersion: acme/v1\nkind: Mesh\nistiod:\n  {VALUES}\n"
     assert "cpu: 250m" in checked(tmp_path, "mesh.yaml", text, ISTIOD).text_after
+
+
+HELM_CHART = FILES["k3s.yaml"]
+OVERLAY = (
+    "apiVersion: helm.cattle.io/v1\nkind: HelmChartConfig\nmetadata: {name: istiod}\nspec:\n"
+    "  valuesContent: |\n    pilot: {resources: {requests: {memory: 4Gi}}}\n"
+)
+
+
+def test_a_helm_chart_config_is_an_overlay_of_its_chart(tmp_path: Path) -> None:
+    patched = checked(tmp_path, "k3s.yaml", f"{HELM_CHART}---\n{OVERLAY}", ISTIOD)
+    assert patched.text_after == (
+        HELM_CHART.replace("500m", "250m") + "---\n" + OVERLAY.replace("4Gi", "1Gi")
+    )
+
+
+@pytest.mark.parametrize("text", [OVERLAY, HELM_CHART])
+def test_either_object_of_k3s_alone_is_patched(tmp_path: Path, text: str) -> None:
+    assert "1Gi" in checked(tmp_path, "k3s.yaml", text, ISTIOD).text_after
+
+
+SET = (
+    'resource "helm_release" "mesh" {\n  name  = "istiod"\n  chart = "istiod"\n  set = [\n'
+    '    { name = "pilot.resources.requests.cpu", value = "500m" },\n'
+    '    { name = "pilot.resources.requests.memory", value = "2Gi" },\nMORE  ]\n}\n'
+)
+
+
+def test_a_list_of_settings_is_patched_and_what_it_lacks_is_spelled_out(tmp_path: Path) -> None:
+    file = tmp_path / "main.tf"
+    file.write_text(SET.replace("MORE", ""))
+    result = patch_set([file], [ISTIOD, change("sidecar", "35m", None, "64Mi")])
+    (patched,) = result.given
+    assert 'value = "250m"' in patched.text_after
+    istiod, sidecar = result.outcomes
+    assert istiod.status == "written"
+    assert sidecar.status == "no place"
+    assert sidecar.reason == (
+        "to set by hand: global.proxy.resources.requests.cpu=35m, "
+        "global.proxy.resources.requests.memory=64Mi"
+    )
+
+
+def test_a_number_that_terraform_works_out_holds_up_only_its_own_sizes(tmp_path: Path) -> None:
+    more = '    { name = "global.proxy.resources.requests.cpu", value = var.cpu },\n'
+    (tmp_path / "main.tf").write_text(SET.replace("MORE", more))
+    result = patch_set([tmp_path / "main.tf"], [ISTIOD, SIDECAR])
+    istiod, sidecar = result.outcomes
+    assert istiod.status == "written"
+    assert sidecar.status == "no place"
+    assert "line 7: " in (sidecar.reason or "")
+    assert "var.cpu" in (sidecar.reason or "")
+
+
+def test_inputs_of_terragrunt_name_their_chart_one_level_down(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(f"{VALUES}\n")
+    (tmp_path / "terragrunt.hcl").write_text(
+        'inputs = {\n  app = { name = "istiod", chart = "istiod", version = "1.26.2" }\n'
+        '  values = [file("values.yaml")]\n}\n'
+    )
+    result = patch_set([tmp_path / "terragrunt.hcl"], [ISTIOD])
+    assert [file.path.name for file in result.given if file.changed] == ["values.yaml"]
+
+
+UMBRELLA = (
+    "apiVersion: v2\nname: platform\nversion: 1.0.0\ndependencies:\n- {name: istiod, version: 1.26.2,"
+    " alias: mesh, condition: 'mesh.enabled,global.mesh'}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("mesh: {enabled: true, pilot: {}}\n", True),
+        ("mesh: {enabled: false, pilot: {}}\n", False),
+        ("mesh: {pilot: {}}\nglobal: {mesh: false}\n", False),
+        ("mesh: {enabled: true, pilot: {}}\nglobal: {mesh: false}\n", True),
+        ("mesh: {pilot: {}}\n", True),
+    ],
+)
+def test_a_dependency_that_is_switched_off_gets_no_sizes(
+    tmp_path: Path, text: str, changed: bool
+) -> None:
+    (tmp_path / "Chart.yaml").write_text(UMBRELLA)
+    assert patch_text(tmp_path, text, ISTIOD).changed == changed
+
+
+def test_a_chart_yaml_given_beside_its_values_is_no_unknown_file(tmp_path: Path) -> None:
+    for name, text in (("Chart.yaml", UMBRELLA), ("values.yaml", "mesh: {pilot: {}}\n")):
+        (tmp_path / name).write_text(text)
+    result = patch_set([tmp_path / "Chart.yaml", tmp_path / "values.yaml"], [ISTIOD])
+    chart, values = result.given
+    assert not chart.unknown
+    assert values.changed
+
+
+def test_an_application_set_says_that_its_sizes_are_of_one_cluster(tmp_path: Path) -> None:
+    text = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: istiod}\nspec:\n"
+        "  template:\n    spec:\n      source:\n        chart: istiod\n        helm:\n"
+        f"          valuesObject: {{{VALUES}}}\n"
+    )
+    patched = checked(tmp_path, "set.yaml", text, ISTIOD)
+    assert any("snapshot's cluster alone" in note for note in patched.notes)

@@ -32,6 +32,12 @@ def argo(layer: Layer, given: Given) -> list[Group] | None:
     if isinstance(several, tree.Sequence):
         sources += [(*spec, "sources", number) for number in range(len(several.items))]
     groups: list[Group] = []
+    if of == "ApplicationSet":
+        given.note(
+            layer.source,
+            "one template for every cluster of its generators: the sizes are those measured in the "
+            "snapshot's cluster alone",
+        )
     for source in sources:
         if tree.mapping_at(layer.root, source) is not None:
             groups += _source(layer, given, spec, source)

@@ -19,24 +19,32 @@ def helm_chart(layer: Layer, given: Given) -> list[Group] | None:
     if of not in ("HelmChart", "HelmChartConfig") or not api.startswith("helm.cattle.io/"):
         return None
     name = tree.text_at(root, ("metadata", "name"))
+    if of == "HelmChartConfig" and _named(given, "HelmChart", name):
+        # It is read with the HelmChart that it overlays.
+        return []
     chart = chart_named(tree.text_at(root, ("spec", "chart")))
-    version = tree.text_at(root, ("spec", "version"))
     if of == "HelmChartConfig":
-        for other in given.layers:
-            if tree.text_at(other.root, ("kind",)) == "HelmChart" and (
-                tree.text_at(other.root, ("metadata", "name")) == name
-            ):
-                chart = chart_named(tree.text_at(other.root, ("spec", "chart")))
-                version = tree.text_at(other.root, ("spec", "version"))
-        chart = chart or chart_named(name)
-    # Both kinds are of one release: its name is that of the object.
+        chart = chart_named(name)
+    overlays = _named(given, "HelmChartConfig", name) if of == "HelmChart" else []
     release = Release("HelmChart", name, tree.text_at(root, ("spec", "targetNamespace")))
-    found = inline(layer.source, layer.document, ("spec", "valuesContent"))
-    places = [] if found is None else [found]
+    content = (
+        inline(one.source, one.document, ("spec", "valuesContent")) for one in (layer, *overlays)
+    )
     entries: dict[tree.Path, tree.Path] = {}
     values = tree.mapping_at(root, ("spec", "set"))
     if chart is not None and values is not None:
         for key in values.names():
             if "resources" in key.split("."):
                 entries[tuple(key.split("."))] = ("spec", "set", key)
+    version = tree.text_at(root, ("spec", "version"))
+    places = [place for place in content if place is not None]
     return release_groups(given, release, chart, version, places, [(layer, entries)])
+
+
+def _named(given: Given, kind: str, name: str | None) -> list[Layer]:
+    return [
+        layer
+        for layer in given.layers
+        if tree.text_at(layer.root, ("kind",)) == kind
+        and tree.text_at(layer.root, ("metadata", "name")) == name
+    ]

@@ -120,19 +120,21 @@ class UnwrittenGroup(Group):
 
 def _release(layer: Layer, given: Given, path: tree.Path) -> list[Group]:
     root = layer.root
-    named = tree.text_at(root, (*path, "chart"))
+    named = tree.text_at(root, (*path, "chart")) or tree.text_at(root, (*path, "app", "chart"))
     chart = chart_named(named, _literal(root, (*path, "repository")))
     if chart is None and path[0] != "resource":
         chart = chart_named(tree.text_at(root, (*path, "name")))
     places = _values(layer, given, (*path, "values"), known=chart is not None)
     release = Release(
         "Terraform",
-        _literal(root, (*path, "name")),
+        _literal(root, (*path, "name")) or _literal(root, (*path, "app", "name")),
         _literal(root, (*path, "namespace")),
         tree.text_at(root, (*path, "provider")),
     )
     entries = pairs_of(layer, (*path, "set"), chart)
-    version = _literal(root, (*path, "version")) or _literal(root, (*path, "chart_version"))
+    versions = (("chart_version",), ("app", "version"), ("version",))
+    found = (_literal(root, (*path, *of)) for of in versions)
+    version = next((text for text in found if text), None)
     groups = release_groups(given, release, chart, version, places, [(layer, entries)])
     if chart is not None and not groups and chart != "base":
         groups.append(UnwrittenGroup(release, [layer], chart=chart, path=path))

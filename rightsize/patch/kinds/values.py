@@ -39,7 +39,11 @@ class AppChart(AnnotationsGroup):
 def values(layer: Layer, given: Given) -> list[Group] | None:
     root = layer.root
     if not isinstance(root, tree.Mapping):
-        raise layer.source.error("is not a mapping of values", 0 if root is None else root.start)
+        raise layer.source.error(
+            "is not a mapping of values",
+            0 if root is None else root.start,
+            hint="docs/patching.md lists the kinds of files that are patched.",
+        )
     if tree.text_at(root, ("kind",)) and tree.text_at(root, ("apiVersion",)):
         return None
     if layer.document and any(
