@@ -281,6 +281,13 @@ class ReviewSettings(_Section):
     budget_usd_per_month: float | None = Field(
         None, gt=0, description="budget of the cluster, in USD a month; unset: none"
     )
+    billing_account: str | None = Field(
+        None, min_length=1, description="account that is billed, for `report --format focus`"
+    )
+    billing_account_name: str | None = Field(None, min_length=1, description="its display name")
+    sub_account: str | None = Field(
+        None, min_length=1, description="account of the cluster, where another one pays for it"
+    )
 
 
 class Settings(_Section):

@@ -2,61 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
 from rightsize.errors import UsageError
-from rightsize.output.tables import FORMATS, OF_FINDINGS, OF_MESSAGES, OF_SIZES, format_named
+from rightsize.output.tables import Of, format_named, formats_of
 
 
-def _parser(of: Literal["everything", "findings", "messages", "sizes"]) -> Callable[[str], str]:
+def _form(text: str, *of: Of) -> Any:
+    """`--format` of a command: the formats of every answer, and those of its own."""
+
     def _format(text: str) -> str:
         try:
-            return format_named(text, of)
+            return format_named(text, *of)
         except UsageError as error:
             names = (error.hint or "").removeprefix("one of ")
             raise typer.BadParameter(f"{text!r} is none of {names}") from error
 
-    return _format
+    metavar = f"[{'|'.join(formats_of(*of))}]"
+    return typer.Option("--format", parser=_format, metavar=metavar, help=text)
 
 
-FormatOption = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        parser=_parser("everything"),
-        metavar=f"[{'|'.join(FORMATS)}]",
-        help="Form of the answer on stdout.",
-    ),
-]
+_FORM = "Form of the answer on stdout"
+FormatOption = Annotated[str, _form(f"{_FORM}.")]
 SizesFormatOption = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        parser=_parser("sizes"),
-        metavar=f"[{'|'.join((*FORMATS, *OF_SIZES))}]",
-        help="Form of the answer on stdout; vpa is VerticalPodAutoscaler objects that act on nothing.",
-    ),
+    str, _form(f"{_FORM}; vpa is VerticalPodAutoscaler objects that act on nothing.", "sizes")
 ]
 FindingsFormatOption = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        parser=_parser("findings"),
-        metavar=f"[{'|'.join((*FORMATS, *OF_FINDINGS))}]",
-        help="Form of the answer on stdout; sarif for code scanning, junit for test reports.",
-    ),
+    str, _form(f"{_FORM}; sarif for code scanning, junit for test reports.", "findings")
 ]
-MessageFormatOption = Annotated[
+ReportFormatOption = Annotated[
     str,
-    typer.Option(
-        "--format",
-        parser=_parser("messages"),
-        metavar=f"[{'|'.join((*FORMATS, *OF_MESSAGES))}]",
-        help="With --summary: its form; slack is Block Kit, teams an Adaptive Card.",
+    _form(
+        "Instead of the report's files: focus writes the month's charges to stdout as CSV of FOCUS; "
+        "with --summary any form, of which slack is Block Kit and teams an Adaptive Card.",
+        "messages",
+        "charges",
     ),
 ]
 SnapshotOption = Annotated[

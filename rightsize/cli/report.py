@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.cli.options import MessageFormatOption, SettingsFile, SnapshotOption
+from rightsize.border import write_bytes
+from rightsize.cli.options import ReportFormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import UsageError
 from rightsize.output.console import error_console
-from rightsize.output.tables import show
+from rightsize.output.tables import Answer, focus_csv, focus_parquet, show
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -24,7 +29,10 @@ def report(
         str | None, typer.Option(help="Month as YYYY-MM. The snapshot's last one.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder. reports/<month>.")
+        Path | None,
+        typer.Option(
+            "-o", "--out", help="Folder. reports/<month>. With --format focus: a .csv or .parquet."
+        ),
     ] = None,
     summary: Annotated[
         bool, typer.Option(help="Print ten lines for a message, and write nothing.")
@@ -38,8 +46,12 @@ def report(
             "-f", "--file", help="For --ambient: objects, alert rules, dashboards; repeat for more."
         ),
     ] = None,
+    billing_account: Annotated[
+        str | None,
+        typer.Option(help="For --format focus: the account that is billed, which FOCUS demands."),
+    ] = None,
     settings_file: SettingsFile = None,
-    output_format: MessageFormatOption = "table",
+    output_format: ReportFormatOption = "table",
 ) -> None:
     """Write the month's cost review: a page, a workbook, Markdown, CSV and JSON.
 
@@ -57,6 +69,9 @@ def report(
     `rightsize report --summary` – ten lines for a message
 
     `rightsize report --summary --format slack` – the JSON for a webhook of Slack
+
+    `rightsize report --format focus --billing-account 123456789012 -o october.parquet` – the month's
+    charges by day, machine and workload, as FOCUS 1.2
     """
     from rightsize.ambient.answer import answer_ambient
     from rightsize.audit.reading import read_files
@@ -69,14 +84,22 @@ def report(
     from rightsize.output.report.model import Section
     from rightsize.output.report.summary import summary_answer, summary_of, summary_text
     from rightsize.review import month_of, review_month
+    from rightsize.review.charges import left_out, month_charges
 
-    if output_format != "table" and not summary:
+    charges = output_format == "focus"
+    if output_format != "table" and not summary and not charges:
         raise UsageError(f"--format {output_format} is of the summary", hint="add --summary")
+    if charges and (summary or ambient):
+        raise UsageError("--format focus is of the charges", hint="leave out --summary, --ambient")
     if files and not ambient:
         raise UsageError("--file is for the chapter on ambient mode", hint="add --ambient")
-    settings = load_settings(settings_file)
+    settings = load_settings(settings_file, flags={"review": {"billing_account": billing_account}})
     source = open_snapshot(snapshot)
     chosen = month_of(source, month)
+    if charges:
+        rows, money = month_charges(source, chosen, settings)
+        _write_charges(rows, left_out(money), out)
+        return
     folder = out or Path("reports") / chosen.label
     earlier = earlier_reports(folder.parent, source.manifest.cluster, chosen.label)
     if not summary:
@@ -101,3 +124,19 @@ def report(
         show(summary_answer(summary_of(made)), output_format)
         return
     error_console().print(f"Report: {files[0]} ({len(files)} files)", markup=False)
+
+
+def _write_charges(rows: pd.DataFrame, remarks: Sequence[str], out: Path | None) -> None:
+    """Rows of FOCUS to stdout, or into a file of the kind that its name says."""
+    if out is None:
+        nothing: list[str] = []
+        answer = Answer(rows.to_dict, lambda: nothing, charges=lambda: rows, remarks=remarks)
+        show(answer, "focus")
+        return
+    if out.suffix not in (".csv", ".parquet"):
+        raise UsageError(f"{out}: charges are .csv or .parquet", hint="name the file so with -o")
+    content = focus_parquet(rows) if out.suffix == ".parquet" else focus_csv(rows).encode()
+    write_bytes(out, content)
+    for remark in remarks:
+        error_console().print(remark, markup=False)
+    error_console().print(f"Charges: {out} ({len(rows)} rows)", markup=False)

@@ -38,7 +38,7 @@ def machine_days(
         `day`, `node`, `instance_type` (`unknown` where it is not known; `fargate`, `hybrid`: no EC2
         and so no EC2 price), `purchase_option` (that of
         the node; a node that does not state one counts as on-demand), `zone`, `node_group`,
-        `hours`; `usd_low`, `usd_per_hour`, `usd_high` (USD/h on that day, before commitments; NaN
+        `hours`; `instance_id` (None where the node states none); `usd_low`, `usd_per_hour`, `usd_high` (USD/h on that day, before commitments; NaN
         is unknown), `source`; `root_gib` (NaN is unknown); `capacity_cpu`, `capacity_memory`,
         `allocatable_cpu`, `allocatable_memory`; `gpus` of the type (0 where none).
     """
@@ -52,6 +52,7 @@ def machine_days(
             "zone": text["zone"].where(text["zone"].notna(), None),
             "node_group": text["node_group"].fillna("(no group)"),
             "hours": hours_seen(nodes),
+            "instance_id": instance_ids(nodes),
             "root_gib": nodes["root_gib"] if "root_gib" in nodes.columns else np.nan,
         }
     )
@@ -79,6 +80,12 @@ def machine_days(
     gpus = instance_types().set_index("instance_type")["gpu"]
     rows["gpus"] = rows["instance_type"].map(gpus).fillna(0.0).astype(float)
     return rows.join(rates.astype({"usd_low": float, "usd_per_hour": float, "usd_high": float}))
+
+
+def instance_ids(nodes: pd.DataFrame) -> pd.Series:
+    """The EC2 instance at the end of each `provider_id`, such as `i-0abc`; missing where none."""
+    last = nodes["provider_id"].astype("string").str.rsplit("/", n=1).str[-1]
+    return last.where(last.str.startswith("i-").fillna(False)).astype(object)
 
 
 def bought(machines: pd.DataFrame) -> pd.DataFrame:

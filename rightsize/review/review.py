@@ -157,7 +157,7 @@ def review_month(
     past = snapshot.only(day for day in snapshot.days if day <= month.days[-1])
     advice = recommend(past, rules)
     plans, end_plans = _plans(ours, rules, advice)
-    money = _priced(ours, rules, month.end)
+    money = month_money(ours, rules, month.end)
     plan_terms = replace(money.terms, hours=rules.prices.hours_per_month)
     steps = _steps(plans, end_plans, plan_terms)
     history = Months(snapshot, money.terms.book, results or {})
@@ -213,8 +213,8 @@ def review_month(
     return replace(review, strip=month_strip(review, results or {}))
 
 
-def _priced(snapshot: Snapshot, settings: Settings, at: datetime) -> MoneyAnswer:
-    """The bill for the hours that the days cover, nothing added."""
+def month_money(snapshot: Snapshot, settings: Settings, at: datetime) -> MoneyAnswer:
+    """The bill for the hours that the snapshot's days cover, nothing added; ages of prices count to `at`."""
     hours = covered_hours(snapshot, snapshot.read("nodes")) or _hours(snapshot)
     prices = settings.prices.model_copy(update={"hours_per_month": hours})
     return price_answer(snapshot, None, prices, at=at)
@@ -230,7 +230,7 @@ def _money_before(snapshot: Snapshot, month: Month, settings: Settings) -> Money
     if not days:
         return None
     part = snapshot.only(days)
-    return _priced(part, settings, part.manifest.end)
+    return month_money(part, settings, part.manifest.end)
 
 
 def at_end_state(advice: Advice) -> Advice:

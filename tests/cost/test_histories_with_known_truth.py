@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +11,8 @@ import pytest
 
 from rightsize.config import PriceSettings
 from rightsize.cost.answer import MoneyAnswer, price_answer
-from rightsize.snapshot import DayRecord, Manifest, Snapshot, SnapshotWriter, frame
-from tests.review.two_months import OCTOBER, Month, tables_of
+from rightsize.snapshot import frame
+from tests.review.two_months import OCTOBER, Month, written_of
 
 DAYS = 4
 MONTH = Month(OCTOBER, DAYS)
@@ -27,17 +26,7 @@ def billed(tmp_path: Path) -> Billed:
     """The bill of four days, of which `change` alters the tables."""
 
     def bill(change: Callable[[int, Tables], None]) -> MoneyAnswer:
-        manifest = Manifest(cluster="c", source="demo", simulated=True, region="us-east-1")
-        path = tmp_path / "snapshot"
-        with SnapshotWriter(path, manifest) as writer:
-            for number in range(DAYS):
-                day = OCTOBER + timedelta(days=number)
-                start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-                tables = tables_of(replace(MONTH, price=0.192), start)
-                change(number, tables)
-                record = DayRecord(start, start + timedelta(days=1), complete=True, rows={})
-                writer.write_day(day, tables, record)
-        found = Snapshot(path)
+        found = written_of(tmp_path / "snapshot", replace(MONTH, price=0.192), change)
         seen = found.read("nodes")["day"].nunique()
         return price_answer(found, settings=PriceSettings(hours_per_month=24.0 * seen))
 

@@ -6,7 +6,8 @@ for as long as the requests of a month need them: `requested / CORES_A_NODE` nod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -61,6 +62,25 @@ def written(path: Path, *months: Month, cluster: str = "two-months") -> Snapshot
                 start = datetime(day.year, day.month, day.day, tzinfo=UTC)
                 record = DayRecord(start, start + timedelta(days=1), complete=True, rows={})
                 writer.write_day(day, tables_of(month, start), record)
+    return Snapshot(path)
+
+
+def written_of(
+    path: Path,
+    month: Month,
+    change: Callable[[int, dict[str, pd.DataFrame]], None] = lambda number, tables: None,
+) -> Snapshot:
+    """Write the days of one month anew, of which `change` alters the tables by the day's number."""
+    shutil.rmtree(path, ignore_errors=True)
+    manifest = Manifest(cluster="two-months", source="demo", simulated=True, region="us-east-1")
+    with SnapshotWriter(path, manifest) as writer:
+        for number in range(month.days):
+            day = month.first + timedelta(days=number)
+            start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            tables = tables_of(month, start)
+            change(number, tables)
+            record = DayRecord(start, start + timedelta(days=1), complete=True, rows={})
+            writer.write_day(day, tables, record)
     return Snapshot(path)
 
 

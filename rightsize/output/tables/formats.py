@@ -47,6 +47,8 @@ class Answer:
     """What a chat shows, for formats of messages."""
     sizes: Callable[[], Advice] | None = None
     """Recommended sizes, for formats of other tools that hold sizes."""
+    charges: Callable[[], pd.DataFrame] | None = None
+    """Rows of FOCUS, for formats of charges."""
     remarks: Sequence[str] = ()
     """What a reader should know beside the tables: on stderr, or the end of the page."""
 
@@ -55,26 +57,22 @@ SIMULATED = "Simulated: no figure of this mesh was measured."
 Render = Callable[[Answer, Printer], None]
 FORMATS: dict[str, Render] = {}
 """By the name that `--format` reads in every command."""
-OF_FINDINGS: dict[str, Render] = {}
-"""Further formats, of commands that answer with findings."""
-OF_MESSAGES: dict[str, Render] = {}
-"""Further formats, of answers that fit in a message."""
-OF_SIZES: dict[str, Render] = {}
-"""Further formats, of answers that are sizes."""
-_Of = Literal["everything", "findings", "messages", "sizes"]
-_FURTHER: dict[str, dict[str, Render]] = {
-    "everything": {},
-    "findings": OF_FINDINGS,
-    "messages": OF_MESSAGES,
-    "sizes": OF_SIZES,
+Of = Literal["everything", "findings", "messages", "sizes", "charges"]
+_FURTHER: dict[Of, dict[str, Render]] = {
+    "everything": FORMATS,
+    "findings": {},
+    "messages": {},
+    "sizes": {},
+    "charges": {},
 }
+"""Formats by what an `Answer` must have for them."""
 _SAME = {"text": "table"}
 """Earlier names."""
 
 
-def register_format(name: str, of: _Of = "everything") -> Callable[[Render], Render]:
+def register_format(name: str, of: Of = "everything") -> Callable[[Render], Render]:
     """Offer a format to every command, or to those with an `Answer` that has `findings`,
-    `messages` or `sizes`.
+    `messages`, `sizes` or `charges`.
 
     Examples
     --------
@@ -84,14 +82,14 @@ def register_format(name: str, of: _Of = "everything") -> Callable[[Render], Ren
     """
 
     def keep(render: Render) -> Render:
-        (FORMATS if of == "everything" else _FURTHER[of])[name] = render
+        _FURTHER[of][name] = render
         return render
 
     return keep
 
 
-def format_named(name: str, of: _Of = "everything") -> str:
-    """Return the format's name; those of findings or messages count where asked.
+def format_named(name: str, *of: Of) -> str:
+    """Return the format's name; those of findings, messages and so on count where asked.
 
     Raises
     ------
@@ -99,15 +97,21 @@ def format_named(name: str, of: _Of = "everything") -> str:
         If there is none of this name.
     """
     known = _SAME.get(name, name)
-    names = [*FORMATS, *_FURTHER[of]]
+    names = formats_of(*of)
     if known not in names:
         raise UsageError(f"no format {name!r}", hint=f"one of {', '.join(names)}")
     return known
 
 
+def formats_of(*of: Of) -> list[str]:
+    """Names of the formats of every command, and of the further ones asked for."""
+    return [name for one in dict.fromkeys(("everything", *of)) for name in _FURTHER[one]]
+
+
 def show(answer: Answer, name: str, printer: Printer | None = None) -> None:
     """Write the answer to stdout in the format of this name."""
-    (FORMATS | OF_FINDINGS | OF_MESSAGES | OF_SIZES)[name](answer, printer or Printer())
+    renders = {key: one for formats in _FURTHER.values() for key, one in formats.items()}
+    renders[name](answer, printer or Printer())
 
 
 @register_format("table")
