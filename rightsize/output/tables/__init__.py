@@ -3,6 +3,7 @@
 from rightsize.output.tables.code_scanning import junit_text, sarif_document
 from rightsize.output.tables.focus import focus_csv, focus_parquet
 from rightsize.output.tables.formats import (
+    FORMATS,
     SIMULATED,
     Answer,
     Messages,
@@ -17,6 +18,7 @@ from rightsize.output.tables.table import Column, Table
 from rightsize.output.tables.vertical_autoscalers import vertical_autoscalers
 
 __all__ = [
+    "FORMATS",
     "SIMULATED",
     "Answer",
     "Column",
