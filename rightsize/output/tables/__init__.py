@@ -4,6 +4,9 @@ from rightsize.output.tables.code_scanning import junit_text, sarif_document
 from rightsize.output.tables.focus import focus_csv, focus_parquet
 from rightsize.output.tables.formats import (
     FORMATS,
+    OF_FINDINGS,
+    OF_MESSAGES,
+    OF_SIZES,
     SIMULATED,
     Answer,
     Messages,
@@ -19,6 +22,9 @@ from rightsize.output.tables.vertical_autoscalers import vertical_autoscalers
 
 __all__ = [
     "FORMATS",
+    "OF_FINDINGS",
+    "OF_MESSAGES",
+    "OF_SIZES",
     "SIMULATED",
     "Answer",
     "Column",

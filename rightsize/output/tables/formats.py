@@ -57,15 +57,22 @@ SIMULATED = "Simulated: no figure of this mesh was measured."
 Render = Callable[[Answer, Printer], None]
 FORMATS: dict[str, Render] = {}
 """By the name that `--format` reads in every command."""
+OF_FINDINGS: dict[str, Render] = {}
+"""Further formats, of commands that answer with findings."""
+OF_MESSAGES: dict[str, Render] = {}
+"""Further formats, of answers that fit in a message."""
+OF_SIZES: dict[str, Render] = {}
+"""Further formats, of answers that are sizes."""
+OF_CHARGES: dict[str, Render] = {}
+"""Further formats, of answers that are a bill by day."""
 Of = Literal["everything", "findings", "messages", "sizes", "charges"]
 _FURTHER: dict[Of, dict[str, Render]] = {
     "everything": FORMATS,
-    "findings": {},
-    "messages": {},
-    "sizes": {},
-    "charges": {},
+    "findings": OF_FINDINGS,
+    "messages": OF_MESSAGES,
+    "sizes": OF_SIZES,
+    "charges": OF_CHARGES,
 }
-"""Formats by what an `Answer` must have for them."""
 _SAME = {"text": "table"}
 """Earlier names."""
 
