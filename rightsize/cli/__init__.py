@@ -42,6 +42,7 @@ COMMANDS: tuple[str, ...] = (
     "report",
     "plan",
     "alerts",
+    "dashboard",
     "audit",
     "runbook",
     "verify",

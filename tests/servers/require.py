@@ -22,8 +22,15 @@ def require_program(name: str) -> str:
     RIGHTSIZE_REQUIRE_SERVERS=1 (set by `.ci/run`) turns the skip into a failure.
     """
     found = find_program(name)
-    if found is not None:
-        return found
+    return found if found is not None else _missing(name)
+
+
+def require_file(path: Path) -> Path:
+    """A file that tests/servers/install.py brings; the same where it is missing."""
+    return path if path.exists() else Path(_missing(path.name))
+
+
+def _missing(name: str) -> str:
     reason = f"{name} is not installed (tests/servers/install.py says why)"
     if os.environ.get("RIGHTSIZE_REQUIRE_SERVERS") == "1":
         pytest.fail(reason)

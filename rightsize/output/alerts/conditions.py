@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rightsize.output.alerts.marks import USUAL_DAYS, AlertMarks
 from rightsize.output.alerts.rules import Alert, Record
-from rightsize.output.alerts.series import POD, WORKLOAD
+from rightsize.output.alerts.series import POD, PROPAGATION, SERVICES, WORKLOAD
 from rightsize.output.alerts.sizes import RECOMMENDED
 
 _HERE = "{{ $labels.namespace }}/{{ $labels.pod }}, container {{ $labels.container }}"
@@ -157,7 +157,7 @@ def _fell(marks: AlertMarks, recommend: str) -> Iterator[Alert]:
         )
 
 
-def control_plane_alerts(marks: AlertMarks, matchers: str, study: str) -> Iterator[Alert]:
+def control_plane_alerts(marks: AlertMarks, study: str) -> Iterator[Alert]:
     """Alerts on istiod."""
     yield Alert(
         "RightsizeIstiodMemoryAboveRequest",
@@ -170,10 +170,9 @@ def control_plane_alerts(marks: AlertMarks, matchers: str, study: str) -> Iterat
         "istiod; beyond it, its node may kill it.",
         f"{study} says what istiod needs now.",
     )
-    buckets = f"rate(pilot_proxy_convergence_time_bucket{{{matchers}}}[15m])"
     yield Alert(
         "RightsizePropagationSlow",
-        f"histogram_quantile(0.99, sum by (le) ({buckets})) > {marks.slow_seconds:g}",
+        f'{PROPAGATION}{{quantile="0.99"}} > {marks.slow_seconds:g}',
         "warning",
         "15m",
         "Proxies get their configuration late",
@@ -184,7 +183,7 @@ def control_plane_alerts(marks: AlertMarks, matchers: str, study: str) -> Iterat
     if marks.services is not None:
         yield Alert(
             "RightsizeServicesAboveProjection",
-            f"max(pilot_services{{{matchers}}}) > {marks.services.high:.0f}",
+            f"{SERVICES} > {marks.services.high:.0f}",
             "info",
             "1h",
             f"The mesh has {_NUMBER} services, more than were projected",

@@ -14,7 +14,7 @@ from rightsize.output.alerts.conditions import (
 )
 from rightsize.output.alerts.marks import AlertMarks
 from rightsize.output.alerts.rules import Alert, Record
-from rightsize.output.alerts.series import mesh_series
+from rightsize.output.alerts.series import istiod_series, mesh_series
 from rightsize.output.alerts.sizes import size_series
 
 Group = Mapping[str, object]
@@ -38,13 +38,14 @@ def rule_groups(marks: AlertMarks, matchers: str = "") -> tuple[Group, ...]:
     study = "rightsize control-plane"
     series = (
         *mesh_series(matchers, marks.rate_seconds),
+        *istiod_series(matchers),
         *size_series(marks.advice),
         *condition_series(marks),
     )
     return (
         _group("rightsize-series", series),
         _group("rightsize-sizes", tuple(size_alerts(marks, recommend))),
-        _group("rightsize-control-plane", tuple(control_plane_alerts(marks, matchers, study))),
+        _group("rightsize-control-plane", tuple(control_plane_alerts(marks, study))),
         _group("rightsize-watch", tuple(watch_alerts(marks, collect))),
     )
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from rightsize.output.alerts.rules import Record
 
+SERVICES = "rightsize:mesh_services"
+PROXIES = "rightsize:connected_proxies"
+PROPAGATION = "rightsize:propagation_seconds"
 CONTAINERS = "istio-proxy|discovery|install-cni"
 POD = "namespace, pod, container"
 WORKLOAD = "namespace, workload, container"
@@ -74,6 +77,19 @@ def mesh_series(matchers: str, rate_seconds: int) -> tuple[Record, ...]:
                 "* on (namespace, pod) group_left (workload) rightsize:pod_workload)",
             )
             for what in ("usage", "request")
+        ),
+    )
+
+
+def istiod_series(matchers: str) -> tuple[Record, ...]:
+    """Series of the control plane: services, connected proxies, quantiles of the delay of a change."""
+    buckets = f"sum by (le) (rate(pilot_proxy_convergence_time_bucket{{{matchers}}}[15m]))"
+    return (
+        Record(SERVICES, f"max(pilot_services{{{matchers}}})"),
+        Record(PROXIES, f"sum(pilot_xds{{{matchers}}})"),
+        *(
+            Record(PROPAGATION, f"histogram_quantile({q}, {buckets})", {"quantile": q})
+            for q in ("0.5", "0.99")
         ),
     )
 
