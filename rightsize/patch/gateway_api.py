@@ -81,11 +81,11 @@ class ApiGatewayGroup(Group):
     def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
         return next(iter(self.candidates(layer, change, slot)), None)
 
-    def prepare(self, change: SizeChange) -> bool:
+    def unread(self, change: SizeChange) -> str | None:
         if self.gateway is not None and not isinstance(self.layers[0], Workload):
             self.note(self.gateway.source, advice_to_pin(self.gateway, change))
-            return False
-        return True
+            return "this Gateway takes global.proxy.resources"
+        return None
 
 
 def advice_to_pin(gateway: ApiGateway, change: SizeChange) -> str:

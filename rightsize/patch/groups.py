@@ -153,9 +153,9 @@ class Group(ABC):
         """The change with what must be written along with it."""
         return change
 
-    def prepare(self, change: SizeChange) -> bool:
-        """Check before writing; False where the release does not read this size."""
-        return True
+    def unread(self, change: SizeChange) -> str | None:
+        """Why nothing that is written here would count; None where it does."""
+        return None
 
     def conclude(self, change: SizeChange) -> None:
         """Add notes after something was written; nothing where a kind has none."""
@@ -184,17 +184,28 @@ class Group(ABC):
         place = f"{first.layer.source.path}: {dotted(first.path[:-2])}"
         return sizes_of(numbers), place
 
-    def place(self, change: SizeChange, largest_node: Sizes | None = None) -> Placed:
-        """What to set in which document so that the sizes of `change` are in force."""
-        if not self.prepare(change):
-            return _nowhere(change, "this release does not read it")
+    def place(
+        self,
+        change: SizeChange,
+        largest_node: Sizes | None = None,
+        scaled_on: str | None = None,
+    ) -> Placed:
+        """What to set in which document so that the sizes of `change` are in force.
+
+        `scaled_on` is where an HPA's manifest targets use of the memory request.
+        """
+        unread = self.unread(change)
+        if unread is not None:
+            return _nowhere(change, unread)
         try:
-            return self._settled(change, largest_node)
+            return self._settled(change, largest_node, scaled_on)
         except WorkedOutError as error:
             self.note(error.source, error.text)
             return _nowhere(change, error.text)
 
-    def _settled(self, change: SizeChange, largest_node: Sizes | None) -> Placed:
+    def _settled(
+        self, change: SizeChange, largest_node: Sizes | None, scaled_on: str | None
+    ) -> Placed:
         off = self.autoscaling_off(change)
         if off is not None and any(slot in BOUNDS for slot, _ in change.wanted):
             self.note(
@@ -208,7 +219,7 @@ class Group(ABC):
         result = settled(
             self.completed(change, today),
             today,
-            None if target is None else dotted(target.path),
+            scaled_on if target is None else dotted(target.path),
             largest_node,
         )
         for text in result.notes:

@@ -147,7 +147,7 @@ class OperatorGroup(Group):
         has_spec = tree.lookup(layer.root, found[0][:-1]) is not None and slot != "target_cpu"
         return found[0] if slot in SIZES or has_spec else found[-1]
 
-    def prepare(self, change: SizeChange) -> bool:
+    def unread(self, change: SizeChange) -> str | None:
         for layer in self.layers:
             outranked = tree.mapping_at(layer.root, ("spec", "unvalidatedValues"))
             for path in self.candidates(layer, change, "cpu_request"):
@@ -157,7 +157,7 @@ class OperatorGroup(Group):
                         outranked.start if outranked else 0,
                         hint="Keep sizes in spec.values alone.",
                     )
-        return True
+        return None
 
     def conclude(self, change: SizeChange) -> None:
         source = self.layers[-1].source

@@ -25,6 +25,7 @@ POD_TEMPLATES: dict[str, tree.Path] = {
     "Rollout": TEMPLATE,
     "Job": TEMPLATE,
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
+    "Pod": (),
 }
 ANNOTATIONS: dict[Slot, str] = {
     "cpu_request": "sidecar.istio.io/proxyCPU",
@@ -33,6 +34,7 @@ ANNOTATIONS: dict[Slot, str] = {
     "memory_limit": "sidecar.istio.io/proxyMemoryLimit",
 }
 """Any one of the four drops `global.proxy.resources` altogether, so they go together."""
+INJECT = "sidecar.istio.io/inject"
 CONTAINERS: dict[Component, str] = {
     "sidecar": "istio-proxy",
     "gateway": "istio-proxy",
@@ -158,6 +160,16 @@ class PodAnnotations(AnnotationsGroup):
 
     def annotations(self, layer: Layer) -> tree.Path:
         return (*_workload(layer).template, "metadata", "annotations")
+
+    def unread(self, change: SizeChange) -> str | None:
+        """Injection that the pod template switches off; a label outranks an annotation."""
+        for kind in ("labels", "annotations"):
+            for layer in reversed(self.layers):
+                path = (*_workload(layer).template, "metadata", kind, INJECT)
+                text = tree.text_at(layer.root, path)
+                if text is not None:
+                    return f"{INJECT} is false in it" if text.lower() == "false" else None
+        return None
 
 
 @dataclass(eq=False)

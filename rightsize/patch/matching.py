@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rightsize.errors import AmbiguousChartError
 from rightsize.files.charts import Scope
@@ -38,6 +38,8 @@ class Match:
 
     groups: tuple[Group, ...] = ()
     reason: str | None = None
+    scaled_on: str | None = None
+    """Target of memory use of an HPA's manifest, in percent of the request."""
 
 
 def matched(
@@ -50,6 +52,19 @@ def matched(
     AmbiguousChartError
         Several could be meant, or names contradict each other; the hint says which flag settles it.
     """
+    match = _matched(change, groups, changes, flags)
+    targets = (
+        (group, group.scales_on_memory(change))
+        for group in groups
+        if isinstance(group, AutoscalerGroup) and _is_workload(group, change)
+    )
+    found = (f"{g.layers[0].source.path.name}: {where}" for g, where in targets if where)
+    return replace(match, scaled_on=next(found, None))
+
+
+def _matched(
+    change: SizeChange, groups: Sequence[Group], changes: Sequence[SizeChange], flags: Flags
+) -> Match:
     fitting = [group for group in groups if group.covers(change)]
     scalers = [g for g in fitting if isinstance(g, AutoscalerGroup) and _is_workload(g, change)]
     manifests = [g for g in fitting if isinstance(g, ContainerGroup | PodAnnotations)]

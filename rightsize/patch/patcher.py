@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from rightsize.errors import AmbiguousChartError
+from rightsize.errors import AmbiguousChartError, InputFileError
 from rightsize.files import tree
 from rightsize.files.charts import Hints, ambiguous_chart
 from rightsize.files.classify import kind_of
@@ -96,7 +96,7 @@ def patch_set(
     outcomes: list[Outcome] = []
     unplaced: list[SizeChange] = []
     used: set[Source] = set()
-    unplaced_in: set[Source] = set()
+    unplaced_in: dict[Source, str] = {}
     for change in changes:
         match = matched(change, read.groups, changes, flags)
         if not match.groups and change.component == "sidecar" and change.workload is not None:
@@ -108,7 +108,7 @@ def patch_set(
         writes += more
         sources = {outermost(x.source) for g in match.groups for x in g.layers}
         if outcome.status == "no place":
-            unplaced_in |= sources
+            unplaced_in |= dict.fromkeys(sources, outcome.reason or "it has no place for it")
         else:
             used |= sources
     notes = [*read.given.notes, *(note for group in read.groups for note in group.notes)]
@@ -118,8 +118,8 @@ def patch_set(
             source,
             writes,
             notes,
-            why_unchanged="its values are not written out in it"
-            if source in unplaced_in - used
+            why_unchanged=unplaced_in[source]
+            if source in unplaced_in and source not in used
             else _why(read, source, source in used, source in held),
             unknown=source not in held and _is_unknown(read, source),
         )
@@ -133,6 +133,13 @@ def patch_set(
 def _read(given: Given) -> Read:
     """Find the groups of sizes in every document, and put together those of one release."""
     read = Read(given)
+    for layer in given.layers:
+        if tree.mapping_at(layer.root, ("sops",)) is not None:
+            raise InputFileError(
+                "encrypted by SOPS, which signs the file as a whole: it cannot be changed in place",
+                path=layer.source.path,
+                hint="Keep sizes in a values file without secrets, or give the decrypted file.",
+            )
     found: list[tuple[Layer, list[Group]]] = []
     for layer in given.layers:
         groups = groups_of(layer, given)
@@ -193,14 +200,15 @@ def _placed(
     missing: set[str] = set()
     reasons: list[str] = []
     for group in match.groups:
-        placed = group.place(change, largest_node)
+        bounds_only = isinstance(group, AutoscalerGroup)
+        placed = group.place(change, largest_node, None if bounds_only else match.scaled_on)
         reasons += [] if placed.reason is None else [placed.reason]
         if placed.refused is not None:
             return Outcome(change, "refused", (), placed.refused), []
         writes += placed.writes
         settled += [] if placed.settled is None else [placed.settled]
         held += placed.held
-        if not isinstance(group, AutoscalerGroup):
+        if not bounds_only:
             missing |= {slot for slot in placed.missing if slot not in BOUNDS}
     places = [f"{w.layer.source.path}: {dotted(w.path)}" for w in writes]
     status: Status = "written" if writes else "already right" if held else "no place"

@@ -118,8 +118,13 @@ class ValuesGroup(Group):
         on = found is not None and found.scalar is not None and found.scalar.value != "0"
         return found if on else None
 
-    def place(self, change: SizeChange, largest_node: Sizes | None = None) -> Placed:
-        placed = super().place(change, largest_node)
+    def place(
+        self,
+        change: SizeChange,
+        largest_node: Sizes | None = None,
+        scaled_on: str | None = None,
+    ) -> Placed:
+        placed = super().place(change, largest_node, scaled_on)
         pairs = [scope for scope in self.scopes if isinstance(scope, PairsScope)]
         if not placed.missing or not pairs or placed.settled is None:
             return placed
@@ -133,11 +138,11 @@ class ValuesGroup(Group):
         self.note(pairs[-1].source, f"to set by hand for {change.key}: {', '.join(lines)}")
         return replace(placed, reason=f"to set by hand: {', '.join(lines)}")
 
-    def prepare(self, change: SizeChange) -> bool:
+    def unread(self, change: SizeChange) -> str | None:
         if change.component == "waypoint":
-            return self._has_waypoints()
+            return None if self._has_waypoints() else "this release does not read it"
         self._refuse_unknown_release(change)
-        return True
+        return None
 
     def conclude(self, change: SizeChange) -> None:
         if change.component == "sidecar":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rightsize.errors import AmbiguousChartError
+from rightsize.errors import AmbiguousChartError, InputFileError
 from rightsize.patch import Flags, PatchedFile, SizeChange, patch_set
 from tests.patch.patching import GATEWAY, ISTIOD, SIDECAR, change, patch_text
 from tests.patch.written import check_written
@@ -384,3 +384,98 @@ def test_an_application_set_says_that_its_sizes_are_of_one_cluster(tmp_path: Pat
     )
     patched = checked(tmp_path, "set.yaml", text, ISTIOD)
     assert any("snapshot's cluster alone" in note for note in patched.notes)
+
+
+INJECTOR = (
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio-sidecar-injector}\ndata:\n"
+    '  values: |-\n    {"global": {"proxy": {"resources": {"requests": {"cpu": "100m"}}}}}\n'
+)
+
+
+def test_the_injectors_config_map_holds_the_mesh_default_alone(tmp_path: Path) -> None:
+    patched = checked(tmp_path, "injector.yaml", INJECTOR, change("sidecar", "35m"), ISTIOD)
+    assert patched.text_after == INJECTOR.replace("100m", "35m")
+    assert any("rendered by Istio's chart" in note for note in patched.notes)
+
+
+DEPLOYMENT = (
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: NAME, namespace: SPACE}\n"
+    "spec: {template: {spec: {containers: [{name: CONTAINER, resources: "
+    "{requests: {cpu: 500m, memory: 2Gi}}}]}}}\n"
+)
+SCALER = (
+    "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\n"
+    "metadata: {name: NAME, namespace: SPACE}\nspec:\n"
+    "  scaleTargetRef: {kind: Deployment, name: NAME}\n  metrics:\n  - METRIC\n"
+)
+ON_MEMORY = "{type: Resource, resource: {name: memory, target: {averageUtilization: 80}}}"
+OF_THE_APP = (
+    "{type: ContainerResource, containerResource: {name: memory, container: app, "
+    "target: {averageUtilization: 80}}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("metric", "memory"),
+    [(ON_MEMORY, "2Gi"), (OF_THE_APP, "1Gi"), (ON_MEMORY.replace("memory", "cpu"), "1Gi")],
+)
+def test_an_autoscalers_manifest_on_memory_holds_the_request_of_its_workload(
+    tmp_path: Path, metric: str, memory: str
+) -> None:
+    text = DEPLOYMENT + "---\n" + SCALER.replace("METRIC", metric)
+    text = text.replace("CONTAINER", "discovery").replace("NAME", "istiod")
+    patched = checked(tmp_path, "all.yaml", text.replace("SPACE", "istio-system"), ISTIOD)
+    assert f"{{cpu: 250m, memory: {memory}}}" in patched.text_after
+
+
+def test_an_autoscalers_manifest_holds_the_memory_of_chart_values_too(tmp_path: Path) -> None:
+    scaler = SCALER.replace("METRIC", ON_MEMORY).replace("NAME", "istiod")
+    texts = {"hpa.yaml": scaler.replace("SPACE", "istio-system"), "values.yaml": f"{VALUES}\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    _, values = patch_set([tmp_path / name for name in texts], [ISTIOD]).given
+    assert "memory: 2Gi" in values.text_after
+
+
+ANNOTATED = "apiVersion: v1\nkind: Pod\nmetadata: {name: api, namespace: shop, annotations: {}}\n"
+SIZED = change("sidecar", "35m", "1", "64Mi", "128Mi", of="shop/api", kind="Pod")
+
+
+def test_a_pod_without_a_controller_is_sized_by_its_own_annotations(tmp_path: Path) -> None:
+    text = ANNOTATED + "spec: {containers: [{name: app}]}\n"
+    patched = checked(tmp_path, "pod.yaml", text, SIZED)
+    assert 'sidecar.istio.io/proxyMemoryLimit: "128Mi"' in patched.text_after
+
+
+@pytest.mark.parametrize("kind", ["labels", "annotations"])
+def test_a_workload_without_injection_gets_no_sizes_of_a_sidecar(tmp_path: Path, kind: str) -> None:
+    text = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api, namespace: shop}\nspec:\n"
+        f'  template: {{metadata: {{{kind}: {{sidecar.istio.io/inject: "false"}}}}}}\n'
+    )
+    (tmp_path / "api.yaml").write_text(text)
+    sized = change("sidecar", "35m", "1", "64Mi", "128Mi", of="shop/api", kind="Deployment")
+    result = patch_set([tmp_path / "api.yaml"], [sized])
+    assert not result.given[0].changed
+    assert result.outcomes[0].reason == "sidecar.istio.io/inject is false in it"
+
+
+def test_a_file_that_sops_signs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(f"{VALUES}\nsops: {{mac: x, version: 3.8.1}}\n")
+    with pytest.raises(InputFileError, match="encrypted by SOPS"):
+        patch_set([tmp_path / "values.yaml"], [ISTIOD])
+
+
+def test_a_config_map_that_kustomize_makes_is_followed_to_its_file(tmp_path: Path) -> None:
+    texts = {
+        "kustomization.yaml": "resources: [release.yaml]\nconfigMapGenerator:\n"
+        "- {name: sizes, files: [values.yaml=istiod.yaml]}\n",
+        "release.yaml": FLUX.replace("NAME", "istiod")
+        + "  chart: {spec: {chart: istiod}}\n  valuesFrom: [{kind: ConfigMap, name: sizes}]\n",
+        "istiod.yaml": f"{VALUES}\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    given = [tmp_path / "kustomization.yaml", tmp_path / "release.yaml"]
+    result = patch_set(given, [ISTIOD])
+    assert [file.path.name for file in result.files if file.changed] == ["istiod.yaml"]

@@ -9,6 +9,7 @@ from rightsize.files.source import Layer
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Group, Release
 from rightsize.patch.kinds.registry import kind
+from rightsize.patch.manifests import CONTAINERS
 from rightsize.patch.model import SizeChange, Slot
 
 TARGETS: tuple[tree.Path, ...] = (("target", "averageUtilization"), ("targetAverageUtilization",))
@@ -35,6 +36,20 @@ class AutoscalerGroup(Group):
         return (
             None if slot == "target_cpu" else next(iter(self.candidates(layer, change, slot)), None)
         )
+
+    def scales_on_memory(self, change: SizeChange) -> str | None:
+        """Where the HPA targets utilisation of a memory request that the change sets."""
+        (layer,) = self.layers
+        listed = tree.lookup(layer.root, ("spec", "metrics"))
+        for number, item in enumerate(listed.items if isinstance(listed, tree.Sequence) else []):
+            for key in ("resource", "containerResource"):
+                container = tree.text_at(item, (key, "container"))
+                counted = container in (None, CONTAINERS[change.component])
+                if counted and tree.text_at(item, (key, "name")) == "memory":
+                    for rest in TARGETS:
+                        if tree.lookup(item, (key, *rest)) is not None:
+                            return tree.dotted(("spec", "metrics", number, key, *rest))
+        return None
 
 
 def _target(layer: Layer) -> tree.Path:

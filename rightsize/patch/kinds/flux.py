@@ -7,7 +7,7 @@ from rightsize.files.chart_metadata import Chart, chart_named
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Group, Release
-from rightsize.patch.kinds.chart_values import Place, inline, release_groups
+from rightsize.patch.kinds.chart_values import Place, inline, release_groups, whole_file
 from rightsize.patch.kinds.registry import kind
 
 
@@ -71,6 +71,21 @@ def _same(one: Layer, two: Layer) -> bool:
     return all(tree.text_at(one.root, p) == tree.text_at(two.root, p) for p in paths)
 
 
+def _generated(given: Given, name: str | None, key: str) -> Place | None:
+    """The file that Kustomize makes a ConfigMap of, by a `configMapGenerator` among the files."""
+    for layer in given.layers:
+        listed = tree.lookup(layer.root, ("configMapGenerator",))
+        for item in listed.items if isinstance(listed, tree.Sequence) else []:
+            files = tree.lookup(item, ("files",))
+            if tree.text_at(item, ("name",)) != name or not isinstance(files, tree.Sequence):
+                continue
+            for entry in files.items:
+                left, _, right = (tree.text_at(entry, ()) or "").rpartition("=")
+                if (left or right.rsplit("/", 1)[-1]) == key:
+                    return next(iter(whole_file(given.follow(layer.source, right))), None)
+    return None
+
+
 def _values_from(layer: Layer, given: Given, namespace: str | None) -> list[Place]:
     """Values in ConfigMaps among the given files, in their order."""
     listed = tree.lookup(layer.root, ("spec", "valuesFrom"))
@@ -82,6 +97,7 @@ def _values_from(layer: Layer, given: Given, namespace: str | None) -> list[Plac
         held = given.config_map(name, namespace)
         key = tree.text_at(item, ("valuesKey",)) or "values.yaml"
         found = None if held is None else inline(held.source, held.document, ("data", key))
+        found = found or _generated(given, name, key)
         if found is None:
             given.note(
                 layer.source, f"valuesFrom {name}: this ConfigMap is not among the given files"

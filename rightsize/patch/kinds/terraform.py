@@ -93,7 +93,12 @@ class UnwrittenGroup(Group):
     def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
         return None
 
-    def place(self, change: SizeChange, largest_node: Sizes | None = None) -> Placed:
+    def place(
+        self,
+        change: SizeChange,
+        largest_node: Sizes | None = None,
+        scaled_on: str | None = None,
+    ) -> Placed:
         (layer,) = self.layers
         content: dict[str, object] = {}
         for slot, value in change.wanted:
