@@ -111,8 +111,14 @@ class FindingsError(RightsizeError):
     exit_code = 11
 
 
+class FleetError(RightsizeError):
+    """Some clusters of a fleet failed; the others are done, and the next run does what is missing."""
+
+    exit_code = 12
+
+
 class SourceError(RightsizeError):
-    """Base of everything that goes wrong with a server. Codes 20-39 Prometheus, 40-49 AWS."""
+    """Base of everything that goes wrong with a server. Codes 20-39 Prometheus, 40-49 AWS, 50 stores."""
 
     exit_code = 20
 
@@ -169,3 +175,9 @@ class AwsRoleError(AwsError):
     """A role that the credentials cannot assume."""
 
     exit_code = 48
+
+
+class StoreError(SourceError):
+    """An object store that cannot be read or written."""
+
+    exit_code = 50

@@ -45,6 +45,7 @@ from rightsize.sizing.backtest import (
 from rightsize.sizing.policies import SizingPolicy
 from rightsize.sizing.profiles import policy_named, profiles
 from rightsize.snapshot import TABLES, Snapshot
+from rightsize.snapshot.stored import open_at
 from rightsize.snapshot.views import usage_by_workload
 
 
@@ -394,6 +395,8 @@ def load(
 ) -> Mesh:
     """Open a snapshot folder; `"demo"` is the simulated demo mesh, made on first use.
 
+    A cluster of a fleet's store is opened by its URL, such as `s3://bucket/fleet/prod`.
+
     Parameters
     ----------
     snapshot : path-like
@@ -412,7 +415,7 @@ def load(
     SnapshotError
         If the folder is no snapshot.
     """
-    found = Snapshot(demo_snapshot() if snapshot == "demo" else Path(snapshot))
+    found = open_at(demo_snapshot() if snapshot == "demo" else os.fspath(snapshot))
     if days is not None and (type(days) is not int or days < 1):
         raise UsageError(f"days={days!r} is no number of days", hint="give 1 or more")
     for name, one in (("start", start), ("end", end)):

@@ -77,7 +77,7 @@ def audit(
     from rightsize.audit.audit import audit as run_audit
     from rightsize.audit.measured import measured_findings
     from rightsize.audit.reading import read_files
-    from rightsize.snapshot import Snapshot
+    from rightsize.snapshot.stored import open_at
 
     cluster = open_cluster()
     if not files and cluster is None:
@@ -91,7 +91,7 @@ def audit(
     now = datetime.now(tz=UTC)
     measured: tuple[Finding, ...] = ()
     if snapshot is not None:
-        measured, measured_notes = measured_findings(Snapshot(snapshot), now=now)
+        measured, measured_notes = measured_findings(open_at(snapshot), now=now)
         sources.notes += measured_notes
     result = run_audit(sources, now=now, complete=complete, measured=measured)
     show(_answer(result), output_format)

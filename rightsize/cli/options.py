@@ -46,7 +46,8 @@ SnapshotOption = Annotated[
     Path | None,
     typer.Option(
         "--snapshot",
-        help="Snapshot folder. Newest under ./snapshots/, else the demo.",
+        help="Snapshot folder, or a cluster in a store (s3://bucket/fleet/prod). Newest under "
+        "./snapshots/, else the demo.",
     ),
 ]
 SettingsFile = Annotated[

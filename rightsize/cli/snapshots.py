@@ -18,10 +18,11 @@ def open_snapshot(path: Path | None) -> Snapshot:
     from rightsize.demo import demo_snapshot
     from rightsize.snapshot import Snapshot
     from rightsize.snapshot.store import newest_snapshot
+    from rightsize.snapshot.stored import open_at
 
     console = error_console()
     if path is not None:
-        return Snapshot(path)
+        return open_at(path)
     newest = newest_snapshot(SNAPSHOTS)
     if newest is not None:
         console.print(f"Using the newest snapshot, {newest}")

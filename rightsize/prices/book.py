@@ -196,7 +196,7 @@ def snapshot_book(
     Prices are stored on the day on which AWS was asked, which need not be one of the days that a
     bill or a plan is about.
     """
-    return book_for(region, Snapshot(snapshot.path).read("prices"), stated)
+    return book_for(region, snapshot.whole().read("prices"), stated)
 
 
 @lru_cache(maxsize=4)

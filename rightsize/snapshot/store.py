@@ -60,9 +60,13 @@ class Snapshot:
         If the folder is no snapshot, damaged, or of another schema version.
     """
 
+    is_local = True
+    """Its files are in the folder `path`; else that folder is for what is derived of it alone."""
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.manifest = read_manifest(self.path)
+        self.manifest = self._described()
+        self._all_days = self.manifest.days
         self._kept: dict[_Read, pd.DataFrame] = {}
         """Small tables that were read: most answers ask for the same few again."""
         if not self.manifest.days:
@@ -70,6 +74,9 @@ class Snapshot:
                 f"{self.path}: the snapshot has no finished day",
                 hint="run rightsize collect again: it goes on where it stopped",
             )
+
+    def _described(self) -> Manifest:
+        return read_manifest(self.path)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_kept": {}}
@@ -91,8 +98,15 @@ class Snapshot:
         kept = {day: record for day, record in self.manifest.days.items() if day in wanted}
         if not kept:
             raise SnapshotError(f"{self.path}: none of the days asked for is in the snapshot")
+        return self._with(kept)
+
+    def whole(self) -> Snapshot:
+        """The same snapshot with all of its days again."""
+        return self._with(self._all_days)
+
+    def _with(self, days: Mapping[date, DayRecord]) -> Snapshot:
         part = copy(self)
-        part.manifest = replace(self.manifest, days=kept)
+        part.manifest = replace(self.manifest, days=days)
         part._kept = {}  # What a day lacks comes from the days of the manifest.
         return part
 
@@ -171,7 +185,7 @@ class Snapshot:
                 self.path, TABLES[table], day, record, columns=columns, namespaces=namespaces
             )
         except SnapshotError as error:
-            if read_manifest(self.path).days.get(day) == record:
+            if self._described().days.get(day) == record:
                 raise
             raise SnapshotError(
                 f"{self.path}: {day} was collected anew while it was read",

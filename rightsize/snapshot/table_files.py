@@ -6,17 +6,19 @@ import contextlib
 import hashlib
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rightsize.errors import SnapshotError
+from rightsize.errors import RightsizeError, SnapshotError
 from rightsize.snapshot.columns import Table, to_arrow
 from rightsize.snapshot.faults import schema_faults, value_faults, within_range
 from rightsize.snapshot.manifest import DayRecord
@@ -55,6 +57,8 @@ def write_table(
         # Measured values hardly repeat; their bytes of equal weight do.
         use_dictionary=texts,
         column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+        # Where a part of the file is read its hash cannot be checked.
+        write_page_checksum=True,
     ) as out:
         for part in table:
             out.write_table(within_range(spec, to_arrow(spec, part)), row_group_size=65536)
@@ -130,29 +134,58 @@ def read_table(
         If the file is damaged, has another schema, or holds values that cannot be.
     """
     path = table_file(snapshot, spec.name, day)
-    count = record.rows.get(spec.name, 0)
-    if spec.name not in record.rows or (count == 0 and not path.exists()):
-        schema = spec.schema.empty_table()
-        return schema if columns is None else schema.select(list(columns))
-    with _arrow_reading(path, day):
+    if not record.rows.get(spec.name) and (spec.name not in record.rows or not path.exists()):
+        return no_rows(spec, columns)
+    damaged = partial(_damaged, path, day)
+    with _arrow_reading(damaged):
         file = file_in_force(path, record.files.get(spec.name))
     if file is None:
-        what = "is not the file that was written" if path.exists() else "is gone"
-        raise _damaged(path, day, what)
+        raise damaged("is not the file that was written" if path.exists() else "is gone")
+    return read_parquet(
+        Opened(file, file.stat().st_size, damaged), spec, day, record, columns, namespaces
+    )
+
+
+def no_rows(spec: Table, columns: Sequence[str] | None) -> pa.Table:
+    """A table, or some of its columns, without a row."""
+    schema = spec.schema.empty_table()
+    return schema if columns is None else schema.select(list(columns))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Bytes of a table's file: a path, or a file object that seeks; and how its damage is reported."""
+
+    source: Path | IO[bytes]
+    size: int
+    damaged: Callable[[str], SnapshotError]
+
+
+def read_parquet(
+    file: Opened,
+    spec: Table,
+    day: date,
+    record: DayRecord,
+    columns: Sequence[str] | None,
+    namespaces: Sequence[str] | None,
+) -> pa.Table:
+    """Read one table of one day from its file, as `read_table`."""
     wanted = [c.name for c in spec.columns] if columns is None else list(columns)
     with contextlib.ExitStack() as open_files:
-        with _arrow_reading(path, day):
-            opened = open_files.enter_context(pq.ParquetFile(file))
+        with _arrow_reading(file.damaged):
+            opened = open_files.enter_context(
+                pq.ParquetFile(file.source, pre_buffer=True, page_checksum_verification=True)
+            )
             schema, about = opened.schema_arrow, opened.metadata
         for fault in (
             *schema_faults(spec, schema, columns),
-            *_announced_faults(about, count, file.stat().st_size),
+            *_announced_faults(about, record.rows.get(spec.name, 0), file.size),
         ):
-            raise _damaged(path, day, fault)
-        with _arrow_reading(path, day):
+            raise file.damaged(fault)
+        with _arrow_reading(file.damaged):
             rows = _rows(opened, [name for name in wanted if name in schema.names], namespaces)
     for fault in value_faults(spec, day, rows):
-        raise _damaged(path, day, fault)
+        raise file.damaged(fault)
     return _with_later_columns(spec, rows, wanted)
 
 
@@ -201,12 +234,14 @@ def _announced_faults(about: pq.FileMetaData, count: int, size: int) -> Iterator
 
 
 @contextlib.contextmanager
-def _arrow_reading(path: Path, day: date) -> Iterator[None]:
+def _arrow_reading(damaged: Callable[[str], SnapshotError]) -> Iterator[None]:
     """Whatever Arrow raises about bytes from outside is damage of their file."""
     try:
         yield
+    except RightsizeError:
+        raise  # Of the store that holds the file.
     except Exception as error:
-        raise _damaged(path, day, f"cannot be read ({error})") from error
+        raise damaged(f"cannot be read ({error})") from error
 
 
 def _damaged(path: Path, day: date, what: str) -> SnapshotError:
