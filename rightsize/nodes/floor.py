@@ -1,0 +1,87 @@
+"""The fewest nodes that the pods of any hour of the window need: what may be committed to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rightsize.config import NodeSettings
+from rightsize.nodes.demand import alive_at, hours_of, pod_days
+from rightsize.nodes.plan import PackedNodeSet
+from rightsize.nodes.plans import plan_same_type
+from rightsize.nodes.problem import Floats
+from rightsize.nodes.room import WINDOW
+from rightsize.results import Advice
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Floor:
+    """Nodes of the types in use, packed without headroom, at the quietest hour."""
+
+    hour: pd.Timestamp
+    packed: PackedNodeSet
+
+
+def node_floor(
+    pods: pd.DataFrame,
+    containers: pd.DataFrame,
+    catalogue: pd.DataFrame,
+    settings: NodeSettings,
+    nodes: pd.DataFrame,
+    advice: Advice | None = None,
+) -> Floor | None:
+    """Pack the hours in which pods request least CPU and least memory; the fewer nodes count.
+
+    Parameters
+    ----------
+    pods, containers : DataFrame
+        Tables of the snapshot, with their `day`. Hours without any pod are gaps, not quiet.
+    catalogue, settings, nodes
+        As for `plan_nodes`.
+    advice : Advice, optional
+        Recommended requests, instead of those in force.
+
+    Returns
+    -------
+    Floor or None
+        None where no pod was seen, or no node of a known type holds them.
+    """
+    days = pod_days(pods, containers, advice)
+    if days.empty:
+        return None
+    requested = requested_by_hour(days)
+    seen = requested[requested["pods"] > 0]
+    floors = []
+    for hour in dict.fromkeys((seen["cpu"].idxmin(), seen["memory"].idxmin())):
+        quiet = alive_at(days, hour).drop(columns=["day", "first_seen", "last_seen"])
+        plan = plan_same_type(quiet.reset_index(drop=True), catalogue, settings, nodes)
+        if plan.packed is not None:
+            floors.append(Floor(pd.Timestamp(hour), plan.packed))
+    return min(floors, key=lambda one: one.packed.node_set.nodes, default=None)
+
+
+def requested_by_hour(days: pd.DataFrame) -> pd.DataFrame:
+    """Sum the pods that run at the end of each hour: `pods`, `cpu` (cores), `memory` (bytes).
+
+    Parameters
+    ----------
+    days : DataFrame
+        As of `pod_days`.
+    """
+    hours = hours_of(days)
+    sums = {}
+    starts, ends = days["first_seen"] - WINDOW, days["last_seen"]
+    for name, amount in (("pods", 1.0), ("cpu", days["cpu"]), ("memory", days["memory"])):
+        values = np.broadcast_to(np.asarray(amount, dtype=float), len(days))
+        sums[name] = _before(starts, values, hours) - _before(ends, values, hours)
+    return pd.DataFrame(sums, index=hours)
+
+
+def _before(times: pd.Series, values: Floats, hours: pd.DatetimeIndex) -> Floats:
+    """(H,) sum of the values with a time before each hour."""
+    stamps = pd.DatetimeIndex(times).as_unit("ns").asi8
+    order = np.argsort(stamps, kind="stable")
+    total = np.concatenate([[0.0], np.cumsum(values[order])])
+    return np.asarray(total[np.searchsorted(stamps[order], hours.as_unit("ns").asi8)])
