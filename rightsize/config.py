@@ -116,6 +116,9 @@ class PriceSettings(_Section):
     price_drift_per_year: float = Field(
         0.05, ge=0, description="share by which a price may have changed for each year of its age"
     )
+    spot_discount: float = Field(
+        0.6, ge=0, lt=1, description="Spot below on demand, assumed where no Spot price is known"
+    )
     root_volume_gib: float = Field(
         20.0, ge=0, description="root volume of a node, in GiB, where AWS does not report it"
     )

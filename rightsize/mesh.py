@@ -15,6 +15,7 @@ from rightsize.ambient.answer import answer_ambient, costs_frame
 from rightsize.audit.reading import read_files
 from rightsize.config import PolicySettings, Settings
 from rightsize.cost.answer import MoneyAnswer, price_answer
+from rightsize.cost.levers import find_levers
 from rightsize.cost.machines import covered_hours
 from rightsize.cost.showback import showback, teams_of
 from rightsize.demo import demo_snapshot
@@ -24,7 +25,7 @@ from rightsize.nodes.answer import answer as plan_nodes
 from rightsize.nodes.plan import PLAN_NAMES, PlanName
 from rightsize.output.advice_rows import advice_to_frame
 from rightsize.output.charts.usage import request_against_usage
-from rightsize.output.money_rows import allocation_rows, bill_rows
+from rightsize.output.money_rows import allocation_rows, bill_rows, lever_rows
 from rightsize.output.node_plans import answer_to_frame
 from rightsize.output.report import write_report
 from rightsize.output.report.build import build_report
@@ -184,6 +185,31 @@ class Mesh:
             prices = prices.model_copy(update={"hours_per_month": hours})
         money = price_answer(self.snapshot, settings=prices)
         return _carrying(money.allocation.days.drop(columns="known_usd"), money)
+
+    def levers(self, policy: str | SizingPolicy | None = None) -> pd.DataFrame:
+        """What else would lower the bill, each alone, with the recommended requests in force.
+
+        Columns: `lever` (graviton, commitment, spot, extended-support, fargate), `low`, `usd`, `high`
+        (saved a month, NaN if unknown), `realisable` (False: on-demand equivalent), `condition`.
+
+        Raises
+        ------
+        NoDataError
+            If the snapshot lacks what a node offers.
+        """
+        rules = self.settings
+        nodes = plan_nodes(
+            self.snapshot,
+            rules.nodes,
+            advice=self.advise(policy),
+            prices=rules.prices,
+            graviton=True,
+        )
+        money = price_answer(self.snapshot, nodes, rules.prices)
+        found = find_levers(
+            self.snapshot, nodes, money.in_use, money.terms, rules.nodes, rules.prices
+        )
+        return _carrying(lever_rows(found), money)
 
     def showback(self) -> pd.DataFrame:
         """The bill by team: `team`, `application_usd`, `sidecar_usd`, `spread_usd`, `usd` a month,

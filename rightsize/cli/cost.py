@@ -56,6 +56,7 @@ def cost(
     """
     from rightsize.config import load_settings
     from rightsize.cost.answer import price_answer
+    from rightsize.cost.levers import find_levers
     from rightsize.nodes.answer import answer as plan_answer
     from rightsize.output.money_rows import allocation_rows, money_tables, money_to_dict
     from rightsize.recommend import recommend as recommend_sizes
@@ -80,7 +81,12 @@ def cost(
     if plans:
         with messages.status("Planning nodes"):
             nodes = plan_answer(
-                source, settings.nodes, advice=advice, region=region, prices=settings.prices
+                source,
+                settings.nodes,
+                advice=advice,
+                region=region,
+                prices=settings.prices,
+                graviton=True,
             )
     with messages.status("Pricing"):
         found = price_answer(
@@ -91,9 +97,12 @@ def cost(
             advice=advice if changes else None,
             node_settings=settings.nodes,
         )
+        ways = find_levers(
+            source, nodes, found.in_use, found.terms, settings.nodes, settings.prices
+        )
     answer = Answer(
-        document=lambda: money_to_dict(found),
-        parts=lambda: money_tables(found, workloads=workloads),
+        document=lambda: money_to_dict(found, ways),
+        parts=lambda: money_tables(found, ways, workloads=workloads),
         rows=lambda: allocation_rows(found),
     )
     show(answer, output_format)

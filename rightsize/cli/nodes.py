@@ -154,6 +154,7 @@ def nodes(
             region=region,
             names=PLAN_NAMES if not plan else tuple(one.value for one in plan),
             prices=settings.prices,
+            graviton=True,
         )
         try:
             found = planned(autoscaler=kind)

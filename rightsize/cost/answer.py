@@ -21,56 +21,23 @@ from rightsize.cost.machines import (
     on_days,
 )
 from rightsize.cost.node_sets import (
-    NodeLot,
-    NodeSet,
     PlannedNodeSet,
     mean_root,
     node_set_of,
     with_instances,
 )
+from rightsize.cost.notes import bill_notes, gap_notes
 from rightsize.cost.other import other_costs
-from rightsize.cost.plan import CostLine, PlanCost, Terms, price_plan
-from rightsize.cost.saving import Saving, saving
+from rightsize.cost.plan import PlanCost, Terms, price_plan
+from rightsize.cost.planned import PricedPlan, priced_plans, quiet_share
 from rightsize.cost.traffic import CrossZone, cross_zone
 from rightsize.cost.valued import ValuedChange, value_changes
 from rightsize.nodes.answer import NodeAnswer
-from rightsize.nodes.plan import NodePlan, PlanName
-from rightsize.nodes.plan import NodeSet as BoughtNodeSet
 from rightsize.prices.book import snapshot_book
-from rightsize.prices.node_kinds import NOT_EC2, PACKED
-from rightsize.prices.shapes import age_note
 from rightsize.prices.unit_price import unit_price
-from rightsize.results import Advice, Interval
+from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_rows
-
-
-@dataclass(frozen=True)
-class PricedPlan:
-    """One way to buy nodes, with today's requests and with the recommended ones."""
-
-    name: PlanName
-    before: PlanCost | None
-    after: PlanCost | None
-    saving: Saving | None
-    """From `before` to `after`: what the recommended requests save if nodes are bought this way."""
-    against_today: Saving | None
-    """From the machines that ran to `after`; holds what better buying saves, too."""
-
-    @property
-    def realisable(self) -> Interval | None:
-        """What may be promised: the lesser of both savings, and nothing where the machines that ran
-        are already fewer than the plan promises. None if commitments or prices are unknown."""
-        if self.saving is None or self.against_today is None:
-            return None
-        one, other = self.saving.realisable, self.against_today.realisable
-        if one is None or other is None:
-            return None
-        ends = [
-            min(by_requests, max(overall, 0.0))
-            for by_requests, overall in zip(_ends(one), _ends(other), strict=True)
-        ]
-        return Interval(min(ends), ends[1], max(ends))
 
 
 @dataclass(frozen=True)
@@ -96,6 +63,12 @@ class MoneyAnswer:
     valued: tuple[ValuedChange, ...]
     """Each change's worth; empty where it was not asked for or no node set could be priced."""
     notes: tuple[str, ...]
+
+    @property
+    def in_use(self) -> PlanCost | None:
+        """The plan of the types in use, with the recommended requests where there are any."""
+        found = next((one for one in self.plans if one.name == "same-type"), None)
+        return None if found is None else found.after or found.before
 
 
 def price_answer(
@@ -170,7 +143,7 @@ def price_answer(
         today=today,
         plans=()
         if nodes is None
-        else _priced_plans(nodes, today, terms, ((*more, *charges), (*more, *changed)), quiet),
+        else priced_plans(nodes, today, terms, ((*more, *charges), (*more, *changed)), quiet),
         traffic=moved,
         logs=logs,
         allocation=_allocation(
@@ -185,9 +158,8 @@ def price_answer(
         if advice is None
         else _valued(snapshot, advice, node_settings, today, terms, chosen),
         notes=(
-            *_gaps(missing, covered, terms),
-            *_steps(charges, changed),
-            *_notes(today, terms, moved),
+            *gap_notes(missing, covered, terms),
+            *bill_notes(today, terms, moved),
         ),
     )
 
@@ -229,45 +201,6 @@ def terms_for(
     )
 
 
-def quiet_share(pods: pd.DataFrame, containers: pd.DataFrame) -> float:
-    """Return requested core-hours of a quiet day (10th percentile) over those of the busiest.
-
-    Plans are made for the busiest hour; this is how far demand falls below it for days on end.
-    """
-    if pods.empty:
-        return 1.0
-    by_day = requested(containers, pods).groupby("day")["core_hours"].sum()
-    whole = by_day[by_day > 0]
-    return float(whole.quantile(0.1) / whole.max()) if len(whole) else 1.0
-
-
-def lots_of(node_set: BoughtNodeSet, share: float = 1.0) -> NodeSet:
-    """Return a planned node set as machines to be priced, `share` of each."""
-    return tuple(
-        NodeLot(
-            group.instance_type,
-            group.nodes * (share if group.kind in PACKED else 1.0),
-            "spot" if group.capacity_type == "spot" else "on-demand",
-            group.zone,
-        )
-        for group in node_set.groups
-        if group.kind not in NOT_EC2
-    )
-
-
-def planned(plan: NodePlan, quiet: float = 1.0) -> PlannedNodeSet | None:
-    """Return a plan's node set with its range; None if no node set is promised.
-
-    The promised node set is the middle and the high end. The low end is the packed ideal on a quiet
-    day, less its gap: nothing rules out that the autoscaler gets there.
-    """
-    if plan.promised is None:
-        return None
-    packed = None if plan.packed is None else lots_of(plan.packed.node_set, quiet)
-    gap = 0.0 if plan.packed is None else plan.packed.optimality_gap
-    return PlannedNodeSet(plan.name, lots_of(plan.promised), packed, None, gap)
-
-
 def _mesh_traffic(
     tables: dict[str, pd.DataFrame], settings: PriceSettings
 ) -> tuple[CrossZone, AccessLog]:
@@ -298,30 +231,6 @@ def _valued(
     )
 
 
-def _priced_plans(
-    nodes: NodeAnswer,
-    today: PlanCost,
-    terms: Terms,
-    more: tuple[tuple[CostLine, ...], ...],
-    quiet: float,
-) -> tuple[PricedPlan, ...]:
-    """`more`: the lines that do not depend on the node set, with today's and with new requests."""
-    found = []
-    for plan in nodes.before.plans:
-        node_set = planned(plan, quiet)
-        before = None if node_set is None else price_plan(node_set, terms, *more[0])
-        after = None
-        if nodes.after is not None:
-            changed = planned(nodes.after.named(plan.name), quiet)
-            after = None if changed is None else price_plan(changed, terms, *more[1])
-        saved = None
-        if before is not None and after is not None:
-            saved = saving(before, after, terms)
-        overall = None if after is None else saving(today, after, terms)
-        found.append(PricedPlan(plan.name, before, after, saved, overall))
-    return tuple(found)
-
-
 def _allocation(
     requests: pd.DataFrame, machines: pd.DataFrame, today: PlanCost, terms: Terms
 ) -> Allocation:
@@ -346,79 +255,9 @@ def _allocation(
     )
 
 
-def _gaps(missing: int, covered: float, terms: Terms) -> list[str]:
-    """What the reader must know first: old prices, days without machines, how it is scaled."""
-    said = []
-    if missing:
-        said.append(
-            f"{missing} days have no row of a node: every amount and share is taken from the "
-            f"other {covered / 24:g} days"
-        )
-    if covered and abs(covered - terms.hours) > 0.5:
-        said.append(f"{covered:g} h were seen; amounts are scaled to {terms.hours:g} h")
-    return said
-
-
-def _steps(now: tuple[CostLine, ...], then: tuple[CostLine, ...]) -> list[str]:
-    """What new requests save where pods are charged by their size; in no plan's saving."""
-    return [
-        f"{one.name}: the recommended requests save {one.usd.mid - other.usd.mid:,.2f} USD a month "
-        "in whole steps of size, beside what the plans save"
-        for one, other in zip(now, then, strict=True)
-        if one.usd is not None and other.usd is not None and one.usd.mid != other.usd.mid
-    ]
-
-
 def _committed(today: PlanCost, terms: Terms) -> bool | None:
     """Whether commitments pay for every machine, so that giving one up saves nothing."""
     if today.covered is None:
         return None
     spot = any(lot.purchase_option == "spot" for lot in today.node_set.mid)
     return today.covered.uncovered * terms.hours < 0.01 and not spot
-
-
-def _ends(interval: Interval) -> tuple[float, float, float]:
-    return interval.low, interval.mid, interval.high
-
-
-def _notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ...]:
-    notes = [f"a month of {terms.hours:g} h"]
-    used = [
-        terms.book.price(lot.instance_type, lot.purchase_option, lot.zone)
-        for lot in today.node_set.mid
-    ]
-    old = age_note([price for price in used if price is not None], terms.at)
-    if old is not None:
-        notes.insert(0, old)
-    derived = sorted({lot.instance_type for lot, price in zip(today.node_set.mid, used, strict=True)
-                      if price is not None and price.origin == "derived"})  # fmt: skip
-    if derived:
-        notes.append(f"the price of {', '.join(derived)} is derived from other sizes of its family")
-    notes += [f"a stored price that cannot be was left out: {one}" for one in terms.book.doubted]
-    price = terms.other.get("cross_zone")
-    if price is not None and moved.moved.high > 0:
-        less = moved.locality_saving(price)
-        notes.append(
-            f"locality-aware routing would save {less.mid:,.0f} ({less.low:,.0f} to "
-            f"{less.high:,.0f}) USD of the cross-zone traffic, at the price of uneven load"
-        )
-    if today.unpriced:
-        notes.append(f"no price for {', '.join(today.unpriced)}: EC2 and totals are unknown")
-    if not terms.commitments.known:
-        notes.append(
-            "commitments are unknown, so savings are on-demand equivalent and not promised "
-            "(rightsize prices with credentials, or prices.commitment_usd_per_hour; 0 says none)"
-        )
-    elif today.covered is None and not today.unpriced:
-        notes.append(
-            "what the commitments cover is unknown, so they change nothing here: state their "
-            "discount (--discount, prices.commitment_discount) or collect Savings Plans rates"
-        )
-    elif not terms.commitments.stated and terms.commitments.covered_share is None:
-        notes.append(
-            "Savings Plans that another account of the organization shares are not seen "
-            "(rightsize prices --bill asks for the coverage they give)"
-        )
-    if today.unknown:
-        notes.append(f"not in the totals: {', '.join(today.unknown)}")
-    return tuple(notes)

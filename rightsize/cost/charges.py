@@ -112,6 +112,26 @@ def _fargate(
     return _line(FARGATE, float(hourly @ hours), note, prices[0], terms)
 
 
+def fargate_steps(tables: Mapping[str, pd.DataFrame], advice: Advice) -> Mapping[str, int]:
+    """Pods by namespace that the recommended requests take to another size, as last seen.
+
+    Parameters
+    ----------
+    tables : mapping
+        `nodes`, `pods`, `containers` of the snapshot, with their `day`.
+    advice : Advice
+    """
+    nodes = tables["nodes"]
+    names = set(nodes.loc[kinds_of(nodes) == "fargate", "node"].astype(str))
+    sizes = []
+    for one in (None, advice):
+        pods = pod_days(tables["pods"], tables["containers"], one)
+        pods = pods[pods["node"].isin(names)].drop_duplicates(["namespace", "pod"], keep="last")
+        sizes.append(fargate_size(pods["cpu"], pods["memory"]))
+    moved = pods[(sizes[0] != sizes[1]).any(axis=1)]
+    return {str(k): int(n) for k, n in moved.groupby("namespace", observed=True).size().items()}
+
+
 def _hybrid(nodes: pd.DataFrame, terms: Terms, scale: float) -> CostLine:
     price = terms.other.get("hybrid_vcpu")
     cores = pd.to_numeric(nodes["capacity_cpu"]).to_numpy(dtype=float)

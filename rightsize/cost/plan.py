@@ -317,6 +317,14 @@ def _control_plane(terms: Terms) -> CostLine:
     return CostLine("EKS control plane", usd, f"{price.source}, {price.as_of}", note, "eks")
 
 
+def extended_surcharge(terms: Terms) -> Interval | None:
+    """What extended support adds to the standard price a month; None if either is unknown."""
+    standard, extended = terms.other.get("eks_standard"), terms.other.get("eks_extended")
+    if standard is None or extended is None:
+        return None
+    return Interval.exactly((extended.usd - standard.usd) * terms.hours)
+
+
 def _balancers(terms: Terms) -> CostLine:
     price = terms.other.get("load_balancer")
     if terms.load_balancers is None or price is None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from rightsize.config import NodeSettings, PriceSettings
 from rightsize.nodes.demand import pod_days, scheduled_pods
+from rightsize.nodes.graviton import Graviton, graviton_beside, workloads_on_arm
 from rightsize.nodes.holds import holds
 from rightsize.nodes.kept import node_set_in_use
 from rightsize.nodes.month import TRIED, Autoscaler, AutoscalerKind, MonthReplay, replay_month
@@ -43,6 +44,8 @@ class NodeAnswer:
     month: MonthAnswer | None = None
     advice: Advice | None = None
     """What `after` was planned with."""
+    graviton: Graviton | None = None
+    """Where it was asked for; None too where no x86 is in use."""
 
     @property
     def promised(self) -> NodeSet | None:
@@ -143,6 +146,7 @@ def answer(
     autoscaler: AutoscalerKind | None = None,
     names: tuple[PlanName, ...] = PLAN_NAMES,
     prices: PriceSettings | None = None,
+    graviton: bool = False,
 ) -> NodeAnswer:
     """Plan nodes for a snapshot's pods, with today's requests and with the recommended ones.
 
@@ -160,6 +164,8 @@ def answer(
         Plans to make.
     prices : PriceSettings, optional
         For prices of the user's own.
+    graviton : bool
+        Also plan arm64 beside the plan `mix`, if that is among `names`.
 
     Raises
     ------
@@ -173,13 +179,17 @@ def answer(
     catalogue, said = catalogue_of(
         snapshot_book(snapshot, where, (prices or PriceSettings()).machines)
     )
-    before = plan_nodes(
-        scheduled_pods(pods, containers, at=chosen.demand), catalogue, chosen, nodes, names=names
-    )
+    demand = scheduled_pods(pods, containers, at=chosen.demand)
+    before = plan_nodes(demand, catalogue, chosen, nodes, names=names)
     after = None
     if advice is not None:
-        changed = scheduled_pods(pods, containers, at=chosen.demand, advice=advice)
-        after = plan_nodes(changed, catalogue, chosen, nodes, names=names)
+        demand = scheduled_pods(pods, containers, at=chosen.demand, advice=advice)
+        after = plan_nodes(demand, catalogue, chosen, nodes, names=names)
+    arm = None
+    if graviton and "mix" in names:
+        seen = workloads_on_arm(pods, snapshot.read("nodes"))
+        mix = (after or before).named("mix")
+        arm = graviton_beside(mix, demand, catalogue, chosen, nodes, seen)
     manifest = snapshot.manifest
     return NodeAnswer(
         cluster=manifest.cluster,
@@ -195,6 +205,7 @@ def answer(
         if autoscaler is None
         else month_of(snapshot, catalogue, chosen, autoscaler, advice),
         advice=advice,
+        graviton=arm,
     )
 
 

@@ -53,12 +53,14 @@ def node_floor(
         return None
     requested = requested_by_hour(days)
     seen = requested[requested["pods"] > 0]
+    hours = pd.DatetimeIndex(seen.index)
     floors = []
-    for hour in dict.fromkeys((seen["cpu"].idxmin(), seen["memory"].idxmin())):
+    for place in dict.fromkeys(int(seen[name].argmin()) for name in ("cpu", "memory")):
+        hour = pd.Timestamp(hours[place])
         quiet = alive_at(days, hour).drop(columns=["day", "first_seen", "last_seen"])
         plan = plan_same_type(quiet.reset_index(drop=True), catalogue, settings, nodes)
         if plan.packed is not None:
-            floors.append(Floor(pd.Timestamp(hour), plan.packed))
+            floors.append(Floor(hour, plan.packed))
     return min(floors, key=lambda one: one.packed.node_set.nodes, default=None)
 
 

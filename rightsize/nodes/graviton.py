@@ -55,6 +55,15 @@ class Graviton:
         """Pods of one readiness."""
         return sum(getattr(one, readiness) for one in self.namespaces)
 
+    @property
+    def condition(self) -> str:
+        """What must hold of the images, and what is known of it."""
+        known, unknown, bound = self.pods("known"), self.pods("unknown"), self.pods("bound")
+        agents = f" and {len(self.daemonsets)} DaemonSets" if self.daemonsets else ""
+        said = f"known of {known} pods, unknown of {unknown} pods{agents}"
+        stays = f"; {bound} are bound to x86 and stay there" if bound else ""
+        return f"every image needs an arm64 build: {said}{stays}"
+
 
 def graviton_beside(
     mix: NodePlan,
@@ -122,7 +131,8 @@ def readiness_of(
     owners = zip(*(pods[column].astype(str) for column in _OWNER), strict=True)
     rules = [_of_rules(text) for text in pods["scheduling"].astype(object)]
     found = [
-        "known" if owner in runs_on_arm else rule for owner, rule in zip(owners, rules, strict=True)
+        "known" if owner in runs_on_arm or _is_add_on(owner) else rule
+        for owner, rule in zip(owners, rules, strict=True)
     ]
     return np.array(found, dtype=object)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from rich.table import Table
 
 from rightsize.cost.allocation import known_sum
-from rightsize.cost.answer import MoneyAnswer, PricedPlan
+from rightsize.cost.answer import MoneyAnswer
+from rightsize.cost.levers.lever import Lever
 from rightsize.cost.plan import CostLine, PlanCost
+from rightsize.cost.planned import PricedPlan
 from rightsize.cost.saving import Saving
 from rightsize.results import Interval
 
@@ -22,7 +25,7 @@ _PLANS = {
 }
 
 
-def money_to_dict(answer: MoneyAnswer) -> dict[str, Any]:
+def money_to_dict(answer: MoneyAnswer, levers: Sequence[Lever] = ()) -> dict[str, Any]:
     """The JSON document that `docs/money.md` describes: USD a month, null where unknown."""
     price = answer.terms.other.get("cross_zone")
     moved = answer.traffic
@@ -58,6 +61,7 @@ def money_to_dict(answer: MoneyAnswer) -> dict[str, Any]:
             }
             for one in answer.valued
         ],
+        "levers": [_lever(one) for one in levers],
         "cross_zone": {
             "gb": _interval(moved.moved.scaled(1e-9)),
             "gb_with_locality_routing": round(moved.local / 1e9, 3),
@@ -106,16 +110,38 @@ def allocation_rows(answer: MoneyAnswer) -> pd.DataFrame:
     return texts.where(texts.notna(), None).astype({"usd": float})
 
 
-def money_tables(answer: MoneyAnswer, *, workloads: int = 15) -> list[Table]:
-    """The bill, the plans, the recommendations and the causes, for a terminal."""
+def money_tables(
+    answer: MoneyAnswer, levers: Sequence[Lever] = (), *, workloads: int = 15
+) -> list[Table]:
+    """The bill, the plans, the recommendations, the levers and the causes, for a terminal."""
     mark = ", simulated" if answer.simulated else ""
     tables = [_bill_table(answer, mark)]
     if answer.plans:
         tables.append(_plan_table(answer.plans, mark))
     if answer.valued:
         tables.append(_valued_table(answer, mark))
+    if levers:
+        tables.append(_lever_table(levers, mark))
     tables += [_part_table(answer, mark), _cause_table(answer, workloads, mark)]
     return tables
+
+
+def lever_rows(levers: Sequence[Lever]) -> pd.DataFrame:
+    """`lever` (its kind), `low`, `usd`, `high` (USD a month, NaN if unknown), `realisable`,
+    `condition`."""
+    rows = [
+        {
+            "lever": one.kind,
+            "low": None if one.usd is None else one.usd.low,
+            "usd": None if one.usd is None else one.usd.mid,
+            "high": None if one.usd is None else one.usd.high,
+            "realisable": one.realisable,
+            "condition": one.condition,
+        }
+        for one in levers
+    ]
+    columns = ["lever", "low", "usd", "high", "realisable", "condition"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[1:4], float))
 
 
 def dollars(value: Interval | float | None) -> str:
@@ -171,6 +197,19 @@ def _valued_table(answer: MoneyAnswer, mark: str) -> Table:
     table.add_column("frees a node")
     for one in answer.valued:
         table.add_row(one.name, dollars(one.alone_usd), dollars(one.share_usd), one.frees)
+    return table
+
+
+def _lever_table(levers: Sequence[Lever], mark: str) -> Table:
+    title = f"What else would lower the bill, each alone, USD a month{mark}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("lever")
+    table.add_column("USD", justify="right")
+    table.add_column("condition")
+    for one in levers:
+        known = one.usd is None or one.realisable
+        equivalent = "" if known else "on-demand equivalent; "
+        table.add_row(one.name, dollars(one.usd), equivalent + one.condition)
     return table
 
 
@@ -252,6 +291,17 @@ def _saving(saving: Saving | None) -> dict[str, Any] | None:
         "realisable": _interval(saving.realisable),
         "nodes": None if math.isnan(saving.nodes) else round(saving.nodes, 3),
         "note": saving.note,
+    }
+
+
+def _lever(lever: Lever) -> dict[str, Any]:
+    return {
+        "kind": lever.kind,
+        "usd": _interval(lever.usd),
+        "realisable": lever.realisable,
+        "condition": lever.condition,
+        "figures": dict(lever.figures),
+        "pods_by_namespace": None if lever.namespaces is None else dict(lever.namespaces),
     }
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from rich.table import Table
 
 from rightsize.nodes.answer import MonthAnswer, NodeAnswer, Trial
+from rightsize.nodes.graviton import Graviton
 from rightsize.nodes.month import EventRange, MonthReplay
 from rightsize.nodes.plan import NodePlan, NodePlans, NodeSet, PackedNodeSet
 from rightsize.results import HOURS_PER_MONTH
@@ -33,6 +34,7 @@ def answer_to_dict(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> dict[s
         "pods": answer.before.pods,
         "assumptions": [*answer.notes, *answer.before.assumptions],
         "expected": _expected_fields(answer),
+        "graviton": None if answer.graviton is None else _graviton(answer.graviton, hours),
         "replay": None if answer.month is None else _month_answer(answer.month),
     }
 
@@ -185,7 +187,7 @@ def _replay(replay: MonthReplay) -> dict[str, Any]:
 def remarks(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> list[str]:
     """What a reader must know beside the table, a sentence each."""
     said = ["Simulated: no figure of this cluster was measured."] if answer.simulated else []
-    said += _expected(answer, hours)
+    said += [*_expected(answer, hours), *_graviton_line(answer, hours)]
     last = answer.after or answer.before
     for plan in last.plans:
         if plan.reason:
@@ -241,6 +243,44 @@ def _expected_fields(answer: NodeAnswer) -> dict[str, Any] | None:
         "freed_by_plan": freed.planned,
         "with_setting": freed.setting.setting,
     }
+
+
+def _graviton(found: Graviton, hours: float) -> dict[str, Any]:
+    return {
+        "arm64": _plan(found.arm, hours),
+        "x86": _plan(found.x86, hours),
+        "unplaced_pods": found.unplaced,
+        "namespaces": [asdict(one) for one in found.namespaces],
+        "daemonsets": list(found.daemonsets),
+        "condition": found.condition,
+    }
+
+
+def _graviton_line(answer: NodeAnswer, hours: float) -> list[str]:
+    """The cheapest mix of arm64 beside the types in use and the cheapest mix of x86."""
+    found = answer.graviton
+    if found is None:
+        return []
+    in_use = [one for one in (answer.after or answer.before).plans if one.name == "same-type"]
+    costs = []
+    for plans in ([found.arm], in_use, [found.x86]):
+        plan = plans[0] if plans else None
+        packed = None if plan is None or plan.packed is None else plan.packed.node_set
+        costs.append(
+            [
+                "unknown" if one is None else _usd(one, hours)
+                for one in (packed, None if plan is None else plan.promised)
+            ]
+        )
+    (arm, arm_promised), (now, now_promised), (x86, x86_promised) = costs
+    if found.unplaced or found.arm.reason:
+        why = found.arm.reason or f"{found.unplaced} pods find no machine on one of both"
+        return [f"Graviton: {why}"]
+    return [
+        f"Graviton packs to {arm} USD a month, promised {arm_promised}; the types in use to {now}, "
+        f"promised {now_promised}; the cheapest mix of x86 to {x86}, promised {x86_promised}. "
+        f"Condition: {found.condition}"
+    ]
 
 
 def _plans(plans: NodePlans, hours: float) -> list[dict[str, Any]]:

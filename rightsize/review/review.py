@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from rightsize.config import Settings
-from rightsize.cost.answer import MoneyAnswer, lots_of, planned, price_answer
+from rightsize.cost.answer import MoneyAnswer, price_answer
+from rightsize.cost.levers import find_levers
+from rightsize.cost.levers.lever import Lever
 from rightsize.cost.machines import covered_hours
 from rightsize.cost.months import MonthFacts, scaled
 from rightsize.cost.node_sets import PlannedNodeSet
-from rightsize.cost.plan import PlanCost, Terms, price_plan
+from rightsize.cost.plan import PlanCost, Terms, added, price_plan
+from rightsize.cost.planned import lots_of, planned
 from rightsize.cost.realised import Realised, realised_saving
 from rightsize.cost.saving import Saving, as_replayed, saving
 from rightsize.errors import NoDataError
@@ -28,7 +31,7 @@ from rightsize.nodes.plans import plan_nodes
 from rightsize.prices.book import snapshot_book
 from rightsize.prices.shapes import catalogue_of
 from rightsize.recommend import recommend
-from rightsize.results import Advice, Recommendation
+from rightsize.results import Advice, Interval, Recommendation
 from rightsize.review.accounts import Accounts, accounts_of
 from rightsize.review.incidents import incidents
 from rightsize.review.machines import node_groups, replayed_month
@@ -128,6 +131,13 @@ class Review:
     quality: pd.DataFrame
     accounts: Accounts
     """Teams, unit costs, what changed, what comes, the budget."""
+    levers: tuple[Lever, ...]
+    """What else would lower the bill, with this step's requests."""
+
+    @property
+    def fargate_saving(self) -> Interval | None:
+        """What this step's requests save of Fargate's charges; None where nothing runs there."""
+        return _fargate_saving(self.levers)
 
 
 def review_month(
@@ -176,6 +186,10 @@ def review_month(
     goes = None if available is None else round(available.nodes)
     if available is not None and replay is not None:
         available = as_replayed(available, replay.freed(round(available.nodes)))
+    after = next((step.cost for step in steps if step.kind == "this-step"), None)
+    levers = find_levers(ours, plans, after, plan_terms, rules.nodes, rules.prices)
+    if available is not None:
+        available = _with(available, _fargate_saving(levers))
     review = Review(
         month=month,
         cluster=snapshot.manifest.cluster,
@@ -208,6 +222,7 @@ def review_month(
         workloads=len(mesh_workloads(past)),
         outlook=_outlook(past, rules),
         quality=_quality(ours, month, money),
+        levers=levers,
         accounts=accounts_of(past, month, money, money_before, rules.review),
     )
     return replace(review, strip=month_strip(review, results or {}))
@@ -252,7 +267,7 @@ def _plans(
         update={"time_limit": min(settings.nodes.time_limit, _SECONDS_A_PLAN)}
     )
     try:
-        found = answer(snapshot, rules, advice=advice, prices=settings.prices)
+        found = answer(snapshot, rules, advice=advice, prices=settings.prices, graviton=True)
     except NoDataError:
         return None, None
     end = scheduled_pods(
@@ -298,6 +313,21 @@ def _saving(steps: Sequence[Step], kind: StepKind, terms: Terms) -> Saving | Non
     if "today" not in by_kind or kind not in by_kind:
         return None
     return saving(by_kind["today"].cost, by_kind[kind].cost, terms)
+
+
+def _fargate_saving(levers: Sequence[Lever]) -> Interval | None:
+    return next((one.usd for one in levers if one.kind == "fargate"), None)
+
+
+def _with(found: Saving, more: Interval | None) -> Saving:
+    """The saving with what the same requests save beside nodes."""
+    if more is None:
+        return found
+    usd, real = (
+        None if one is None else added([one, more])
+        for one in (found.on_demand_equivalent, found.realisable)
+    )
+    return replace(found, on_demand_equivalent=usd, realisable=real)
 
 
 def _with_money(credit: Credit, running: Running | None) -> pd.DataFrame:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from rightsize.config import Settings
-from rightsize.cost.answer import planned, price_answer, quiet_share
+from rightsize.cost.answer import price_answer
 from rightsize.cost.plan import PlanCost, Terms, price_plan
+from rightsize.cost.planned import planned, quiet_share
 from rightsize.cost.saving import saving
 from rightsize.errors import NoDataError
 from rightsize.nodes.demand import scheduled_pods

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rightsize.config import PriceSettings
-from rightsize.cost.answer import MoneyAnswer, lots_of, price_answer
+from rightsize.cost.answer import MoneyAnswer, price_answer
 from rightsize.cost.node_sets import PlannedNodeSet
 from rightsize.cost.plan import price_plan
+from rightsize.cost.planned import lots_of
 from rightsize.cost.saving import saving
 from rightsize.demo import demo_snapshot
 from rightsize.nodes.demand import scheduled_pods

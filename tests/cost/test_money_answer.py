@@ -13,8 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from rightsize.config import NodeSettings, PriceSettings
-from rightsize.cost.answer import MoneyAnswer, price_answer, quiet_share, region_of
+from rightsize.cost.answer import MoneyAnswer, price_answer, region_of
 from rightsize.cost.months import month_facts, scaled
+from rightsize.cost.planned import quiet_share
 from rightsize.cost.realised import realised_saving
 from rightsize.cost.valued import changes_of, value_changes
 from rightsize.nodes.answer import answer as plan_answer

@@ -16,6 +16,7 @@ from rightsize.cost.plan import PlanCost, Terms
 from rightsize.nodes.answer import NodeAnswer
 from rightsize.snapshot import Snapshot
 
+
 def find_levers(
     snapshot: Snapshot,
     nodes: NodeAnswer | None,

@@ -77,7 +77,11 @@ def _lots(floor: Floor, bought: float) -> NodeSet:
 
 def _spot_share(lots: NodeSet) -> float:
     machines = sum(lot.count for lot in lots)
-    return sum(lot.count for lot in lots if lot.purchase_option == "spot") / machines if machines else 0.0
+    return (
+        sum(lot.count for lot in lots if lot.purchase_option == "spot") / machines
+        if machines
+        else 0.0
+    )
 
 
 def _open(lots: NodeSet, terms: Terms) -> tuple[float | None, float | None]:
@@ -96,7 +100,9 @@ def _floor_text(after: Floor, now: Floor, on_demand: float | None) -> str:
     return f"no hour needs fewer than {nodes} nodes{fewer}{usd}"
 
 
-def discount_of(lots: NodeSet, terms: Terms, option: str = "savings-plan") -> tuple[float | None, str]:
+def discount_of(
+    lots: NodeSet, terms: Terms, option: str = "savings-plan"
+) -> tuple[float | None, str]:
     """Mean discount of a purchase option on some machines, and its source; None is unknown."""
     listed = paid = 0.0
     sources = set()

@@ -29,17 +29,9 @@ def graviton(found: Graviton, nodes: NodeAnswer, after: PlanCost, terms: Terms) 
         return Lever("graviton", None, why, figures, namespaces=could)
     saved = saving(after, price_plan(planned_arm, terms), terms)
     usd = saved.realisable or saved.on_demand_equivalent
-    condition = f"{graviton_condition(found)}; {_packed(figures)}"
+    condition = f"{found.condition}; {_packed(figures)}"
     realisable = saved.realisable is not None
     return Lever("graviton", usd, condition, figures, realisable, could)
-
-
-def graviton_condition(found: Graviton) -> str:
-    """What must hold of the pods, and what is known of it."""
-    known, unknown, bound = (found.pods(one) for one in ("known", "unknown", "bound"))
-    agents = f", and {len(found.daemonsets)} DaemonSets" if found.daemonsets else ""
-    said = f"every image needs an arm64 build: known of {known} pods, unknown of {unknown}{agents}"
-    return f"{said}; {bound} are bound to x86 and stay there" if bound else said
 
 
 def _packed(figures: Mapping[str, float | None]) -> str:
@@ -48,8 +40,8 @@ def _packed(figures: Mapping[str, float | None]) -> str:
         for usd in (figures[f"packed_{name}_usd"] for name in ("graviton", "in_use", "x86_mix"))
     ]
     return (
-        f"packed {shown[0]} a month against {shown[1]} on the types in use, of which the cheapest "
-        f"x86 mix ({shown[2]}) needs no new image"
+        f"packed {shown[0]} a month against {shown[1]} on the types in use; the cheapest mix of x86 "
+        f"packs to {shown[2]} and needs no new image"
     )
 
 

@@ -13,6 +13,7 @@ from rightsize.cost.levers.lever import Lever
 from rightsize.cost.plan import PlanCost, Terms, ec2_hourly_of
 from rightsize.nodes.answer import NodeAnswer
 from rightsize.nodes.demand import scheduled_pods
+from rightsize.nodes.problem import Flags
 from rightsize.nodes.rules import parse_rules
 from rightsize.results import Interval
 from rightsize.snapshot import Snapshot
@@ -66,8 +67,8 @@ def _candidates(snapshot: Snapshot, nodes: NodeAnswer, settings: NodeSettings) -
     budgets = budgets[budgets["workload"].notna() & ~(budgets["disruptions_allowed"] == 0)]
     guarded = keys.isin(pd.MultiIndex.from_frame(budgets[owner].astype(str)))
 
-    def share(chosen: pd.Series) -> float:
-        return float(pods.loc[chosen, "cpu"].sum()) / cpu
+    def share(chosen: Flags) -> float:
+        return float(pods["cpu"].to_numpy(dtype=float)[chosen].sum()) / cpu
 
     counts = pods[able & guarded].groupby("namespace", observed=True).size()
     ranked = counts.sort_index().sort_values(ascending=False, kind="stable")
@@ -109,22 +110,31 @@ def spot(
     known, source = discount_of(lots, terms, "spot")
     discount = prices.spot_discount if known is None else known
     listed = ec2_hourly_of(lots, terms, "mid")
-    moved = pods.able * listed
-    if after.covered is not None:
-        moved = min(moved, after.covered.uncovered)
+    open_usd = listed if after.covered is None else after.covered.uncovered
+    usd, more = (
+        min(share * listed, open_usd) * discount * terms.hours
+        for share in (pods.able, pods.able + pods.unguarded)
+    )
     said = "assumed (prices.spot_discount)" if known is None else source
     held = f", {pods.on_spot:.0%} runs on Spot already" if pods.on_spot else ""
     condition = (
         f"{pods.able:.0%} of the CPU that pods request qualifies (stateless, two replicas or more, "
-        f"a budget), {pods.unguarded:.0%} more once it has a budget{held}; Spot {discount:.0%} "
+        f"a budget), {pods.unguarded:.0%} more once it has a budget, worth ${more - usd:,.0f}{held}; Spot {discount:.0%} "
         f"below on demand, {said}; pods are evicted at two minutes' notice"
     )
     figures = {
         "share": pods.able,
         "share_without_budget": pods.unguarded,
+        "usd_with_every_budget": more,
         "share_on_spot": pods.on_spot,
         "discount": known,
         "assumed_discount": prices.spot_discount if known is None else None,
     }
-    usd = Interval.exactly(moved * discount * terms.hours)
-    return Lever("spot", usd, condition, figures, after.covered is not None, pods.namespaces)
+    return Lever(
+        "spot",
+        Interval.exactly(usd),
+        condition,
+        figures,
+        after.covered is not None,
+        pods.namespaces,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rightsize.cost.saving import as_replayed, saving
+from rightsize.output.report.levers import lever_actions, part_of_bill, support_action
 from rightsize.output.report.model import Action, Figure, written, written_range
 from rightsize.output.report.promised import running_text
 from rightsize.output.report.sources import price_range
@@ -44,7 +45,7 @@ def _bill_note(review: Review) -> str:
         known = money.allocation.total_cents / 100
         return f"of a bill that is unknown; known of it: {written(known, 'usd')}"
     lines = ", known lines" if money.today.unknown else ""
-    return f"of {written_range(money.today.total, 'usd')}{lines}"
+    return f"of {written_range(money.today.total, 'usd')}{lines}{part_of_bill(review)}"
 
 
 def actions_of(review: Review) -> tuple[Action, ...]:
@@ -53,8 +54,10 @@ def actions_of(review: Review) -> tuple[Action, ...]:
         *_safety(review),
         *_apply(review),
         *_settings(review),
+        *support_action(review),
         *_nodes(review),
         *_scale_points(review),
+        *lever_actions(review),
     ]
     worth = [one for one in found if one.usd_per_month is None or one.usd_per_month.high >= 0.005]
     return tuple(worth[:_MOST_ACTIONS])
@@ -79,7 +82,7 @@ def _available_note(review: Review) -> str:
     kind = "" if saving.realisable else ", on-demand equivalent, commitments unknown"
     return (
         f"a month of {review.plan_terms.hours:g} h, {_count(nodes, 'node')} fewer{kind}"
-        f"{_goes(review)}"
+        f"{_goes(review)}{_on_fargate(review)}"
     )
 
 
@@ -94,6 +97,11 @@ def _goes(review: Review) -> str:
         return f"{plan}; {scaler} takes them by its defaults"
     default = "none" if freed.by_default == 0 else str(freed.by_default)
     return f"{plan}, with {freed.setting.setting}; {scaler}'s defaults take {default} away"
+
+
+def _on_fargate(review: Review) -> str:
+    usd = review.fargate_saving
+    return "" if usd is None else f"; {written(usd.mid, 'usd')} of it in sizes of Fargate"
 
 
 def _realised(review: Review) -> Interval | None:

@@ -9,6 +9,7 @@ from rightsize.cost.saving import saving
 from rightsize.output.charts.money import saving_waterfall
 from rightsize.output.charts.nodes import nodes_over_time, packed_nodes
 from rightsize.output.node_plans import month_lines
+from rightsize.output.report.levers import levers_table
 from rightsize.output.report.model import Column, ReportChart, ReportTable, Section
 from rightsize.output.report.sources import source_of
 from rightsize.results import Interval
@@ -39,6 +40,7 @@ def nodes_section(review: Review) -> Section:
     charts = [*_waterfall(review, frame), *_packed(review), *_over_time(review)]
     if review.replay is not None:
         tables.append(_replayed(review))
+    tables += levers_table(review)
     said = tuple(f"{note[:1].upper()}{note[1:]}." for note in notes)
     return Section("nodes", "Nodes now and planned", said, tuple(tables), tuple(charts))
 

@@ -1,0 +1,63 @@
+"""What the reader of a bill must know beside its lines."""
+
+from __future__ import annotations
+
+from rightsize.cost.plan import PlanCost, Terms
+from rightsize.cost.traffic import CrossZone
+from rightsize.prices.shapes import age_note
+
+
+def gap_notes(missing: int, covered: float, terms: Terms) -> list[str]:
+    """What the reader must know first: old prices, days without machines, how it is scaled."""
+    said = []
+    if missing:
+        said.append(
+            f"{missing} days have no row of a node: every amount and share is taken from the "
+            f"other {covered / 24:g} days"
+        )
+    if covered and abs(covered - terms.hours) > 0.5:
+        said.append(f"{covered:g} h were seen; amounts are scaled to {terms.hours:g} h")
+    return said
+
+
+def bill_notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ...]:
+    notes = [f"a month of {terms.hours:g} h"]
+    used = [
+        terms.book.price(lot.instance_type, lot.purchase_option, lot.zone)
+        for lot in today.node_set.mid
+    ]
+    old = age_note([price for price in used if price is not None], terms.at)
+    if old is not None:
+        notes.insert(0, old)
+    derived = sorted({lot.instance_type for lot, price in zip(today.node_set.mid, used, strict=True)
+                      if price is not None and price.origin == "derived"})  # fmt: skip
+    if derived:
+        notes.append(f"the price of {', '.join(derived)} is derived from other sizes of its family")
+    notes += [f"a stored price that cannot be was left out: {one}" for one in terms.book.doubted]
+    price = terms.other.get("cross_zone")
+    if price is not None and moved.moved.high > 0:
+        less = moved.locality_saving(price)
+        notes.append(
+            f"locality-aware routing would save {less.mid:,.0f} ({less.low:,.0f} to "
+            f"{less.high:,.0f}) USD of the cross-zone traffic, at the price of uneven load"
+        )
+    if today.unpriced:
+        notes.append(f"no price for {', '.join(today.unpriced)}: EC2 and totals are unknown")
+    if not terms.commitments.known:
+        notes.append(
+            "commitments are unknown, so savings are on-demand equivalent and not promised "
+            "(rightsize prices with credentials, or prices.commitment_usd_per_hour; 0 says none)"
+        )
+    elif today.covered is None and not today.unpriced:
+        notes.append(
+            "what the commitments cover is unknown, so they change nothing here: state their "
+            "discount (--discount, prices.commitment_discount) or collect Savings Plans rates"
+        )
+    elif not terms.commitments.stated and terms.commitments.covered_share is None:
+        notes.append(
+            "Savings Plans that another account of the organization shares are not seen "
+            "(rightsize prices --bill asks for the coverage they give)"
+        )
+    if today.unknown:
+        notes.append(f"not in the totals: {', '.join(today.unknown)}")
+    return tuple(notes)
