@@ -108,7 +108,8 @@ def discount_of(
     sources = set()
     for lot in lots:
         full = terms.book.price(lot.instance_type, "on-demand")
-        less = terms.book.price(lot.instance_type, option, lot.zone if option == "spot" else None)
+        # Of Spot the mean of the zones: a plan may be bought in any.
+        less = terms.book.price(lot.instance_type, option)
         if full is None or less is None:
             return None, ""
         sources.add(less.source)

@@ -15,7 +15,7 @@ from rightsize.nodes.answer import NodeAnswer
 from rightsize.nodes.demand import scheduled_pods
 from rightsize.nodes.problem import Flags
 from rightsize.nodes.rules import parse_rules
-from rightsize.results import Interval
+from rightsize.results import Advice, Interval
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_rows
 
@@ -25,7 +25,7 @@ _SPOT_LABELS = dict(zip(_CAPACITY, ("spot", "SPOT"), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
-class _SpotShares:
+class SpotShares:
     """Shares of the CPU that pods request, those of DaemonSets left out."""
 
     able: float
@@ -37,18 +37,20 @@ class _SpotShares:
     namespaces: Mapping[str, int]
 
 
-def _candidates(snapshot: Snapshot, nodes: NodeAnswer, settings: NodeSettings) -> _SpotShares:
+def spot_shares(
+    snapshot: Snapshot, settings: NodeSettings, advice: Advice | None = None
+) -> SpotShares:
     """Which pods could run on Spot machines; kube-system and istiod stay on demand."""
     pods = scheduled_pods(
         snapshot.read("pods"),
         snapshot.read("containers"),
         at=settings.demand,
-        advice=nodes.advice,
+        advice=advice,
     )
     pods = pods[~pods["daemonset"].astype(bool)]
     cpu = float(pods["cpu"].sum())
     if not cpu:
-        return _SpotShares(0.0, 0.0, 0.0, {})
+        return SpotShares(0.0, 0.0, 0.0, {})
     owner = ["namespace", "workload"]
     keys = pd.MultiIndex.from_frame(pods[owner].astype(str))
     replicas = pods.groupby(owner, observed=True)["pod"].transform("size")
@@ -72,7 +74,7 @@ def _candidates(snapshot: Snapshot, nodes: NodeAnswer, settings: NodeSettings) -
 
     counts = pods[able & guarded].groupby("namespace", observed=True).size()
     ranked = counts.sort_index().sort_values(ascending=False, kind="stable")
-    return _SpotShares(
+    return SpotShares(
         share(able & guarded),
         share(able & ~guarded),
         share(there),
@@ -106,7 +108,7 @@ def spot(
     lots = tuple(lot for lot in after.node_set.mid if lot.purchase_option != "spot" and lot.count)
     if not lots:
         return None
-    pods = _candidates(snapshot, nodes, settings)
+    pods = spot_shares(snapshot, settings, nodes.advice)
     known, source = discount_of(lots, terms, "spot")
     discount = prices.spot_discount if known is None else known
     listed = ec2_hourly_of(lots, terms, "mid")
