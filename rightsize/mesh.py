@@ -19,6 +19,7 @@ from rightsize.cost.levers import find_levers
 from rightsize.cost.machines import covered_hours
 from rightsize.cost.showback import showback, teams_of
 from rightsize.demo import demo_snapshot
+from rightsize.dns.study import study_dns
 from rightsize.errors import UsageError
 from rightsize.files.known import parse_version
 from rightsize.nodes.answer import answer as plan_nodes
@@ -317,6 +318,18 @@ class Mesh:
             waypoint_share=waypoint_share,
         )
         return simulation_to_frame(today, found)
+
+    def dns(self) -> pd.DataFrame:
+        """What is found of CoreDNS, one row for each finding, as `rightsize dns`.
+
+        Columns: `id`, `severity`, `evidence`, `advice`, `spares` (share of today's queries at
+        most; null where unknown). `rightsize.dns.study.study_dns` has the load and the sizes.
+        """
+        found = study_dns(self.snapshot, self.settings).findings
+        columns = ["id", "severity", "evidence", "advice", "spares"]
+        return pd.DataFrame(
+            [{c: getattr(one, c) for c in columns} for one in found], columns=columns
+        )
 
     def ambient(
         self,

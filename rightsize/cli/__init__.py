@@ -39,6 +39,7 @@ COMMANDS: tuple[str, ...] = (
     "simulate",
     "ambient",
     "proxies",
+    "dns",
     "report",
     "plan",
     "alerts",

@@ -17,7 +17,7 @@ from rightsize.errors import AmbiguousChartError
 from rightsize.output.console import error_console, output_console
 
 if TYPE_CHECKING:
-    from rightsize.patch import Outcome, PatchResult
+    from rightsize.patch import Outcome, PatchedFile, PatchResult
     from rightsize.results import Advice, Sizes
 
 
@@ -57,13 +57,10 @@ def write_and_show(result: PatchResult, options: PatchOptions, *, diff_on_stdout
         written.
     """
     from rightsize.output.fitting import fitted
-    from rightsize.patch import unified_diff, verify_patched, write_patched
+    from rightsize.patch import verify_patched, write_patched
 
-    _show_diff(unified_diff(result.given), diff_on_stdout=diff_on_stdout)
+    _show_changes(result.given, diff_on_stdout=diff_on_stdout)
     messages = error_console()
-    for file in result.given:
-        for text in (*file.added, *file.notes):
-            messages.print(f"{file.path}: {text}", markup=False)
     if options.verify_chart is not None:
         # Before writing: what does not verify is not written, in place least of all.
         report = verify_patched(
@@ -71,7 +68,7 @@ def write_and_show(result: PatchResult, options: PatchOptions, *, diff_on_stdout
         )
         messages.print(str(report), markup=False)
     written = write_patched(result.files, out_dir=None if options.in_place else options.out)
-    _show_files(result, written)
+    _show_files(result.files, written)
     if not messages.is_terminal:
         messages = Console(file=sys.stderr, highlight=False, width=200)
     messages.print(fitted(_outcomes(result.outcomes), messages.width))
@@ -84,6 +81,24 @@ def write_and_show(result: PatchResult, options: PatchOptions, *, diff_on_stdout
         )
 
 
+def write_patched_files(files: Sequence[PatchedFile], out: Path | None) -> None:
+    """Write patched files (None: in place), with their diff and notes on stderr."""
+    from rightsize.patch import write_patched
+
+    if files:
+        _show_changes(files, diff_on_stdout=False)
+        _show_files(files, write_patched(files, out_dir=out))
+
+
+def _show_changes(files: Sequence[PatchedFile], *, diff_on_stdout: bool) -> None:
+    from rightsize.patch import unified_diff
+
+    _show_diff(unified_diff(files), diff_on_stdout=diff_on_stdout)
+    for file in files:
+        for text in (*file.added, *file.notes):
+            error_console().print(f"{file.path}: {text}", markup=False)
+
+
 def _show_diff(diff: str, *, diff_on_stdout: bool) -> None:
     console = output_console() if diff_on_stdout else error_console()
     if console.is_terminal:
@@ -92,11 +107,11 @@ def _show_diff(diff: str, *, diff_on_stdout: bool) -> None:
         (sys.stdout if diff_on_stdout else sys.stderr).write(diff)
 
 
-def _show_files(result: PatchResult, written: Sequence[Path]) -> None:
+def _show_files(files: Sequence[PatchedFile], written: Sequence[Path]) -> None:
     """One line for each file; new files are many and alike, so their folders are enough."""
     messages = error_console()
     folders: Counter[Path] = Counter()
-    for file, path in zip(result.files, written, strict=True):
+    for file, path in zip(files, written, strict=True):
         if not file.text_before:
             folders[path.parent] += 1
         elif file.changed:

@@ -28,6 +28,8 @@ LABELS = "#labels"
 """Key of a block's labels; no attribute can have this name."""
 FILES = ("file", "templatefile")
 ENCODERS = ("yamlencode", "jsonencode")
+_BARE = re.compile(r"\d+|true|false")
+"""Literals without quotes."""
 
 
 @dataclass(eq=False)
@@ -207,8 +209,8 @@ def set_values(text: str, values: Map[tree.Path, Leaf]) -> Spliced:
     for path, leaf in values.items():
         node = tree.lookup(root, path)
         if isinstance(node, tree.Scalar) and node.style in ("", '"'):
-            number = not node.style and re.fullmatch(r"\d+", leaf.text)
-            edits.append(Edit(node.start, node.end, leaf.text if number else json.dumps(leaf.text)))
+            bare = not node.style and _BARE.fullmatch(leaf.text)
+            edits.append(Edit(node.start, node.end, leaf.text if bare else json.dumps(leaf.text)))
         elif node is None:
             length = next(n for n in range(len(path) - 1, -1, -1) if tree.lookup(root, path[:n]))
             block: dict[str, object] = missing.setdefault(path[:length], {})
@@ -298,4 +300,4 @@ def _inline(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{k} = {_inline(v)}" for k, v in value.items()) + " }"
     assert isinstance(value, Leaf)
-    return value.text if re.fullmatch(r"\d+", value.text) else json.dumps(value.text)
+    return value.text if _BARE.fullmatch(value.text) else json.dumps(value.text)

@@ -205,6 +205,9 @@ def _overlaid(plan: Plan, source: Node | None, inner: Wanted | Leaf, path: Path)
         if not (isinstance(source, Scalar) and source.is_null):
             raise FlawError(f"{dotted(path)} is not a mapping", source.start)
         source = None
+    if source is None and all(isinstance(step, int) for step in inner):
+        items = [_overlaid(plan, None, inner[n], (*path, n)) for n in sorted(inner, key=str)]
+        return [item for item in items if not isinstance(item, list)]
     own = [] if source is None else source.names()
     block: Block = {}
     for key in [*own, *(step for step in inner if step not in own)]:

@@ -262,16 +262,20 @@ PDBS = make_table(
     ],
 )
 
+_SERIES_KEY = ["time", "pod", "metric", "label"]
+_METRIC = ("metric", TEXT, "", "the metric's name, as the program exposes it")
+_VALUE = ("value", FLOAT, "as the metric", "maximum or increase")
+
 CONTROL_PLANE = make_table(
     "control_plane",
     "1 hour",
     "istiod's own metrics in windows (time - 1 h, time]: gauges as the window's maximum, counters "
     "and histogram buckets as the window's increase.",
-    ["time", "pod", "metric", "label"],
+    _SERIES_KEY,
     [
         ("time", TIME, "", "end of the window"),
         ("pod", TEXT, "", "istiod pod"),
-        ("metric", TEXT, "", "the metric's name, as istiod exposes it"),
+        _METRIC,
         (
             "label",
             TEXT,
@@ -279,7 +283,29 @@ CONTROL_PLANE = make_table(
             "the one label that matters, as `name=value` (`le=0.5`, `type=cds`, "
             "`version=1.30.3`), empty if none",
         ),
-        ("value", FLOAT, "as the metric", "maximum or increase"),
+        _VALUE,
+    ],
+)
+
+DNS = make_table(
+    "dns",
+    "1 hour",
+    "What CoreDNS reports of itself, in the same windows and form; `coredns_cpu_peak` (cores), "
+    "`coredns_memory` (bytes), `coredns_requests_peak` and `coredns_forwards_peak` (a second) are "
+    "the highest 5 minutes of the window. Empty where CoreDNS is not scraped.",
+    _SERIES_KEY,
+    [
+        ("time", TIME, "", "end of the window"),
+        ("pod", TEXT, "", "pod of CoreDNS or of NodeLocal DNSCache; empty for Istio's agents"),
+        _METRIC,
+        (
+            "label",
+            TEXT,
+            "",
+            "the one label that matters (`rcode=NXDOMAIN`, `le=0.004`, `namespace=shop` of "
+            "`istio_agent_dns_*`), empty if none",
+        ),
+        _VALUE,
     ],
 )
 
@@ -335,6 +361,7 @@ TABLES: Mapping[str, Table] = {
         RESOURCE_QUOTAS,
         VPAS,
         CONTROL_PLANE,
+        DNS,
         TRAFFIC,
         PROXIES,
         PRICES,

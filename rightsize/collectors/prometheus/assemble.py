@@ -16,7 +16,7 @@ from rightsize.collectors.prometheus.cluster import (
     pdbs_frame,
     proxies_frame,
 )
-from rightsize.collectors.prometheus.control_plane import control_plane_frame
+from rightsize.collectors.prometheus.control_plane import control_plane_frame, dns_frame
 from rightsize.collectors.prometheus.days import Day
 from rightsize.collectors.prometheus.facts import istio_version
 from rightsize.collectors.prometheus.inventory import (
@@ -102,6 +102,7 @@ def assemble(
         "resource_quotas": pd.DataFrame(objects.rules.resource_quotas),
         "vpas": pd.DataFrame(objects.rules.vpas),
         "control_plane": control_plane_frame(answers, hours, started),
+        "dns": dns_frame(answers, hours, started),
         "traffic": traffic_frame(answers, hours),
         "proxies": proxies_frame(answers, pods),
     }

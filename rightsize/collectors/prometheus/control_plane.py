@@ -1,4 +1,4 @@
-"""istiod's own metrics, by hour."""
+"""What istiod and CoreDNS say of themselves, by hour."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ _KEY_LABEL = {
     "pilot_inbound_updates": "type",
     "pilot_k8s_cfg_events": "type",
     "pilot_k8s_reg_events": "type",
+    "coredns_dns_responses_total": "rcode",
+    "istio_agent_dns_requests_total": "namespace",
+    "istio_agent_dns_upstream_requests_total": "namespace",
 }
 # Labels that scraping adds: two series that differ in these alone are one, seen twice.
 _SCRAPE = frozenset(
@@ -61,20 +64,35 @@ def control_plane_frame(
     starts : mapping of (namespace, pod) to float
         Start times of pods, epoch seconds: a counter of a new pod counts from zero.
     """
+    gauges = ("istiod_gauges", "istiod_process")
+    counters = ("istiod_counters", "istiod_cpu", "istiod_histograms")
+    return _by_hour([answers[n] for n in gauges], [answers[n] for n in counters], grid, starts)
+
+
+def dns_frame(
+    answers: Mapping[str, Answer], grid: Grid, starts: Mapping[PodKey, float]
+) -> pd.DataFrame:
+    """Return the rows of table `dns`; arguments are those of `control_plane_frame`."""
+    gauges = [answers[name] for name in ("dns_peaks", "dns_usage", "dns_agents")]
+    return _by_hour(gauges, [answers["dns_counters"]], grid, starts)
+
+
+def _by_hour(
+    gauges: Sequence[Answer],
+    counters: Sequence[Answer],
+    grid: Grid,
+    starts: Mapping[PodKey, float],
+) -> pd.DataFrame:
     sums: dict[_Group, FloatArray] = {}
-    for name in ("istiod_gauges", "istiod_process"):
-        for labels, row in _once(answers[name]):
+    for answer in gauges:
+        for labels, row in _once(answer):
             _add(sums, _group(labels), row[1:])
-    counters = [
-        series
-        for name in ("istiod_counters", "istiod_cpu", "istiod_histograms")
-        for series in _once(answers[name])
-    ]
+    counted = [series for answer in counters for series in _once(answer)]
     there: dict[str, BoolArray] = {}
-    for labels, row in counters:
+    for labels, row in counted:
         pod = _pod(labels)
         there[pod] = there.get(pod, np.zeros(len(row), dtype=bool)) | ~np.isnan(row)
-    for labels, row in counters:
+    for labels, row in counted:
         gain = hourly_increase(row, grid, starts.get(pod_key(labels)), there[_pod(labels)])
         _add(sums, _group(labels), gain)
     return _long(sums, grid)

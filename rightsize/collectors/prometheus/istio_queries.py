@@ -43,6 +43,10 @@ METRIC_LABEL = "rightsize_metric"
 """Carries a metric's name through functions that drop it."""
 
 
+REPLICAS = "prometheus_replica, __replica__, replica"
+"""Labels of servers that scrape the same targets twice."""
+
+
 def _named(metrics: tuple[str, ...], selectors: tuple[str, ...]) -> str:
     return " or ".join(
         f'label_replace(max_over_time({metric}{{{selector}$M}}[$hour]), "{METRIC_LABEL}", '
@@ -103,7 +107,7 @@ _EDGE = (
 _ANSWERS = ", response_code, grpc_response_status, connection_security_policy"
 
 
-def _increase(metric: str) -> str:
+def increase(metric: str) -> str:
     """The counter's increase over an hour, from last sample to last sample.
 
     In this order: what was there an hour ago and did not fall; what is new or was reset in a pod
@@ -121,7 +125,7 @@ def _increase(metric: str) -> str:
 
 
 def _edges(name: str, metric: str, extra: str, costs: str) -> Query:
-    once = f"max without (prometheus_replica, __replica__, replica) ({_increase(metric)})"
+    once = f"max without ({REPLICAS}) ({increase(metric)})"
     text = f"sum by ({_EDGE}{extra}) ({once}) > 0"
     return Query(name, Shape.HOURS, text, (metric,), costs, name != "calls")
 

@@ -12,6 +12,7 @@ which costs the server an index lookup.
 
 from __future__ import annotations
 
+from rightsize.collectors.prometheus.dns_queries import DNS
 from rightsize.collectors.prometheus.istio_queries import CONTROL_PLANE, TRAFFIC
 from rightsize.collectors.prometheus.query import Query, Shape
 from rightsize.snapshot.schema import LARGEST_MEMORY
@@ -385,6 +386,7 @@ DAILY: tuple[Query, ...] = (
     *OOM_KILLED,
     *PROXIES,
     *CONTROL_PLANE,
+    *DNS,
     *TRAFFIC,
 )
 """What is asked for every day."""

@@ -17,7 +17,7 @@ DAYS_AT_ONCE = 7
 """Days that one query for inventory or hourly figures covers: their labels, which are most of these
 answers, come once a week rather than once a day."""
 
-_SUMMED = frozenset(query.name for query in TRAFFIC)
+_SUMMED = frozenset({*(query.name for query in TRAFFIC), "dns_agents"})
 """Queries with sums over pods that are the servers' own."""
 _SHAPES = {query.name: query.shape for query in DAILY}
 _Asked = Mapping[str, Sequence[Future[Answer]]]
