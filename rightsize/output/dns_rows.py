@@ -96,7 +96,9 @@ def dns_line(study: DnsStudy) -> str:
     """CoreDNS in one sentence, for the report."""
     load = study.load
     if load.requests is None:
-        return f"CoreDNS is not known: {study.unknown[0]}."
+        return (
+            "CoreDNS is not known: nothing in the snapshot is of its own metrics (rightsize dns)."
+        )
     missed = load.share("NXDOMAIN")
     parts = [f"{load.requests:,.0f} queries a second"]
     parts += [] if missed is None else [f"{missed:.0%} of the answers NXDOMAIN"]

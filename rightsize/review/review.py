@@ -21,6 +21,7 @@ from rightsize.cost.plan import PlanCost, Terms, added, price_plan
 from rightsize.cost.planned import lots_of, planned
 from rightsize.cost.realised import Realised, realised_saving
 from rightsize.cost.saving import Saving, as_replayed, saving
+from rightsize.dns.study import DnsStudy, study_dns
 from rightsize.errors import NoDataError
 from rightsize.istiod.source import study_istiod
 from rightsize.istiod.thresholds import Outlook
@@ -128,6 +129,7 @@ class Review:
     workloads: int
     """Mesh workloads of the snapshot, of which the back-test may take a sample."""
     outlook: Outlook | None
+    dns: DnsStudy
     quality: pd.DataFrame
     accounts: Accounts
     """Teams, unit costs, what changed, what comes, the budget."""
@@ -221,6 +223,7 @@ def review_month(
         backtest=review_backtest(past),
         workloads=len(mesh_workloads(past)),
         outlook=_outlook(past, rules),
+        dns=study_dns(ours, rules),
         quality=_quality(ours, month, money),
         levers=levers,
         accounts=accounts_of(past, month, money, money_before, rules.review),

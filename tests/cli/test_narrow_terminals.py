@@ -22,6 +22,7 @@ COMMANDS = {
     "verify": ["--since", "2026-09-05"],
     "ambient": [],
     "proxies": [],
+    "dns": [],
     "audit": ["values.yaml"],
     "backtest": ["--policies", "balanced,krr", "--train-days", "5", "--test-days", "2"],
 }

@@ -6,6 +6,7 @@ import pandas as pd
 
 from rightsize.istiod.thresholds import Crossing
 from rightsize.output.charts.control_plane import growth_with_thresholds
+from rightsize.output.dns_rows import dns_line
 from rightsize.output.report.model import (
     Column,
     ReportChart,
@@ -21,7 +22,8 @@ def growth_section(review: Review) -> Section:
     ahead = review.outlook
     title = "Control-plane growth"
     if ahead is None:
-        return Section("growth", title, ("istiod's metrics are not in the snapshot.",))
+        unknown = "istiod's metrics are not in the snapshot."
+        return Section("growth", title, (unknown, dns_line(review.dns)))
     rows = [
         {
             "what": c.threshold.what.replace("cpu", "CPU"),
@@ -41,7 +43,7 @@ def growth_section(review: Review) -> Section:
         axes = growth_with_thresholds(ahead, cluster=review.cluster, simulated=review.simulated)
         alt = "Line: services to come, with the band that holds nine in ten, and the marks."
         charts.append(ReportChart("istiod-growth", axes, alt))
-    said = tuple(f"{note[:1].upper()}{note[1:]}." for note in ahead.notes)
+    said = (*(f"{note[:1].upper()}{note[1:]}." for note in ahead.notes), dns_line(review.dns))
     return Section("growth", title, said, (table,), tuple(charts))
 
 
