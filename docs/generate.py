@@ -40,6 +40,7 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "audit.md": audit_page(),
         "cluster-role.yaml": cluster_role_file(),
+        "../deploy/chart/files/rules.yaml": chart_rules_file(),
     }
 
 
@@ -49,6 +50,12 @@ def cluster_role_file() -> str:
         "# What --kube-context needs: kubectl apply -f, then bind it to the account that reads.\n"
     )
     return head + data_yaml(cluster_role())
+
+
+def chart_rules_file() -> str:
+    """The same calls, for the chart's own ClusterRole."""
+    head = "# Generated: python docs/generate.py\n"
+    return head + data_yaml(cluster_role()["rules"])
 
 
 def audit_page() -> str:

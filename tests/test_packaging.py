@@ -1,13 +1,13 @@
-"""`pip install` of the wheel gives the command with all it needs, in another folder."""
+"""The image's steps, a `pip install` of the wheel, give the command with all it needs, in another folder."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import pytest
@@ -23,17 +23,22 @@ def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """The wheel's own environment: nothing of the checkout, dependencies as pinned."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q",
-        "-w", folder, ROOT)  # fmt: skip
-    (wheel,) = folder.glob("rightsize-*.whl")
-    venv.create(folder / "env", with_pip=True)
-    python = folder / "env" / "bin" / "python"
-    quiet = ("-m", "pip", "install", "-q", "--disable-pip-version-check")
-    run(python, *quiet, "--require-hashes", "-r", ROOT / "requirements" / "run.txt")
-    run(python, *quiet, "--no-deps", wheel)
-    return folder / "env" / "bin" / "rightsize"
+    """What the image holds: the steps of the Dockerfile, in a folder instead of at the root."""
+    folder = tmp_path_factory.mktemp("image")
+    text = (ROOT / "Dockerfile").read_text()
+    for *sources, target in (
+        words.split() for words in re.findall(r"^COPY (?!--)(.*)", text, re.M)
+    ):
+        for source in sources:
+            at = folder / target.lstrip("/")
+            into = at / source if target.endswith("/") else at
+            into.parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy2
+            copy(ROOT / source, into)
+    (steps,) = re.findall(r"^RUN ((?:.*\\\n)*.*)", text, flags=re.M)
+    steps = re.sub(r"(?<=\s)/(?=(?:src|tools|wheels|app)\b)", f"{folder}/", steps)
+    run("bash", "-ec", steps.replace("python -m venv", f"{sys.executable} -m venv"))
+    return folder / "app" / "bin" / "rightsize"
 
 
 def test_the_installed_command_runs_the_demo_in_another_folder(installed, tmp_path):
@@ -73,3 +78,18 @@ def test_the_list_of_components_has_every_pin_with_its_hashes(tmp_path):
         r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements" / "run.txt").read_text(), flags=re.M
     )
     assert {(part["name"], part["version"]) for part in parts} == set(pins)
+
+
+def test_the_image_gets_what_it_copies_and_nothing_else():
+    kept = re.findall(r"^!(\S+?)/?$", (ROOT / ".dockerignore").read_text(), flags=re.M)
+    text = (ROOT / "Dockerfile").read_text()
+    copied = [w.split()[:-1] for w in re.findall(r"^COPY (?!--)(.*)", text, flags=re.M)]
+    assert sorted(kept) == sorted(name for names in copied for name in names)
+
+
+def test_the_image_runs_as_nobody_and_writes_where_the_chart_lets_it():
+    last = (ROOT / "Dockerfile").read_text().rsplit("FROM ", 1)[1]
+    assert "USER 65532:65532" in last
+    assert "HOME=/tmp" in last
+    assert "WORKDIR /data" in last
+    assert "RUN" not in last
