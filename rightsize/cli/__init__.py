@@ -48,7 +48,6 @@ COMMANDS: tuple[str, ...] = (
     "runbook",
     "verify",
     "canary",
-    "canary-verify",
     "fleet",
     "demo",
 )

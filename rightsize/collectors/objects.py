@@ -60,6 +60,7 @@ class KnownNode:
     sizes: Mapping[str, float] = field(default_factory=dict)
     provider_id: str | None = None
     taints_json: str | None = None
+    kubelet_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ def _node(item: Mapping[str, Any]) -> KnownNode:
         sizes=sizes,
         provider_id=spec.get("providerID"),
         taints_json=_json(spec.get("taints") or []),
+        kubelet_version=(status.get("nodeInfo") or {}).get("kubeletVersion"),
     )
 
 

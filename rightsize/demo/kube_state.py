@@ -11,7 +11,7 @@ from rightsize.demo.load import MINUTES, DaySamples, services_on
 from rightsize.demo.parameters import midnight
 from rightsize.demo.series import Series
 from rightsize.demo.shapes import node_shape
-from rightsize.demo.tables import daemon_name, node_name, zone_of
+from rightsize.demo.tables import KUBELET, daemon_name, node_name, zone_of
 from rightsize.demo.topology import (
     Mesh,
     Pod,
@@ -147,7 +147,7 @@ def _node(
     p = mesh.parameters
     shape = node_shape(p.instance_type)
     me = {"node": node_name(node)}
-    yield _constant("kube_node_info", me, times)
+    yield _constant("kube_node_info", me | {"kubelet_version": KUBELET}, times)
     labels = {
         "label_node_kubernetes_io_instance_type": p.instance_type,
         "label_topology_kubernetes_io_region": p.region,

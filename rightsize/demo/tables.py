@@ -229,6 +229,7 @@ def _node_rows(mesh: Mesh, day: date) -> pd.DataFrame:
             "allocatable_cpu": shape.cpu,
             "allocatable_memory": shape.memory,
             "allocatable_pods": float(shape.pods),
+            "kubelet_version": KUBELET,
             "first_seen": ends[0],
             "last_seen": ends[-1],
         }
@@ -335,6 +336,10 @@ def _proxy_rows(mesh: Mesh, samples: DaySamples, day: date) -> pd.DataFrame:
             "concurrency": [float(-(-(pod.sizes.cpu_limit or 4) // 1)) for pod in pods],
         }
     )
+
+
+KUBELET = "v1.33.5-eks-3025e55"
+"""Release of every node's kubelet, as EKS writes it."""
 
 
 def node_name(number: int) -> str:

@@ -1,4 +1,4 @@
-"""A size tried on running pods first: resized in place, watched, and taken back.
+"""A size tried on running pods first: which pods, which sizes, and what an in-place resize cannot do.
 
 Kubernetes resizes a container of a running pod through the pod's `resize` subresource (1.33, beta and
 on; 1.35, generally available), a native sidecar too, and does not restart it unless its
@@ -7,22 +7,29 @@ on; 1.35, generally available), a native sidecar too, and does not restart it un
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from rightsize.border import command, promql_pattern, promql_string, remark, word
+import pandas as pd
+
 from rightsize.errors import NoDataError, UsageError
-from rightsize.quantity import format_cpu, format_memory
-from rightsize.results import Advice, Recommendation, Resource, Sizes
+from rightsize.quantity import format_memory
+from rightsize.results import Advice, Component, Recommendation, Sizes
 from rightsize.sizing.pod_rules import qos_class
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_rows
 
 FIRST_KUBERNETES = 33
 """Minor release of Kubernetes 1 whose `resize` subresource is on."""
-RESIZED = "resized.tsv"
-_SIZES = ["cpu_request", "memory_request", "cpu_limit", "memory_limit"]
+_LOWERS_MEMORY = 34
+"""The first whose API server takes a lower memory limit of a container that is not restarted; its
+kubelet sets it where the container uses less (kubernetes/enhancements, KEP-1287, "Memory Limit
+Decreases")."""
+SIZE_NAMES = ("cpu_request", "memory_request", "cpu_limit", "memory_limit")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""A name that Kubernetes has: nothing else becomes part of a script's JSONPath."""
+_RELEASE = re.compile(r"v?1\.(\d{1,3})(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,22 @@ class Canary:
 
     namespace: str
     workload: str
+    kind: str
+    component: Component
     container: str
     native: bool
     pods: tuple[str, ...]
-    """Candidates, running at the end of the snapshot."""
+    """Candidates, running at the end of the snapshot on nodes that can resize them."""
+    siblings: int
+    """Running pods, the candidates included."""
     count: int
     before: Sizes
     after: Sizes
+    """What the resize asks for."""
+    back: Sizes
+    """What the way back asks for: `before`, but for what a running pod cannot go back to."""
+    goal: Sizes
+    """What the recommendation is, whether a running pod can take it or not."""
     said: tuple[str, ...]
     """What an in-place resize cannot do here."""
 
@@ -61,32 +77,51 @@ def plan_canary(
     Raises
     ------
     UsageError
-        If `workload` is no name, or the pods' QoS class would change: Kubernetes refuses that.
+        If `workload` is no name, no node can resize, or the pods' QoS class would change.
     NoDataError
         If the workload is not there, nothing changes for it, or it has no sibling to compare with.
     """
     row = _row_of(advice, workload)
-    after = _target(row) if end else row.recommended
-    before = row.current
-    if before.unknown:
+    goal = _target(row) if end else row.recommended
+    if row.current.unknown:
         raise NoDataError(
             f"sizes of {workload} are not all known: a way back cannot be written",
             hint="give --objects to rightsize collect, or allow kube_pod_container_resource_limits",
         )
-    after, said = _resizable(before, after)
-    if after == before:
-        raise NoDataError(f"nothing would be resized for {workload}", hint=row.reason)
     pods = _running(snapshot, row)
     if len(pods) < 2:
         raise NoDataError(
             f"{workload} has {len(pods)} running pods: a canary needs a sibling beside it",
             hint="roll the change out in a quiet hour instead, and use rightsize verify",
         )
-    _refuse_qos(snapshot, row, pods[0], after)
+    able, minor = _able(snapshot, pods)
+    after, back, said = _resizable(row.current, goal, minor)
+    if after == row.current:
+        raise NoDataError(
+            f"nothing of {workload} can be resized in place", hint="; ".join(said) or row.reason
+        )
+    _refuse_qos(snapshot, row, able[0], after)
+    if minor is None:
+        said += ("the snapshot has no release of the nodes: resize.sh asks the cluster first",)
     return Canary(
-        str(row.namespace), str(row.workload), row.container, row.native, pods,
-        min(count, len(pods) - 1), before, after, said,
+        str(row.namespace), str(row.workload), str(row.kind), row.component, row.container,
+        row.native, able, len(pods), min(count, len(pods) - 1, len(able)), row.current, after, back,
+        goal, said,
     )  # fmt: skip
+
+
+def kubernetes_minor(snapshot: Snapshot) -> int | None:
+    """Minor release of the newest kubelet of the nodes alive at the end; None where it is unknown."""
+    known = _minors(newest_rows(snapshot, "nodes"))
+    return int(known.max()) if known.notna().any() else None
+
+
+def _minors(nodes: pd.DataFrame) -> pd.Series:
+    """Minor release of each node's kubelet, NaN where it is unknown, by the node's name."""
+    alive = nodes[nodes["last_seen"] >= nodes["last_seen"].max()]
+    found = [_RELEASE.match(str(text)) for text in alive["kubelet_version"]]
+    minors = [float(match[1]) if match else float("nan") for match in found]
+    return pd.Series(minors, index=alive["node"].astype(str), dtype=float)
 
 
 def _row_of(advice: Advice, workload: str) -> Recommendation:
@@ -103,7 +138,13 @@ def _row_of(advice: Advice, workload: str) -> Recommendation:
             f"the snapshot has no running mesh container of {workload}",
             hint="rightsize recommend --all lists every workload",
         )
-    return rows[0]
+    row = rows[0]
+    if not all(NAME.fullmatch(one) for one in (namespace, name, row.container)):
+        raise NoDataError(
+            f"{workload} or its container has a name that Kubernetes does not have",
+            hint="look at what the metrics server was sent",
+        )
+    return row
 
 
 def _target(row: Recommendation) -> Sizes:
@@ -113,37 +154,96 @@ def _target(row: Recommendation) -> Sizes:
     )  # fmt: skip
 
 
-def _resizable(before: Sizes, after: Sizes) -> tuple[Sizes, tuple[str, ...]]:
-    """The sizes that a running container can take, and what it cannot."""
+def _resizable(
+    before: Sizes, goal: Sizes, minor: int | None
+) -> tuple[Sizes, Sizes, tuple[str, ...]]:
+    """The sizes that a running container can take, those it can go back to, and what it cannot."""
     said = []
-    limit = after.memory_limit
-    if before.memory_limit is not None and limit is not None and limit < before.memory_limit:
+    after, back = _set_on_both(before, goal), before
+    if any((getattr(before, name) is None) != (getattr(goal, name) is None) for name in SIZE_NAMES):
         said.append(
-            f"the memory limit stays {format_memory(before.memory_limit)}: lowering it in place is "
-            "not sure to succeed, and kills the container where it uses more"
+            "a size that is set cannot be removed from a running pod, and none is added, since the "
+            "way back would have to remove it"
         )
-        limit = before.memory_limit
-    values = {name: getattr(after, name) for name in _SIZES} | {"memory_limit": limit}
-    for name in _SIZES:
-        # A resize can neither add nor remove a size that was set when the pod was made.
-        if getattr(before, name) is None:
-            values[name] = None
-    return Sizes(**values), tuple(said)
+    limits = before.memory_limit, after.memory_limit
+    if limits[0] is not None and limits[1] is not None and limits[0] != limits[1]:
+        lower = limits[1] < limits[0]
+        if minor is not None and minor >= _LOWERS_MEMORY:
+            if lower:
+                said.append(
+                    "the kubelet lowers the memory limit where the container uses less at that "
+                    "moment, and else leaves it: resize.sh then takes the pod back"
+                )
+        elif lower:
+            said.append(
+                f"the memory limit stays {format_memory(limits[0])}: Kubernetes 1.{FIRST_KUBERNETES} "
+                "does not lower it without a restart. rightsize canary verify holds the working set "
+                f"against {format_memory(limits[1])} all the same"
+            )
+            after = replace(after, memory_limit=limits[0])
+        else:
+            said.append(
+                f"the way back leaves the memory limit at {format_memory(limits[1])}: Kubernetes "
+                f"1.{FIRST_KUBERNETES} does not lower it without a restart"
+            )
+            back = replace(back, memory_limit=limits[1])
+    return after, back, tuple(said)
 
 
-def _running(snapshot: Snapshot, row: Recommendation) -> tuple[str, ...]:
+def _set_on_both(before: Sizes, goal: Sizes) -> Sizes:
+    """The goal with as many sizes set as today; a limit is never below its request."""
+    found: dict[str, float | None] = {}
+    for name in SIZE_NAMES:
+        size, wanted = getattr(before, name), getattr(goal, name)
+        found[name] = None if size is None else size if wanted is None else wanted
+    for resource in ("cpu", "memory"):
+        request, limit = found[f"{resource}_request"], found[f"{resource}_limit"]
+        if request is not None and limit is not None:
+            found[f"{resource}_limit"] = max(request, limit)
+    return Sizes(
+        found["cpu_request"], found["cpu_limit"], found["memory_request"], found["memory_limit"]
+    )
+
+
+def _running(snapshot: Snapshot, row: Recommendation) -> pd.DataFrame:
+    """Pods of exactly this workload that ran at the end of the snapshot."""
     pods = newest_rows(snapshot, "pods")
-    mine = pods[(pods["namespace"] == row.namespace) & (pods["workload"] == row.workload)]
+    mine = pods[
+        (pods["namespace"] == row.namespace)
+        & (pods["workload"] == row.workload)
+        & (pods["workload_kind"] == row.kind)
+    ]
     alive = mine[mine["ended"].isna() & (mine["last_seen"] >= pods["last_seen"].max())]
-    return tuple(sorted(alive["pod"].astype(str)))
+    names = alive["pod"].astype(str)
+    kept: pd.DataFrame = alive[[bool(NAME.fullmatch(name)) for name in names]].sort_values("pod")
+    return kept
+
+
+def _able(snapshot: Snapshot, pods: pd.DataFrame) -> tuple[tuple[str, ...], int | None]:
+    """Pods whose node can resize them, and the lowest known release of their nodes.
+
+    Where a node's release is unknown, `resize.sh` finds out.
+    """
+    known = _minors(newest_rows(snapshot, "nodes"))
+    minors = pods["node"].astype(str).map(known[~known.index.duplicated()]).astype(float)
+    able = pods[~(minors < FIRST_KUBERNETES)]
+    if able.empty:
+        raise UsageError(
+            f"its nodes run Kubernetes 1.{minors.max():.0f}: a running pod can be resized from "
+            f"1.{FIRST_KUBERNETES} on",
+            hint="roll the change out in a quiet hour instead, and use rightsize verify",
+        )
+    found = minors[able.index]
+    return tuple(able["pod"].astype(str)), None if found.isna().any() else int(found.min())
 
 
 def _refuse_qos(snapshot: Snapshot, row: Recommendation, pod: str, after: Sizes) -> None:
     containers = newest_rows(snapshot, "containers")
     mine = containers[(containers["namespace"] == row.namespace) & (containers["pod"] == pod)]
-    sizes = mine[_SIZES].to_numpy(dtype=float)
+    names: Sequence[str] = list(SIZE_NAMES)
+    sizes = mine[names].to_numpy(dtype=float)
     wanted = sizes.copy()
-    new = [getattr(after, name) for name in _SIZES]
+    new = [getattr(after, name) for name in names]
     wanted[(mine["container"] == row.container).to_numpy()] = [
         float("nan") if size is None else size for size in new
     ]
@@ -154,135 +254,3 @@ def _refuse_qos(snapshot: Snapshot, row: Recommendation, pod: str, after: Sizes)
             "such a resize",
             hint="this change needs new pods: rightsize plan",
         )
-
-
-def canary_files(canary: Canary) -> Mapping[str, str]:
-    """The folder: `resize.sh`, `way-back.sh`, `README.md` and `canary.json`."""
-    return {
-        "resize.sh": _resize_script(canary),
-        "way-back.sh": _back_script(canary),
-        "README.md": _page(canary),
-        "canary.json": json.dumps(as_json(canary), indent=2, sort_keys=True) + "\n",
-    }
-
-
-def as_json(canary: Canary) -> dict[str, object]:
-    """What `rightsize canary-verify` needs to know."""
-    return {
-        "schema_version": 1,
-        "namespace": canary.namespace,
-        "workload": canary.workload,
-        "container": canary.container,
-        "native": canary.native,
-        "before": {name: getattr(canary.before, name) for name in _SIZES},
-        "after": {name: getattr(canary.after, name) for name in _SIZES},
-    }
-
-
-def resize_patch(canary: Canary, sizes: Sizes) -> str:
-    """The patch of a pod's `resize` subresource, as JSON."""
-    blocks: dict[str, dict[str, str]] = {}
-    for kind in ("request", "limit"):
-        for resource, written in (("cpu", format_cpu), ("memory", format_memory)):
-            size = getattr(sizes, f"{resource}_{kind}")
-            if size is not None:
-                blocks.setdefault(f"{kind}s", {})[resource] = written(size)
-    key = "initContainers" if canary.native else "containers"
-    return json.dumps({"spec": {key: [{"name": canary.container, "resources": blocks}]}})
-
-
-_START = """\
-set -u
-here=$(dirname "$0")
-"""
-_VERSION = f"""\
-minor=$(kubectl version -o json | tr -d ' \\n' | sed -n 's/.*"serverVersion":{{[^}}]*"minor":"\\([0-9]*\\).*/\\1/p')
-if [ "${{minor:-0}}" -lt {FIRST_KUBERNETES} ]; then
-  echo "resizing a running pod needs Kubernetes 1.{FIRST_KUBERNETES} or later" >&2
-  exit 1
-fi
-"""
-
-
-def _resize_script(canary: Canary) -> str:
-    namespace, patch = word(canary.namespace), word(resize_patch(canary, canary.after))
-    about = (
-        f"Tries new sizes of {canary.container} on {canary.count} running pods of "
-        f"{canary.namespace}/{canary.workload}, without a restart.\n"
-        f"way-back.sh takes them back; {RESIZED} notes what was done."
-    )
-    names = " \\\n  ".join(word(name) for name in canary.pods)
-    return "\n".join(
-        [
-            "#!/bin/sh", *remark(about), _START + _VERSION,
-            f"wanted={canary.count}", "done=0", f"for pod in \\\n  {names}", "do",
-            '  [ "$done" -lt "$wanted" ] || break',
-            f'  phase=$(kubectl get pod -n {namespace} "$pod" --ignore-not-found '
-            "-o 'jsonpath={.status.phase}')",
-            '  if [ "$phase" != Running ]; then',
-            '    echo "not running any more, skipped: $pod" >&2',
-            f'  elif kubectl patch pod -n {namespace} "$pod" --subresource resize '
-            f"--patch {patch}; then",
-            f'    printf \'%s\\t%s\\n\' "$pod" "$(date +%s)" >>"$here/{RESIZED}"',
-            "    done=$((done + 1))", "  else", '    echo "failed: $pod" >&2', "  fi", "done",
-            'echo "$done of $wanted pods resized"', '[ "$done" -eq "$wanted" ]', "",
-        ]
-    )  # fmt: skip
-
-
-def _back_script(canary: Canary) -> str:
-    namespace, patch = word(canary.namespace), word(resize_patch(canary, canary.before))
-    about = f"The sizes of {canary.container} as they were, on every pod that resize.sh changed."
-    return "\n".join(
-        [
-            "#!/bin/sh", *remark(about), _START, "failed=0",
-            f'[ -e "$here/{RESIZED}" ] || {{ echo "nothing was resized"; exit 0; }}',
-            "while IFS='\t' read -r pod _; do",
-            f'  if [ -z "$(kubectl get pod -n {namespace} "$pod" --ignore-not-found -o name '
-            '</dev/null)" ]; then',
-            '    echo "not there any more, skipped: $pod" >&2',
-            f'  elif ! kubectl patch pod -n {namespace} "$pod" --subresource resize '
-            f"--patch {patch} </dev/null; then",
-            '    echo "failed: $pod" >&2', "    failed=$((failed + 1))", "  fi",
-            f'done <"$here/{RESIZED}"', '[ "$failed" -eq 0 ]', "",
-        ]
-    )  # fmt: skip
-
-
-def _page(canary: Canary) -> str:
-    pods = "|".join(promql_pattern(name) for name in canary.pods)
-    here = (
-        f'namespace={promql_string(canary.namespace)},pod=~"{pods}",container="{canary.container}"'
-    )
-    resources: tuple[Resource, ...] = ("cpu", "memory")
-    changes = [
-        f"- {resource}: request {_shown(resource, getattr(canary.before, f'{resource}_request'))} to "
-        f"{_shown(resource, getattr(canary.after, f'{resource}_request'))}, limit "
-        f"{_shown(resource, getattr(canary.before, f'{resource}_limit'))} to "
-        f"{_shown(resource, getattr(canary.after, f'{resource}_limit'))}"
-        for resource in resources
-    ]
-    lines = [
-        f"# Canary: {canary.count} of {len(canary.pods)} pods of {canary.namespace}/{canary.workload}",
-        "", *changes, "",
-        "What an in-place resize does not do: it changes no QoS class, and a pod made anew takes its "
-        "template's sizes again. A changed mesh default reaches a pod only when it is made anew.",
-        *(f"Here, {one}." for one in canary.said), "",
-        "```sh", "sh resize.sh", "```", "",
-        "Watch, and run `sh way-back.sh` at once where one of these shows a value:", "",
-        "```promql",
-        f"increase(kube_pod_container_status_restarts_total{{{here}}}[1h]) > 0",
-        f"rate(container_cpu_cfs_throttled_periods_total{{{here}}}[5m]) "
-        f"/ rate(container_cpu_cfs_periods_total{{{here}}}[5m]) > 0.05",
-        f"container_memory_working_set_bytes{{{here}}} > 0.9 * on (namespace, pod) "
-        f'max by (namespace, pod) (kube_pod_container_resource_limits{{{here},resource="memory"}})',
-        "```", "", "After a day:", "", "```sh",
-        command("rightsize", "canary-verify", "FOLDER", "--prometheus-url", "URL"), "```", "",
-    ]  # fmt: skip
-    return "\n".join(lines)
-
-
-def _shown(resource: Resource, size: float | None) -> str:
-    if size is None:
-        return "not set"
-    return format_cpu(size) if resource == "cpu" else format_memory(size)

@@ -13,7 +13,8 @@ from rightsize.namespaces.manifests import istiod_values, resources_block
 from rightsize.patch import PatchedFile, SizeChange
 from rightsize.patch.kustomize import by_hand, kustomize_folder
 from rightsize.patch.paths import BLOCKS, BOUNDS
-from rightsize.results import Advice, Component, Recommendation, ScalePoint, Sizes
+from rightsize.results import Component, Recommendation, ScalePoint, Sizes
+from rightsize.rollout.canary import FIRST_KUBERNETES
 from rightsize.rollout.given_files import deploy_steps
 from rightsize.rollout.model import Phase
 from rightsize.rollout.parts import ScaleStep, covered, rows_of, scale_steps, waves
@@ -73,7 +74,7 @@ def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles)
         ]  # fmt: skip
         back.append(Step(f"Release {release} as it was.", (helm_back(release, namespace),)))
     targets = scale_steps(study.advice, phase.name)
-    steps = [*_canary(study.advice, phase), *(_scale(t) for t in targets if t.first), *steps]
+    steps = [*_canary(study, phase), *(_scale(t) for t in targets if t.first), *steps]
     after = [t for t in targets if not t.first]
     if phase.name == "mesh-default":
         order = waves(covered(study.advice))
@@ -96,22 +97,35 @@ def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles)
     return PhaseFiles(tuple(steps), tuple(back), files)
 
 
-def _canary(advice: Advice, phase: Phase) -> list[Step]:
-    """The workload with the most pods first, on one of them."""
-    rows = covered(advice) if phase.name == "mesh-default" else rows_of(advice, phase.name)
+def _canary(study: PlanStudy, phase: Phase) -> list[Step]:
+    """The workload with the most pods first, on one of them, where the nodes can resize it."""
+    rows = covered(study.advice)
+    if phase.name != "mesh-default":
+        rows = rows_of(study.advice, phase.name)
     tried = [r for r in rows if r.workload and r.changes and r.running and r.replicas >= 2]
     if not tried or phase.name == "istiod":
         return []
+    minor = study.kubernetes_minor
+    anew = (
+        "Pods made before a change keep their sizes: a new one reaches each pod only when it is made "
+        "anew."
+    )
+    if minor is not None and minor < FIRST_KUBERNETES:
+        text = (
+            f"No canary: the nodes run Kubernetes 1.{minor}, and a running pod can be resized from "
+            f"1.{FIRST_KUBERNETES} on. {anew}"
+        )
+        return [Step(text)]
     row = max(tried, key=lambda r: (r.replicas, r.key))
+    where = f"Where Kubernetes is 1.{FIRST_KUBERNETES} or later, try" if minor is None else "Try"
     return [
         Step(
-            f"Where Kubernetes is 1.33 or later, try the size on one running pod of {row.key} first, "
-            "without a restart; go on when it holds. Pods made before a change keep their sizes: a new "
-            "one reaches each pod only when it is made anew.",
+            f"{where} the size on one running pod of {row.key} first, "
+            f"without a restart; go on when it holds. {anew}",
             (
                 command("rightsize", "canary", "--workload", row.key),
                 "sh rightsize-out/canary/resize.sh",
-                "rightsize canary-verify rightsize-out/canary",
+                "rightsize canary verify rightsize-out/canary",
             ),
         )
     ]

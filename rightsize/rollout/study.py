@@ -24,6 +24,7 @@ from rightsize.nodes.month import AutoscalerKind, autoscaler_in_use
 from rightsize.prices.unit_price import unit_price
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Component, Rule, Sizes
+from rightsize.rollout.canary import kubernetes_minor
 from rightsize.rollout.ledger import Ledger
 from rightsize.snapshot import Manifest, Snapshot
 from rightsize.snapshot.views import newest_rows
@@ -54,6 +55,8 @@ class PlanStudy:
     autoscaler: AutoscalerKind = "cluster-autoscaler"
     holds: tuple[str, ...] = ()
     """What keeps that autoscaler from taking nodes away."""
+    kubernetes_minor: int | None = None
+    """Release of the nodes' kubelets, 33 for 1.33; None is unknown."""
 
 
 def study_plan(
@@ -154,4 +157,5 @@ def study_plan(
         missing=tuple(missing),
         autoscaler=kind,
         holds=tuple(held),
+        kubernetes_minor=kubernetes_minor(snapshot),
     )

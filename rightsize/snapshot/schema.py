@@ -211,8 +211,14 @@ NODES = make_table(
             "`local-nvme`; null in files of earlier releases",
         ),
         ("extended", JSON, "JSON", "extended resources and hugepages it offers; null if none"),
+        (
+            "kubelet_version",
+            TEXT,
+            "",
+            "release of its kubelet, such as `v1.33.5-eks-…`; null if unknown",
+        ),
     ],
-    later=["kind", "extended"],
+    later=["kind", "extended", "kubelet_version"],
 )
 
 NAMESPACES = make_table(

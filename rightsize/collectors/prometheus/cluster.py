@@ -77,7 +77,7 @@ def nodes_frame(answers: Answers, day: Day, objects: Objects) -> pd.DataFrame:
     reported = {
         node_of(one): _known_labels(one, _NODE_LABELS) for one in answers["node_labels"].labels
     }
-    about = {node_of(one): one for one in info.labels}
+    about = _newest(info)
     rows = []
     for name in sorted({*seen, *sizes}):
         known = objects.node(name)
@@ -104,6 +104,7 @@ def nodes_frame(answers: Answers, day: Day, objects: Objects) -> pd.DataFrame:
                 "taints": known.taints_json,
                 "kind": kind,
                 "extended": as_json(more) if more else None,
+                "kubelet_version": described.get("kubelet_version") or known.kubelet_version,
             }
             | {key: size.get(key) for key in _SIZES}
         )
@@ -264,6 +265,13 @@ def _named_by(
             "alpha.eksctl.io/nodegroup-name",
         ),
     }
+
+
+def _newest(info: Answer) -> dict[str, Labels]:
+    """Labels of each node's newest series: a node upgraded in place has two that day."""
+    last = [int(max(np.flatnonzero(~np.isnan(row)), default=-1)) for row in info.values]
+    order = sorted(range(len(last)), key=last.__getitem__)
+    return {node_of(info.labels[at]): info.labels[at] for at in order}
 
 
 def _spans(info: Answer, day: Day) -> dict[str, tuple[float, float]]:
