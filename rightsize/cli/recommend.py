@@ -15,7 +15,7 @@ from rightsize.cli.options import SettingsFile, SizesFormatOption, SnapshotOptio
 from rightsize.cli.patching import PatchOptions, patched, write_and_show
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import ChangesFoundError, NoDataError, RightsizeError, UsageError
-from rightsize.output.console import output_console, progress_bar
+from rightsize.output.console import error_console, output_console, progress_bar
 from rightsize.output.tables import Answer, show
 from rightsize.sizing.profiles import profile_named, profile_policy, profiles
 
@@ -211,7 +211,13 @@ def _within_budget(advice: Advice, source: Snapshot, settings: Settings, most: f
     from rightsize.prices.unit_price import unit_price
 
     price = unit_price(source.manifest.region)
-    more = requests_worth(advice, price.price) * settings.prices.hours_per_month
+    worth = requests_worth(advice, price.price)
+    more = worth.usd_per_hour * settings.prices.hours_per_month
+    if worth.unknown:
+        error_console().print(
+            f"--max-monthly-increase leaves out {worth.unknown} workloads: nothing reported what they "
+            "request today"
+        )
     if more > most:
         raise ChangesFoundError(
             f"the requests would be worth {more:,.2f} USD a month more, {most:,.2f} are allowed "

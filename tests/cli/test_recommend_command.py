@@ -20,9 +20,11 @@ import yaml
 from rich.console import Console
 from ruamel.yaml import YAML
 
+from rightsize.cost.requests_worth import requests_worth
 from rightsize.errors import ChangesFoundError, InputFileError, UsageError
 from rightsize.mesh import load
 from rightsize.output.advice_text import advice_table, rows_for_people, summary_lines
+from rightsize.prices.unit_price import UnitPrice
 from rightsize.recommend import recommend
 from rightsize.snapshot.manifest import Missing, missing_lines
 from tests.cli.run import rightsize
@@ -249,6 +251,7 @@ def test_sizes_as_vpa_objects_act_on_nothing_and_name_their_workload(work):
     }
     (size,) = web["status"]["recommendation"]["containerRecommendations"]
     assert size["target"] == {"cpu": "50m", "memory": "64Mi"}
+    assert "kubectl replace --subresource=status" in found.stdout
 
 
 def test_requests_that_rise_beyond_a_budget_fail_the_run(tmp_path):
@@ -258,3 +261,17 @@ def test_requests_that_rise_beyond_a_budget_fail_the_run(tmp_path):
     assert over.returncode == ChangesFoundError.exit_code
     assert "USD a month more, 1.00 are allowed" in over.stderr
     assert rightsize("recommend", *options, "10000").returncode == 0
+
+
+@pytest.mark.parametrize("unknown", [frozenset(), frozenset({"request"})], ids=["unset", "unknown"])
+def test_a_request_that_is_not_set_counts_as_a_whole_and_an_unknown_one_not_at_all(
+    tmp_path, unknown
+):
+    advice = recommend(tiny_snapshot(tmp_path / "s", Tiny(cpu=(0.5,), pods=10)))
+    rows = [
+        replace(row, cpu=replace(row.cpu, request=None, recommended_request=0.5, unknown=unknown))
+        for row in advice.recommendations
+    ]
+    worth = requests_worth(replace(advice, recommendations=tuple(rows)), UnitPrice(1.0, 0.0))
+    assert worth.usd_per_hour == (0 if unknown else pytest.approx(10 * 0.5))
+    assert worth.unknown == len(unknown)

@@ -21,6 +21,11 @@ _API = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1
         "Rollout": "argoproj.io/v1alpha1"}  # fmt: skip
 """API groups of the kinds that a target may have."""
 
+_HOW = """\
+The sizes stand in .status, which kubectl apply drops. To have them in a cluster without a VPA recommender,
+which would write its own:
+  kubectl apply -f FILE && kubectl replace --subresource=status -f FILE"""
+
 
 @register_format("vpa", of="sizes")
 def _vpa(answer: Answer, printer: Printer) -> None:
@@ -37,7 +42,7 @@ def _vpa(answer: Answer, printer: Printer) -> None:
         )
     simulated = " Simulated, nothing here was measured." if advice.simulated else ""
     comment = f"Cluster {advice.cluster}, {advice.start:%Y-%m-%d} to {advice.end:%Y-%m-%d} (UTC)."
-    printer.write(to_yaml(objects, comment=comment + simulated))
+    printer.write(to_yaml(objects, comment=f"{comment}{simulated}\n{_HOW}"))
 
 
 def vertical_autoscalers(advice: Advice) -> Iterator[dict[str, object]]:
