@@ -48,6 +48,11 @@ class TriedSize:
     """The recommended limit, which a running pod cannot always take."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the pods whose sizes are in force still."""
+        return tuple(dict.fromkeys(pod.name for pod in self.pods if pod.until is None))
+
+    @property
     def since(self) -> datetime:
         return min(pod.since for pod in self.pods)
 

@@ -17,7 +17,7 @@ import yaml
 
 from rightsize.output.alerts import rule_groups, rules_text
 from rightsize.output.dashboard import config_map_text, dashboard
-from rightsize.rollout.canary_folder import TriedSize
+from rightsize.rollout.canary_folder import ResizedPod, TriedSize
 from tests.output.mesh_of_alerts import MIB, WEB, cfs, healthy, marks, workload
 from tests.servers.prometheus import Series, backfill, openmetrics, running_prometheus
 from tests.servers.require import require_file
@@ -27,7 +27,10 @@ EVIL = 'p$namespace[[workload]] ${x} "%'
 MATCHERS = 'cluster="p$namespace[[workload]] ${x} \\"%",'
 DOTTED, NEAR = "we.b-7d9f8b6c5d-xk2bq", "wexb-7d9f8b6c5d-xk2bq"
 SIBLING = "web-7d9f8b6c5d-zz7zz"
-TRIED = TriedSize("shop", "web", "istio-proxy", (WEB,), datetime(2026, 11, 1, tzinfo=UTC), 1, 1)
+RESIZED = ResizedPod(WEB, "u", datetime(2026, 11, 1, tzinfo=UTC), None)
+TRIED = TriedSize(
+    "shop", "web", "Deployment", "sidecar", "istio-proxy", False, (RESIZED,), 1, 1, 1
+)  # fmt: skip
 KILLS = "Out-of-memory kills within an hour"
 QUIET = {"Alerts that fire", KILLS}
 """Panels that are empty while nothing is wrong."""

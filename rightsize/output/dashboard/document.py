@@ -114,7 +114,7 @@ def _variables(canary: TriedSize | None) -> tuple[Variable, ...]:
             "resized",
             "resized pods",
             f'label_values(rightsize:pod_workload{{{there},workload="$canary_workload"}}, pod)',
-            () if canary is None else canary.pods,
+            () if canary is None else canary.names,
             multi=True,
         ),
     )
