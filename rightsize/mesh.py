@@ -26,7 +26,8 @@ from rightsize.nodes.answer import answer as plan_nodes
 from rightsize.nodes.plan import PLAN_NAMES, PlanName
 from rightsize.output.advice_rows import advice_to_frame
 from rightsize.output.charts.usage import request_against_usage
-from rightsize.output.money_rows import allocation_rows, bill_rows, lever_rows
+from rightsize.output.lever_rows import lever_rows
+from rightsize.output.money_rows import allocation_rows, bill_rows
 from rightsize.output.node_plans import answer_to_frame
 from rightsize.output.report import write_report
 from rightsize.output.report.build import build_report

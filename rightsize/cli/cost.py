@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,6 +13,11 @@ from rightsize.output.console import error_console
 from rightsize.output.tables import Answer, show
 
 app = typer.Typer(rich_markup_mode="markdown")
+
+
+class Split(StrEnum):
+    requests = "requests"
+    larger = "larger"
 
 
 @app.command()
@@ -37,6 +43,10 @@ def cost(
     time_limit: Annotated[
         float | None, typer.Option(help="Work for each node plan, in seconds of one idle core.")
     ] = None,
+    allocation: Annotated[
+        Split | None,
+        typer.Option(help="Split machines by requests, or by the larger of request and use."),
+    ] = None,
     workloads: Annotated[int, typer.Option(min=1, help="Causes listed in the table.")] = 15,
     output_format: FormatOption = "table",
     settings_file: SettingsFile = None,
@@ -58,7 +68,12 @@ def cost(
     from rightsize.cost.answer import price_answer
     from rightsize.cost.levers import find_levers
     from rightsize.nodes.answer import answer as plan_answer
-    from rightsize.output.money_rows import allocation_rows, money_tables, money_to_dict
+    from rightsize.output.money_rows import (
+        allocation_rows,
+        allocation_rule,
+        money_tables,
+        money_to_dict,
+    )
     from rightsize.recommend import recommend as recommend_sizes
 
     settings = load_settings(
@@ -68,6 +83,7 @@ def cost(
                 "hours_per_month": hours,
                 "commitment_usd_per_hour": commitment,
                 "commitment_discount": discount,
+                "allocation": None if allocation is None else allocation.value,
             },
             "nodes": {"time_limit": time_limit},
         },
@@ -106,5 +122,5 @@ def cost(
         rows=lambda: allocation_rows(found),
     )
     show(answer, output_format)
-    for note in found.notes:
+    for note in (*found.notes, allocation_rule(found)):
         messages.print(f"Note: {note}", markup=False)

@@ -34,6 +34,7 @@ from rightsize.cost.traffic import CrossZone, cross_zone
 from rightsize.cost.valued import ValuedChange, value_changes
 from rightsize.nodes.answer import NodeAnswer
 from rightsize.prices.book import snapshot_book
+from rightsize.prices.shapes import Coverage
 from rightsize.prices.unit_price import unit_price
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
@@ -56,8 +57,12 @@ class MoneyAnswer:
     traffic: CrossZone
     logs: AccessLog
     allocation: Allocation
+    by_requests: Allocation | None
+    """The same split by requests alone, where the setting takes the larger of request and use."""
     machines: pd.DataFrame
     """Every machine on every day (`rightsize.cost.machines.machine_days`)."""
+    coverage: Coverage | None
+    """Of the prices among which the plans looked for the cheapest."""
     covered_hours: float
     """Hours of the days with node rows: what the figures are taken from."""
     valued: tuple[ValuedChange, ...]
@@ -133,6 +138,12 @@ def price_answer(
     held = {name: on_days(tables[name], days) for name in ("pods", "containers")}
     usage = mean_usage(snapshot, days) if chosen.allocation == "larger" else None
     missing = len(snapshot.days) - len(days)
+
+    def split(used: pd.DataFrame | None) -> Allocation:
+        requests = requested(held["containers"], held["pods"], usage=used)
+        scale = terms.hours / covered if covered else 1.0
+        return _allocation(requests, machines_of(machines, scale=scale), today, terms)
+
     return MoneyAnswer(
         cluster=manifest.cluster,
         simulated=manifest.simulated,
@@ -146,13 +157,10 @@ def price_answer(
         else priced_plans(nodes, today, terms, ((*more, *charges), (*more, *changed)), quiet),
         traffic=moved,
         logs=logs,
-        allocation=_allocation(
-            requested(held["containers"], held["pods"], usage=usage),
-            machines_of(machines, scale=terms.hours / covered if covered else 1.0),
-            today,
-            terms,
-        ),
+        allocation=split(usage),
+        by_requests=None if usage is None else split(None),
         machines=machines,
+        coverage=None if nodes is None else nodes.coverage,
         covered_hours=covered,
         valued=()
         if advice is None

@@ -139,7 +139,8 @@ def cover(node_set: NodeSet, book: PriceBook, commitments: Commitments) -> Cover
     # On-demand value of each type and zone that no commitment has covered yet, USD per hour.
     left: dict[tuple[str, str | None], float] = defaultdict(float)
     for lot in node_set:
-        if lot.purchase_option == "spot" or lot.count == 0:
+        # Reservations are Linux's, and what a Savings Plan pays for Windows is in no rate here.
+        if lot.purchase_option != "on-demand" or lot.count == 0:
             continue
         usd = _on_demand(lot, book)
         if usd is None:

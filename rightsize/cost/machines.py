@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rightsize.nodes.room import hours_seen
-from rightsize.prices.book import Price, PriceBook
+from rightsize.prices.book import WINDOWS, Price, PriceBook
 from rightsize.prices.catalogue import instance_types
 from rightsize.prices.node_kinds import NOT_EC2, kinds_of
 from rightsize.snapshot import Snapshot
@@ -37,7 +37,7 @@ def machine_days(
     DataFrame
         `day`, `node`, `instance_type` (`unknown` where it is not known; `fargate`, `hybrid`: no EC2
         and so no EC2 price), `purchase_option` (that of
-        the node; a node that does not state one counts as on-demand), `zone`, `node_group`,
+        the node, `windows` for an on-demand one with Windows; a node that does not state one counts as on-demand), `zone`, `node_group`,
         `hours`; `instance_id` (None where the node states none); `usd_low`, `usd_per_hour`, `usd_high` (USD/h on that day, before commitments; NaN
         is unknown), `source`; `root_gib` (NaN is unknown); `capacity_cpu`, `capacity_memory`,
         `allocatable_cpu`, `allocatable_memory`; `gpus` of the type (0 where none).
@@ -59,6 +59,12 @@ def machine_days(
     kinds = kinds_of(nodes)
     elsewhere = kinds.isin(NOT_EC2).to_numpy(dtype=bool)
     rows["instance_type"] = rows["instance_type"].mask(elsewhere, kinds)
+    # Spot with Windows has a price of its own, which the book does not have.
+    windows = {"on-demand": WINDOWS, "spot": f"spot, {WINDOWS}"}
+    options = rows["purchase_option"]
+    rows["purchase_option"] = options.mask(
+        (kinds == "windows").to_numpy(dtype=bool), options.map(windows)
+    )
     for name in ("capacity_cpu", "capacity_memory", "allocatable_cpu", "allocatable_memory"):
         rows[name] = pd.to_numeric(nodes[name]).astype(float)
     keys = list(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rightsize.cost.plan import PlanCost, Terms
 from rightsize.cost.traffic import CrossZone
+from rightsize.prices.burstable import burstable_notes
 from rightsize.prices.shapes import age_note
 
 
@@ -33,6 +34,7 @@ def bill_notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ..
                       if price is not None and price.origin == "derived"})  # fmt: skip
     if derived:
         notes.append(f"the price of {', '.join(derived)} is derived from other sizes of its family")
+    notes += burstable_notes(lot.instance_type for lot in today.node_set.mid if lot.count)
     notes += [f"a stored price that cannot be was left out: {one}" for one in terms.book.doubted]
     price = terms.other.get("cross_zone")
     if price is not None and moved.moved.high > 0:

@@ -11,8 +11,9 @@ from rightsize.cost.node_sets import NodeLot, NodeSet, PlannedNodeSet
 from rightsize.cost.plan import CostLine, PlanCost, Terms, price_plan
 from rightsize.cost.saving import Saving, saving
 from rightsize.nodes.answer import NodeAnswer
-from rightsize.nodes.plan import NodePlan, PlanName
+from rightsize.nodes.plan import NodeGroup, NodePlan, PlanName
 from rightsize.nodes.plan import NodeSet as BoughtNodeSet
+from rightsize.prices.book import WINDOWS
 from rightsize.prices.node_kinds import NOT_EC2, PACKED
 from rightsize.results import Interval
 
@@ -87,12 +88,18 @@ def lots_of(node_set: BoughtNodeSet, share: float = 1.0) -> NodeSet:
         NodeLot(
             group.instance_type,
             group.nodes * (share if group.kind in PACKED else 1.0),
-            "spot" if group.capacity_type == "spot" else "on-demand",
+            _option(group),
             group.zone,
         )
         for group in node_set.groups
         if group.kind not in NOT_EC2
     )
+
+
+def _option(group: NodeGroup) -> str:
+    if group.kind == "windows":
+        return f"spot, {WINDOWS}" if group.capacity_type == "spot" else WINDOWS
+    return "spot" if group.capacity_type == "spot" else "on-demand"
 
 
 def planned(plan: NodePlan, quiet: float = 1.0) -> PlannedNodeSet | None:

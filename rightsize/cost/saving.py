@@ -124,8 +124,8 @@ def _paid(planned: PlannedNodeSet, demand: Level, terms: Terms) -> float | None:
     covered = cover(node_set, terms.book, terms.commitments)
     if covered is None:
         return None
-    spot = tuple(lot for lot in node_set if lot.purchase_option == "spot")
-    on_top = covered.uncovered + ec2_hourly_of(spot, terms, "mid")
+    beside = tuple(lot for lot in node_set if lot.purchase_option != "on-demand")
+    on_top = covered.uncovered + ec2_hourly_of(beside, terms, "mid")
     return covered.commitment + (on_top / (1 + planned.gap) if demand == "low" else on_top)
 
 

@@ -16,8 +16,9 @@ from rightsize.nodes.month import TRIED, Autoscaler, AutoscalerKind, MonthReplay
 from rightsize.nodes.plan import PLAN_NAMES, NodePlans, NodeSet, PlanName
 from rightsize.nodes.plans import plan_nodes
 from rightsize.prices.book import snapshot_book
+from rightsize.prices.burstable import burstable_notes
 from rightsize.prices.node_kinds import PACKED, kinds_of
-from rightsize.prices.shapes import catalogue_of
+from rightsize.prices.shapes import Coverage, catalogue_of, coverage_of
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import WINDOW_SECONDS
@@ -44,6 +45,8 @@ class NodeAnswer:
     month: MonthAnswer | None = None
     advice: Advice | None = None
     """What `after` was planned with."""
+    coverage: Coverage | None = None
+    """Of the prices among which the cheapest was looked for."""
     graviton: Graviton | None = None
     """Where it was asked for; None too where no x86 is in use."""
 
@@ -191,22 +194,32 @@ def answer(
         mix = (after or before).named("mix")
         arm = graviton_beside(mix, demand, catalogue, chosen, nodes, seen)
     manifest = snapshot.manifest
+    today = node_set_in_use(nodes, catalogue)
+    types = {*today.by_type, *bought_types(before), *(() if after is None else bought_types(after))}
     return NodeAnswer(
         cluster=manifest.cluster,
         simulated=manifest.simulated,
         start=manifest.start,
         end=manifest.end,
         region=where,
-        today=node_set_in_use(nodes, catalogue),
+        today=today,
         before=before,
         after=after,
-        notes=said,
+        notes=(*said, *burstable_notes(types)),
         month=None
         if autoscaler is None
         else month_of(snapshot, catalogue, chosen, autoscaler, advice),
         advice=advice,
+        coverage=coverage_of(catalogue),
         graviton=arm,
     )
+
+
+def bought_types(plans: NodePlans) -> set[str]:
+    """Instance types of every plan."""
+    packed = [plan.packed.node_set for plan in plans.plans if plan.packed is not None]
+    promised = [plan.promised for plan in plans.plans if plan.promised is not None]
+    return {name for node_set in (*packed, *promised) for name in node_set.by_type}
 
 
 def month_of(

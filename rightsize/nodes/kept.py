@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from rightsize.nodes.plan import NodeGroup, NodePlan, NodeSet, PackedNodeSet
+from rightsize.prices.derived import windows_licences
 from rightsize.prices.node_kinds import NOT_EC2, PACKED, kinds_of
 from rightsize.snapshot.schema import WINDOW_SECONDS
 
@@ -121,6 +122,9 @@ def node_set_in_use(
         name, capacity, zone, kind = (str(part) for part in key)
         column = "spot_usd_per_hour" if capacity == "spot" else "usd_per_hour"
         usd = float(price[column].get(name, float("nan")))
+        if kind == "windows":
+            licence = windows_licences().get(name, float("nan"))
+            usd = float("nan") if capacity == "spot" else usd + licence
         known = 0.0 if kind in NOT_EC2 else usd if usd > 0 else None
         groups.append(NodeGroup(name, capacity, zone or None, len(members), known, kind))
     return NodeSet(tuple(groups))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 from rich.table import Table
 
-from rightsize.cost.allocation import known_sum
+from rightsize.cost.allocation import Allocation, known_sum
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.levers.lever import Lever
-from rightsize.cost.plan import CostLine, PlanCost
+from rightsize.cost.plan import CostLine, PlanCost, extended_surcharge
 from rightsize.cost.planned import PricedPlan
 from rightsize.cost.saving import Saving
-from rightsize.results import Interval
+from rightsize.nodes.plan import PlanName
+from rightsize.output.lever_rows import dollars, interval_fields, lever_fields, lever_table
+from rightsize.prices.shapes import Coverage
 
 SCHEMA_VERSION = 1
 _PLANS = {
@@ -46,10 +49,11 @@ def money_to_dict(answer: MoneyAnswer, levers: Sequence[Lever] = ()) -> dict[str
                 "after": None if plan.after is None else _plan(plan.after),
                 "saving_by_requests": _saving(plan.saving),
                 "saving_against_today": _saving(plan.against_today),
-                "realisable": _interval(plan.realisable),
+                "realisable": interval_fields(plan.realisable),
             }
             for plan in answer.plans
         ],
+        "priced_types": None if answer.coverage is None else asdict(answer.coverage),
         "recommendations": [
             {
                 "name": one.name,
@@ -61,27 +65,27 @@ def money_to_dict(answer: MoneyAnswer, levers: Sequence[Lever] = ()) -> dict[str
             }
             for one in answer.valued
         ],
-        "levers": [_lever(one) for one in levers],
+        "levers": [lever_fields(one) for one in levers],
         "cross_zone": {
-            "gb": _interval(moved.moved.scaled(1e-9)),
+            "gb": interval_fields(moved.moved.scaled(1e-9)),
             "gb_with_locality_routing": round(moved.local / 1e9, 3),
             "gb_of_unknown_zones": round(moved.unknown / 1e9, 3),
             "locality_routing_saves": None
             if price is None
-            else _interval(moved.locality_saving(price)),
+            else interval_fields(moved.locality_saving(price)),
         },
         "access_log": {"lines": round(answer.logs.lines), "gb": round(answer.logs.bytes / 1e9, 3)},
         "allocation": {
+            "rule": "requests" if answer.by_requests is None else "larger",
+            "by_requests": None if answer.by_requests is None else _parts(answer.by_requests),
             "total": answer.allocation.total_usd,
             "known_total": answer.allocation.total_cents / 100,
             "complete": answer.allocation.complete,
-            "mesh": answer.allocation.mesh_usd,
-            "sidecars": answer.allocation.sidecar_usd,
-            "idle": answer.allocation.idle_usd,
+            **_parts(answer.allocation),
             "unpriced_nodes": list(answer.allocation.unpriced),
             "rows": _records(allocation_rows(answer)),
         },
-        "notes": list(answer.notes),
+        "notes": [*answer.notes, allocation_rule(answer)],
     }
 
 
@@ -117,48 +121,19 @@ def money_tables(
     mark = ", simulated" if answer.simulated else ""
     tables = [_bill_table(answer, mark)]
     if answer.plans:
-        tables.append(_plan_table(answer.plans, mark))
+        tables.append(_plan_table(answer.plans, mark, answer.coverage))
     if answer.valued:
         tables.append(_valued_table(answer, mark))
     if levers:
-        tables.append(_lever_table(levers, mark))
+        tables.append(lever_table(levers, mark))
     tables += [_part_table(answer, mark), _cause_table(answer, workloads, mark)]
     return tables
-
-
-def lever_rows(levers: Sequence[Lever]) -> pd.DataFrame:
-    """`lever` (its kind), `low`, `usd`, `high` (USD a month, NaN if unknown), `realisable`,
-    `condition`."""
-    rows = [
-        {
-            "lever": one.kind,
-            "low": None if one.usd is None else one.usd.low,
-            "usd": None if one.usd is None else one.usd.mid,
-            "high": None if one.usd is None else one.usd.high,
-            "realisable": one.realisable,
-            "condition": one.condition,
-        }
-        for one in levers
-    ]
-    columns = ["lever", "low", "usd", "high", "realisable", "condition"]
-    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[1:4], float))
-
-
-def dollars(value: Interval | float | None) -> str:
-    """`1,234`, `1,234 (1,100-1,400)` for a range, `unknown` for None."""
-    if value is None:
-        return "unknown"
-    if isinstance(value, Interval):
-        mid = f"{value.mid:,.0f}"
-        low, high = f"{value.low:,.0f}", f"{value.high:,.0f}"
-        return mid if low == mid == high else f"{mid} ({low} to {high})"
-    return f"{value:,.2f}"
 
 
 def _bill_table(answer: MoneyAnswer, mark: str) -> Table:
     today = answer.today
     nodes = "unknown" if math.isnan(today.nodes) else f"{today.nodes:.1f}"
-    table = _table(f"Bill of {nodes} nodes, USD a month{mark}", "USD")
+    table = _table(f"Bill of {nodes} nodes, USD a month{_support(answer)}{mark}", "USD")
     for line in today.lines:
         table.add_row(line.name, dollars(line.usd), _source(line))
     named = "known lines" if today.unknown else "total"
@@ -166,7 +141,16 @@ def _bill_table(answer: MoneyAnswer, mark: str) -> Table:
     return table
 
 
-def _plan_table(plans: tuple[PricedPlan, ...], mark: str) -> Table:
+def _support(answer: MoneyAnswer) -> str:
+    """What of the bill is for extended support."""
+    if answer.terms.eks_support != "extended":
+        return ""
+    return f", {dollars(extended_surcharge(answer.terms))} of it for EKS extended support"
+
+
+def _plan_table(
+    plans: tuple[PricedPlan, ...], mark: str, coverage: Coverage | None = None
+) -> Table:
     title = f"Promised node sets, EC2 and all, USD a month{mark}"
     table = Table(title=title, title_justify="left")
     table.add_column("plan")
@@ -176,7 +160,7 @@ def _plan_table(plans: tuple[PricedPlan, ...], mark: str) -> Table:
         now, after, saved = plan.before, plan.after, plan.saving
         overall = plan.against_today
         table.add_row(
-            _PLANS[plan.name],
+            _PLANS[plan.name] + cheapest_of(plan.name, coverage),
             f"{'-' if now is None else f'{now.nodes:g}'} to "
             f"{'-' if after is None else f'{after.nodes:g}'}",
             dollars(None if now is None else now.total),
@@ -188,6 +172,13 @@ def _plan_table(plans: tuple[PricedPlan, ...], mark: str) -> Table:
     return table
 
 
+def cheapest_of(name: PlanName, coverage: Coverage | None) -> str:
+    """What stands beside "cheapest" where many types have no price."""
+    if name == "same-type" or coverage is None or coverage.nearly_all:
+        return ""
+    return f" of the {coverage.priced} of {coverage.candidates} types with a price"
+
+
 def _valued_table(answer: MoneyAnswer, mark: str) -> Table:
     title = f"What each change is worth, same type of node, USD a month{mark}"
     table = Table(title=title, title_justify="left")
@@ -197,19 +188,6 @@ def _valued_table(answer: MoneyAnswer, mark: str) -> Table:
     table.add_column("frees a node")
     for one in answer.valued:
         table.add_row(one.name, dollars(one.alone_usd), dollars(one.share_usd), one.frees)
-    return table
-
-
-def _lever_table(levers: Sequence[Lever], mark: str) -> Table:
-    title = f"What else would lower the bill, each alone, USD a month{mark}"
-    table = Table(title=title, title_justify="left")
-    table.add_column("lever")
-    table.add_column("USD", justify="right")
-    table.add_column("condition")
-    for one in levers:
-        known = one.usd is None or one.realisable
-        equivalent = "" if known else "on-demand equivalent; "
-        table.add_row(one.name, dollars(one.usd), equivalent + one.condition)
     return table
 
 
@@ -268,13 +246,13 @@ def _source(line: CostLine) -> str:
 def _plan(cost: PlanCost) -> dict[str, Any]:
     return {
         "nodes": None if math.isnan(cost.nodes) else round(cost.nodes, 3),
-        "total": _interval(cost.total),
+        "total": interval_fields(cost.total),
         "not_in_total": list(cost.unknown),
         "unpriced": list(cost.unpriced),
         "lines": [
             {
                 "name": line.name,
-                "usd": _interval(line.usd),
+                "usd": interval_fields(line.usd),
                 "source": line.source,
                 "note": line.note,
             }
@@ -287,22 +265,37 @@ def _saving(saving: Saving | None) -> dict[str, Any] | None:
     if saving is None:
         return None
     return {
-        "on_demand_equivalent": _interval(saving.on_demand_equivalent),
-        "realisable": _interval(saving.realisable),
+        "on_demand_equivalent": interval_fields(saving.on_demand_equivalent),
+        "realisable": interval_fields(saving.realisable),
         "nodes": None if math.isnan(saving.nodes) else round(saving.nodes, 3),
         "note": saving.note,
     }
 
 
-def _lever(lever: Lever) -> dict[str, Any]:
-    return {
-        "kind": lever.kind,
-        "usd": _interval(lever.usd),
-        "realisable": lever.realisable,
-        "condition": lever.condition,
-        "figures": dict(lever.figures),
-        "pods_by_namespace": None if lever.namespaces is None else dict(lever.namespaces),
-    }
+def _parts(split: Allocation) -> dict[str, float | None]:
+    return {"mesh": split.mesh_usd, "sidecars": split.sidecar_usd, "idle": split.idle_usd}
+
+
+def allocation_rule(answer: MoneyAnswer) -> str:
+    """How machines are split, and what OpenCost's specification makes of it."""
+    other = answer.by_requests
+    if other is None:
+        return (
+            "machines are split by requests, GPUs apart; OpenCost's specification charges the larger of "
+            "request and use (--allocation larger)"
+        )
+    here = answer.allocation
+    changed = ", ".join(
+        f"{name} {dollars(now)} instead of {dollars(before)}"
+        for name, now, before in (
+            ("mesh", here.mesh_usd, other.mesh_usd),
+            ("idle", here.idle_usd, other.idle_usd),
+        )
+    )
+    return (
+        "machines are split by the larger of request and use, GPUs apart, as OpenCost's specification "
+        f"has it, against requests alone: {changed} USD"
+    )
 
 
 def _left_out(names: tuple[str, ...]) -> str:
@@ -316,12 +309,6 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
         {str(k): v for k, v in row.items()}
         for row in texts.where(texts.notna(), None).to_dict("records")
     ]
-
-
-def _interval(value: Interval | None) -> dict[str, float] | None:
-    if value is None:
-        return None
-    return {"low": round(value.low, 2), "mid": round(value.mid, 2), "high": round(value.high, 2)}
 
 
 def _cents(value: float | None) -> float | None:

@@ -12,6 +12,8 @@ from rightsize.nodes.answer import MonthAnswer, NodeAnswer, Trial
 from rightsize.nodes.graviton import Graviton
 from rightsize.nodes.month import EventRange, MonthReplay
 from rightsize.nodes.plan import NodePlan, NodePlans, NodeSet, PackedNodeSet
+from rightsize.output.money_rows import cheapest_of
+from rightsize.prices.burstable import baseline_share
 from rightsize.results import HOURS_PER_MONTH
 
 SCHEMA_VERSION = 1
@@ -31,6 +33,7 @@ def answer_to_dict(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> dict[s
         "today": _node_set(answer.today, hours),
         "plans": _plans(answer.before, hours),
         "plans_recommended": None if answer.after is None else _plans(answer.after, hours),
+        "priced_types": None if answer.coverage is None else asdict(answer.coverage),
         "pods": answer.before.pods,
         "assumptions": [*answer.notes, *answer.before.assumptions],
         "expected": _expected_fields(answer),
@@ -78,7 +81,8 @@ def answer_table(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> Table:
     )
     for requests, plans in (("today", answer.before), ("recommended", answer.after)):
         for plan in plans.plans if plans else ():
-            table.add_row(requests, plan.name, *_cells(plan, hours))
+            name = plan.name + cheapest_of(plan.name, answer.coverage)
+            table.add_row(requests, name, *_cells(plan, hours))
     return table
 
 
@@ -327,6 +331,7 @@ def _node_set(node_set: NodeSet, hours: float) -> dict[str, Any]:
                 "zone": g.zone,
                 "nodes": g.nodes,
                 "usd_per_hour": g.usd_per_hour,
+                "burstable_baseline": baseline_share(g.instance_type),
             }
             for g in node_set.groups
         ],

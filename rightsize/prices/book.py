@@ -20,11 +20,13 @@ from typing import Literal
 import pandas as pd
 
 from rightsize.prices.catalogue import on_demand_prices
-from rightsize.prices.derived import derived_prices
+from rightsize.prices.derived import derived_prices, windows_licences
 from rightsize.results import Interval
 from rightsize.snapshot import Snapshot
 
 Origin = Literal["stated", "stored", "bundled", "derived"]
+WINDOWS = "windows"
+"""Purchase option of an on-demand machine that runs Windows."""
 BUNDLED = "bundled catalogue, from "
 _YEAR_DAYS = 365.25
 _ON_DEMAND_DOUBT = (1 / 3, 3.0)
@@ -108,9 +110,12 @@ class PriceBook:
     ) -> Price | None:
         """Return the price in force on `day`, the newest without one.
 
+        The option `windows` is an on-demand machine with Windows: derived from its Linux price.
         A day between two stored prices has the earlier one, and a range that holds both; a day
         before the first stored price has the first.
         """
+        if purchase_option == WINDOWS:
+            return _with_licence(self.price(instance_type, "on-demand", None, day), instance_type)
         if purchase_option != "spot":
             return self._in_force((instance_type, purchase_option, None), day)
         if zone is not None:
@@ -266,6 +271,20 @@ def _time(value: object) -> datetime | None:
         return None
     time = pd.Timestamp(str(value))
     return (time.tz_localize("UTC") if time.tzinfo is None else time).to_pydatetime()
+
+
+def _with_licence(price: Price | None, instance_type: str) -> Price | None:
+    licence = windows_licences().get(instance_type)
+    if price is None or licence is None:
+        return None
+    return replace(
+        price,
+        usd_per_hour=price.usd_per_hour + licence,
+        lowest=price.lowest + licence,
+        highest=price.highest + licence,
+        source=f"{price.source}, and {licence:.3f} for Windows, not held against the live price list",
+        origin="derived",
+    )
 
 
 def _mean(prices: Iterable[Price]) -> Price:

@@ -6,11 +6,27 @@ region and family in the bundled list all do to within 1 %, but for c4 and m1 (1
 
 from __future__ import annotations
 
+from functools import cache
+
 import pandas as pd
 
 from rightsize.prices.catalogue import instance_types
 
+WINDOWS_USD_PER_VCPU_HOUR = 0.046
+"""What Windows Server adds to the Linux price of machines that are not burstable: m5.large 0.188 against
+0.096, g4dn.xlarge 0.710 against 0.526 (third-party copies of the price list, us-east-1, 2026)."""
+
 _PROPORTIONAL = r"^[mcr]\d"
+
+
+@cache
+def windows_licences() -> dict[str, float]:
+    """USD/h that Windows adds to the on-demand price, by type; burstable ones are not in it."""
+    types = instance_types()
+    plain = ~types["burstable"].astype("boolean").fillna(False).astype(bool)
+    known = types[plain & types["vcpu"].gt(0)]
+    usd = known["vcpu"].astype(float) * WINDOWS_USD_PER_VCPU_HOUR
+    return dict(zip(known["instance_type"].astype(str), usd, strict=True))
 
 
 def derived_prices(listed: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -106,16 +107,33 @@ def _sources(prices: list[Price | None], option: str, region: str | None) -> lis
     return said
 
 
-def _coverage(catalogue: pd.DataFrame, region: str) -> list[str]:
-    """How many of the types that a plan may choose have a price; nothing where nearly all do."""
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many of the current m, c and r types, from which a plan chooses, have a price."""
+
+    priced: int
+    candidates: int
+
+    @property
+    def nearly_all(self) -> bool:
+        return self.priced >= _NEARLY_ALL * self.candidates
+
+
+def coverage_of(catalogue: pd.DataFrame) -> Coverage:
+    """Count them in a catalogue with prices."""
     family = catalogue["family"].astype("string")
     metal = catalogue["bare_metal"].astype("boolean").fillna(False).astype(bool)
     current = catalogue["current_generation"].astype("boolean").fillna(True).astype(bool)
     usual = catalogue[family.str.match(_CURRENT).fillna(False).astype(bool) & ~metal & current]
-    priced = int(usual["usd_per_hour"].notna().sum())
-    if priced >= _NEARLY_ALL * len(usual):
+    return Coverage(int(usual["usd_per_hour"].notna().sum()), len(usual))
+
+
+def _coverage(catalogue: pd.DataFrame, region: str) -> list[str]:
+    """How many of the types that a plan may choose have a price; nothing where nearly all do."""
+    found = coverage_of(catalogue)
+    if found.nearly_all:
         return []
-    text = f"{priced} of {len(usual)} current m, c and r types have a price in {region}"
-    if priced < _HALF * len(usual):
+    text = f"{found.priced} of {found.candidates} current m, c and r types have a price in {region}"
+    if found.priced < _HALF * found.candidates:
         text += ": less than half, so AWS may sell a cheaper one than “cheapest” says"
     return [text]

@@ -19,6 +19,7 @@ from rightsize.cost.levers.charged import extended_support
 from rightsize.cost.levers.lever import Lever
 from rightsize.cost.levers.spot import spot_shares
 from rightsize.nodes.answer import answer
+from rightsize.output.money_rows import money_tables
 from rightsize.recommend import recommend
 from rightsize.snapshot import Snapshot
 from tests.tiny_mesh import MIB, Tiny, tiny_snapshot
@@ -179,3 +180,30 @@ def test_the_command_shows_each_lever_in_text_and_json(plain: Snapshot) -> None:
     text = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments).stdout
     assert "Graviton beside x86" in text
     assert "arm64 build" in text
+
+
+def test_opencosts_rule_is_an_option_and_the_answer_says_what_it_changes(tmp_path: Path) -> None:
+    hungry = WEB.but(days=1, cpu=(0.6,), cpu_request=0.1)
+    snapshot = tiny_snapshot(tmp_path / "s", hungry, nodes=4, days=1)
+    arguments = ["--snapshot", str(snapshot.path), "--no-plans", "--format", "json"]
+    run = CliRunner()
+    ours, theirs = (
+        json.loads(run.invoke(app, [*arguments, "--allocation", rule]).stdout)
+        for rule in ("requests", "larger")
+    )
+    assert (ours["allocation"]["rule"], theirs["allocation"]["rule"]) == ("requests", "larger")
+    assert theirs["allocation"]["total"] == ours["allocation"]["total"]
+    assert theirs["allocation"]["mesh"] > ours["allocation"]["mesh"]
+    assert theirs["allocation"]["idle"] < ours["allocation"]["idle"]
+    for name in ("mesh", "sidecars", "idle"):
+        assert theirs["allocation"]["by_requests"][name] == ours["allocation"][name]
+    assert "larger of request and use" in ours["notes"][-1]
+    assert f"instead of {ours['allocation']['mesh']:,.2f}" in theirs["notes"][-1]
+
+
+def test_extended_support_stands_in_the_bills_headline(plain: Snapshot) -> None:
+    money = price_answer(plain, settings=NONE_HELD)
+    extended = replace(money, terms=replace(money.terms, eks_support="extended"))
+    titles = [money_tables(one)[0].title for one in (money, extended)]
+    assert "365 of it for EKS extended support" in str(titles[1])
+    assert "extended" not in str(titles[0])

@@ -111,6 +111,8 @@ def read_offer(text: str, region: str) -> Offer | None:
         if attributes.get("regionCode", region) != region:
             return None
         found = set(_hourly(body.get("terms", {}).get("OnDemand", {})))
+        # A document that names dollars beside another currency is taken by its dollars.
+        found = {one for one in found if one[1] == "USD"} or found
     except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
         raise AwsError(f"the Price List gave a document that cannot be read ({error})") from error
     if not found:

@@ -72,7 +72,7 @@ def _lots(floor: Floor, bought: float) -> NodeSet:
     """The machines of a floor that are not Spot, and no more than the bound says are needed."""
     share = bought / (1 + floor.packed.optimality_gap)
     lots = lots_of(floor.packed.node_set, share)
-    return tuple(lot for lot in lots if lot.purchase_option != "spot")
+    return tuple(lot for lot in lots if lot.purchase_option == "on-demand")
 
 
 def _spot_share(lots: NodeSet) -> float:

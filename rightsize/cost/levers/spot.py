@@ -105,7 +105,9 @@ def spot(
     prices: PriceSettings,
 ) -> Lever | None:
     """What the share of the pods that qualifies would cost less on Spot machines."""
-    lots = tuple(lot for lot in after.node_set.mid if lot.purchase_option != "spot" and lot.count)
+    lots = tuple(
+        lot for lot in after.node_set.mid if lot.purchase_option == "on-demand" and lot.count
+    )
     if not lots:
         return None
     pods = spot_shares(snapshot, settings, nodes.advice)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rightsize.cost.levers.lever import Lever, LeverKind
 from rightsize.cost.plan import extended_surcharge
-from rightsize.output.money_rows import lever_rows
+from rightsize.output.lever_rows import lever_rows
 from rightsize.output.report.model import Action, Column, ReportTable, written_range
 from rightsize.review import Review
 

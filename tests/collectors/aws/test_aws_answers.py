@@ -275,6 +275,36 @@ def test_having_no_commitment_is_told_apart_from_not_knowing(gate: Gate, collect
     assert "none" not in kinds
 
 
+@pytest.mark.parametrize("currency", ["EUR", "CNY"])
+def test_a_commitment_in_another_currency_is_unknown_and_no_dollars(
+    gate: Gate, collect: Collect, currency: str
+) -> None:
+    gate.account.reserved = [_HELD | {"currencyCode": currency}]
+    table = collect().tables["commitments"]
+    assert table.loc[table["kind"] == "reserved-instance", "usd_per_hour"].isna().all()
+    assert not commitments_of(table).known
+    gate.account.reserved = []
+    gate.account.plans = [
+        {"savingsPlanId": "sp-1", "savingsPlanType": "Compute", "commitment": "1.50",
+         "state": "active", "end": "2027-01-01T00:00:00Z", "currency": currency}
+    ]  # fmt: skip
+    table = collect().tables["commitments"]
+    assert not commitments_of(table).known
+    assert not (table["usd_per_hour"] == 1.5).any()
+
+
+def test_rates_and_prices_in_another_currency_are_not_taken_for_dollars(
+    gate: Gate, collect: Collect, session: AwsSession
+) -> None:
+    for rate in gate.account.rates:
+        rate["savingsPlanOffering"]["currency"] = "CNY"
+    prices = collect(Wanted()).tables["prices"]
+    assert "savings-plan" not in set(prices["purchase_option"])
+    gate.account.products = [price_document("m5.large", "0.7", currency="EUR")]
+    with pytest.raises(AwsError, match="in EUR"):
+        fetch_on_demand_prices(session)
+
+
 def test_a_commitment_of_the_settings_stands_in_for_asking(gate: Gate, session: AwsSession) -> None:
     settings = PriceSettings(commitment_usd_per_hour=2.0, commitment_discount=0.28)
     held = ask_aws(session, Wanted(), settings=settings).tables["commitments"]
