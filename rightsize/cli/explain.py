@@ -15,7 +15,7 @@ from rightsize.output.console import error_console, output_console, print_table
 if TYPE_CHECKING:
     from rightsize.config import Settings
     from rightsize.results import Advice, Recommendation, Resource
-    from rightsize.sizing.history import ContainerHistory
+    from rightsize.sizing.history import WindowHistory
     from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")
@@ -65,7 +65,7 @@ def explain(
         _past(history, settings, out / f"{namespace}-{name}-{row.container}-past.png")
 
 
-def _history(source: Snapshot, row: Recommendation) -> ContainerHistory:
+def _history(source: Snapshot, row: Recommendation) -> WindowHistory:
     from rightsize.sizing.history import container_histories
 
     wanted = (row.namespace, row.workload, row.container)
@@ -76,7 +76,7 @@ def _history(source: Snapshot, row: Recommendation) -> ContainerHistory:
     )
 
 
-def _past(history: ContainerHistory, settings: Settings, path: Path) -> None:
+def _past(history: WindowHistory, settings: Settings, path: Path) -> None:
     """How the profile and the known recommenders would have done in each past stretch."""
     from rightsize.output.backtest_rows import stretches_table
     from rightsize.output.charts import save

@@ -8,14 +8,14 @@ import numpy as np
 
 from rightsize.config import PolicySettings
 from rightsize.results import Recommendation, Rejected, Resource
-from rightsize.sizing.history import ContainerHistory
+from rightsize.sizing.history import WindowHistory
 from rightsize.sizing.policies.base import finite
 from rightsize.sizing.profiles import POLICIES, policy_named
 from rightsize.sizing.reasons import formatted
 
 
 def alternatives(
-    history: ContainerHistory, row: Recommendation, settings: PolicySettings
+    history: WindowHistory, row: Recommendation, settings: PolicySettings
 ) -> tuple[Rejected, ...]:
     """What today's sizes, the other profiles and the known recommenders would have meant on the
     same history."""
@@ -24,7 +24,7 @@ def alternatives(
     return (*_today(history, row), *_profiles(history, settings))
 
 
-def _today(history: ContainerHistory, row: Recommendation) -> Iterator[Rejected]:
+def _today(history: WindowHistory, row: Recommendation) -> Iterator[Rejected]:
     resources: tuple[Resource, ...] = ("cpu", "memory")
     for resource in resources:
         size = row.cpu if resource == "cpu" else row.memory
@@ -39,7 +39,7 @@ def _today(history: ContainerHistory, row: Recommendation) -> Iterator[Rejected]
         )
 
 
-def _profiles(history: ContainerHistory, settings: PolicySettings) -> Iterator[Rejected]:
+def _profiles(history: WindowHistory, settings: PolicySettings) -> Iterator[Rejected]:
     cpu, memory = finite(history.usage["cpu"]), finite(history.usage["memory"])
     for name, known in POLICIES.items():
         if name == settings.profile:

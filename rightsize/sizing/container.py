@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
+import pandas as pd
 from sklearn.base import clone
 
 from rightsize.config import PolicySettings
@@ -31,8 +31,11 @@ from rightsize.sizing.guards import (
     memory_events,
     thin_evidence,
 )
-from rightsize.sizing.history import ContainerHistory
+from rightsize.sizing.history import ContainerHistory, WindowHistory
 from rightsize.sizing.policies import SizingPolicy
+from rightsize.sizing.policies.arrays import DAY_SECONDS
+from rightsize.sizing.policies.daily import Daily, DailyPolicy
+from rightsize.sizing.presence import run_peaks
 from rightsize.sizing.reasons import reason_of, with_shapes
 from rightsize.sizing.shapes import Shapes, shapes_of
 
@@ -143,19 +146,18 @@ class _Wanted:
 def _wanted(
     history: ContainerHistory, policy: SizingPolicy, shapes: Shapes, settings: PolicySettings
 ) -> Mapping[Resource, _Wanted]:
-    samples = history.samples
-    if samples.empty:
+    daily = history.daily
+    if not daily.rows:
         return {"cpu": _Wanted(Amounts(), ""), "memory": _Wanted(Amounts(), "")}
-    if history.is_job and len(samples) < _LEAST_RUNS:
-        return _highest_run(history)
-    fitted = clone(policy).fit(samples)
+    if history.is_job and history.presence.runs < _LEAST_RUNS:
+        return _highest_run(daily)
+    fitted = _fitted(history, policy)
     recent = None
     if shapes.since is not None:
-        after = samples[samples["time"] > shapes.since]
-        days = (samples["time"].iloc[-1] - shapes.since).total_seconds() / 86_400
+        days = (daily.last.max() - shapes.since * DAY_SECONDS) / DAY_SECONDS
         # A higher level counts at once, a lower one after the days that any history needs.
         if shapes.rises or days >= settings.min_days:
-            recent = clone(policy).fit(after)
+            recent = _fitted(history, policy, shapes.since)
     found: dict[Resource, _Wanted] = {}
     resources: tuple[Resource, ...] = ("cpu", "memory")
     for resource in resources:
@@ -164,20 +166,38 @@ def _wanted(
             newer = recent.sizes_.of(resource)
             amounts = _larger(amounts, newer) if shapes.rises else newer
         if resource == "memory" and shapes.growth:
-            peak = float(np.nanmax(samples["memory"].to_numpy(dtype=float)))
+            peak = float(daily.memory.tally.highest.max())
             amounts = _larger(amounts, Amounts(peak + _LEAK_DAYS * shapes.growth, None))
         abstained = fitted.abstained_.get(resource)
         found[resource] = _Wanted(amounts, fitted.rules_[resource], abstained)
     return found
 
 
-def _highest_run(history: ContainerHistory) -> Mapping[Resource, _Wanted]:
+def _fitted(
+    history: ContainerHistory, policy: SizingPolicy, since: int | None = None
+) -> SizingPolicy:
+    """The policy fitted on days, from `since` on: on the peaks of a job's runs, and on windows where
+    it cannot do with summaries."""
+    fresh: SizingPolicy = clone(policy)
+    if history.is_job:
+        return fresh.fit(run_peaks(history.daily, history.presence))
+    if isinstance(fresh, DailyPolicy):
+        return fresh.fit_daily(history.daily if since is None else history.daily.since(since))
+    if not isinstance(history, WindowHistory):
+        raise TypeError(f"{type(policy).__name__} is fitted on windows")
+    if since is None:
+        return fresh.fit(history.usage)
+    midnight = pd.Timestamp(since * DAY_SECONDS, unit="s", tz="UTC")
+    return fresh.fit(history.usage[history.usage["time"] > midnight])
+
+
+def _highest_run(daily: Daily) -> Mapping[Resource, _Wanted]:
     """Too few runs for a policy: what the highest of them used."""
     found: dict[Resource, _Wanted] = {}
     resources: tuple[Resource, ...] = ("cpu", "memory")
     for resource in resources:
-        known = history.samples[resource].dropna()
-        highest = float(known.max()) if len(known) else None
+        seen = daily.of_resource(resource).tally.highest
+        highest = float(seen.max()) if seen.size else None
         found[resource] = _Wanted(Amounts(highest, highest), "the highest of its runs")
     return found
 

@@ -17,7 +17,9 @@ from rightsize.sizing.container import size_container
 from rightsize.sizing.history import HistoryBatch, history_batches
 from rightsize.sizing.mesh_default import Sidecars
 from rightsize.sizing.policies import SizingPolicy
+from rightsize.sizing.policies.daily import DailyPolicy
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.summaries import write_missing
 
 Progress = Callable[[str], None]
 Sized = tuple[list[Recommendation], Sidecars]
@@ -39,7 +41,9 @@ class Drafting:
     def of(self, snapshot: Snapshot, batch: HistoryBatch) -> Sized:
         """Drafts of a batch, and the usage of its sidecars."""
         drafts, sidecars = [], Sidecars()
-        for history in batch.histories(snapshot):
+        # Policies that are fitted on windows are few: those of users, and the known recommenders.
+        by_day = isinstance(self.policy, DailyPolicy)
+        for history in batch.histories(snapshot) if by_day else batch.with_windows(snapshot):
             draft = size_container(
                 history,
                 clone(self.policy),
@@ -72,6 +76,7 @@ def drafts_of(
     progress : callable, optional
         Called with the name of each workload done.
     """
+    write_missing(snapshot, snapshot.days if days is None else days)
     drafts: list[Recommendation] = []
     sidecars = Sidecars()
     for found, counted in _batched(snapshot, drafting, history_batches(snapshot, days=days)):

@@ -7,34 +7,28 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from rightsize.results import Evidence, Usage
+from rightsize.results import Evidence
 from rightsize.sizing.history import ContainerHistory
-from rightsize.sizing.policies.base import finite
-
-
-def summarise(values: pd.Series) -> Usage:
-    """Median, p95, p99 and peak of the known windows of all pods (linear interpolation)."""
-    known = finite(values)
-    if not known.size:
-        return Usage()
-    p50, p95, p99 = np.percentile(known, [50, 95, 99])
-    return Usage(float(p50), float(p95), float(p99), float(known.max()))
 
 
 def evidence_of(history: ContainerHistory) -> Evidence | None:
     """Evidence of one container's history; None where it was never sampled."""
-    usage = history.usage
-    if usage.empty:
+    daily = history.daily
+    if not daily.rows:
         return None
+    start, end = (
+        pd.Timestamp(int(moment), unit="s", tz="UTC").to_pydatetime()
+        for moment in (daily.first.min(), daily.last.max())
+    )
     return Evidence(
-        start=usage["time"].min().to_pydatetime(),
-        end=usage["time"].max().to_pydatetime(),
-        days=history_days(usage["time"]),
-        pods=int(usage["pod"].nunique()),
-        windows=len(usage),
-        cpu=summarise(usage["cpu"]),
-        memory=summarise(usage["memory"]),
-        throttled_share=throttled_share(usage, history.in_force.cpu_limit),
+        start=start,
+        end=end,
+        days=days_between(start, end),
+        pods=np.unique(daily.pod).size,
+        windows=int(daily.windows.sum()),
+        cpu=daily.cpu.tally.pooled().usage,
+        memory=daily.memory.tally.pooled().usage,
+        throttled_share=throttled_share(history),
         oom_kills=history.events.oom_kills,
         restarts=history.events.restarts,
         coverage=history.presence.coverage,
@@ -52,15 +46,16 @@ def days_between(start: datetime, end: datetime) -> float:
     return (end - start + timedelta(minutes=5)) / timedelta(days=1)
 
 
-def throttled_share(usage: pd.DataFrame, cpu_limit: float | None) -> float | None:
+def throttled_share(history: ContainerHistory) -> float | None:
     """Throttled CFS periods / CFS periods, of the pods that ran with the limit now in force.
 
     Throttling under an older, smaller limit says nothing against today's.
     """
-    if cpu_limit is None:
+    limit, records = history.in_force.cpu_limit, history.records
+    if limit is None:
         return None
-    same = np.isclose(usage["pod_cpu_limit"].to_numpy(dtype=float), cpu_limit, rtol=1e-6)
-    periods = float(np.nansum(usage["periods"].to_numpy(dtype=float)[same]))
+    same = np.isclose(history.pod_cpu_limit, limit, rtol=1e-6)
+    periods = float(np.nansum(records.periods[same]))
     if periods == 0:
         return None
-    return float(np.nansum(usage["throttled_periods"].to_numpy(dtype=float)[same])) / periods
+    return float(np.nansum(records.throttled_periods[same])) / periods

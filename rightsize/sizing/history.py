@@ -1,14 +1,16 @@
 """From the snapshot's tables to one history for each container of each workload.
 
-Sizing is by workload over all of its pods, past ones too, so that a rollout loses nothing.
+Sizing is by workload over all of its pods, past ones too, so that a rollout loses nothing. It reads
+the summaries of days; windows are read for charts, back-tests and `explain`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import date
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -16,9 +18,13 @@ import pandas as pd
 import pyarrow as pa
 
 from rightsize.results import Component, SizeField, Sizes
-from rightsize.sizing.presence import JOB_KINDS, Presence, presence, run_peaks
+from rightsize.sizing.policies.arrays import Ints
+from rightsize.sizing.policies.base import Floats
+from rightsize.sizing.policies.daily import Daily
+from rightsize.sizing.presence import JOB_KINDS, Presence, presence
+from rightsize.sizing.records import Records, read_records
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import containers_by_day
+from rightsize.snapshot.views import CONTAINER, containers_by_day
 
 WINDOWS_PER_DAY = 288
 _BATCH_ROWS = 1_500_000
@@ -75,12 +81,16 @@ class Events:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ContainerHistory:
-    """One container of one workload: what it used, and what was in force.
+    """One container of one workload: what it used day by day, and what was in force.
 
-    `usage` has one row for each pod and 5-minute window with the columns of
-    `rightsize.sizing.policies.base`, and `pod_cpu_limit`, the CPU limit the pod ran with.
+    Attributes
+    ----------
+    records : Records
+        What its pods used, a row for each pod and day.
+    pod_cpu_limit : float64 array of shape (rows,)
+        The CPU limit that the pod of each row ran with; NaN without one.
     """
 
     component: Component
@@ -92,14 +102,18 @@ class ContainerHistory:
     annotated: bool
     """The workload's pods carry proxy resource annotations of their own."""
     presence: Presence
-    replicas: float
     in_force: Sizes
     events: Events
     out_of_memory: tuple[OutOfMemory, ...]
     labels: Mapping[str, str]
-    usage: pd.DataFrame
+    records: Records
+    pod_cpu_limit: Floats
     sizes_as_of: date | None = None
     """The day of the sizes in force, where the last days did not report them."""
+
+    @property
+    def daily(self) -> Daily:
+        return self.records.daily
 
     @property
     def running(self) -> bool:
@@ -111,9 +125,20 @@ class ContainerHistory:
         return self.kind in JOB_KINDS
 
     @property
-    def samples(self) -> pd.DataFrame:
-        """What a policy is fitted on: windows, or the peaks of a job's runs."""
-        return run_peaks(self.usage, self.presence.run) if self.is_job else self.usage
+    def replicas(self) -> float:
+        """Mean number of pods over the windows in which there was any."""
+        return self.records.replicas
+
+
+@dataclass(frozen=True, eq=False)
+class WindowHistory(ContainerHistory):
+    """The same with its windows.
+
+    `usage` has one row for each pod and 5-minute window with the columns of
+    `rightsize.sizing.policies.base`.
+    """
+
+    usage: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def container_histories(
@@ -121,8 +146,8 @@ def container_histories(
     *,
     days: list[date] | None = None,
     namespaces: list[str] | None = None,
-) -> Iterator[ContainerHistory]:
-    """Yield the history of every mesh container, grouped by workload, in order of the key.
+) -> Iterator[WindowHistory]:
+    """Yield the history of every mesh container, windows and all, in order of the key.
 
     Memory is bounded: namespaces are read in batches of about 1.5 million windows.
 
@@ -135,7 +160,7 @@ def container_histories(
         Only these namespaces; all by default.
     """
     for batch in history_batches(snapshot, days=days, namespaces=namespaces):
-        yield from batch.histories(snapshot)
+        yield from batch.with_windows(snapshot)
 
 
 @dataclass(frozen=True)
@@ -150,8 +175,22 @@ class HistoryBatch:
     """The last moment at which the snapshot saw anything."""
 
     def histories(self, snapshot: Snapshot) -> Iterator[ContainerHistory]:
-        """Yield the history of every mesh container, in order of the key."""
-        yield from _split(self.inventory, _usage(snapshot, self.days, self.namespaces), self.end)
+        """Yield the history of every mesh container from the days' summaries, in order of the key."""
+        pods = _Pods.of(self.inventory)
+        for group in pods.groups(read_records(snapshot, self.days, self.namespaces)):
+            yield _history(group, self.end)
+
+    def with_windows(self, snapshot: Snapshot) -> Iterator[WindowHistory]:
+        """The same, each with its windows."""
+        pods = _Pods.of(self.inventory)
+        parts = pods.windows(_usage(snapshot, self.days, self.namespaces))
+        for group, usage in zip(
+            pods.groups(read_records(snapshot, self.days, self.namespaces)), parts, strict=True
+        ):
+            plain = _history(group, self.end)
+            yield WindowHistory(
+                **{f.name: getattr(plain, f.name) for f in fields(plain)}, usage=usage
+            )
 
 
 def history_batches(
@@ -196,70 +235,108 @@ def _usage(snapshot: Snapshot, days: list[date], namespaces: list[str]) -> pd.Da
     return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
 
 
-def _split(
-    inventory: pd.DataFrame, usage: pd.DataFrame, end: pd.Timestamp
-) -> Iterator[ContainerHistory]:
-    """Cut `usage` into one contiguous frame for each group of `inventory`."""
-    last = inventory.sort_values(["day", "started", "last_seen"], kind="stable")
-    groups = last.groupby(_KEY, sort=True, dropna=False)
-    pods = last.drop_duplicates(["namespace", "pod", "container"], keep="last").copy()
-    pods["group"] = groups.ngroup().loc[pods.index]
-    usage = _grouped(usage, pods)
-    periods = usage["periods"].to_numpy(dtype=float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        usage["throttled"] = np.where(
-            periods > 0, usage["throttled_periods"].to_numpy(dtype=float) / periods, np.nan
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """One container of one workload: its rows of `containers_by_day`, and what its pods used."""
+
+    key: _Key
+    rows: pd.DataFrame
+    records: Records
+    pod_cpu_limit: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class _Pods:
+    """Which group each container of each pod belongs to, with the CPU limit it had last.
+
+    Attributes
+    ----------
+    order : DataFrame
+        The inventory, each group's rows in order of time.
+    names : DataFrame
+        `namespace`, `pod`, `container` of each, once.
+    group, cpu_limit : arrays of shape (names,)
+    """
+
+    order: pd.DataFrame
+    names: pd.DataFrame
+    group: Ints
+    cpu_limit: Floats
+
+    @classmethod
+    def of(cls, inventory: pd.DataFrame) -> _Pods:
+        order = inventory.sort_values(["day", "started", "last_seen"], kind="stable")
+        number = order.groupby(_KEY, sort=True, dropna=False).ngroup()
+        last = ~order.duplicated(CONTAINER, keep="last")
+        return cls(
+            order.assign(group=number),
+            order.loc[last, CONTAINER].reset_index(drop=True),
+            number[last].to_numpy().astype(np.int64),
+            order.loc[last, "cpu_limit"].to_numpy(dtype=float),
         )
-    edges = np.searchsorted(usage["group"].to_numpy(), np.arange(groups.ngroups + 1))
-    for number, (key, rows) in enumerate(groups):
-        part = usage.iloc[edges[number] : edges[number + 1]].drop(columns="group")
-        part = part.sort_values("time", kind="stable", ignore_index=True)
-        yield _history(cast(_Key, key), rows, part, end)
+
+    def groups(self, records: Records) -> Iterator[_Group]:
+        """Yield what each group used, in order of the key."""
+        row = _places(records.names, self.names)
+        mine = np.flatnonzero(row >= 0)
+        mine = mine[np.argsort(self.group[row[mine]], kind="stable")]
+        records, row = records.take(mine), row[mine]
+        rows = self.order.sort_values("group", kind="stable")
+        numbers = rows["group"].to_numpy()
+        count = int(numbers.max(initial=-1)) + 1
+        edges = np.searchsorted(self.group[row], np.arange(count + 1))
+        ends = np.searchsorted(numbers, np.arange(count + 1))
+        for number in range(count):
+            first, last = int(edges[number]), int(edges[number + 1])
+            part = rows.iloc[ends[number] : ends[number + 1]]
+            key = cast(_Key, tuple(part[_KEY].iloc[0]))
+            limits = self.cpu_limit[row[first:last]]
+            yield _Group(key, part, records.between(first, last), limits)
+
+    def windows(self, usage: pd.DataFrame) -> Iterator[pd.DataFrame]:
+        """Yield the windows of each group, in order of the key."""
+        row = _places(usage, self.names)
+        mine = np.flatnonzero(row >= 0)
+        mine = mine[np.argsort(self.group[row[mine]], kind="stable")]
+        edges = np.searchsorted(self.group[row[mine]], np.arange(self.group.max(initial=-1) + 2))
+        usage = usage[_USAGE].take(mine)
+        periods = usage["periods"].to_numpy(dtype=float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            usage["throttled"] = np.where(
+                periods > 0, usage["throttled_periods"].to_numpy(dtype=float) / periods, np.nan
+            )
+        for first, last in pairwise(edges):
+            part = usage.iloc[first:last]
+            yield part.sort_values("time", kind="stable", ignore_index=True)
 
 
-def _grouped(usage: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
-    """Give each window its `group` and its pod's `pod_cpu_limit`; groups stand together.
+def _places(rows: pd.DataFrame, names: pd.DataFrame) -> Ints:
+    """The place in `names` of each row's `namespace`, `pod`, `container`; -1 where it has none.
 
     Joined on the dictionary codes: millions of windows name a few hundred pods.
     """
-    names = ["namespace", "pod", "container"]
-    codes = np.zeros(len(usage), dtype=np.int64)
-    wanted = np.zeros(len(pods), dtype=np.int64)
-    for name in names:
-        column = usage[name].astype("category").cat
+    codes = np.zeros(len(rows), dtype=np.int64)
+    wanted = np.zeros(len(names), dtype=np.int64)
+    for name in CONTAINER:
+        column = rows[name].astype("category").cat
         categories = column.categories
-        known = categories.get_indexer(pd.Index(pods[name]))
+        known = categories.get_indexer(pd.Index(names[name]))
         codes = codes * (len(categories) + 1) + column.codes.to_numpy()
         wanted = np.where((wanted < 0) | (known < 0), -1, wanted * (len(categories) + 1) + known)
-    # A pod's windows of one day stand together: look each such run up once.
+    # A pod's rows stand together: look each such run up once.
     heads = np.flatnonzero(np.diff(codes, prepend=-1))
     order = np.argsort(wanted, kind="stable")
     place = np.minimum(np.searchsorted(wanted[order], codes[heads]), len(order) - 1)
-    row = order[place]
-    found = wanted[row] == codes[heads]
-    lengths = np.diff(np.append(heads, len(codes)))
-    row, heads, lengths = row[found], heads[found], lengths[found]
-    runs = np.argsort(pods["group"].to_numpy()[row], kind="stable")
-    row, heads, lengths = row[runs], heads[runs], lengths[runs]
-    offsets = np.repeat(heads - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-    sorting = offsets + np.arange(len(offsets))
-    return (
-        usage[_USAGE]
-        .take(sorting)
-        .assign(
-            group=np.repeat(pods["group"].to_numpy()[row], lengths),
-            pod_cpu_limit=np.repeat(pods["cpu_limit"].to_numpy(dtype=float)[row], lengths),
-        )
-    )
+    found = order[place]
+    found = np.where(wanted[found] == codes[heads], found, -1)
+    return np.repeat(found, np.diff(np.append(heads, len(codes)))).astype(np.int64)
 
 
-def _history(
-    key: _Key, rows: pd.DataFrame, usage: pd.DataFrame, end: pd.Timestamp
-) -> ContainerHistory:
-    component, namespace, workload, container = key
+def _history(group: _Group, end: pd.Timestamp) -> ContainerHistory:
+    component, namespace, workload, container = group.key
+    rows = group.rows
     newest = rows.iloc[-1]
     killed = rows[rows["oom_kills"].gt(0).fillna(False).astype(bool)]
-    times = usage["time"].nunique()
     in_force, as_of = _in_force(rows)
     return ContainerHistory(
         component=component,
@@ -269,8 +346,7 @@ def _history(
         container=container,
         native=bool(newest["native"]),
         annotated=not _ANNOTATIONS.isdisjoint(_json(newest["annotations"])),
-        presence=presence(usage, rows, end),
-        replicas=len(usage) / times if times else 0.0,
+        presence=presence(group.records, rows, end),
         in_force=in_force,
         events=Events.of(rows),
         out_of_memory=tuple(
@@ -278,7 +354,8 @@ def _history(
             for row in killed.to_dict("records")
         ),
         labels=_json(newest["labels"]),
-        usage=usage,
+        records=group.records,
+        pod_cpu_limit=group.pod_cpu_limit,
         sizes_as_of=as_of,
     )
 

@@ -23,10 +23,9 @@ from rightsize.results import (
     Usage,
 )
 from rightsize.sizing.evidence import days_between
-from rightsize.sizing.histogram import Histogram, together
 from rightsize.sizing.history import ContainerHistory
 from rightsize.sizing.overrides import DefaultPlan, choose_default
-from rightsize.sizing.policies.base import finite
+from rightsize.snapshot.histogram import Histogram, together
 
 _RESOURCES: tuple[Resource, ...] = ("cpu", "memory")
 
@@ -40,10 +39,10 @@ class Sidecars:
     def add(self, history: ContainerHistory) -> None:
         for resource in _RESOURCES:
             key = resource, history.namespace, history.workload
-            self.counted[key] = Histogram.of(finite(history.usage[resource]))
+            self.counted[key] = history.daily.of_resource(resource).tally.pooled()
 
     def pooled(self, resource: Resource, rows: Iterable[Recommendation]) -> Usage:
-        """Quantiles over all windows of these workloads, off by at most 0.2 %."""
+        """Quantiles over all windows of these workloads, up to 1 % above those of the values."""
         keys = [(resource, str(row.namespace), str(row.workload)) for row in rows]
         return together(self.counted[key] for key in keys).usage
 

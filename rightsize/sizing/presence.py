@@ -13,6 +13,8 @@ import pandas as pd
 
 from rightsize.sizing.policies.arrays import DAY_SECONDS, WINDOW_SECONDS, Ints
 from rightsize.sizing.policies.base import Floats
+from rightsize.sizing.policies.daily import Daily
+from rightsize.sizing.records import Records
 
 JOB_KINDS = frozenset(
     {"Job", "CronJob", "Workflow", "CronWorkflow", "TaskRun", "PipelineRun", "SparkApplication",
@@ -27,15 +29,15 @@ _FEW_RUNS_SECONDS = 8 * DAY_SECONDS
 """A job that ran once or twice may be a weekly one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Presence:
     """One workload's runs.
 
     Attributes
     ----------
-    run : int64 array of shape (windows,)
-        Number of the run of each window of the usage given.
-    runs : int
+    pod, first, final : int64 arrays of shape (runs,)
+        Code of the pod of each run, and the ends of its first and last window in seconds since the
+        epoch.
     coverage : float
         Share of the windows in which its runs existed that hold a sample.
     running : bool
@@ -44,96 +46,142 @@ class Presence:
         When it was last there.
     """
 
-    run: Ints
-    runs: int
+    pod: Ints
+    first: Ints
+    final: Ints
     coverage: float
     running: bool
     last: pd.Timestamp | None
 
+    @property
+    def runs(self) -> int:
+        return self.pod.size
 
-def presence(usage: pd.DataFrame, rows: pd.DataFrame, end: pd.Timestamp) -> Presence:
+
+def presence(records: Records, rows: pd.DataFrame, end: pd.Timestamp) -> Presence:
     """Find the runs of one container of one workload.
 
     Parameters
     ----------
-    usage : DataFrame
-        `time` (end of the window) and `pod`, ordered by time.
+    records : Records
+        What its pods used.
     rows : DataFrame
         Its days: `pod`, `workload_kind`, `started`, `first_seen`, `last_seen`.
     end : Timestamp
         The last moment at which the snapshot saw anything.
     """
-    last_seen = rows["last_seen"].max()
-    moments = [usage["time"].iloc[-1]] if len(usage) else []
+    daily, last_seen = records.daily, rows["last_seen"].max()
+    moments = [pd.Timestamp(int(daily.last.max()), unit="s", tz="UTC")] if daily.rows else []
     moments += [] if pd.isna(last_seen) else [last_seen]
     last = max(moments) if moments else None
-    if usage.empty or last is None:
-        return Presence(np.zeros(0, dtype=np.int64), 0, 0.0, last == end, last)
-    time = _seconds(usage["time"])
-    pod, names = pd.factorize(usage["pod"])
-    of_row = pd.Index(names).get_indexer(rows["pod"])
-    run = _run_of(pod.astype(np.int64), of_row, rows, time)
-    order = np.argsort(run, kind="stable")
-    heads = np.flatnonzero(np.diff(run[order], prepend=-1))
-    first, final = time[order][heads], time[order][np.append(heads[1:], len(run)) - 1]
-    first, final = _seen_beyond(pod[order[heads]], of_row, rows, first, final)
-    expected = float(((final - first) / WINDOW_SECONDS + 1).sum())
+    if not daily.rows or last is None:
+        none = np.zeros(0, dtype=np.int64)
+        return Presence(none, none, none, 0.0, last == end, last)
+    pod, first, final = _runs(records, rows)
+    seen_first, seen_final = _seen_beyond(records, pod, rows, first, final)
+    expected = float(((seen_final - seen_first) / WINDOW_SECONDS + 1).sum())
     silent = float(end.timestamp() - last.timestamp())
     kind = str(rows["workload_kind"].iloc[-1])
     return Presence(
-        run=run,
-        runs=len(heads),
-        coverage=min(1.0, len(usage) / max(expected, 1.0)),
-        running=_still_there(silent, first.astype(float), final.astype(float), kind),
+        pod=pod,
+        first=first,
+        final=final,
+        coverage=min(1.0, float(daily.windows.sum()) / max(expected, 1.0)),
+        running=_still_there(silent, seen_first.astype(float), seen_final.astype(float), kind),
         last=last,
     )
 
 
-def run_peaks(usage: pd.DataFrame, run: Ints) -> pd.DataFrame:
-    """The highest CPU and memory of each run, at its last window: the samples of a job."""
-    peaks = usage.assign(run=run).groupby("run", sort=True)
-    found = peaks.agg(time=("time", "max"), cpu=("cpu", "max"), memory=("memory", "max"))
-    return found.sort_values("time", kind="stable", ignore_index=True).assign(pod="run")
+def run_peaks(daily: Daily, found: Presence) -> pd.DataFrame:
+    """The highest CPU and memory of each run, at its last window: the samples of a job.
 
-
-def _run_of(pod: Ints, of_row: Ints, rows: pd.DataFrame, time: Ints) -> Ints:
-    """A pod's name, and its start where a name was used again.
-
-    Parameters
-    ----------
-    pod : int64 array of shape (windows,)
-        Code of the pod of each window.
-    of_row : int64 array of shape (rows,)
-        Code of the pod of each row; -1 where it has no window.
+    Of a name that was used again within a day, each run has the peaks of the whole day.
     """
-    known = rows["started"].notna().to_numpy() & (of_row >= 0)
-    starts = np.unique(np.stack([of_row[known], _seconds(rows["started"][known])]), axis=1)
-    run, following = pod.copy(), int(pod.max()) + 1
-    for code in np.flatnonzero(np.bincount(starts[0]) > 1):
-        mine, moments = np.flatnonzero(pod == code), starts[1][starts[0] == code]
+    cpu, memory = daily.cpu.tally.peaks(), daily.memory.tally.peaks()
+    order = np.argsort(daily.pod, kind="stable")
+    edges = np.searchsorted(daily.pod[order], np.stack([found.pod, found.pod + 1]))
+    peaks = np.full((found.runs, 2), np.nan)
+    for run, (begin, stop) in enumerate(edges.T):
+        mine = order[begin:stop]
+        mine = mine[
+            (daily.last[mine] >= found.first[run]) & (daily.first[mine] <= found.final[run])
+        ]
+        peaks[run] = _highest(cpu[mine]), _highest(memory[mine])
+    frame = pd.DataFrame(
+        {
+            "time": pd.to_datetime(found.final, unit="s", utc=True),
+            "cpu": peaks[:, 0],
+            "memory": peaks[:, 1],
+            "pod": "run",
+        }
+    )
+    return frame.sort_values("time", kind="stable", ignore_index=True)
+
+
+def _highest(values: Floats) -> float:
+    return float(np.fmax.reduce(values, initial=np.nan))
+
+
+def _runs(records: Records, rows: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
+    """Pod, first and last window of each run: a pod's name, and its start where it was used again."""
+    daily = records.daily
+    pods, of_record = np.unique(daily.pod, return_inverse=True)
+    first = np.full(pods.size, np.iinfo(np.int64).max)
+    final = np.full(pods.size, np.iinfo(np.int64).min)
+    np.minimum.at(first, of_record, daily.first)
+    np.maximum.at(final, of_record, daily.last)
+    parts = [(pods, first, final)]
+    again = _started_again(records, rows)
+    if again:
+        kept = ~np.isin(pods, list(again))
+        parts = [(pods[kept], first[kept], final[kept])]
+    for pod, moments in again.items():
+        times = np.sort(
+            np.concatenate([records.times_of(int(row)) for row in np.flatnonzero(daily.pod == pod)])
+        )
         # Up to a window late, as clocks differ.
-        part = np.searchsorted(moments[1:], time[mine] - 1, side="right")
-        run[mine] = np.where(part > 0, following + part, run[mine])
-        following += len(moments)
-    return np.unique(run, return_inverse=True)[1].astype(np.int64)
+        part = np.searchsorted(moments[1:], times - 1, side="right")
+        heads = np.flatnonzero(np.diff(part, prepend=-1))
+        ends = np.append(heads[1:], times.size) - 1
+        parts.append((np.full(heads.size, pod), times[heads], times[ends]))
+    found, begun, ended = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return found, begun, ended
+
+
+def _started_again(records: Records, rows: pd.DataFrame) -> dict[int, Ints]:
+    """Starts of the pods of which several are known."""
+    known = rows[rows["started"].notna()].drop_duplicates(["pod", "started"])
+    several = known[known.duplicated("pod", keep=False)]
+    if several.empty:
+        return {}
+    code = dict(zip(records.names["pod"], records.daily.pod.tolist(), strict=True))
+    return {
+        code[pod]: np.sort(_seconds(part["started"]))
+        for pod, part in several.groupby("pod", sort=True)
+        if pod in code
+    }
 
 
 def _seen_beyond(
-    pod: Ints, of_row: Ints, rows: pd.DataFrame, first: Ints, final: Ints
+    records: Records, pod: Ints, rows: pd.DataFrame, first: Ints, final: Ints
 ) -> tuple[Ints, Ints]:
     """Pods that are reported before their first sample or after their last existed then too.
 
     `pod` is the code of each run's pod; of pods with several runs nothing is known.
     """
-    alone = np.bincount(pod)[pod] == 1
+    codes, places = np.unique(records.daily.pod, return_index=True)
+    of_row = pd.Index(records.names["pod"].astype(object).iloc[places]).get_indexer(rows["pod"])
+    run, times = np.searchsorted(codes, pod), np.unique(pod, return_counts=True)[1]
+    alone = times[run] == 1
+    edges = []
     for name, edge, sign in (("first_seen", first, -1), ("last_seen", final, 1)):
         known = rows[name].notna().to_numpy() & (of_row >= 0)
         # The furthest moment of each pod, in the direction that counts.
-        reach = np.full(int(pod.max()) + 1, np.iinfo(np.int64).min)
+        reach = np.full(codes.size, np.iinfo(np.int64).min)
         np.maximum.at(reach, of_row[known], sign * _seconds(rows[name][known]))
-        beyond = alone & (reach[pod] > sign * edge + 2 * WINDOW_SECONDS)
-        edge[beyond] = sign * reach[pod][beyond]
-    return first, final
+        beyond = alone & (reach[run] > sign * edge + 2 * WINDOW_SECONDS)
+        edges.append(np.where(beyond, sign * reach[run], edge))
+    return edges[0], edges[1]
 
 
 def _still_there(silent: float, first: Floats, final: Floats, kind: str) -> bool:

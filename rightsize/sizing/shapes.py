@@ -1,6 +1,6 @@
 """Shapes of usage that a quantile hides: each is named, with its figures, beside the size.
 
-All work on daily figures of each pod: a few hundred numbers, whatever the number of windows.
+All work on figures of each pod's UTC days: a few hundred numbers, whatever the number of windows.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from rightsize.quantity import MEBIBYTE, format_cpu, format_memory
 from rightsize.results import Resource, Shape, ShapeKind, Sizes
 from rightsize.sizing.history import ContainerHistory
-from rightsize.sizing.policies.arrays import DAY_SECONDS, History, Ints
+from rightsize.sizing.policies.arrays import DAY_SECONDS, Ints
 from rightsize.sizing.policies.base import Floats
+from rightsize.sizing.policies.daily import Daily, Measured
 
 _STEP = 1.5
 """The new level's days all lie this much above (below) every day before."""
@@ -25,7 +25,6 @@ _LEAK_LEAST = 1.0 * MEBIBYTE
 _BURST = 4.0
 """An hour of the day is a burst where its mean is this many times the median hour's."""
 _UNEVEN = 4.0
-_START_SECONDS = 900
 _START = 1.5
 
 
@@ -36,26 +35,23 @@ class Shapes:
     Attributes
     ----------
     found : tuple of Shape
-    since : Timestamp or None
-        Beginning of a new level of CPU or memory, where the level changed.
+    since : int or None
+        Day on which a new level of CPU or memory began, in days since the epoch, where it changed.
     rises : bool
         The new level is the higher one.
     growth : float
         Bytes a day by which memory grows; 0 where it does not.
-    start_peak : float or None
-        Bytes used while starting, where the running container uses much less.
     """
 
     found: tuple[Shape, ...] = ()
-    since: pd.Timestamp | None = None
+    since: int | None = None
     rises: bool = False
     growth: float = 0.0
-    start_peak: float | None = None
 
 
 @dataclass(frozen=True)
 class _Days:
-    """Means and peaks of each pod on each day; days count back from the last window."""
+    """Means and peaks of each pod on each day; days count back from the newest."""
 
     pod: Ints
     ago: Ints
@@ -65,48 +61,49 @@ class _Days:
 
 def shapes_of(history: ContainerHistory) -> Shapes:
     """Name the shapes of one container's usage; a job's runs have none but their peaks."""
-    if history.usage.empty or history.is_job or not history.running:
+    daily = history.daily
+    if not daily.rows or history.is_job or not history.running:
         return Shapes()
-    arrays = History.of(history.usage)
     found: list[Shape] = []
-    since, rises = None, False
+    since, rises, newest = None, False, int(daily.day.max())
     resources: tuple[Resource, ...] = ("cpu", "memory")
+    known = {name: int(daily.of_resource(name).tally.counts.sum()) >= 24 for name in resources}
     for resource in resources:
-        time, pod, values = arrays.known(resource)
-        if len(values) < 24:
+        if not known[resource]:
             continue
-        days = _days(time, pod, values)
+        days = _days(daily, daily.of_resource(resource))
         step = _step(resource, days)
         if step is not None:
             shape, ago = step
             found.append(shape)
-            moment = pd.Timestamp(int(time[-1]) - ago * DAY_SECONDS, unit="s", tz="UTC")
             # Of two new levels the later one: what came before it is old for both.
-            since, rises = max(since or moment, moment), rises or shape.kind is ShapeKind.STEP_UP
+            since, rises = (
+                max(since or 0, newest + 1 - ago),
+                rises or shape.kind is ShapeKind.STEP_UP,
+            )
         if resource == "cpu":
-            found += _daily_burst(time, values, history.in_force)
+            found += _daily_burst(history)
         found += _uneven(resource, days)
     growth = 0.0
-    time, pod, memory = arrays.known("memory")
-    if len(memory) >= 24 and since is None:
-        leak = _leak(_days(time, pod, memory), history.in_force)
+    if known["memory"] and since is None:
+        leak = _leak(_days(daily, daily.memory), history.in_force)
         found += [] if leak is None else [leak[0]]
         growth = 0.0 if leak is None else leak[1]
-    start = _start_peak(history)
-    found += [] if start is None else [start[0]]
-    return Shapes(tuple(found), since, rises, growth, None if start is None else start[1])
+    found += _start_peak(history)
+    return Shapes(tuple(found), since, rises, growth)
 
 
-def _days(time: Ints, pod: Ints, values: Floats) -> _Days:
-    ago = (time[-1] - time) // DAY_SECONDS
-    key = pod * (int(ago.max()) + 1) + ago
-    order = np.argsort(key, kind="stable")
-    heads = np.flatnonzero(np.diff(key[order], prepend=-1))
-    counts = np.diff(np.append(heads, len(key)))
-    first = order[heads]
-    sums: Floats = np.add.reduceat(values[order], heads)
-    peaks: Floats = np.maximum.reduceat(values[order], heads)
-    return _Days(pod[first], ago[first], sums / counts, peaks)
+def _days(daily: Daily, measured: Measured) -> _Days:
+    windows = measured.tally.windows()
+    ago = daily.day.max() - daily.day
+    known = windows > 0
+    # Less than half a day says nothing on the day.
+    if 2 * (daily.last[ago == 0].max() - daily.day.max() * DAY_SECONDS) < DAY_SECONDS:
+        known &= (ago > 0) | (ago.max() == 0)
+    peak = measured.tally.peaks()[known]
+    # Of steady usage the mean is the peak; a sum is off by a rounding.
+    mean = np.minimum(measured.sums[known] / windows[known], peak)
+    return _Days(daily.pod[known], ago[known], mean, peak)
 
 
 def _by_day(days: _Days, values: Floats) -> tuple[Ints, Floats]:
@@ -144,7 +141,7 @@ def _step(resource: Resource, days: _Days) -> tuple[Shape, int] | None:
 def _leak(days: _Days, sizes: Sizes) -> tuple[Shape, float] | None:
     """Memory of a pod that peaks every day above the day before."""
     best, level = 0.0, 0.0
-    for pod in np.unique(days.pod[days.ago == 0]):
+    for pod in np.unique(days.pod[days.ago == days.ago.min()]):
         mine = days.pod == pod
         order = np.argsort(-days.ago[mine])
         ago, peak = days.ago[mine][order], days.peak[mine][order]
@@ -167,28 +164,29 @@ def _leak(days: _Days, sizes: Sizes) -> tuple[Shape, float] | None:
     return Shape(ShapeKind.LEAK, "memory", text), best
 
 
-def _daily_burst(time: Ints, cpu: Floats, sizes: Sizes) -> Iterator[Shape]:
+def _daily_burst(history: ContainerHistory) -> Iterator[Shape]:
     """One to three hours of the day that are many times as busy as the others, day after day."""
-    span_days = (time[-1] - time[0]) / DAY_SECONDS
-    if span_days < 3:
+    daily, records = history.daily, history.records
+    if daily.last.max() - daily.first.min() < 3 * DAY_SECONDS:
         return
-    hour = (time - 1) % DAY_SECONDS // 3600
-    day = (time - 1) // DAY_SECONDS
-    counts = np.bincount(hour, minlength=24)
+    counts = records.hour_windows.sum(axis=0)
     if (counts == 0).any():
         return
-    means = np.bincount(hour, weights=cpu, minlength=24) / counts
+    means = records.hours.sum(axis=0) / counts
     usual = float(np.median(means))
     busy = np.flatnonzero(means > _BURST * max(usual, 1e-9))
     if not 1 <= len(busy) <= 3:
         return
-    inside = np.isin(hour, busy)
-    nights = [cpu[inside & (day == one)] for one in np.unique(day[inside])]
-    repeated = np.mean([part.mean() > _BURST * usual for part in nights])
-    if len(nights) < 3 or repeated < 0.7:
+    days, row = np.unique(daily.day, return_inverse=True)
+    sums, windows = (
+        np.bincount(row, part[:, busy].sum(axis=1), days.size)
+        for part in (records.hours, records.hour_windows)
+    )
+    nights = sums[windows > 0] / windows[windows > 0]
+    if len(nights) < 3 or np.mean(nights > _BURST * usual) < 0.7:
         return
-    level = float(np.median(cpu[inside]))
-    request = sizes.cpu_request
+    level = float(np.median(nights))
+    request = history.in_force.cpu_request
     times = "" if not request else f", {level / request:.1f} times its request"
     hours = f"{busy[0]:02d}:00" if len(busy) == 1 else f"{busy[0]:02d}:00 to {busy[-1] + 1:02d}:00"
     text = f"each day about {hours} UTC CPU is {format_cpu(level)}{times}; else {format_cpu(usual)}"
@@ -197,7 +195,7 @@ def _daily_burst(time: Ints, cpu: Floats, sizes: Sizes) -> Iterator[Shape]:
 
 def _uneven(resource: Resource, days: _Days) -> Iterator[Shape]:
     """One pod that is many times as busy as its siblings."""
-    recent = days.ago <= 1
+    recent = days.ago <= days.ago.min() + 1
     pods = np.unique(days.pod[recent])
     if len(pods) < 3:
         return
@@ -212,24 +210,27 @@ def _uneven(resource: Resource, days: _Days) -> Iterator[Shape]:
         yield Shape(ShapeKind.UNEVEN_POD, resource, text)
 
 
-def _start_peak(history: ContainerHistory) -> tuple[Shape, float] | None:
+def _start_peak(history: ContainerHistory) -> Iterator[Shape]:
     """Memory in the first minutes of a run against that of the rest."""
-    usage, run = history.usage, history.presence.run
-    memory = usage["memory"].to_numpy(dtype=float)
-    time = pd.DatetimeIndex(usage["time"]).as_unit("s").asi8
-    firsts = np.full(int(run.max()) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(firsts, run, time)
-    begun = firsts > time[0]
-    starting = (time - firsts[run] < _START_SECONDS) & begun[run]
-    known = np.isfinite(memory)
-    early, later = memory[starting & known], memory[~starting & known]
-    if not early.size or not later.size or early.max() < _START * later.max():
-        return None
-    text = (
-        f"memory peaks at {format_memory(early.max())} while it starts and stays below "
-        f"{format_memory(later.max())} afterwards: the request is for the latter, the limit for the start"
-    )
-    return Shape(ShapeKind.START_UP, "memory", text), float(early.max())
+    daily, records, runs = history.daily, history.records, history.presence
+    # A row is the start of a run where it begins with the run's first window.
+    starts = np.isin(_moments(daily.pod, daily.first), _moments(runs.pod, runs.first))
+    starts &= daily.first > daily.first.min()
+    later = np.where(starts, records.later, daily.memory.tally.peaks())
+    early = np.fmax.reduce(records.start[starts], initial=0.0)
+    usual = np.fmax.reduce(later, initial=0.0)
+    if usual and early >= _START * usual:
+        text = (
+            f"memory peaks at {format_memory(early)} while it starts and stays below "
+            f"{format_memory(usual)} afterwards: the request is for the latter, the limit for the "
+            "start"
+        )
+        yield Shape(ShapeKind.START_UP, "memory", text)
+
+
+def _moments(pod: Ints, time: Ints) -> Ints:
+    """One number for a pod and a moment."""
+    return pod * 2**36 + time
 
 
 def _name(resource: Resource) -> str:

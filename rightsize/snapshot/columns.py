@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 TIME = pa.timestamp("ms", tz="UTC")
@@ -88,3 +91,11 @@ def to_arrow(spec: Table, rows: pd.DataFrame) -> pa.Table:
         [a.combine_chunks() if isinstance(a, pa.ChunkedArray) else a for a in arrays],
         schema=spec.schema,
     )
+
+
+def codes_of(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """A number for each value of a column; null has one too."""
+    if pa.types.is_dictionary(column.type):
+        indices = column.unify_dictionaries().combine_chunks().indices.cast(pa.int64())
+        return np.asarray(pc.fill_null(indices, -1).to_numpy(), dtype=np.int64)
+    return np.asarray(pd.factorize(column.to_pandas())[0], dtype=np.int64)

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rightsize.snapshot.columns import Column, Table
+from rightsize.snapshot.columns import Column, Table, codes_of
 
 _UNIQUE = frozenset(
     ("usage", "pods", "containers", "nodes", "namespaces", "control_plane", "traffic", "proxies")
@@ -107,7 +106,7 @@ def _distinct(rows: pa.Table, key: Sequence[str]) -> int:
     heads = np.zeros(rows.num_rows, dtype=bool)
     heads[:1] = True
     for name in series:
-        part = _codes(rows.column(name))
+        part = codes_of(rows.column(name))
         heads[1:] |= part[1:] != part[:-1]
     if _counted(rows.filter(pa.array(heads)), series) == np.count_nonzero(heads):
         if "time" not in key:
@@ -116,14 +115,6 @@ def _distinct(rows: pa.Table, key: Sequence[str]) -> int:
         if (heads | later).all():
             return int(rows.num_rows)
     return _counted(rows, key)
-
-
-def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """A number for each value of a column; null has one too."""
-    if pa.types.is_dictionary(column.type):
-        indices = column.unify_dictionaries().combine_chunks().indices.cast(pa.int64())
-        return np.asarray(pc.fill_null(indices, -1).to_numpy(), dtype=np.int64)
-    return np.asarray(pd.factorize(column.to_pandas())[0], dtype=np.int64)
 
 
 def _counted(rows: pa.Table, key: Sequence[str]) -> int:

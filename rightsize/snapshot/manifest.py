@@ -47,6 +47,7 @@ class DayRecord:
 
     `files` has the SHA-256 of each table's file; it lacks files of earlier releases. `absent` names
     the metrics that the source did not have that day; None in records of earlier releases.
+    `summary_of` is what the day's summary was made of: its layout and the SHA-256 of `usage`.
     """
 
     start: datetime
@@ -56,6 +57,7 @@ class DayRecord:
     stats: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     absent: tuple[str, ...] | None = None
+    summary_of: str | None = None
 
     def __post_init__(self) -> None:
         if self.start.utcoffset() is None or self.end.utcoffset() is None:

@@ -26,6 +26,7 @@ from rightsize.snapshot.columns import (
     to_arrow,
 )
 from rightsize.snapshot.rule_tables import LIMIT_RANGES, RESOURCE_QUOTAS, VPAS
+from rightsize.snapshot.summary_table import SUMMARIES
 
 SCHEMA_VERSION = 1
 
@@ -357,6 +358,7 @@ TABLES: Mapping[str, Table] = {
     table.name: table
     for table in (
         USAGE,
+        SUMMARIES,
         PODS,
         CONTAINERS,
         NODES,

@@ -33,6 +33,7 @@ from rightsize.snapshot.columns import to_arrow
 from rightsize.snapshot.in_force import InForce
 from rightsize.snapshot.manifest import MANIFEST, DayRecord, Manifest, read_manifest
 from rightsize.snapshot.schema import TABLES
+from rightsize.snapshot.summary_table import SUMMARIES, Summariser, made_of
 from rightsize.snapshot.table_files import (
     file_in_force,
     partial_file,
@@ -278,19 +279,30 @@ class SnapshotWriter:
         before = self.manifest.days.get(day)
         rows = dict(before.rows) if before else {}
         files = dict(before.files) if before else {}
-        targets = [table_file(self.path, name, day) for name in tables]
+        made = before.summary_of if before else None
+        summary, targets = Summariser(day), []
+
+        def written(name: str, table: pd.DataFrame | pa.Table | Iterable[pd.DataFrame]) -> None:
+            target = table_file(self.path, name, day)
+            target.parent.mkdir(exist_ok=True)
+            targets.append(target)
+            seen = summary.add if name == "usage" else None
+            rows[name], files[name] = write_table(TABLES[name], table, partial_file(target), seen)
+
         try:
-            for (name, table), target in zip(tables.items(), targets, strict=True):
-                target.parent.mkdir(exist_ok=True)
-                rows[name], files[name] = write_table(TABLES[name], table, partial_file(target))
+            for name, table in tables.items():
+                written(name, table)
+            if "usage" in tables and record.complete:
+                written(SUMMARIES.name, summary.finished())
+                made = made_of(files["usage"])
             for folder in {target.parent for target in targets}:
                 sync_folder(folder)
         except (OSError, pa.ArrowException) as error:
             for target in targets:
                 partial_file(target).unlink(missing_ok=True)
             raise _not_writable(self.path, error) from error
-        days = dict(self.manifest.days) | {day: replace(record, rows=rows, files=files)}
-        self.write_manifest(replace(self.manifest, days=days))
+        whole = replace(record, rows=rows, files=files, summary_of=made)
+        self.write_manifest(replace(self.manifest, days={**self.manifest.days, day: whole}))
         try:
             for target in targets:
                 os.replace(partial_file(target), target)

@@ -38,17 +38,25 @@ def partial_file(path: Path) -> Path:
 
 
 def write_table(
-    spec: Table, table: pd.DataFrame | Iterable[pd.DataFrame], path: Path
+    spec: Table,
+    table: pd.DataFrame | pa.Table | Iterable[pd.DataFrame],
+    path: Path,
+    seen: Callable[[pa.Table], None] | None = None,
 ) -> tuple[int, str]:
     """Write one Parquet file down to the disk; return its rows and its SHA-256.
 
-    A number that no row can hold is not known: what is written can be read.
+    A number that no row can hold is not known: what is written can be read. `seen` gets the rows as
+    they are written, in the order of the key.
     """
+    parts: Iterable[pd.DataFrame | pa.Table] = [table]
     if isinstance(table, pd.DataFrame):
         order = [column for column in _sort_order(spec.key) if column in table.columns]
-        table = [table.sort_values(order, kind="stable")]
+        parts = [table.sort_values(order, kind="stable")]
+    elif not isinstance(table, pa.Table):
+        parts = table
     texts = [c.name for c in spec.columns if pa.types.is_dictionary(c.type)]
     floats = [c.name for c in spec.columns if pa.types.is_floating(c.type)]
+    floats += [f"{c.name}.list.element" for c in spec.columns if c.type == pa.list_(pa.float64())]
     rows = 0
     with pq.ParquetWriter(
         path,
@@ -60,9 +68,13 @@ def write_table(
         # Where a part of the file is read its hash cannot be checked.
         write_page_checksum=True,
     ) as out:
-        for part in table:
-            out.write_table(within_range(spec, to_arrow(spec, part)), row_group_size=65536)
-            rows += len(part)
+        for part in parts:
+            typed = part if isinstance(part, pa.Table) else to_arrow(spec, part)
+            typed = within_range(spec, typed)
+            out.write_table(typed, row_group_size=65536)
+            if seen is not None:
+                seen(typed)
+            rows += typed.num_rows
     return rows, synced(path)
 
 

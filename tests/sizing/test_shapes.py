@@ -9,10 +9,11 @@ import pytest
 from rightsize.config import PolicySettings, Settings
 from rightsize.recommend import recommend
 from rightsize.results import ShapeKind, Sizes
-from rightsize.sizing.history import ContainerHistory
+from rightsize.sizing.history import ContainerHistory, Events
 from rightsize.sizing.policies import PercentilePolicy
-from rightsize.sizing.presence import Presence
+from rightsize.sizing.presence import presence
 from rightsize.sizing.shapes import shapes_of
+from tests.sizing.days import records
 from tests.tiny_mesh import MIB, Tiny, tiny_snapshot
 
 START = pd.Timestamp("2026-09-01", tz="UTC")
@@ -97,11 +98,15 @@ def history(pods):
     for pod, (first, cpu, memory) in pods.items():
         times = START + pd.to_timedelta(np.arange(first, first + len(cpu)) * 5, unit="min")
         rows.append(pd.DataFrame({"time": times, "pod": pod, "cpu": cpu, "memory": memory}))
-    usage = pd.concat(rows).sort_values("time", kind="stable", ignore_index=True)
-    run = pd.factorize(usage["pod"])[0]
-    there = Presence(run, len(pods), 1.0, running=True, last=usage["time"].iloc[-1])
-    return ContainerHistory("sidecar", "shop", "web", "Deployment", "istio-proxy", False, False,
-                            there, len(pods), Sizes(), 0, (), {}, usage)  # fmt: skip
+    used = records(pd.concat(rows))
+    seen = pd.DataFrame({"pod": list(pods), "workload_kind": "Deployment", "started": pd.NaT,
+                         "first_seen": pd.NaT, "last_seen": pd.NaT})  # fmt: skip
+    end = pd.Timestamp(int(used.daily.last.max()), unit="s", tz="UTC")
+    return ContainerHistory(
+        "sidecar", "shop", "web", "Deployment", "istio-proxy", False, False,
+        presence(used, seen, end), Sizes(), Events(0, 0, 0, 0.0), (), {}, used,
+        np.full(used.daily.rows, np.nan),
+    )  # fmt: skip
 
 
 def test_a_pod_busier_than_its_siblings_is_named():
@@ -117,10 +122,9 @@ def test_a_start_that_needs_much_more_tells_request_and_limit_apart():
     flat, start = np.full(900, 80 * MIB), np.full(900, 80 * MIB)
     start[:1] = 900 * MIB
     cpu = np.full(900, 0.01)
-    shapes = shapes_of(history({"old": (0, cpu, flat), "new": (900, cpu, start)}))
-    (shape,) = shapes.found
+    (shape,) = shapes_of(history({"old": (0, cpu, flat), "new": (900, cpu, start)})).found
     assert shape.kind is ShapeKind.START_UP
-    assert shapes.start_peak == 900 * MIB
+    assert shape.text.startswith("memory peaks at 900Mi while it starts and stays below 80Mi")
     assert "the request is for the latter, the limit for the start" in shape.text
 
 

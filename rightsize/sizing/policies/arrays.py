@@ -91,7 +91,9 @@ class ArrayPolicy(SizingPolicy):
         """Return sizes in cores and bytes; None for a resource that was never seen."""
 
     def fit(self, X: pd.DataFrame, y: object = None) -> Self:
-        sizing = self.size(History.of(X))
+        return self._fitted(self.size(History.of(X)))
+
+    def _fitted(self, sizing: Sizing) -> Self:
         self.sizes_ = sizing.sizes
         self.rules_ = dict(sizing.rules)
         self.abstained_ = dict(sizing.abstained)

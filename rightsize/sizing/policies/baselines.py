@@ -13,6 +13,7 @@ import numpy as np
 from rightsize.results import Sizes
 from rightsize.sizing.policies.arrays import DAY_SECONDS, ArrayPolicy, History, Ints, Sizing
 from rightsize.sizing.policies.base import Floats
+from rightsize.sizing.policies.daily import Daily, DailyPolicy
 
 MIB = 2**20
 
@@ -167,7 +168,7 @@ class AutopilotPolicy(ArrayPolicy):
         )
 
 
-class PeakMarginPolicy(ArrayPolicy):
+class PeakMarginPolicy(DailyPolicy):
     """The peak plus a margin: what a careful person sets by hand.
 
     Parameters
@@ -179,8 +180,8 @@ class PeakMarginPolicy(ArrayPolicy):
     def __init__(self, margin: float = 0.2) -> None:
         self.margin = margin
 
-    def size(self, history: History) -> Sizing:
-        cpu, memory = history.known("cpu")[2], history.known("memory")[2]
+    def size_daily(self, daily: Daily) -> Sizing:
+        cpu, memory = (daily.of_resource(name).tally.highest for name in ("cpu", "memory"))
         cpu_request = float(cpu.max()) * (1 + self.margin) if cpu.size else None
         memory_size = float(memory.max()) * (1 + self.margin) if memory.size else None
         rule = f"peak + {self.margin:.0%}"

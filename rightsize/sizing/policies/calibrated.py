@@ -17,18 +17,20 @@ What was tried and left out for want of gain in the back-test is listed in `docs
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rightsize.results import Resource, Sizes
-from rightsize.sizing.policies.arrays import DAY_SECONDS, ArrayPolicy, History, Ints, Sizing
+from rightsize.sizing.policies.arrays import DAY_SECONDS, Sizing
 from rightsize.sizing.policies.base import Floats
+from rightsize.sizing.policies.daily import Daily, DailyPolicy, Measured, age_weights, by_week
+from rightsize.snapshot.histogram import Histogram
 
 _GRID = 400
 _LOGISTIC = 1.702
 """Scale at which a logistic law comes closest to the normal one (Camilli, 1994)."""
-_SHORT_SPAN_BLOCKS = 8
 _POD_WINDOWS = 288
 """A day of windows: below, a pod says too little of its own level."""
 _MIN_WINDOWS = 50
@@ -43,7 +45,7 @@ class Priced:
     above: float
 
 
-class CalibratedPolicy(ArrayPolicy):
+class CalibratedPolicy(DailyPolicy):
     """Requests by the price of each error, memory limits by the law of daily peaks.
 
     Parameters
@@ -68,7 +70,7 @@ class CalibratedPolicy(ArrayPolicy):
     memory_blur_least : float
         Least width, as a share of the level: memory that never moved may still move.
     half_life_days : float
-        After which a window weighs half.
+        After which a day's windows weigh half.
     horizon_days : float
         Days ahead for which the memory limit holds.
     cpu_limit_margin : float
@@ -103,55 +105,62 @@ class CalibratedPolicy(ArrayPolicy):
         self.horizon_days = horizon_days
         self.cpu_limit_margin = cpu_limit_margin
 
-    def size(self, history: History) -> Sizing:
+    def size_daily(self, daily: Daily) -> Sizing:
         cpu_request = cpu_limit = memory_request = memory_limit = None
         rules: dict[Resource, str] = {}
         abstained: dict[Resource, str] = {}
-        times, pods, cpu = history.known("cpu")
-        if cpu.size:
-            chosen = self._priced(times, cpu, self.cpu_price, self.cpu_risk)
-            busiest = self._busiest_pod(times, pods, cpu)
+        if daily.cpu.tally.counts.size:
+            chosen = self._priced(daily, daily.cpu, self.cpu_price, self.cpu_risk)
+            busiest = self._busiest_pod(daily)
             cpu_request = max(chosen.level, busiest)
-            cpu_limit = max(float(cpu.max()) * (1 + self.cpu_limit_margin), cpu_request)
+            peak = float(daily.cpu.tally.highest.max())
+            cpu_limit = max(peak * (1 + self.cpu_limit_margin), cpu_request)
             rules["cpu"] = (
                 f"{chosen.above:.1%} of windows above, by price of waste and shortage"
                 if chosen.level >= busiest
                 else f"{self.busiest_pod_risk:.0%} of the busiest pod's windows above"
             )
-            _note_unpredictable(times, cpu, "cpu", abstained)
-        times, pods, memory = history.known("memory")
-        if memory.size:
-            memory_limit, risk = self._memory_limit(times, pods, memory)
-            level = self._priced(times, memory, self.memory_price, self.memory_request_risk).level
-            memory_request = min(level * (1 + self.memory_blur_least), memory_limit)
+            _note_unpredictable(daily, "cpu", abstained)
+        if daily.memory.tally.counts.size:
+            memory_limit, risk = self._memory_limit(daily)
+            priced = self._priced(daily, daily.memory, self.memory_price, self.memory_request_risk)
+            memory_request = min(priced.level * (1 + self.memory_blur_least), memory_limit)
             rules["memory"] = (
                 f"limit passed in {risk:.0%} of {self.horizon_days:g}-day windows, "
                 "extrapolated from daily peaks"
             )
-            _note_unpredictable(times, memory, "memory", abstained)
+            _note_unpredictable(daily, "memory", abstained)
         sizes = Sizes(cpu_request, cpu_limit, memory_request, memory_limit)
         return Sizing(sizes, {"cpu": "no usage", "memory": "no usage", **rules}, abstained)
 
-    def _priced(self, times: Ints, values: Floats, price: float, risk: float) -> Priced:
-        weights = np.exp2((times - times[-1]) / (self.half_life_days * DAY_SECONDS))
-        return priced_level(values, weights, price, risk)
+    def _priced(self, daily: Daily, measured: Measured, price: float, risk: float) -> Priced:
+        weights = age_weights(daily, measured, self.half_life_days)
+        return priced_level(measured.tally.pooled(weights), price, risk)
 
-    def _busiest_pod(self, times: Ints, pods: Ints, cpu: Floats) -> float:
+    def _busiest_pod(self, daily: Daily) -> float:
         """Level that the busiest of several pods, seen for a day and still there, may pass."""
-        codes = np.unique(pods)
-        if codes.size < 2:
+        tally = daily.cpu.tally
+        pod, pods = daily.pod, int(daily.pod.max()) + 1
+        windows = np.bincount(pod, weights=tally.windows(), minlength=pods)
+        if np.count_nonzero(windows) < 2:
             return 0.0
-        order = np.argsort(pods, kind="stable")
-        highest = 0.0
-        for rows in np.split(order, np.cumsum(np.bincount(np.searchsorted(codes, pods)))[:-1]):
-            if rows.size >= _POD_WINDOWS and times[rows[-1]] > times[-1] - DAY_SECONDS:
-                level = np.quantile(cpu[rows], 1 - self.busiest_pod_risk, method="higher")
-                highest = max(highest, float(level))
-        return highest
+        last = np.zeros(pods, dtype=np.int64)
+        np.maximum.at(last, pod, daily.last)
+        lasting = (windows >= _POD_WINDOWS) & (last > daily.last.max() - DAY_SECONDS)
+        part = tally.take(np.flatnonzero(lasting[pod]))
+        owner = np.repeat(pod[lasting[pod]], np.diff(part.start))
+        order = np.lexsort((part.highest, owner))
+        owner, counted = owner[order], np.cumsum(part.counts[order])
+        heads = np.flatnonzero(np.diff(owner, prepend=-1))
+        before = np.concatenate([[0], counted])[heads]
+        # The value of this rank, as numpy.quantile with method "higher".
+        rank = np.ceil((windows[owner[heads]] - 1) * (1 - self.busiest_pod_risk))
+        levels = part.highest[order][np.searchsorted(counted, before + rank, side="right")]
+        return float(levels.max(initial=0.0))
 
-    def _memory_limit(self, times: Ints, pods: Ints, memory: Floats) -> tuple[float, float]:
+    def _memory_limit(self, daily: Daily) -> tuple[float, float]:
         """The limit in bytes, and the probability that memory passes it in the horizon."""
-        peaks, ahead, seen = block_peaks(times, pods, memory, self.horizon_days)
+        peaks, ahead, seen = block_peaks(daily, self.horizon_days)
         logs = np.log(np.maximum(peaks, 1.0))
         # Few peaks understate the spread to come: below two horizons the kernel widens.
         few = max(1.0, 2 * ahead / seen)
@@ -160,35 +169,32 @@ class CalibratedPolicy(ArrayPolicy):
         passed = passing_probability(grid, logs, width, ahead)
         levels = np.exp(grid)
         allowed = passed <= max(self.memory_risk, float(passed[-1]))
-        loss = unused_share(memory, levels) + self.kill_price * passed
+        loss = unused_share(daily.memory.tally.pooled(), levels) + self.kill_price * passed
         best = int(np.argmin(np.where(allowed, loss, np.inf)))
         return float(levels[best]), float(passed[best])
 
 
-def priced_level(values: Floats, weights: Floats, price: float, risk: float) -> Priced:
+def priced_level(usage: Histogram, price: float, risk: float) -> Priced:
     """Level with the least mean unused share plus `price` times the share of windows above.
 
     The loss at level `r` is `E[max(0, 1 - u / r)] + price * P(u > r)`. Between two values seen it
-    only grows, so the minimum lies at one of them, and all of them are tried. The share above the
-    k-th of n exchangeable windows is (n + 1 - k) / (n + 1) in expectation for the next one, not
-    (n - k) / n; the bound on the risk uses the former, as split-conformal prediction does.
+    only grows, so the minimum lies at one of them; the highest of each bucket is tried. The share
+    above the k-th of n exchangeable windows is (n + 1 - k) / (n + 1) in expectation for the next one,
+    not (n - k) / n; the bound on the risk uses the former, as split-conformal prediction does.
 
     Parameters
     ----------
-    values, weights : float64 arrays of shape (n,)
+    usage : Histogram
         Usage, and what each window counts.
     price : float
     risk : float
         Levels with more than this share above them are not taken; the highest always may be.
     """
-    order = np.argsort(values)
-    used, weight = values[order], weights[order]
-    weight = weight / weight.sum()
-    covered, load = np.cumsum(weight), np.cumsum(weight * used)
-    last = np.append(used[1:] > used[:-1], True)
-    level, covered, load = used[last], covered[last], load[last]
+    level, windows = usage.highest, usage.windows
+    weight = usage.weights / usage.weights.sum()
+    covered, load = np.cumsum(weight), np.cumsum(weight * level)
     above = np.maximum(1 - covered, 0.0)
-    expected = (above * values.size + 1) / (values.size + 1)
+    expected = (above * windows + 1) / (windows + 1)
     allowed = expected <= risk
     allowed[-1] = True
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -198,22 +204,18 @@ def priced_level(values: Floats, weights: Floats, price: float, risk: float) -> 
     return Priced(float(level[best]), float(above[best]))
 
 
-def block_peaks(
-    times: Ints, pods: Ints, values: Floats, horizon_days: float
-) -> tuple[Floats, float, float]:
-    """Highest value of each pod in each block of time, the blocks in the horizon and in history.
+def block_peaks(daily: Daily, horizon_days: float) -> tuple[Floats, float, float]:
+    """Highest memory of each pod in each block of time, the blocks in the horizon and in history.
 
-    A block is a day; a history below four days is cut into eight blocks, and its horizon is no
-    longer than itself: hours say nothing on weeks.
+    A block is a UTC day; in a history below four days it is six hours, and the horizon is no longer
+    than the history: hours say nothing on weeks.
     """
-    span = float(times[-1] - times[0]) + 300.0
-    length = float(DAY_SECONDS) if span >= 4 * DAY_SECONDS else span / _SHORT_SPAN_BLOCKS
-    block = ((times[-1] - times) / length).astype(np.int64)
-    keys = pods * (int(block.max()) + 1) + block
-    order = np.argsort(keys, kind="stable")
-    firsts = np.flatnonzero(np.diff(keys[order], prepend=-1))
-    peaks: Floats = np.maximum.reduceat(values[order], firsts)
-    return peaks, min(horizon_days * DAY_SECONDS, span) / length, span / length
+    span = float(daily.last.max() - daily.first.min()) + 300.0
+    if span >= 4 * DAY_SECONDS:
+        length, peaks = float(DAY_SECONDS), daily.memory.tally.peaks()
+    else:
+        length, peaks = DAY_SECONDS / 4, daily.peaks.ravel()
+    return peaks[~np.isnan(peaks)], min(horizon_days * DAY_SECONDS, span) / length, span / length
 
 
 def passing_probability(grid: Floats, peaks: Floats, width: float, ahead: float) -> Floats:
@@ -230,31 +232,29 @@ def passing_probability(grid: Floats, peaks: Floats, width: float, ahead: float)
     return passing
 
 
-def unused_share(values: Floats, levels: Floats) -> Floats:
+def unused_share(usage: Histogram, levels: Floats) -> Floats:
     """Mean of `max(0, 1 - u / level)` for each level."""
-    used = np.sort(values)
-    count = np.searchsorted(used, levels)
-    load = np.concatenate([[0.0], np.cumsum(used)])
-    share: Floats = (count - load[count] / levels) / used.size
+    below = np.searchsorted(usage.highest, levels)
+    count = np.concatenate([[0], np.cumsum(usage.counts)])[below]
+    load = np.concatenate([[0.0], np.cumsum(usage.counts * usage.highest)])[below]
+    share: Floats = (count - load / levels) / usage.windows
     return share
 
 
-def _note_unpredictable(
-    times: Ints, values: Floats, resource: Resource, abstained: dict[Resource, str]
-) -> None:
-    if values.size < _MIN_WINDOWS:
-        abstained[resource] = f"{values.size} windows are too few to know a risk of a few per cent"
+def _note_unpredictable(daily: Daily, resource: Resource, abstained: dict[Resource, str]) -> None:
+    measured = daily.of_resource(resource)
+    windows = int(measured.tally.counts.sum())
+    if windows < _MIN_WINDOWS:
+        abstained[resource] = f"{windows} windows are too few to know a risk of a few per cent"
         return
-    shifts, weeks = level_shifts(times, values)
+    shifts, weeks = level_shifts(by_week(daily, measured))
     if weeks >= 4 and shifts == weeks - 1:
         abstained[resource] = f"its level shifted in each of the last {weeks} weeks"
 
 
-def level_shifts(times: Ints, values: Floats, factor: float = 2.0) -> tuple[int, int]:
+def level_shifts(weeks: Sequence[Histogram], factor: float = 2.0) -> tuple[int, int]:
     """How often the median of a week is off that of the week before by `factor`, and the weeks."""
-    week = (times[-1] - times) // (7 * DAY_SECONDS)
-    edges = np.flatnonzero(np.diff(week)) + 1
-    medians = np.array([np.median(part) for part in np.split(values, edges) if part.size >= 12])
+    medians = np.array([week.quantile(0.5) for week in weeks if week.windows >= 12])
     if medians.size < 2:
         return 0, medians.size
     with np.errstate(divide="ignore", invalid="ignore"):

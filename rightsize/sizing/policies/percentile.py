@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from rightsize.results import Sizes
-from rightsize.sizing.policies.arrays import ArrayPolicy, History, Sizing
+from rightsize.sizing.policies.arrays import Sizing
+from rightsize.sizing.policies.daily import Daily, DailyPolicy
 
 
-class PercentilePolicy(ArrayPolicy):
+class PercentilePolicy(DailyPolicy):
     """Request a percentile of use plus a margin, limit the peak plus a margin.
 
     Parameters
@@ -46,16 +45,17 @@ class PercentilePolicy(ArrayPolicy):
         self.cpu_limit_margin = cpu_limit_margin
         self.memory_limit_margin = memory_limit_margin
 
-    def size(self, history: History) -> Sizing:
-        cpu, memory = history.known("cpu")[2], history.known("memory")[2]
+    def size_daily(self, daily: Daily) -> Sizing:
+        cpu, memory = daily.cpu.tally.pooled(), daily.memory.tally.pooled()
         cpu_request = cpu_limit = memory_request = memory_limit = None
-        if cpu.size:
-            cpu_request = float(np.percentile(cpu, self.cpu_percentile)) * (1 + self.cpu_margin)
-            cpu_limit = max(float(cpu.max()) * (1 + self.cpu_limit_margin), cpu_request)
-        if memory.size:
-            level = float(np.percentile(memory, self.memory_percentile))
+        if cpu.windows:
+            cpu_request = cpu.quantile(self.cpu_percentile / 100) * (1 + self.cpu_margin)
+            cpu_limit = max(float(cpu.highest[-1]) * (1 + self.cpu_limit_margin), cpu_request)
+        if memory.windows:
+            level = memory.quantile(self.memory_percentile / 100)
             memory_request = level * (1 + self.memory_margin)
-            memory_limit = max(float(memory.max()) * (1 + self.memory_limit_margin), memory_request)
+            peak = float(memory.highest[-1])
+            memory_limit = max(peak * (1 + self.memory_limit_margin), memory_request)
         return Sizing(
             Sizes(cpu_request, cpu_limit, memory_request, memory_limit),
             {

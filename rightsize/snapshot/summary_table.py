@@ -1,0 +1,210 @@
+"""What a day's windows come to, container by container: a summary that adds up over pods and days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rightsize.snapshot.columns import (
+    FLOAT,
+    SHORT,
+    TEXT,
+    TIME,
+    codes_of,
+    make_table,
+)
+from rightsize.snapshot.histogram import Floats, Ints, Tally
+
+LAYOUT = 1
+"""Goes up when what a summary says changes: older ones are made anew."""
+WINDOWS = 288
+"""Of five minutes, in a day."""
+_HOUR = 12
+_QUARTER = 72
+_START_SECONDS = 900
+_COUNTS = pa.list_(pa.int16())
+_VALUES = pa.list_(pa.float64())
+BITS = pa.binary(WINDOWS // 8)
+
+SUMMARIES = make_table(
+    "summaries",
+    "day",
+    "What the day's rows of `usage` come to for each container of each pod. Rows add up over pods, "
+    "workloads and days: which workload a pod is of, what was in force and what was killed say `pods` "
+    "and `containers` of the same day. Bucket `k` of a histogram holds the values above growth ^ (k - 1) "
+    "up to growth ^ k, where growth is 1.01 for CPU and 1.002 for memory, and the lowest all values up "
+    "to 1e-6. Made from `usage` alone, when the day is written or on first use.",
+    ["namespace", "pod", "container"],
+    [
+        ("namespace", TEXT, "", "namespace of the pod"),
+        ("pod", TEXT, "", "name of the pod"),
+        ("container", TEXT, "", "name of the container"),
+        ("first", TIME, "", "end of its first window"),
+        ("last", TIME, "", "end of its last window"),
+        ("windows", SHORT, "windows", "windows with a sample: of 288, what was covered"),
+        ("present", BITS, "bits", "one bit for each window of the day, set where it has a "
+         "sample; the day's first window is the highest bit of the first byte"),
+        ("periods", FLOAT, "periods", "sum of CFS periods; null without a CPU limit"),
+        ("throttled_periods", FLOAT, "periods", "of these, throttled ones"),
+        ("cpu_sum", FLOAT, "cores", "sum of `cpu` over the windows that know it"),
+        ("cpu_peak", FLOAT, "cores", "highest `cpu`; null if no window knows it"),
+        ("cpu_hours", _VALUES, "cores", "sum of `cpu` in each hour of the day"),
+        ("cpu_hour_windows", _COUNTS, "windows", "windows in each hour that know `cpu`"),
+        ("cpu_buckets", _COUNTS, "", "buckets of the CPU histogram, ascending"),
+        ("cpu_counts", _COUNTS, "windows", "windows in each of these buckets"),
+        ("cpu_highest", _VALUES, "cores", "highest value in each of these buckets"),
+        ("memory_sum", FLOAT, "bytes", "sum of `memory` over the windows that know it"),
+        ("memory_peaks", _VALUES, "bytes", "highest `memory` of each six hours; null if unknown"),
+        ("memory_start", FLOAT, "bytes", "highest `memory` within 15 minutes of its first window"),
+        ("memory_later", FLOAT, "bytes", "highest `memory` of the windows after these"),
+        ("memory_buckets", _COUNTS, "", "buckets of the memory histogram, ascending"),
+        ("memory_counts", _COUNTS, "windows", "windows in each of these buckets"),
+        ("memory_highest", _VALUES, "bytes", "highest value in each of these buckets"),
+    ],
+)  # fmt: skip
+_LENGTHS = {"cpu_hours": 24, "cpu_hour_windows": 24, "memory_peaks": 4}
+"""Values in each list of these columns."""
+
+
+def made_of(usage: str) -> str:
+    """What a summary was made of, in the manifest: its layout and the SHA-256 of the usage."""
+    return f"{LAYOUT}:{usage}"
+
+
+class Summariser:
+    """Summarises usage that comes in parts, in the order of its key."""
+
+    def __init__(self, day: date) -> None:
+        self._day = day
+        self._held: pa.Table | None = None
+        self._found: list[pa.Table] = []
+
+    def add(self, usage: pa.Table) -> None:
+        """Take the next rows; a container may go on in the part that follows."""
+        if not usage.num_rows:
+            return
+        if self._held is not None:
+            usage = pa.concat_tables([self._held, usage]).unify_dictionaries()
+        last = int(_heads(usage)[-1])
+        self._held = usage.slice(last)
+        if last:
+            self._found.append(summarised(usage.slice(0, last), self._day))
+
+    def finished(self) -> pa.Table:
+        """The day's summary."""
+        if self._held is not None:
+            self._found.append(summarised(self._held, self._day))
+            self._held = None
+        parts = self._found or [SUMMARIES.schema.empty_table()]
+        return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+
+
+def summarised(usage: pa.Table, day: date) -> pa.Table:
+    """Summarise rows of table `usage`, in the order of its key, that belong to `day`."""
+    if not usage.num_rows:
+        return SUMMARIES.schema.empty_table()
+    heads = _heads(usage)
+    lengths = np.diff(np.append(heads, usage.num_rows))
+    row = np.repeat(np.arange(heads.size), lengths)
+    time = usage.column("time").cast(pa.int64()).to_numpy() // 1000
+    midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+    window = np.clip((time - midnight - 1) // 300, 0, WINDOWS - 1)
+    first, last = time[heads], time[heads + lengths - 1]
+    cpu, memory, periods, throttled = (
+        usage.column(name).cast(pa.float64()).to_numpy()
+        for name in ("cpu", "memory", "periods", "throttled_periods")
+    )
+    began = time - first[row] < _START_SECONDS
+    tallies = {
+        "cpu": Tally.of("cpu", row, heads.size, cpu),
+        "memory": Tally.of("memory", row, heads.size, memory),
+    }
+    cell = row * 24 + window // _HOUR
+    columns = {
+        **{name: usage.column(name).take(pa.array(heads)) for name in SUMMARIES.key},
+        "first": pa.array(first * 1000),
+        "last": pa.array(last * 1000),
+        "windows": pa.array(lengths),
+        "present": _bits(row, heads.size, window),
+        "periods": _sums(row, heads.size, periods),
+        "throttled_periods": _sums(row, heads.size, throttled),
+        "cpu_sum": _sums(row, heads.size, cpu),
+        "cpu_peak": pa.array(tallies["cpu"].peaks(), from_pandas=True),
+        "cpu_hours": _lists(np.bincount(cell, np.nan_to_num(cpu), heads.size * 24), 24),
+        "cpu_hour_windows": _lists(np.bincount(cell[~np.isnan(cpu)], None, heads.size * 24), 24),
+        "memory_sum": _sums(row, heads.size, memory),
+        "memory_peaks": _lists(_peaks(row * 4 + window // _QUARTER, heads.size * 4, memory), 4),
+        "memory_start": pa.array(_peaks(row[began], heads.size, memory[began]), from_pandas=True),
+        "memory_later": pa.array(_peaks(row[~began], heads.size, memory[~began]), from_pandas=True),
+    }
+    for name, tally in tallies.items():
+        offsets = pa.array(tally.start.astype(np.int32))
+        for part, values in (
+            ("buckets", tally.buckets), ("counts", tally.counts), ("highest", tally.highest)
+        ):  # fmt: skip
+            columns[f"{name}_{part}"] = pa.ListArray.from_arrays(offsets, pa.array(values))
+    return pa.table({name: columns[name] for name in SUMMARIES.schema.names}).cast(SUMMARIES.schema)
+
+
+def summary_faults(rows: pa.Table) -> Iterator[str]:
+    """Say what no summary can hold: lists of other lengths, unknown or impossible entries."""
+    for name in ("present", "first", "last", "windows"):
+        if rows.column(name).null_count:
+            yield f"{name} is not known of each row"
+    for name, length in _LENGTHS.items():
+        lists = rows.column(name)
+        if lists.null_count or set(pc.list_value_length(lists).unique().to_pylist()) - {length}:
+            yield f"{name} has not {length} values a row"
+    for resource in ("cpu", "memory"):
+        columns = [rows.column(f"{resource}_{part}") for part in ("buckets", "counts", "highest")]
+        lengths = [pc.list_value_length(column).to_numpy() for column in columns]
+        flat = [pc.list_flatten(column) for column in columns]
+        whole = all(np.array_equal(lengths[0], one) for one in lengths[1:])
+        if not whole or any(column.null_count for column in (*columns, *flat)):
+            yield f"the histograms of {resource} are not whole"
+        elif not _sound(*(column.to_numpy() for column in flat)):
+            yield f"the histograms of {resource} hold what no usage does"
+
+
+def _sound(buckets: Ints, counts: Ints, highest: Floats) -> bool:
+    return bool((counts > 0).all() and (highest >= 0).all() and np.isfinite(highest).all())
+
+
+def _heads(usage: pa.Table) -> Ints:
+    """Where another container begins."""
+    new = np.zeros(usage.num_rows, dtype=bool)
+    new[:1] = True
+    for name in SUMMARIES.key:
+        codes = codes_of(usage.column(name))
+        new[1:] |= codes[1:] != codes[:-1]
+    return np.flatnonzero(new)
+
+
+def _bits(row: Ints, rows: int, window: Ints) -> pa.Array:
+    bits = np.zeros((rows, WINDOWS), dtype=np.uint8)
+    bits[row, window] = 1
+    packed = pa.py_buffer(np.packbits(bits, axis=1).tobytes())
+    return pa.Array.from_buffers(BITS, rows, [None, packed])
+
+
+def _sums(row: Ints, rows: int, values: Floats) -> pa.Array:
+    known = np.isfinite(values)
+    sums = np.bincount(row[known], values[known], rows)
+    return pa.array(sums, mask=np.bincount(row[known], None, rows) == 0)
+
+
+def _peaks(cell: Ints, cells: int, values: Floats) -> Floats:
+    found = np.full(cells, -np.inf)
+    known = np.isfinite(values)
+    np.maximum.at(found, cell[known], values[known])
+    return np.where(np.isinf(found), np.nan, found)
+
+
+def _lists(values: npt.NDArray[np.generic], length: int) -> pa.Array:
+    offsets = np.arange(0, values.size + 1, length, dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, from_pandas=True))
