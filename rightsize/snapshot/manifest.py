@@ -17,6 +17,7 @@ from pydantic_core import from_json
 from rightsize.errors import SnapshotError
 from rightsize.secrets import blanked
 from rightsize.snapshot.schema import SCHEMA_VERSION
+from rightsize.snapshot.summary_table import SUMMARIES, made_of
 
 MANIFEST = "manifest.json"
 _LARGEST_BYTES = 64 * 2**20
@@ -68,6 +69,12 @@ class DayRecord:
             raise ValueError("a negative number of rows")
         if not all(math.isfinite(value) for value in self.stats.values()):
             raise ValueError("a count that is not finite")
+
+    @property
+    def has_summary(self) -> bool:
+        """Whether the day's summary is one of its usage as it is, in the layout of this release."""
+        made = {SUMMARIES.name, "usage"} <= self.files.keys()
+        return made and self.summary_of == made_of(self.files["usage"])
 
 
 @dataclass(frozen=True)

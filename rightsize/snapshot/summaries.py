@@ -91,22 +91,17 @@ def _to_write(snapshot: Snapshot, day: date) -> bool:
         return False
     file = table_file(snapshot.path, SUMMARIES.name, day)
     recorded = record.files.get(SUMMARIES.name)
-    return not _is_current(record) or file_in_force(file, recorded) is None
-
-
-def _is_current(record: DayRecord) -> bool:
-    made = {SUMMARIES.name, "usage"} <= record.files.keys()
-    return made and record.summary_of == made_of(record.files["usage"])
+    return not record.has_summary or file_in_force(file, recorded) is None
 
 
 def _stored(snapshot: Snapshot, day: date, namespaces: Sequence[str] | None) -> pa.Table | None:
-    if not _is_current(snapshot.manifest.days[day]):
+    if not snapshot.manifest.days[day].has_summary:
         return None
     try:
         rows = next(snapshot.by_day(SUMMARIES.name, days=[day], namespaces=namespaces))[1]
     except SnapshotError:
         return None
-    return None if next(summary_faults(rows), None) else rows
+    return None if next(summary_faults(rows), None) else rows.select(SUMMARIES.schema.names)
 
 
 def _written(snapshot: Snapshot, day: date, record: DayRecord) -> DayRecord:
