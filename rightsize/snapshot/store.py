@@ -105,6 +105,11 @@ class Snapshot:
         """The same snapshot with all of its days again."""
         return self._with(self._all_days)
 
+    def described_anew(self, records: Mapping[date, DayRecord]) -> None:
+        """Take over records of days that have got a summary."""
+        self.manifest = replace(self.manifest, days={**self.manifest.days, **records})
+        self._all_days = {**self._all_days, **records}
+
     def _with(self, days: Mapping[date, DayRecord]) -> Snapshot:
         part = copy(self)
         part.manifest = replace(self.manifest, days=days)

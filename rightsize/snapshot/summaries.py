@@ -14,7 +14,7 @@ from datetime import date
 import pyarrow as pa
 
 from rightsize.errors import RightsizeError, SnapshotError
-from rightsize.snapshot.manifest import DayRecord
+from rightsize.snapshot.manifest import DayRecord, read_manifest
 from rightsize.snapshot.store import Snapshot, SnapshotWriter
 from rightsize.snapshot.summary_table import (
     SUMMARIES,
@@ -61,11 +61,11 @@ def write_missing(snapshot: Snapshot, days: Sequence[date]) -> None:
         If the usage of such a day is damaged.
     """
     lacking = [day for day in days if _to_write(snapshot, day)]
-    if not lacking:
+    if not lacking or not snapshot.is_local:
         return
     made: dict[date, DayRecord] = {}
     try:
-        with SnapshotWriter(snapshot.path, snapshot.manifest) as writer:
+        with SnapshotWriter(snapshot.path, read_manifest(snapshot.path)) as writer:
             for day in lacking:
                 record = writer.manifest.days.get(day)
                 if record == snapshot.manifest.days[day]:
@@ -75,7 +75,7 @@ def write_missing(snapshot: Snapshot, days: Sequence[date]) -> None:
         raise error.found from error
     except (RightsizeError, OSError, pa.ArrowException):
         return  # Read-only, full, or another writer is at it: each day is made when it is asked for.
-    snapshot.manifest = replace(snapshot.manifest, days={**snapshot.manifest.days, **made})
+    snapshot.described_anew(made)
 
 
 class _DamagedUsageError(Exception):
