@@ -87,8 +87,8 @@ DNS: tuple[Query, ...] = (
             ]
         ),
         ("container_cpu_usage_seconds_total",),
-        "CoreDNS cannot be sized",
-        True,
+        # Absence is noted by metric, and other containers have this one.
+        optional=True,
     ),
     Query(
         "dns_agents",
