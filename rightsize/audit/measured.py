@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
+from rightsize.audit.identity import BESIDE, METADATA, identity_findings
 from rightsize.audit.model import Finding, Note, Severity
 from rightsize.audit.rules.certificates import NEAR, VERY_NEAR
 from rightsize.audit.tree import Place
@@ -19,6 +20,8 @@ EXPIRY_METRICS = (
 MEASURED_RULES = (
     ("measured-ca-expiry", "warning", "istiod's CA runs out soon, by its own metrics"),
     ("measured-plain-text", "warning", "requests that were sent without mutual TLS"),
+    (METADATA, "warning", "nodes of which pods reach the instance metadata, as EC2 reports them"),
+    (BESIDE, "info", "pods with the node's network or privileges on istiod's nodes"),
 )
 """Identifier, severity and title of what `--snapshot` adds."""
 _LEAST_SHARE = 0.001
@@ -49,6 +52,11 @@ def measured_findings(
         notes.append(Note("measured-plain-text", file, text))
     elif _plain_share(known) > _LEAST_SHARE:
         found.append(_plain_finding(file, known))
+    for one in identity_findings(snapshot):
+        if isinstance(one, Finding):
+            found.append(one)
+        else:
+            notes.append(one)
     return tuple(found), tuple(notes)
 
 

@@ -44,6 +44,7 @@ class KnownPod:
 
     node: str | None = None
     host_network: bool | None = None
+    privileged: bool | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     labels_json: str | None = None
     annotations_json: str | None = None
@@ -215,6 +216,7 @@ def _pod(about: Mapping[str, Any], spec: Mapping[str, Any]) -> KnownPod:
     return KnownPod(
         node=spec.get("nodeName"),
         host_network=bool(spec.get("hostNetwork", False)),
+        privileged=_privileged(spec),
         labels=labels,
         labels_json=_json(labels),
         annotations_json=_json(annotations),
@@ -223,6 +225,13 @@ def _pod(about: Mapping[str, Any], spec: Mapping[str, Any]) -> KnownPod:
             map(_sizes, [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())])
         ),
     )
+
+
+def _privileged(spec: Mapping[str, Any]) -> bool:
+    """Whether a pod can see what others of its node do."""
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    contexts = [one.get("securityContext") or {} for one in containers]
+    return bool(spec.get("hostPID")) or any(one.get("privileged") is True for one in contexts)
 
 
 def _sizes(container: Mapping[str, Any]) -> tuple[str, Mapping[str, float]]:

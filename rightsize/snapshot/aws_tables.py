@@ -57,7 +57,22 @@ INSTANCES = make_table(
         ("launched", TIME, "", "when it was launched"),
         ("root_gib", FLOAT, "GiB", "size of the volumes it started with; null if unknown"),
         ("root_type", TEXT, "", "type of the root volume (gp3, gp2, …); null if unknown"),
+        (
+            "metadata_tokens",
+            TEXT,
+            "",
+            "`required` or `optional`: whether the instance metadata asks for a token; null if unknown",
+        ),
+        (
+            "metadata_hops",
+            FLOAT,
+            "hops",
+            "network hops that an answer with a token may take: pods are one further than the node; "
+            "null if unknown",
+        ),
+        ("metadata_endpoint", TEXT, "", "`enabled` or `disabled`; null if unknown"),
     ],
+    later=["metadata_tokens", "metadata_hops", "metadata_endpoint"],
 )
 
 COMMITMENTS = make_table(

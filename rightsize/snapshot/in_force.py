@@ -20,7 +20,16 @@ from rightsize.snapshot.manifest import Manifest
 
 _POD = ["namespace", "pod"]
 _WORKLOAD = ["workload", "workload_kind"]
-_OF_POD = ["node", "qos_class", "started", "host_network", "scheduling", "labels", "annotations"]
+_OF_POD = [
+    "node",
+    "qos_class",
+    "started",
+    "host_network",
+    "privileged",
+    "scheduling",
+    "labels",
+    "annotations",
+]
 _SIZES = {
     "requests_known": ["cpu_request", "memory_request"],
     "limits_known": ["cpu_limit", "memory_limit"],

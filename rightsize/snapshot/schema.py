@@ -117,6 +117,12 @@ PODS = make_table(
         ),
         ("host_network", FLAG, "", "uses the node's network, so no pod IP; null if unknown"),
         (
+            "privileged",
+            FLAG,
+            "",
+            "a container is privileged, or it sees the node's processes; null if unknown",
+        ),
+        (
             "scheduling",
             JSON,
             "JSON",
@@ -131,7 +137,7 @@ PODS = make_table(
             "annotations of the pod that are Istio's or an autoscaler's; null if unknown",
         ),
     ],
-    later=["ended", "described"],
+    later=["ended", "described", "privileged"],
 )
 
 CONTAINERS = make_table(

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pandas as pd
 import pytest
 
+from rightsize.audit.identity import BESIDE, METADATA
 from rightsize.audit.measured import measured_findings
 from rightsize.snapshot import DayRecord, Manifest, Snapshot, SnapshotWriter
 
@@ -80,10 +81,11 @@ def test_requests_whose_tls_is_unknown_are_not_counted(tmp_path):
     edges = [("web", 900.0, 900.0), ("legacy", 100.0, None)]
     findings, notes = measured_findings(snapshot(tmp_path / "s", edges=edges), now=NOW)
     assert not findings
-    assert [note.rule for note in notes] == ["measured-ca-expiry"]
+    assert {note.rule for note in notes} == {"measured-ca-expiry", METADATA, BESIDE}
 
 
 def test_a_snapshot_without_either_says_so(tmp_path):
     findings, notes = measured_findings(snapshot(tmp_path / "s"), now=NOW)
     assert not findings
-    assert [note.rule for note in notes] == ["measured-ca-expiry", "measured-plain-text"]
+    unknown = ["measured-ca-expiry", "measured-plain-text", METADATA, BESIDE]
+    assert [note.rule for note in notes] == unknown

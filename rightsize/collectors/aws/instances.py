@@ -115,6 +115,7 @@ def fetch_support(session: AwsSession, cluster: str) -> str:
 
 def _row(item: dict[str, Any]) -> dict[str, object]:
     tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
+    metadata = item.get("MetadataOptions") or {}
     return {
         "instance_id": item["InstanceId"],
         "node": item.get("PrivateDnsName") or None,
@@ -126,6 +127,9 @@ def _row(item: dict[str, Any]) -> dict[str, object]:
         "launched": item.get("LaunchTime"),
         "root_gib": None,
         "root_type": None,
+        "metadata_tokens": metadata.get("HttpTokens"),
+        "metadata_hops": metadata.get("HttpPutResponseHopLimit"),
+        "metadata_endpoint": metadata.get("HttpEndpoint"),
     }
 
 

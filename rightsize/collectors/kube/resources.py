@@ -45,6 +45,8 @@ _MESH: frozenset[Use] = frozenset({"configuration", "audit"})
 _ISTIO = ("v1", "v1beta1", "v1alpha3")
 _NETWORKING, _SECURITY = "networking.istio.io", "security.istio.io"
 _GATEWAY = "gateway.networking.k8s.io"
+_RBAC = "rbac.authorization.k8s.io"
+_ACCESS = "who may read the Secrets of the mesh's CA is not audited"
 
 RESOURCES: tuple[Resource, ...] = (
     Resource(
@@ -120,6 +122,12 @@ RESOURCES: tuple[Resource, ...] = (
     Resource(_GATEWAY, "grpcroutes", "GRPCRoute", _ROUTES, _MESH, ("v1", "v1alpha2")),
     Resource(_GATEWAY, "tcproutes", "TCPRoute", _ROUTES, _MESH, ("v1", "v1alpha2")),
     Resource(_GATEWAY, "tlsroutes", "TLSRoute", _ROUTES, _MESH, ("v1", "v1alpha3", "v1alpha2")),
+    Resource(_RBAC, "roles", "Role", _ACCESS, _AUDIT),
+    Resource(_RBAC, "rolebindings", "RoleBinding", _ACCESS, _AUDIT),
+    Resource(_RBAC, "clusterroles", "ClusterRole", _ACCESS, _AUDIT, namespaced=False),
+    Resource(
+        _RBAC, "clusterrolebindings", "ClusterRoleBinding", _ACCESS, _AUDIT, namespaced=False
+    ),
     Resource(
         "", "configmaps", "ConfigMap", "the MeshConfig in force and the Corefile are not seen", _MESH,
         names=(("istio-system", "istio"), ("kube-system", "coredns")),

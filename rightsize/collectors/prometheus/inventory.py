@@ -219,6 +219,7 @@ def pods_frame(pods: Mapping[PodKey, Pod], objects: Objects) -> pd.DataFrame:
                 "host_network": (
                     pod.host_network if pod.host_network is not None else known.host_network
                 ),
+                "privileged": known.privileged,
                 "scheduling": known.scheduling,
                 "labels": known.labels_json,
                 "annotations": known.annotations_json,

@@ -108,7 +108,10 @@ def _seed(moto: str) -> None:
     common = {"ImageId": image, "InstanceType": "m5.large", "TagSpecifications": spec}
     ec2.run_instances(MinCount=2, MaxCount=2, **common)
     spot = {"MarketType": "spot"}
-    ec2.run_instances(MinCount=1, MaxCount=1, InstanceMarketOptions=spot, **common)
+    metadata = {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "HttpEndpoint": "enabled"}
+    ec2.run_instances(
+        MinCount=1, MaxCount=1, InstanceMarketOptions=spot, MetadataOptions=metadata, **common
+    )
     ec2.run_instances(ImageId=image, InstanceType="m5.large", MinCount=1, MaxCount=1)
     groups = client("autoscaling")
     groups.create_launch_configuration(

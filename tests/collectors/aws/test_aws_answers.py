@@ -116,6 +116,12 @@ def test_the_clusters_machines_are_those_with_its_tag(collect: Collect) -> None:
     assert machines["root_gib"].notna().all()
 
 
+def test_a_machine_says_who_reaches_its_metadata(collect: Collect) -> None:
+    machines = collect().tables["instances"].set_index("purchase_option")
+    spot = machines.loc["spot", ["metadata_tokens", "metadata_hops", "metadata_endpoint"]]
+    assert spot.tolist() == ["required", 2, "enabled"]
+
+
 def test_a_cluster_without_machines_is_missing_not_empty(collect: Collect) -> None:
     facts = collect(Wanted("no-such-cluster"))
     assert "instances" not in facts.tables
