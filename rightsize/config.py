@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -269,6 +270,13 @@ def _team_rules(rules: tuple[str, ...]) -> tuple[str, ...]:
     return rules
 
 
+class CurrencyRate(_Section):
+    """What one unit of a currency was worth, and when."""
+
+    usd: float = Field(gt=0, allow_inf_nan=False, description="USD for one unit")
+    as_of: date = Field(description="day of the rate")
+
+
 class ReviewSettings(_Section):
     """What the monthly report says of teams and budgets."""
 
@@ -283,6 +291,14 @@ class ReviewSettings(_Section):
     )
     budget_usd_per_month: float | None = Field(
         None, gt=0, description="budget of the cluster, in USD a month; unset: none"
+    )
+    bill: str | None = Field(
+        None, min_length=1, description="cost export that the report is held against, as `--bill`"
+    )
+    currencies: Mapping[str, CurrencyRate] = Field(
+        default_factory=dict,
+        description="rates for bills that are not in USD: `[review.currencies.EUR]`, `usd = 1.08`, "
+        "`as_of = 2026-10-31`; without one a bill stays in its currency and is compared with nothing",
     )
     billing_account: str | None = Field(
         None, min_length=1, description="account that is billed, for `report --format focus`"

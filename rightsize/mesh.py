@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from rightsize.ambient.answer import answer_ambient, costs_frame
 from rightsize.audit.reading import read_files
 from rightsize.config import PolicySettings, Settings
+from rightsize.cost.against_bill import AgainstBill
 from rightsize.cost.answer import MoneyAnswer, price_answer
 from rightsize.cost.levers import find_levers
 from rightsize.cost.machines import covered_hours
@@ -36,6 +37,7 @@ from rightsize.output.simulation_rows import simulation_to_frame
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Component, Resource
 from rightsize.review import Review, month_of, review_month
+from rightsize.review.charges import month_against, month_charges, month_money
 from rightsize.review.out_of_sample import mesh_workloads
 from rightsize.simulate.what_if import what_if
 from rightsize.sizing.backtest import (
@@ -410,6 +412,43 @@ class Mesh:
         return review_month(
             self.snapshot, chosen, self.settings, earlier=found.promises, results=found.results
         )
+
+    def against_bill(
+        self, bill: str | os.PathLike[str], *, month: str | None = None
+    ) -> AgainstBill:
+        """The month's estimate held against a cost export of AWS, as frames in USD.
+
+        Parameters
+        ----------
+        bill : path-like or str
+            A file or folder of CUR 2.0, the older CUR or FOCUS, or `s3://bucket/prefix`.
+        month : str, optional
+            `YYYY-MM`; the last one without.
+
+        Returns
+        -------
+        AgainstBill
+            `lines`, `machines` (by day and instance), `namespaces` (where the bill splits costs by
+            pod) and `apart` (credits, refunds, tax, other currencies).
+
+        Raises
+        ------
+        UsageError, NoDataError, InputFileError, AwsError
+            If the month or the bill cannot be read.
+        """
+        chosen = month_of(self.snapshot, month)
+        money = month_money(self.snapshot.only(chosen.days), self.settings, chosen.end)
+        return month_against(os.fspath(bill), self.snapshot, chosen, self.settings, money)
+
+    def charges(self, month: str | None = None) -> pd.DataFrame:
+        """A month's charges as rows of FOCUS 1.2; `Settings.review` names the account that is billed.
+
+        Raises
+        ------
+        UsageError, NoDataError
+            If no account is set, or `month` is no month or not in the snapshot.
+        """
+        return month_charges(self.snapshot, month_of(self.snapshot, month), self.settings)[0]
 
     def plot_requests(
         self,

@@ -46,6 +46,13 @@ def report(
             "-f", "--file", help="For --ambient: objects, alert rules, dashboards; repeat for more."
         ),
     ] = None,
+    bill: Annotated[
+        str | None,
+        typer.Option(
+            help="Cost export to hold the estimate against: file, folder or s3://bucket/prefix of "
+            "CUR or FOCUS."
+        ),
+    ] = None,
     billing_account: Annotated[
         str | None,
         typer.Option(help="For --format focus: the account that is billed, which FOCUS demands."),
@@ -65,6 +72,8 @@ def report(
     `rightsize report --month 2026-10 --snapshot snapshots/prod -o reports/2026-10`
 
     `rightsize report --ambient -f istio.yaml` – with a chapter on ambient mode
+
+    `rightsize report --bill s3://bucket/exports/cur2` – held against CUR 2.0 or FOCUS
 
     `rightsize report --summary` – ten lines for a message
 
@@ -93,7 +102,9 @@ def report(
         raise UsageError("--format focus is of the charges", hint="leave out --summary, --ambient")
     if files and not ambient:
         raise UsageError("--file is for the chapter on ambient mode", hint="add --ambient")
-    settings = load_settings(settings_file, flags={"review": {"billing_account": billing_account}})
+    settings = load_settings(
+        settings_file, flags={"review": {"billing_account": billing_account, "bill": bill}}
+    )
     source = open_snapshot(snapshot)
     chosen = month_of(source, month)
     if charges:

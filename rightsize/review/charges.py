@@ -1,19 +1,37 @@
-"""A month's charges as rows that FinOps tools load."""
+"""A month's money: what it cost, its charges as rows for FinOps tools, and the bill that finance has."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from rightsize.collectors.billing.read import read_bill
 from rightsize.config import Settings
-from rightsize.cost.answer import MoneyAnswer
+from rightsize.cost.against_bill import AgainstBill, against_bill
+from rightsize.cost.answer import MoneyAnswer, price_answer
 from rightsize.cost.focus import Payer, focus_rows
+from rightsize.cost.machines import covered_hours, days_with_nodes
 from rightsize.cost.showback import teams_of
 from rightsize.errors import UsageError
 from rightsize.review.month import Month
-from rightsize.review.review import month_money
 from rightsize.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from rightsize.collectors.aws.session import AwsSession
+
+
+def month_money(snapshot: Snapshot, settings: Settings, at: datetime) -> MoneyAnswer:
+    """The bill for the hours that the snapshot's days cover, nothing added; ages of prices count to `at`."""
+    hours = covered_hours(snapshot, snapshot.read("nodes")) or _hours(snapshot)
+    prices = settings.prices.model_copy(update={"hours_per_month": hours})
+    return price_answer(snapshot, None, prices, at=at)
+
+
+def _hours(snapshot: Snapshot) -> float:
+    records = snapshot.manifest.days.values()
+    return sum((one.end - one.start).total_seconds() / 3600 for one in records)
 
 
 def month_charges(
@@ -39,6 +57,50 @@ def month_charges(
         teams = teams_of(ours.read("pods"), ours.read("namespaces"), rules.team)
     payer = Payer(rules.billing_account, rules.billing_account_name, rules.sub_account)
     return focus_rows(money, date(month.year, month.number, 1), payer, teams), money
+
+
+def month_against(
+    place: str, snapshot: Snapshot, month: Month, settings: Settings, money: MoneyAnswer
+) -> AgainstBill:
+    """Read a cost export of the month and hold the bill's estimate against it.
+
+    Parameters
+    ----------
+    place : str
+        A file, a folder, or `s3://bucket/prefix`.
+    snapshot : Snapshot
+    month : Month
+    settings : Settings
+    money : MoneyAnswer
+        The month's estimate, for the hours that its days cover.
+
+    Raises
+    ------
+    InputFileError, NoDataError, UsageError, AwsError
+        See `rightsize.collectors.billing.read.read_bill`.
+    """
+
+    def session() -> AwsSession:
+        from rightsize.collectors.aws.session import AwsSession
+
+        return AwsSession(money.region, max_attempts=settings.prices.max_attempts)
+
+    bill = read_bill(
+        place,
+        [day for day in month.days if day in days_with_nodes(money.machines)] or month.days,
+        cluster=snapshot.manifest.cluster,
+        instances=set(money.machines["instance_id"].dropna()),
+        session=session,
+    )
+    return against_bill(
+        money,
+        bill.rows,
+        bill.pods,
+        bill.rest,
+        source=bill.source,
+        rates=settings.review.currencies,
+        twice=bill.twice,
+    )
 
 
 def left_out(money: MoneyAnswer) -> list[str]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from rightsize.config import Settings
-from rightsize.cost.answer import MoneyAnswer, price_answer
+from rightsize.cost.against_bill import AgainstBill
+from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.levers import find_levers
 from rightsize.cost.levers.lever import Lever
-from rightsize.cost.machines import covered_hours
 from rightsize.cost.months import MonthFacts, scaled
 from rightsize.cost.node_sets import PlannedNodeSet
 from rightsize.cost.plan import PlanCost, Terms, added, price_plan
@@ -34,6 +33,7 @@ from rightsize.prices.shapes import catalogue_of
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Interval, Recommendation
 from rightsize.review.accounts import Accounts, accounts_of
+from rightsize.review.charges import month_against, month_money
 from rightsize.review.incidents import incidents
 from rightsize.review.machines import node_groups, replayed_month
 from rightsize.review.month import Month, month_of
@@ -131,6 +131,8 @@ class Review:
     outlook: Outlook | None
     dns: DnsStudy
     quality: pd.DataFrame
+    against: AgainstBill | None
+    """The estimate held against the bill of `review.bill`; None where the settings name none."""
     accounts: Accounts
     """Teams, unit costs, what changed, what comes, the budget."""
     levers: tuple[Lever, ...]
@@ -167,9 +169,13 @@ def review_month(
     month = month_of(snapshot, label)
     ours = snapshot.only(month.days)
     past = snapshot.only(day for day in snapshot.days if day <= month.days[-1])
+    money = month_money(ours, rules, month.end)
+    against = None
+    if rules.review.bill is not None:
+        # A bill that cannot be read ends the run here, and not after a minute of work.
+        against = month_against(rules.review.bill, ours, month, rules, money)
     advice = recommend(past, rules)
     plans, end_plans = _plans(ours, rules, advice)
-    money = month_money(ours, rules, month.end)
     plan_terms = replace(money.terms, hours=rules.prices.hours_per_month)
     steps = _steps(plans, end_plans, plan_terms)
     history = Months(snapshot, money.terms.book, results or {})
@@ -226,21 +232,10 @@ def review_month(
         dns=study_dns(ours, rules),
         quality=_quality(ours, month, money),
         levers=levers,
+        against=against,
         accounts=accounts_of(past, month, money, money_before, rules.review),
     )
     return replace(review, strip=month_strip(review, results or {}))
-
-
-def month_money(snapshot: Snapshot, settings: Settings, at: datetime) -> MoneyAnswer:
-    """The bill for the hours that the snapshot's days cover, nothing added; ages of prices count to `at`."""
-    hours = covered_hours(snapshot, snapshot.read("nodes")) or _hours(snapshot)
-    prices = settings.prices.model_copy(update={"hours_per_month": hours})
-    return price_answer(snapshot, None, prices, at=at)
-
-
-def _hours(snapshot: Snapshot) -> float:
-    records = snapshot.manifest.days.values()
-    return sum((one.end - one.start).total_seconds() / 3600 for one in records)
 
 
 def _money_before(snapshot: Snapshot, month: Month, settings: Settings) -> MoneyAnswer | None:

@@ -115,6 +115,16 @@ COST = Call(
     "NextPageToken",
     "NextPageToken",
 )
+LIST_EXPORT = Call(
+    "s3",
+    "ListObjectsV2",
+    "account",
+    "files of a cost export (opt-in)",
+    "ContinuationToken",
+    "NextContinuationToken",
+)
+READ_EXPORT = Call("s3", "GetObject", "account", "a file of a cost export (opt-in)")
+"""Both of the one bucket that `report --bill s3://…` names, and so in no general policy."""
 
 CALLS: tuple[Call, ...] = (
     INSTANCE_TYPES,

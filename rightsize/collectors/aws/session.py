@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -12,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
 from botocore.parsers import ResponseParserError
 
-from rightsize.collectors.aws.calls import Call
+from rightsize.collectors.aws.calls import READ_EXPORT, Call
 from rightsize.collectors.aws.failures import translated
 from rightsize.errors import (
     AwsCredentialsError,
@@ -28,6 +29,8 @@ READ_SECONDS = 30
 _QUICK_ATTEMPTS = 2
 _FAILED = (BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError, TypeError)
 """What a call raises, answers that botocore cannot parse included."""
+
+_PIECE = 2**20
 
 
 class AwsSession:
@@ -99,6 +102,26 @@ class AwsSession:
             if token == asked.get(call.token_in):
                 raise AwsError(f"{call.action} repeats its page token: its answer has no end")
             asked[call.token_in] = token
+
+    def download(self, bucket: str, key: str, path: Path, *, most: int) -> None:
+        """Write an object of S3 into a file, piece by piece.
+
+        Raises
+        ------
+        AwsError
+            One of its family; also if the object is larger than `most` bytes.
+        """
+        body = self._ask(READ_EXPORT, {"Bucket": bucket, "Key": key})["Body"]
+        left = most
+        try:
+            with path.open("wb") as file:
+                for piece in body.iter_chunks(_PIECE):
+                    left -= len(piece)
+                    if left < 0:
+                        raise AwsError(f"s3://{bucket}/{key} grew while it was read")
+                    file.write(piece)
+        except BotoCoreError as error:
+            raise translated(error, f"s3:GetObject of {bucket}/{key}") from error
 
     def endpoint(self, call: Call) -> str:
         """Return the URL that the call goes to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rightsize.output.report.accounts import accounts_section
+from rightsize.output.report.against import against_section
 from rightsize.output.report.bill import bill_section
 from rightsize.output.report.growth import growth_section, quality_section
 from rightsize.output.report.machines import nodes_section
@@ -18,6 +19,7 @@ def sections_of(review: Review) -> tuple[Section, ...]:
     return (
         months_section(review),
         bill_section(review),
+        *(() if review.against is None else (against_section(review.against),)),
         accounts_section(review),
         requests_section(review),
         nodes_section(review),
