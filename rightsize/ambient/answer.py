@@ -32,6 +32,7 @@ from rightsize.nodes.demand import scheduled_pods
 from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.requests import with_advice
 from rightsize.prices.book import snapshot_book
+from rightsize.prices.node_kinds import runs_daemonsets
 from rightsize.prices.shapes import catalogue_of
 from rightsize.prices.unit_price import unit_price
 from rightsize.recommend import recommend
@@ -127,7 +128,7 @@ def _costs(
     planner = _planner(snapshot, settings, study, measured, at_end_state(advice), notes)
     hours = settings.prices.hours_per_month
     price = unit_price(snapshot.manifest.region)
-    nodes = max(len(planner.nodes), 1)
+    nodes = max(int(runs_daemonsets(planner.nodes).sum()), 1)
     costs = [namespace_cost(planner, n.namespace, price.price, hours, nodes) for n in study.needs]
     base = _base(planner, notes)
     if base is not None and alone:

@@ -15,6 +15,7 @@ from rightsize.ambient.waypoints import Need, WaypointNeed
 from rightsize.config import NodeSettings
 from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.plans import plan_same_type
+from rightsize.prices.node_kinds import runs_daemonsets
 from rightsize.prices.unit_price import UnitPrice
 from rightsize.results import Interval
 from rightsize.simulate.simulate import AMBIENT_HEADROOM
@@ -131,7 +132,7 @@ class AmbientPlanner:
         if "istio-cni" not in self.has:
             size = Request(CNI_CPU, CNI_MEMORY)
             rows.append(_pod(_SYSTEM, "istio-cni-node", "DaemonSet", 0, size))
-        proxies = int(joins.sum()) - len(rows) - len(self.nodes)
+        proxies = int(joins.sum()) - len(rows) - int(runs_daemonsets(self.nodes).sum())
         changed = self._smaller_istiod(changed, proxies, end)
         return pd.concat([changed, pd.DataFrame(rows)], ignore_index=True)
 

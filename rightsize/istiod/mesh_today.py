@@ -14,6 +14,7 @@ from rightsize.nodes.demand import scheduled_pods
 from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.plans import plan_same_type
 from rightsize.prices.book import snapshot_book
+from rightsize.prices.node_kinds import PACKED, kinds_of, runs_daemonsets
 from rightsize.prices.shapes import catalogue_of
 from rightsize.snapshot import Snapshot
 
@@ -96,6 +97,8 @@ def mesh_today(
     count = len(alive[_KEY].astype(str).merge(meshed, on=_KEY))
     nodes = snapshot.read("nodes", days=last)
     planner = _planner(snapshot, alive, _text(sidecars), nodes, settings) if len(nodes) else None
+    count_of_nodes = float(runs_daemonsets(nodes).sum())
+    bought = nodes[kinds_of(nodes).isin(PACKED)]
     return MeshToday(
         scale=Scale(services, float(max(count, 1)), _rate(snapshot)),
         namespaces=int(sidecars["namespace"].astype(str).nunique()),
@@ -103,9 +106,9 @@ def mesh_today(
         sidecar_memory=float(sidecars["memory_request"].fillna(0.0).mean()),
         sidecar_memory_used=_used(snapshot, last, sidecars),
         clusters=float(proxies["clusters"].mean()) if len(proxies) else None,
-        nodes=float(len(nodes)) if len(nodes) else None,
-        node_cpu=_mean(nodes["allocatable_cpu"]),
-        node_memory=_mean(nodes["allocatable_memory"]),
+        nodes=count_of_nodes if len(nodes) else None,
+        node_cpu=_mean(bought["allocatable_cpu"]),
+        node_memory=_mean(bought["allocatable_memory"]),
         node_set=None if planner is None else planner.node_set,
         without=None if planner is None else planner.without,
     )

@@ -73,7 +73,7 @@ def graviton_beside(
     nodes: pd.DataFrame,
     runs_on_arm: frozenset[tuple[str, str, str]] = frozenset(),
 ) -> Graviton | None:
-    """Plan the same pods on arm64; None where no x86 is in use or `settings` choose architectures.
+    """Plan the same pods on arm64; None where no x86 is in use, no pod could move, or `settings` choose architectures.
 
     Pods that are bound to x86 keep machines of x86 beside. Families that the settings name are those
     of x86, so the families of arm64 are the current m, c and r.
@@ -93,6 +93,8 @@ def graviton_beside(
     moving = split(pods, nodes, catalogue).pods
     ready = readiness_of(moving, runs_on_arm)
     own = moving["daemonset"].to_numpy(dtype=bool)
+    if own.all():
+        return None
     if "arm64" in in_use:
         # The mix has it already.
         arm, (x86, unplaced) = mix, _mix_of(pods, catalogue, settings, nodes, ("amd64",))

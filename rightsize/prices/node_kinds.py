@@ -47,6 +47,7 @@ def node_kind(
     instance_type: str | None,
     extended: Mapping[str, float],
     name: str = "",
+    provider_id: str = "",
 ) -> NodeKind:
     """Return the kind of a node.
 
@@ -60,11 +61,15 @@ def node_kind(
         Amounts of the resources that `is_extended`.
     name : str
         Name of the node: Fargate's begin with `fargate-`, Hybrid Nodes' with `mi-`.
+    provider_id : str
+        Ends with Fargate's name of the machine there, and begins with `eks-hybrid:` on Hybrid Nodes.
     """
     compute = labels.get(COMPUTE_TYPE, "")
-    if compute == "fargate" or name.startswith("fargate-"):
+    machine = provider_id.rpartition("/")[2]
+    if compute == "fargate" or name.startswith("fargate-") or machine.startswith("fargate-"):
         return "fargate"
-    if compute == "hybrid" or re.match(r"mi-[0-9a-f]{8,}", name):
+    on_hybrid = provider_id.startswith("eks-hybrid:") or re.match(r"mi-[0-9a-f]{8,}", name)
+    if compute == "hybrid" or on_hybrid:
         return "hybrid"
     if labels.get("kubernetes.io/os", labels.get("beta.kubernetes.io/os")) == "windows":
         return "windows"
@@ -79,16 +84,38 @@ def node_kind(
     return "auto" if compute == "auto" else "ec2"
 
 
+def may_be_ec2(labels: Mapping[str, str], provider_id: str) -> bool:
+    """Whether a node that names no instance type can be one of EC2's, by its capacity.
+
+    A provider id of AWS says so; one of anybody else, a virtual kubelet, or labels of another cloud
+    say that it is none.
+    """
+    if provider_id:
+        return provider_id.startswith("aws://")
+    clouds = ("cloud.google.com/", "kubernetes.azure.com/", "k3s.io/")
+    return labels.get("type") != "virtual-kubelet" and not any(
+        key.startswith(clouds) for key in labels
+    )
+
+
+def runs_daemonsets(nodes: pd.DataFrame) -> pd.Series:
+    """Which rows of table `nodes` run pods of DaemonSets: all but those of Fargate."""
+    return ~kinds_of(nodes).eq("fargate")
+
+
 def kinds_of(nodes: pd.DataFrame) -> pd.Series:
     """Return the kind of each row of table `nodes`; found anew in files of earlier releases."""
     stated = nodes["kind"] if "kind" in nodes.columns else pd.Series(None, index=nodes.index)
     found = [
-        kind if isinstance(kind, str) else node_kind(_loads(labels), _text(named), {}, str(name))
-        for kind, labels, named, name in zip(
+        kind
+        if isinstance(kind, str)
+        else node_kind(_loads(labels), _text(named), {}, str(name), _text(machine) or "")
+        for kind, labels, named, name, machine in zip(
             stated.astype(object),
             nodes["labels"].astype(object) if "labels" in nodes.columns else [None] * len(nodes),
             nodes["instance_type"].astype(object),
             nodes["node"].astype(object) if "node" in nodes.columns else [""] * len(nodes),
+            nodes["provider_id"].astype(object) if "provider_id" in nodes else [None] * len(nodes),
             strict=True,
         )
     ]

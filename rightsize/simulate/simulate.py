@@ -17,6 +17,8 @@ from rightsize.istiod.model import IstiodModel, MeshLoad
 from rightsize.istiod.published import RATE, SIDECAR, WAYPOINT, ZTUNNEL
 from rightsize.istiod.replicas import ReplicaPlan, plan_for, quick_plan
 from rightsize.namespaces.proxy_memory import STATIC_CLUSTERS, ProxyMemoryLaw
+from rightsize.nodes.plan import NodeSet
+from rightsize.prices.node_kinds import PACKED
 from rightsize.prices.unit_price import UnitPrice
 from rightsize.results import HOURS_PER_MONTH, Interval
 
@@ -230,6 +232,18 @@ def _ambient(
     )
 
 
+def grown(node_set: NodeSet, growth: float, extra: float) -> tuple[float, float | None]:
+    """Nodes, and USD a month, with the machines that are packed grown and the others kept."""
+    packed = NodeSet(tuple(one for one in node_set.groups if one.kind in PACKED))
+    kept = NodeSet(tuple(one for one in node_set.groups if one.kind not in (*PACKED, "fargate")))
+    count = float(np.ceil(packed.nodes * growth + extra)) if packed.nodes else 0.0
+    usd, beside = packed.usd_per_hour, kept.usd_per_hour
+    if usd is None or beside is None:
+        return count + kept.nodes, None
+    each = usd / max(packed.nodes, 1)
+    return count + kept.nodes, (count * each + beside) * HOURS_PER_MONTH
+
+
 def _nodes(
     today: MeshToday,
     scale: Scale,
@@ -255,13 +269,9 @@ def _nodes(
         else:
             node_set = today.node_set(cpu, memory, True)
         extra = max(istiod[0] / today.node_cpu, istiod[1] / today.node_memory)
-        count = float(np.ceil(node_set.nodes * growth + extra))
-        each = (
-            None
-            if node_set.usd_per_hour is None
-            else node_set.usd_per_hour / max(node_set.nodes, 1)
-        )
-        found.append((count, each and count * each * HOURS_PER_MONTH))
+        found.append(grown(node_set, growth, extra))
+    if any(group.kind == "fargate" for group in node_set.groups):
+        said.append("pods on Fargate are charged by the pod: in no node and no dollar of this")
     said.append(
         f"nodes: packed for the pods of today at the new sizes on the types in use, times "
         f"{growth:.2f}, with istiod's own beside them; a plan, not a replay"

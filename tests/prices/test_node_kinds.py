@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from rightsize.prices.node_kinds import COMPUTE_TYPE, is_extended, kinds_of, node_kind
+from rightsize.prices.node_kinds import COMPUTE_TYPE, is_extended, kinds_of, may_be_ec2, node_kind
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,25 @@ def test_a_node_is_of_its_kind(
     labels: dict[str, str], named: str | None, extended: dict[str, float], kind: str
 ) -> None:
     assert node_kind(labels, named, extended) == kind
+
+
+@pytest.mark.parametrize(
+    ("labels", "machine", "may"),
+    [
+        ({}, "", True),
+        ({}, "aws:///us-east-1a/i-0a1b", True),
+        ({}, "kind://docker/kind/worker", False),
+        ({}, "azure:///subscriptions/x", False),
+        ({}, "vsphere://4237", False),
+        ({"cloud.google.com/gke-nodepool": "p"}, "", False),
+        ({"type": "virtual-kubelet"}, "", False),
+        ({"kubernetes.io/arch": "amd64"}, "", True),
+    ],
+)
+def test_only_a_node_that_can_be_ec2s_may_be_named_by_its_capacity(
+    labels: dict[str, str], machine: str, may: bool
+) -> None:
+    assert may_be_ec2(labels, machine) is may
 
 
 @pytest.mark.parametrize(

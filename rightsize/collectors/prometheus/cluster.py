@@ -14,7 +14,7 @@ from rightsize.collectors.prometheus.instances import inferred_type
 from rightsize.collectors.prometheus.inventory import Answers, as_json
 from rightsize.collectors.prometheus.labels import PodKey, namespace_of, node_of, pod_key
 from rightsize.collectors.prometheus.parse import Answer, Labels
-from rightsize.prices.node_kinds import NOT_EC2, is_extended, node_kind
+from rightsize.prices.node_kinds import NOT_EC2, is_extended, may_be_ec2, node_kind
 from rightsize.snapshot.schema import WINDOW_SECONDS
 
 
@@ -91,13 +91,15 @@ def nodes_frame(answers: Answers, day: Day, objects: Objects) -> pd.DataFrame:
             and value > 0
             and is_extended(key.removeprefix("allocatable_"))
         }
-        kind = node_kind(labels, _type_label(labels), more, name)
+        machine = described.get("provider_id") or known.provider_id or ""
+        kind = node_kind(labels, _type_label(labels), more, name, machine)
+        of_ec2 = kind not in NOT_EC2 and may_be_ec2(labels, machine)
         first, last = seen.get(name, (day.start + WINDOW_SECONDS, day.end))
         rows.append(
-            _named_by(labels, known, {} if kind in NOT_EC2 else size, described)
+            _named_by(labels, known, size if of_ec2 else {}, described)
             | {
                 "node": name,
-                "provider_id": described.get("provider_id") or known.provider_id,
+                "provider_id": machine or None,
                 "first_seen": pd.Timestamp(first, unit="s", tz="UTC"),
                 "last_seen": pd.Timestamp(last, unit="s", tz="UTC"),
                 "labels": as_json(labels) if labels else None,

@@ -134,7 +134,11 @@ class Pod:
         ]
 
 
-def node(name: str = "ip-10-0-0-1.ec2.internal", end: float = DAY + 26 * HOUR) -> list[Series]:
+def node(
+    name: str = "ip-10-0-0-1.ec2.internal",
+    end: float = DAY + 26 * HOUR,
+    provider_id: str = "aws:///us-east-1c/i-0a1b2c",
+) -> list[Series]:
     """One m5.xlarge as kube-state-metrics tells it."""
     times = every(60, DAY - 2 * HOUR, end)
     about = {"node": name}
@@ -147,7 +151,7 @@ def node(name: str = "ip-10-0-0-1.ec2.internal", end: float = DAY + 26 * HOUR) -
             "kube_node_info",
             about
             | {"kernel_version": "5.10.226-214.880.amzn2.x86_64"}
-            | {"provider_id": "aws:///us-east-1c/i-0a1b2c"},
+            | {"provider_id": provider_id},
             [(t, 1.0) for t in times],
         )
     ]

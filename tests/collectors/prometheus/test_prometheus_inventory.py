@@ -79,6 +79,15 @@ OBJECTS = {
 }
 
 
+NOT_OF_EC2 = {
+    "ip-10-0-0-9": ("aws:///us-east-1a/0a1b/fargate-ip-10-0-0-9.ec2.internal", "fargate"),
+    "rack-7": ("eks-hybrid:///us-east-1/shop/mi-0123456789abcdef0", "hybrid"),
+    "kind-worker": ("kind://docker/shop/kind-worker", "ec2"),
+    "gke-pool-1": ("gce://project/europe-west1-b/gke-pool-1", "ec2"),
+}
+"""Provider id and kind of nodes with the capacity of an m5.xlarge."""
+
+
 def _restarting() -> list[Series]:
     """Killed for memory at 06:00 and 07:00, ended by itself at 09:00."""
     pod = Pod("web-6d4cf56db6-hjklm", node="ip-10-0-0-2.ec2.internal")
@@ -128,6 +137,11 @@ def _mesh() -> list[Series]:
         Series("kube_replicaset_owner", owner | {"owner_name": "canary"}, flat),
         *node(),
         *node("ip-10-0-0-2.ec2.internal"),
+        *[
+            line
+            for name, (machine, _) in NOT_OF_EC2.items()
+            for line in node(name, provider_id=machine)
+        ],
         *_restarting(),
     ]
     for pod in pods:
@@ -251,6 +265,16 @@ def test_an_instance_type_comes_from_objects_or_is_marked_as_inferred(snapshot: 
     assert (guessed["instance_type"], guessed["instance_type_source"]) == ("m5.xlarge", "inferred")
     assert guessed["allocatable_pods"] == 58
     assert any("inferred" in missing.costs for missing in snapshot.manifest.missing)
+
+
+@pytest.mark.parametrize("name", NOT_OF_EC2)
+def test_a_node_of_nobody_at_ec2_gets_no_type_from_its_capacity(
+    snapshot: Snapshot, name: str
+) -> None:
+    found = snapshot.read("nodes").set_index("node").loc[name]
+    assert found["capacity_cpu"] == 4
+    assert pd.isna(found["instance_type"])
+    assert found["kind"] == NOT_OF_EC2[name][1]
 
 
 def test_zone_and_region_come_from_the_provider_id_where_no_label_tells(snapshot: Snapshot) -> None:
