@@ -18,7 +18,7 @@ import rightsize.collectors.errors  # noqa: F401  (its error classes are listed)
 from rightsize.audit.measured import MEASURED_RULES
 from rightsize.audit.registry import all_rules
 from rightsize.cli import COMMANDS, app
-from rightsize.collectors.kube import cluster_role
+from rightsize.collectors.kube import cluster_role, prometheus_role
 from rightsize.config import Settings
 from rightsize.demo import demo_snapshot
 from rightsize.errors import RightsizeError
@@ -40,8 +40,18 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "audit.md": audit_page(),
         "cluster-role.yaml": cluster_role_file(),
+        "cluster-role-prometheus.yaml": prometheus_role_file(),
         "../deploy/chart/files/rules.yaml": chart_rules_file(),
     }
+
+
+def prometheus_role_file() -> str:
+    """What reaching Prometheus through the API server needs; narrower by `resourceNames`."""
+    head = (
+        "# What --prometheus needs beside cluster-role.yaml. The second rule may be a Role in the\n"
+        "# namespace of the metrics server, with its Service in resourceNames.\n"
+    )
+    return head + data_yaml(prometheus_role())
 
 
 def cluster_role_file() -> str:

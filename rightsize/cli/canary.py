@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rightsize.cli.kube_options import OpenCluster, with_cluster
 from rightsize.cli.moments import FORMS, parse_moment
 from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
-from rightsize.cli.prometheus_options import PrometheusSettingsOf, with_prometheus
+from rightsize.cli.prometheus_options import (
+    PrometheusSettingsOf,
+    Through,
+    through_cluster,
+    with_prometheus,
+)
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import ChangesFoundError, UsageError
 from rightsize.output.console import error_console
@@ -84,21 +90,24 @@ Answers *holds*, *worse* (exit code 10: take it back) or *too early*, with the h
 
 @app.command(help=_VERIFY)
 @with_prometheus
+@with_cluster
 def verify(
     prometheus_settings: PrometheusSettingsOf,
+    open_cluster: OpenCluster,
     folder: Annotated[Path, typer.Argument(help="Folder that `rightsize canary` wrote.")] = _FOLDER,
     at: Annotated[
         datetime | None,
         typer.Option(help=f"Look back from this time, now without: {FORMS}.", parser=parse_moment),
     ] = None,
     output_format: FormatOption = "table",
+    through: Through = None,
     settings_file: SettingsFile = None,
 ) -> None:
     from rightsize.collectors.prometheus.pods_by_hour import Proxies, pods_by_hour
     from rightsize.rollout.canary_folder import read_canary
     from rightsize.rollout.canary_verdict import judge, made_anew, marked
 
-    settings = prometheus_settings(settings_file)
+    settings = through_cluster(prometheus_settings(settings_file), through, open_cluster())
     tried = read_canary(folder)
     proxies = Proxies(
         tried.namespace, tried.workload, tried.kind, tried.component, tried.container, tried.native

@@ -12,7 +12,12 @@ import typer
 from rightsize.cli.kube_options import OpenCluster, with_cluster
 from rightsize.cli.moments import FORMS, parse_moment
 from rightsize.cli.options import SettingsFile
-from rightsize.cli.prometheus_options import PrometheusSettingsOf, with_prometheus
+from rightsize.cli.prometheus_options import (
+    PrometheusSettingsOf,
+    Through,
+    through_cluster,
+    with_prometheus,
+)
 from rightsize.errors import UsageError
 from rightsize.output.console import error_console, progress_bar
 
@@ -40,8 +45,10 @@ stopped. Nothing is written to the cluster or the server.
 `rightsize collect --prometheus-url http://localhost:9090 --objects objects.json` – with HPAs, PDBs
 and labels from kubectl
 
-`rightsize collect --prometheus-url http://localhost:9090 --kube-context prod` – the same, read from
-the cluster
+`rightsize collect --kube-context prod` – the same, read from the cluster, and its metrics through the
+API server's proxy
+
+`rightsize collect --prometheus-url http://localhost:9090 --kube-context prod` – metrics from elsewhere
 
 `rightsize collect --prometheus-url http://localhost:9090 --aws --aws-region eu-west-1` – with prices
 """
@@ -78,6 +85,7 @@ def collect(
         list[str] | None,
         typer.Option(help="namespace/workload of a gateway that looks like a sidecar."),
     ] = None,
+    through: Through = None,
     settings_file: SettingsFile = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="List all that the server lacks.")
@@ -95,9 +103,11 @@ def collect(
     from rightsize.collectors import prometheus
     from rightsize.config import load_settings
 
+    source = open_cluster()
     settings = prometheus_settings(settings_file, gateways=gateway)
+    settings = through_cluster(settings, through, source)
     console = error_console()
-    read = _objects(open_cluster(), objects or ())
+    read = _objects(source, objects or ())
     with progress_bar() as bar:
         task = bar.add_task("connecting", total=None)
 

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rightsize.cli.kube_options import OpenCluster, with_cluster
 from rightsize.cli.moments import FORMS, parse_moment
 from rightsize.cli.options import FormatOption, SettingsFile
-from rightsize.cli.prometheus_options import PrometheusSettingsOf, with_prometheus
+from rightsize.cli.prometheus_options import (
+    PrometheusSettingsOf,
+    Through,
+    through_cluster,
+    with_prometheus,
+)
 from rightsize.errors import NoDataError
 from rightsize.output.tables import Answer, Column, Table, show
 
@@ -36,8 +42,10 @@ care, and what a collect would ask of the server.
 
 @app.command(help=_HELP)
 @with_prometheus
+@with_cluster
 def doctor(
     prometheus_settings: PrometheusSettingsOf,
+    open_cluster: OpenCluster,
     days: Annotated[int, typer.Option(help="Days of the collect to estimate.", min=1)] = 30,
     end: Annotated[
         datetime | None,
@@ -49,11 +57,12 @@ def doctor(
         ),
     ] = None,
     output_format: FormatOption = "table",
+    through: Through = None,
     settings_file: SettingsFile = None,
 ) -> None:
     from rightsize.collectors.prometheus import diagnose
 
-    settings = prometheus_settings(settings_file)
+    settings = through_cluster(prometheus_settings(settings_file), through, open_cluster())
     found = diagnose(settings, days=days, at=end)
     answer = Answer(
         document=lambda: {"schema_version": 1, "servers": [asdict(one) for one in found]},

@@ -1,4 +1,4 @@
-"""Options that say which cluster to read, shared by `collect`, `audit`, `scope` and `shards`."""
+"""Options that say which cluster to read, shared by the commands that read one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import typer
 from rightsize.output.console import error_console
 
 if TYPE_CHECKING:
-    from rightsize.collectors.kube import Cluster
+    from rightsize.collectors.kube import ApiServer
     from rightsize.snapshot.manifest import Missing
 
 
 class OpenCluster(Protocol):
     """Opens the cluster that the options name; None without them."""
 
-    def __call__(self) -> Cluster | None: ...
+    def __call__(self) -> ApiServer | None: ...
 
 
 _OPTIONS: dict[str, object] = {
@@ -69,7 +69,7 @@ def with_cluster(command: Callable[..., None]) -> Callable[..., None]:
         kube_namespace: list[str] | None,
         **given: object,
     ) -> None:
-        def open_cluster() -> Cluster | None:
+        def open_cluster() -> ApiServer | None:
             if kube_context is None and kubeconfig is None and not in_cluster:
                 return None
             from rightsize.collectors.kube import connect

@@ -6,11 +6,16 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Protocol, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Protocol, get_type_hints
 
 import typer
 
 from rightsize.config import PrometheusSettings, load_settings
+from rightsize.errors import UsageError
+from rightsize.output.console import error_console
+
+if TYPE_CHECKING:
+    from rightsize.collectors.kube import ApiServer
 
 
 class PrometheusSettingsOf(Protocol):
@@ -86,6 +91,47 @@ _OPTIONS: dict[str, tuple[str, object]] = {
     "allow_partial": ("allow_partial", AllowPartial),
 }
 """By parameter: the setting it overrides, and the option."""
+
+
+Through = Annotated[
+    str | None,
+    typer.Option(
+        "--prometheus",
+        help="Reach it through the cluster's API server: auto, or NAMESPACE/SERVICE[:PORT][/PATH]. auto "
+        "where a cluster is given and no address.",
+    ),
+]
+
+
+def through_cluster(
+    settings: PrometheusSettings, wanted: str | None, cluster: ApiServer | None
+) -> PrometheusSettings:
+    """Settings that reach the metrics server, through the cluster where that is asked for.
+
+    Raises
+    ------
+    UsageError
+        If it is asked for and there is no cluster, or an address as well.
+    """
+    if wanted is None and (settings.url or cluster is None):
+        return settings
+    if cluster is None:
+        raise UsageError(
+            "--prometheus goes through a cluster",
+            hint="add --kube-context CTX, or give --prometheus-url",
+        )
+    if settings.url:
+        raise UsageError(
+            "--prometheus and an address name two ways to one server",
+            hint="leave out --prometheus-url, and url in the settings file",
+        )
+    from rightsize.collectors.kube import metrics_service, through
+
+    service = metrics_service(cluster, wanted or "auto")
+    error_console().print(
+        f"Metrics server: {service.title} through {cluster.name}", markup=False, soft_wrap=True
+    )
+    return through(cluster, service, settings)
 
 
 def with_prometheus(command: Callable[..., None]) -> Callable[..., None]:

@@ -6,10 +6,13 @@ import contextlib
 import datetime
 import ipaddress
 import json
+import re
 import ssl
 import threading
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,6 +61,8 @@ class KubeApi:
     body: bytes | None = None
     """The body of every answer instead."""
     seconds: float = 0.0
+    behind: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of what answers behind `NAMESPACE/services/NAME:PORT/proxy`."""
     address: str = ""
     asked: list[Asked] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -76,6 +81,8 @@ class KubeApi:
             return 200, self.body
         if self.token is not None and token != f"Bearer {self.token}":
             return self._status(401)
+        if match := _PROXIED.fullmatch(url.path):
+            return self._passed_on(match["namespace"], match["service"], match["rest"], url.query)
         resource, namespace, name = _understood(url.path)
         if resource is None or resource.title in self.absent:
             return self._status(404)
@@ -101,8 +108,26 @@ class KubeApi:
         about = {"resourceVersion": "1"} | ({"continue": str(end)} if end < len(found) else {})
         return 200, json.dumps({"kind": "List", "metadata": about, "items": items}).encode()
 
+    def _passed_on(self, namespace: str, service: str, rest: str, query: str) -> tuple[int, bytes]:
+        self.asked.append(Asked("get", "", "services/proxy", namespace, service))
+        if "services/proxy" in self.refused:
+            return 403, json.dumps({"message": 'cannot get resource "services/proxy"'}).encode()
+        address = self.behind.get(f"{namespace}/{service}")
+        if address is None:
+            return 503, json.dumps({"message": "no endpoints available for service"}).encode()
+        try:
+            with urllib.request.urlopen(f"{address}{rest}?{query}", timeout=60) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
     def _status(self, code: int) -> tuple[int, bytes]:
         return code, json.dumps({"kind": "Status", "code": code}).encode()
+
+
+_PROXIED = re.compile(
+    r"/api/v1/namespaces/(?P<namespace>[^/]+)/services/(?P<service>[^/]+)/proxy(?P<rest>/.*)"
+)
 
 
 def _understood(path: str) -> tuple[Resource | None, str | None, str | None]:
@@ -163,6 +188,10 @@ def kube_api(
             self.end_headers()
             with contextlib.suppress(OSError):
                 self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            api.asked.append(Asked("create", "", self.path, None, None))
+            self.send_error(403)
 
         def log_message(self, *_: object) -> None:
             pass

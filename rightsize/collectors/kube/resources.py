@@ -161,3 +161,16 @@ def cluster_role() -> dict[str, object]:
         "metadata": {"name": "rightsize-reader"},
         "rules": rules,
     }
+
+
+def prometheus_role() -> dict[str, object]:
+    """What `--prometheus` needs beside: to find the metrics server's Service, and to ask it."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "rightsize-prometheus"},
+        "rules": [
+            {"apiGroups": [""], "resources": ["services"], "verbs": ["list"]},
+            {"apiGroups": [""], "resources": ["services/proxy"], "verbs": ["get"]},
+        ],
+    }

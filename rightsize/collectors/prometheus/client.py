@@ -136,7 +136,7 @@ class Server:
         if connection.verify is False:
             # --insecure says it once; a warning with each request does not help.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._verb = "POST"
+        self._verb = "GET" if connection.get_only else "POST"
 
     def call(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import requests
+from pydantic import ConfigDict
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from rightsize.config import PrometheusSettings
@@ -32,6 +33,17 @@ class Connection:
     certificate: str | tuple[str, str] | None
     proxies: Mapping[str, str] = field(repr=False)
     timeout: float
+    get_only: bool = False
+    """It lets nothing but GET through."""
+    refused_hint: str | None = None
+    """What to do where it refuses (401, 403)."""
+
+
+class ThroughApiServer(PrometheusSettings):
+    """Settings of a server that is reached in a way of its own."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    place: Connection
 
 
 class BearerToken(AuthBase):
@@ -88,9 +100,13 @@ def connections(
     InputFileError
         If a secret's or certificate's file cannot be read.
     """
+    if isinstance(settings, ThroughApiServer):
+        return [settings.place]
     if not settings.url:
         raise UsageError(
-            "no metrics server given", hint="add --prometheus-url http://prometheus:9090"
+            "no metrics server given",
+            hint="add --prometheus-url http://prometheus:9090, or --kube-context to find it in a "
+            "cluster",
         )
     values = os.environ if environment is None else environment
     return [_connection(url, settings, values) for url in settings.url]
@@ -133,20 +149,31 @@ def _connection(
     host = parts.netloc.rpartition("@")[2]
     path = re.sub(r"/(graph|query|api/v1.*)?/*$", "", parts.path)
     address = urlunsplit((parts.scheme, host, path, "", ""))
-    headers = dict(_header(text) for text in settings.headers)
-    if settings.tenant is not None:
-        headers["X-Scope-OrgID"] = settings.tenant
     auth = _auth(settings, environment, parts.username, parts.password)
     return Connection(
         url=address,
         name=address,
         auth=auth,
-        headers=headers,
+        headers=headers_of(settings),
         verify=_verification(settings),
         certificate=_certificate(settings),
         proxies={"http": settings.proxy, "https": settings.proxy} if settings.proxy else {},
         timeout=settings.timeout_seconds,
     )
+
+
+def headers_of(settings: PrometheusSettings) -> dict[str, str]:
+    """Further headers of every request, the tenant's among them.
+
+    Raises
+    ------
+    UsageError
+        If one is no header.
+    """
+    headers = dict(_header(text) for text in settings.headers)
+    if settings.tenant is not None:
+        headers["X-Scope-OrgID"] = settings.tenant
+    return headers
 
 
 def _parts(url: str, what: str) -> SplitResult:

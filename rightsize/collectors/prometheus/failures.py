@@ -86,11 +86,11 @@ def failed_answer(
     said = blanked(said)[:_LONGEST_TEXT]
     where = f"{place.name}: HTTP {status}" + (f", {said}" if said else "")
     if status == 401:
-        return UnauthorizedError(
-            where, hint="sign in with --bearer-token-file, --username or --sigv4-region"
-        )
+        usual = "sign in with --bearer-token-file, --username or --sigv4-region"
+        return UnauthorizedError(where, hint=place.refused_hint or usual)
     if status == 403:
-        return ForbiddenError(where, hint="these credentials may not query; ask for read access")
+        usual = "these credentials may not query; ask for read access"
+        return ForbiddenError(where, hint=place.refused_hint or usual)
     if status == 404:
         return NotFoundError(
             where,
