@@ -97,8 +97,8 @@ Through = Annotated[
     str | None,
     typer.Option(
         "--prometheus",
-        help="Reach it through the cluster's API server: auto, or NAMESPACE/SERVICE[:PORT][/PATH]. auto "
-        "where a cluster is given and no address.",
+        help="Reach it through the cluster's API server: auto, or NAMESPACE/SERVICE:PORT, a path "
+        "after it. auto where a cluster is given and no address.",
     ),
 ]
 
