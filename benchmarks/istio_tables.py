@@ -1,9 +1,10 @@
 """Renews `data/istio_fields.csv.gz` and istiod's variables in `istio_settings.csv` from a checkout of https://github.com/istio/istio.
 
-    python benchmarks/istio_tables.py ~/src/istio
+    python benchmarks/istio_tables.py ~/src/istio ~/src/api
 
 Reads the resource definitions at the newest patch of each minor release (git tags; no work tree is
-needed) and of HEAD, which counts as the release after the last tag. Commit the result, and raise
+needed) and of HEAD, which counts as the release after the last tag; fields of MeshConfig from the protocol
+buffers of https://github.com/istio/api at the same tags. Commit the result, and raise
 `LAST_KNOWN` in `rightsize/files/known.py` where a new release came.
 """
 
@@ -75,6 +76,56 @@ def definitions(checkout: Path, reference: str) -> Iterator[tuple[str, str]]:
                         yield from ((kind, path) for path in fields(schema, "spec"))
 
 
+def mesh_fields(text: str) -> Iterator[str]:
+    """Paths of MeshConfig in `config.proto` and `proxy.proto`, spelled as JSON does."""
+    messages: dict[str, list[tuple[bool, bool, str, str]]] = {}
+    stack: list[str] = []
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
+    for token in re.finditer(
+        r"\b(message|enum|oneof)\s+(\w+)\s*\{|(repeated\s+)?(map<\s*\w+,\s*([\w.]+)\s*>|[\w.]+)\s+"
+        r"(\w+)\s*=\s*\d+[^;{}]*;|[{}]",
+        text,
+    ):
+        if token[1]:
+            stack.append(token[2] if token[1] == "message" else "")
+            if token[1] == "message":
+                messages[".".join(filter(None, stack))] = []
+        elif token[0] == "{":
+            stack.append("")
+        elif token[0] == "}":
+            if stack:
+                stack.pop()
+        elif ".".join(filter(None, stack)) in messages:
+            of = token[5] or token[4]
+            entry = (bool(token[3]), token[5] is not None, of, token[6])
+            messages[".".join(filter(None, stack))].append(entry)
+    yield from _fields_of(messages, "MeshConfig", "spec", 0)
+
+
+def _fields_of(
+    messages: dict[str, list[tuple[bool, bool, str, str]]], message: str, path: str, depth: int
+) -> Iterator[str]:
+    for repeated, mapped, of, name in messages[message]:
+        json_name = re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)
+        here = f"{path}.{json_name}"
+        yield here
+        inside = f"{here}[]" if repeated else f"{here}.*" if mapped else here
+        if mapped:
+            yield inside
+        parts = message.split(".")
+        scopes = [".".join([*parts[:count], of]) for count in range(len(parts), -1, -1)]
+        found = next((scope for scope in scopes if scope in messages), None)
+        if found is not None and depth < 8:
+            yield from _fields_of(messages, found, inside, depth + 1)
+        elif of.endswith(".LabelSelector"):
+            rests = ("matchLabels", "matchLabels.*", "matchExpressions")
+            parts = (f"matchExpressions[].{name}" for name in ("key", "operator", "values"))
+            yield from (f"{inside}.{rest}" for rest in (*rests, *parts))
+        elif "." in of or found is not None:
+            # A message of another file.
+            yield f"{inside}?"
+
+
 def add_variables(checkout: Path, minor: str) -> int:
     """Append the variables of istiod at HEAD that `istio_settings.csv` does not have yet."""
     source = _git(checkout, "grep", "-h", "-E", '"[A-Z][A-Z0-9_]+"', "HEAD", "--", FEATURES)
@@ -87,10 +138,13 @@ def add_variables(checkout: Path, minor: str) -> int:
     return len(new)
 
 
-def main(checkout: Path) -> None:
+def main(checkout: Path, api: Path) -> None:
     spans: dict[tuple[str, str], tuple[str, str]] = {}
     for minor, reference in releases(checkout):
-        for key in definitions(checkout, reference):
+        places = [f"{reference}:mesh/v1alpha1/{name}.proto" for name in ("config", "proxy")]
+        proto = "".join(_git(api, "show", place, check=False) for place in places)
+        mesh = (("MeshConfig", path) for path in mesh_fields(proto)) if proto else ()
+        for key in [*definitions(checkout, reference), *mesh]:
             first, _ = spans.get(key, (minor, minor))
             spans[key] = (first, minor)
     text = io.StringIO()
@@ -109,4 +163,4 @@ def _git(checkout: Path, *arguments: str, check: bool = True) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -40,7 +40,7 @@ def request_above_limit(sources: Sources) -> Iterator[Hit]:
             request = sized.resources.get("requests", resource)
             limit = sized.resources.get("limits", resource)
             yield from _above(request, limit, f"{sized.name}: {resource} request", resource)
-    for written, title in _annotations(sources):
+    for written, title in all_annotations(sources):
         for name, limit_name in _SIZES:
             request = written.get(_PREFIX + name)
             limit = written.get(_PREFIX + limit_name)
@@ -94,7 +94,7 @@ def minimum_above_maximum(sources: Sources) -> Iterator[Hit]:
     "proxy is throttled. 0 is a thread for every core of the node.",
 )
 def concurrency_above_limit(sources: Sources) -> Iterator[Hit]:
-    for written, title in _annotations(sources):
+    for written, title in all_annotations(sources):
         node, config = written.get(_CONFIG), _proxy_config(written)
         limit = written.get(f"{_PREFIX}proxyCPULimit")
         yield from _threads(node, config.get("concurrency"), _amount(limit), title, limit)
@@ -200,7 +200,7 @@ def _operator_components(sources: Sources) -> Iterator[Node]:
             yield from [node] if node.items is None else node.items
 
 
-def _annotations(sources: Sources) -> Iterator[tuple[Node, str]]:
+def all_annotations(sources: Sources) -> Iterator[tuple[Node, str]]:
     for obj in sources.objects:
         template = obj.pod_template
         found = None if template is None else template.get("metadata", "annotations")

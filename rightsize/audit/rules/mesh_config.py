@@ -1,4 +1,4 @@
-"""Fields of MeshConfig that no release has."""
+"""Fields of MeshConfig and of ProxyConfig that no release has."""
 
 from __future__ import annotations
 
@@ -6,24 +6,61 @@ from collections.abc import Iterator
 
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
-from rightsize.files.classify import camel, mesh_config_fields
+from rightsize.audit.rules.contradictions import all_annotations
+from rightsize.audit.tree import Node
+from rightsize.audit.yaml_documents import embedded_yaml
+from rightsize.files.classify import camel
 from rightsize.files.known import nearest
+from rightsize.files.resource_fields import children, resource_fields
+
+_KIND = "MeshConfig"
+_PASSED_OVER = (
+    "istiod passes over fields it does not know, without a word above debug level "
+    "(pkg/util/protomarshal)."
+)
 
 
 @rule(
     "mesh-config-unknown",
     severity="warning",
     title="a field that MeshConfig does not have",
-    why="istiod passes over fields it does not know, without a word above debug level "
-    "(pkg/util/protomarshal).",
+    why=_PASSED_OVER,
     versions="1.18 to 1.30",
 )
 def mesh_config_unknown(sources: Sources) -> Iterator[Hit]:
     for mesh in sources.mesh_configs:
-        for name, node in (mesh.entries or {}).items():
-            if camel(name) in mesh_config_fields():
-                continue
-            meant = nearest(name, mesh_config_fields())
-            evidence = f"{node.place.path} is no field of MeshConfig"
+        yield from _unknown(mesh, "spec", _KIND)
+
+
+@rule(
+    "proxy-config-unknown",
+    severity="warning",
+    title="a field that ProxyConfig does not have, in proxy.istio.io/config",
+    why=_PASSED_OVER.replace("istiod passes", "The injector passes"),
+    versions="1.18 to 1.30",
+)
+def proxy_config_unknown(sources: Sources) -> Iterator[Hit]:
+    for written, _ in all_annotations(sources):
+        config = embedded_yaml(sources, written.get("proxy.istio.io/config"))
+        if config is not None:
+            yield from _unknown(config, "spec.defaultConfig", "ProxyConfig")
+
+
+def _unknown(mapping: Node, path: str, message: str) -> Iterator[Hit]:
+    """Fields at and below a mapping; protocol buffers read `snake_case` as well."""
+    names = children(_KIND, path)
+    if f"{path}?" in resource_fields()[_KIND] or not names:
+        return
+    for name, node in (mapping.entries or {}).items():
+        known = "*" if names == ("*",) else camel(name)
+        if known not in names:
+            meant = nearest(camel(name), names)
+            evidence = f"{node.place.path} is no field of {message}"
             evidence += f"; {meant} is" if meant else ""
             yield at(node, evidence, f"{meant}: ..." if meant else f"# delete {name}")
+            continue
+        inner = f"{path}.{known}"
+        message_of_it = known if known != "*" else message
+        yield from _unknown(node, inner, message_of_it)
+        for item in node.items or ():
+            yield from _unknown(item, f"{inner}[]", message_of_it)

@@ -9,6 +9,7 @@ from rightsize.audit.model import KubeObject, Severity, Sources
 from rightsize.audit.registry import Hit, at, rule
 from rightsize.audit.tree import Node
 
+_WITH_VALUES = ("In", "NotIn")
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 _ROOT = "istio-system"
 _UNEXPANDED = re.compile(r"\$\{?[A-Za-z_]\w*\}?|\{\{.*\}\}")
@@ -82,11 +83,27 @@ def principal_with_spiffe(sources: Sources) -> Iterator[Hit]:
 
 
 @rule(
+    "egress-host-without-namespace",
+    severity="error",
+    title="a host in a Sidecar's egress without its namespace",
+    why="Hosts there are written `namespace/host`, such as ./* or istio-system/*; the validating webhook "
+    "refuses any other.",
+)
+def egress_without_namespace(sources: Sources) -> Iterator[Hit]:
+    for obj in sources.of_kind("Sidecar"):
+        for listener in obj.root.children("spec", "egress"):
+            for node in listener.children("hosts"):
+                text = node.text or ""
+                if text and "/" not in text and not _UNEXPANDED.search(text):
+                    yield at(node, f"{obj.title}: {text}", f'- "*/{text}"')
+
+
+@rule(
     "discovery-selector-operator",
     severity="error",
-    title="an operator in discoverySelectors that istiod does not know",
+    title="an expression in discoverySelectors that istiod cannot read",
     why="istiod logs the error and then filters nothing: it watches every namespace. Operators are "
-    "In, NotIn, Exists and DoesNotExist, with these capitals.",
+    "In and NotIn with values, Exists and DoesNotExist without, with these capitals.",
 )
 def selector_operator(sources: Sources) -> Iterator[Hit]:
     for mesh in sources.mesh_configs:
@@ -98,6 +115,16 @@ def selector_operator(sources: Sources) -> Iterator[Hit]:
                         (o for o in _OPERATORS if o.lower() == (node.text or "").lower()), "In"
                     )
                     yield at(node, f"{node.place.path} is {node.text}", f"operator: {meant}")
+                    continue
+                values = expression.get("values")
+                listed = values is not None and bool(values.items)
+                wanted = node is not None and node.text in _WITH_VALUES
+                if node is not None and listed != wanted and (wanted or values is not None):
+                    where = node if values is None else values
+                    evidence = f"{expression.place.path}: {node.text} takes " + (
+                        "a list of values" if wanted else "no values"
+                    )
+                    yield at(where, evidence, "values: [VALUE]" if wanted else "# delete values")
 
 
 @rule(

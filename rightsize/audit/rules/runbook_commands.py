@@ -26,6 +26,18 @@ _ENDPOINTS = re.compile(r"\bistioctl\b.*\b(proxy-config|pc)\s+(endpoints?|eps?)\
 _SYNC_WORDS = re.compile(r"\b(SYNCED|STALE|NOT SENT)\b")
 _GONE = (
     _Gone(
+        re.compile(r"\bistioctl\s+manifest\s+(apply|migrate|versions)\b"),
+        (1, 18),
+        "No release from 1.18 on has it.",
+        "istioctl install -f FILE",
+    ),
+    _Gone(
+        re.compile(r"\bistioctl\s+manifest\s+diff\b"),
+        (1, 24),
+        "manifest diff was removed in 1.24.",
+        "istioctl manifest generate -f FILE | diff FILE_BEFORE -",
+    ),
+    _Gone(
         re.compile(r"\bistioctl\s+operator\b"),
         (1, 24),
         "The in-cluster operator was removed in 1.24.",
@@ -88,18 +100,15 @@ _BLIND = (
         "kubectl get pods -n istio-system -l app=istiod",
     ),
     _Blind(
-        re.compile(r"\bkubectl\s+debug\s+node/.*\.svc\b"),
+        re.compile(
+            r"\bkubectl\s+debug\s+node/.*\s(?:https?://)?[a-z0-9-]+"
+            r"(?:\.[a-z0-9-]+\.svc\b|\.(?!xn--)[a-z0-9]+-[a-z0-9-]+(?=[:/\s]|$))"
+        ),
         "A pod of kubectl debug node/ is in the node's network and asks the node's resolver, which "
         "knows no name of a Service.",
         "kubectl run probe -it --rm --restart=Never --image=curlimages/curl -- curl URL",
     ),
 )
-_SPEC_FIELDS = frozenset(
-    {"addonComponents", "compatibilityVersion", "components", "defaultRevision", "hub",
-     "installPackagePath", "meshConfig", "namespace", "profile", "resourceSuffix", "revision",
-     "tag", "unvalidatedValues", "values"}
-)  # fmt: skip
-"""Fields of IstioOperatorSpec (operator/pkg/apis/types.go of 1.30, operator.proto before)."""
 
 
 @rule(
@@ -113,24 +122,6 @@ def finds_nothing(sources: Sources) -> Iterator[Hit]:
         for blind in _BLIND:
             if blind.pattern.search(command.text):
                 yield at(command.place, command.text, blind.fix, why=blind.why)
-
-
-@rule(
-    "istioctl-set-without-values",
-    severity="error",
-    title="istioctl --set of a chart value without values.",
-    why="--set names a field of the IstioOperator's spec; Helm values stand below `values`. istioctl "
-    "refuses the field as unknown.",
-)
-def set_without_values(sources: Sources) -> Iterator[Hit]:
-    for operator in sources.operators:
-        spec = operator.root.get("spec")
-        if spec is None or spec.place.subject != "command":
-            continue
-        for name in spec.names():
-            node = spec.get(name)
-            if node is not None and name not in _SPEC_FIELDS:
-                yield at(node, f"--set {node.place.path}", f"--set values.{node.place.path}")
 
 
 @rule(
