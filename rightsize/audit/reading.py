@@ -40,6 +40,7 @@ MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdx"})
 _READ_IN_FOLDERS = YAML_SUFFIXES | MARKDOWN_SUFFIXES | {".sh", ".bash", ".pem", ".crt"}
 _COREFILE = re.compile(r"^\s*[\w.*:/ -]*:\d+(\s+\S+)*\s*\{\s*$|^\s*\.\s*\{\s*$", re.MULTILINE)
 _DEFINITION = re.compile(r"(?m)^kind:\s*[\"']?CustomResourceDefinition\b")
+_NAMES_ISTIO = re.compile(r"istio|envoy|pilot|ztunnel", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\{\{-?\s")
 
 
@@ -64,11 +65,15 @@ def read_files(
         Objects that were read from a cluster, each with a name for it; they have no lines.
     """
     sources = Sources(version=version)
-    for path in _expanded(paths, sources):
+    for path, named in _expanded(paths, sources):
         sources.files.append(str(path))
         text = _text(path, sources)
         if text is not None:
+            before = len(sources.problems)
             _read(sources, path, text, chart, version or _release_by_name(path))
+            if not named and not _NAMES_ISTIO.search(text):
+                # A stranger's file in a folder of many: no fault of what is audited.
+                _passed_over(sources, before)
     for name, item in objects:
         sources.files.append(name)
         sources.live.add(name)
@@ -82,10 +87,18 @@ def read_files(
     return sources
 
 
-def _expanded(paths: Iterable[Path], sources: Sources) -> Iterator[Path]:
+def _passed_over(sources: Sources, before: int) -> None:
+    for problem in sources.problems[before:]:
+        text = f"passed over, and names nothing of Istio's: {problem.text}"
+        sources.notes.append(Note("document", problem.file, text, problem.line))
+    del sources.problems[before:]
+
+
+def _expanded(paths: Iterable[Path], sources: Sources) -> Iterator[tuple[Path, bool]]:
+    """Each file, and whether it was named itself."""
     for path in paths:
         if not path.is_dir():
-            yield path
+            yield path, True
             continue
         inside = sorted(
             p
@@ -99,11 +112,23 @@ def _expanded(paths: Iterable[Path], sources: Sources) -> Iterator[Path]:
             sources.notes.append(Note("document", folder, text))
         if not inside:
             sources.problems.append(Problem(str(path), "the folder holds no file to audit"))
-        yield from inside
+        yield from ((found, False) for found in inside)
 
 
 def _is_template_of_chart(path: Path) -> bool:
-    return path.parent.name == "templates" and (path.parent.parent / "Chart.yaml").is_file()
+    """Whether Helm renders it: in a chart's `templates`, or in its `files` with template marks."""
+    for folder in list(path.parents)[:5]:
+        if folder.name in ("templates", "files") and (folder.parent / "Chart.yaml").is_file():
+            return folder.name == "templates" or _is_marked(path)
+    return False
+
+
+def _is_marked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _TEMPLATE.search(file.read(MAX_BYTES).decode(errors="replace")) is not None
+    except OSError:
+        return False
 
 
 def _text(path: Path, sources: Sources) -> str | None:
@@ -141,6 +166,8 @@ def _read(
         sources.certificates.append(Certificate(place, subject, expires, signs.get(line, True)))
     if suffix in (".pem", ".crt", ".key"):
         return
+    if is_vendored(path):
+        sources.vendored.add(name)
     if suffix in MARKDOWN_SUFFIXES:
         _add_runbook(sources, name, read_markdown(text, name), version)
     elif suffix in YAML_SUFFIXES:
@@ -169,8 +196,6 @@ def _read_yaml(
         hint = "Render it with helm template and audit the output."
         sources.problems.append(Problem(name, "is a Helm template, no YAML yet", line, 1, hint))
         return
-    if is_vendored(path):
-        sources.vendored.add(name)
     for root in documents:
         before = sources.count
         add_document(sources, root, path=path, chart=chart, version=version)

@@ -238,7 +238,7 @@ def _add_whole(sources: Sources, chart: Chart, root: Node, version: Version | No
         return
     layers = (wrapper, wrapper.get("cni") or wrapper)
     copied = any(len(layer.names()) >= _SHIPPED_KEYS for layer in layers)
-    shipped = len(root.names()) == 1 and copied
+    shipped = len(root.names()) == 1 and (copied or root.place.file in sources.vendored)
     release = version or WRAPPERS[str(wrapper.path[-1])]
     add_scope(sources, Values(chart, wrapper, release, wrapper=wrapper, shipped=shipped))
     if len(root.names()) > 1:

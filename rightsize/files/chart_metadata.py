@@ -24,6 +24,10 @@ CHART_NAMES: dict[str, Chart] = {
     "base": "base",
     "istio-base": "base",
 }
+_REPOSITORIES = {
+    "https://github.com/istio/istio",
+    "https://github.com/istio-ecosystem/sail-operator",
+}
 OWN_NAMES = frozenset(CHART_NAMES) - {"gateway", "cni", "base"}
 """Names of charts that nobody else's chart has."""
 
@@ -52,9 +56,17 @@ def is_vendored(path: Path) -> bool:
     for folder in list(path.parents)[:2]:
         if (folder / "templates").is_dir():
             metadata = chart_yaml(folder / "values.yaml")
-            if chart_of_metadata(metadata) is not None and not istio_dependencies(metadata):
+            if _is_istios_own(metadata) and not istio_dependencies(metadata):
                 return True
     return False
+
+
+def _is_istios_own(metadata: tree.Node | None) -> bool:
+    """Whether a chart is one of Istio's own, those that size nothing included."""
+    listed = tree.lookup(metadata, ("sources",))
+    items = listed.items if isinstance(listed, tree.Sequence) else []
+    sources = {item.value.rstrip("/") for item in items if isinstance(item, tree.Scalar)}
+    return chart_of_metadata(metadata) is not None or bool(sources & _REPOSITORIES)
 
 
 def istio_dependencies(metadata: tree.Node | None) -> dict[str, tuple[Chart, Version | None]]:

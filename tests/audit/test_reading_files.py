@@ -304,3 +304,54 @@ def test_defaults_of_a_vendored_chart_are_not_the_users_choices(tmp_path):
     (chart / "Chart.yaml").write_text("name: gateway\ndescription: deploying Istio gateways\n")
     (chart / "values.yaml").write_text("autoscaling: {minReplicas: 1}\npodDisruptionBudget: {}\n")
     assert not audited(tmp_path).findings
+
+
+CHART = "name: shop\nversion: 1.0.0\n"
+
+
+@pytest.mark.parametrize("place", ["templates/a/hpa.yaml", "files/inject.yaml", "templates/x.yaml"])
+def test_templates_of_a_chart_in_a_folder_are_passed_over_with_a_note(tmp_path, place):
+    (tmp_path / "Chart.yaml").write_text(CHART)
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / place).write_text("{{- if .Values.istio }}\nkind: X\n{{- end }}\n")
+    (tmp_path / "values.yaml").write_text("pilot: {env: {}}\n")
+    sources = read_files([tmp_path])
+    assert not sources.problems
+    assert any("Helm templates are not audited" in note.text for note in sources.notes)
+
+
+def test_a_strangers_malformed_file_in_a_folder_is_a_note(tmp_path):
+    (tmp_path / "tslint.json").write_text('{"a": [1,}')
+    (tmp_path / "mesh.yaml").write_text("pilot: {env: {}}\n")
+    sources = read_files([tmp_path])
+    assert not sources.problems
+    assert [n.file for n in sources.notes] == [str(tmp_path / "tslint.json")]
+
+
+@pytest.mark.parametrize("text", ['{"istio": [1,}', "pilot: [\n"])
+def test_a_malformed_file_that_names_istio_is_a_problem_in_a_folder_too(tmp_path, text):
+    (tmp_path / "mesh.yaml").write_text(text)
+    assert read_files([tmp_path]).problems
+
+
+def test_a_malformed_file_that_was_named_is_a_problem(tmp_path):
+    (tmp_path / "tslint.json").write_text('{"a": [1,}')
+    assert read_files([tmp_path / "tslint.json"]).problems
+
+
+@pytest.mark.parametrize("name", ["files/profile-demo.yaml", "values.yaml", "README.md"])
+def test_defaults_of_any_of_istios_own_charts_are_no_choice_of_the_users(tmp_path, name):
+    chart = "name: istio-default\nversion: 1.0.0\nsources: [https://github.com/istio/istio]\n"
+    (tmp_path / "Chart.yaml").write_text(chart)
+    (tmp_path / "templates").mkdir()
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("meshConfig: {accessLogFile: /dev/stdout}\n")
+    assert not audit(read_files([tmp_path / name]), now=NOW).findings
+
+
+def test_a_variable_in_a_here_document_is_the_shells(tmp_path):
+    (tmp_path / "apply.sh").write_text(
+        "kubectl apply -f - <<EOF\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+        "metadata: {name: a}\nspec:\n  host: ${HOST}\nEOF\n"
+    )
+    assert not audit(read_files([tmp_path / "apply.sh"]), now=NOW).findings

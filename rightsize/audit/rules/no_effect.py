@@ -11,6 +11,7 @@ from rightsize.audit.tree import Node
 
 _WITH_VALUES = ("In", "NotIn")
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+_SCRIPTS = (".sh", ".bash", ".md")
 _ROOT = "istio-system"
 _UNEXPANDED = re.compile(r"\$\{?[A-Za-z_]\w*\}?|\{\{.*\}\}")
 _INJECT = "sidecar.istio.io/inject"
@@ -169,7 +170,8 @@ def several_sidecars(sources: Sources) -> Iterator[Hit]:
     "host-unexpanded",
     severity="error",
     title="a host with a variable that nothing expanded",
-    why="The text is taken as it is, so the host matches nothing.",
+    why="The text is taken as it is, so the host matches nothing; unless envsubst, Flux's postBuild or "
+    "a pipeline puts the value in before the file is applied.",
 )
 def host_unexpanded(sources: Sources) -> Iterator[Hit]:
     for obj in _of_istio(sources, "VirtualService", "DestinationRule", "ServiceEntry", "Gateway"):
@@ -177,7 +179,9 @@ def host_unexpanded(sources: Sources) -> Iterator[Hit]:
         nodes = [] if spec is None else [*spec.children("hosts")]
         host = None if spec is None else spec.get("host")
         for node in [*nodes, *([host] if host is not None else [])]:
-            if "$" in (node.text or "") and _UNEXPANDED.search(node.text or ""):
+            # A shell expands what stands in its here-documents.
+            in_script = node.place.file.endswith(_SCRIPTS)
+            if "$" in (node.text or "") and _UNEXPANDED.search(node.text or "") and not in_script:
                 yield at(node, f"{obj.title}: {node.text}", "# the host with its value put in")
 
 
