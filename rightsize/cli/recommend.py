@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -21,6 +21,7 @@ from rightsize.sizing.profiles import profile_named, profile_policy, profiles
 
 if TYPE_CHECKING:
     from rightsize.config import Settings
+    from rightsize.cost.requests_worth import MonthlyWorth
     from rightsize.patch.model import Outcome
     from rightsize.results import Advice, Component, Sizes
     from rightsize.snapshot import Snapshot
@@ -177,8 +178,14 @@ def recommend(
                 hint="rightsize recommend --all lists every workload",
             )
         everything = True
+
+    def worth() -> MonthlyWorth:
+        from rightsize.cost.requests_worth import monthly_worth
+
+        return monthly_worth(advice, source.manifest.region, settings.prices.hours_per_month)
+
     if not values:
-        show(advice_answer(advice, everything=everything), output_format)
+        show(advice_answer(advice, everything=everything, worth=worth), output_format)
     else:
         from rightsize.patch.changes import largest_node
 
@@ -189,13 +196,13 @@ def recommend(
         try:
             result = patched(advice, values, options)
         except RightsizeError:
-            show(advice_answer(advice, everything=everything), output_format)
+            show(advice_answer(advice, everything=everything, worth=worth), output_format)
             raise
-        answer = advice_answer(advice, everything=everything, outcomes=result.outcomes)
+        answer = advice_answer(advice, everything=everything, outcomes=result.outcomes, worth=worth)
         show(answer, output_format)
         write_and_show(result, options, diff_on_stdout=output_format == "table")
     if max_monthly_increase is not None:
-        _within_budget(advice, source, settings, max_monthly_increase)
+        _within_budget(worth(), max_monthly_increase)
     changing = sum(row.changes for row in advice.recommendations)
     if fail_if_change and changing:
         raise ChangesFoundError(
@@ -205,24 +212,17 @@ def recommend(
         )
 
 
-def _within_budget(advice: Advice, source: Snapshot, settings: Settings, most: float) -> None:
+def _within_budget(worth: MonthlyWorth, most: float) -> None:
     """Refuse sizes that are worth more than the budget allows, at the price of a core and a byte."""
-    from rightsize.cost.requests_worth import requests_worth
-    from rightsize.prices.unit_price import unit_price
-
-    price = unit_price(source.manifest.region)
-    worth = requests_worth(advice, price.price)
-    more = worth.usd_per_hour * settings.prices.hours_per_month
     if worth.unknown:
         error_console().print(
             f"--max-monthly-increase leaves out {worth.unknown} workloads: nothing reported what they "
             "request today"
         )
-    if more > most:
+    if worth.usd > most:
         raise ChangesFoundError(
-            f"the requests would be worth {more:,.2f} USD a month more, {most:,.2f} are allowed "
-            f"({price.source} prices of {price.region}, {price.as_of}; a saving or a cost only where "
-            "nodes come or go)",
+            f"the requests would be worth {worth.usd:,.2f} USD a month more, {most:,.2f} are allowed "
+            f"({worth.basis})",
             hint="rightsize recommend lists what is raised, and why",
         )
 
@@ -244,11 +244,15 @@ def computed(
 
 
 def advice_answer(
-    advice: Advice, *, everything: bool = False, outcomes: Sequence[Outcome] = ()
+    advice: Advice,
+    *,
+    everything: bool = False,
+    outcomes: Sequence[Outcome] = (),
+    worth: Callable[[], MonthlyWorth] | None = None,
 ) -> Answer:
     """The recommendations, and for the table what else a reader should know.
 
-    `outcomes` say what became of them in the given files.
+    `outcomes` say what became of them in the given files; `worth`, what Markdown begins with.
     """
     from rightsize.output.advice_rows import advice_to_dict, advice_to_frame
     from rightsize.output.advice_text import advice_markdown, advice_table, summary_lines
@@ -260,7 +264,12 @@ def advice_answer(
         ],
         rows=lambda: advice_to_frame(advice),
         sizes=lambda: advice,
-        markdown=lambda: advice_markdown(advice, everything=everything, outcomes=outcomes),
+        markdown=lambda: advice_markdown(
+            advice,
+            everything=everything,
+            outcomes=outcomes,
+            worth=None if worth is None else worth(),
+        ),
         remarks=summary_lines(advice),
     )
 

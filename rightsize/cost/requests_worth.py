@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rightsize.prices.unit_price import UnitPrice
+from rightsize.prices.unit_price import SourcedUnitPrice, UnitPrice, unit_price
 from rightsize.results import Advice
 
 
@@ -15,6 +15,31 @@ class RequestsWorth:
     usd_per_hour: float
     unknown: int
     """Workloads whose requests in force nothing reported: they are not in the sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyWorth:
+    """The same in USD per month, with the prices behind it."""
+
+    usd: float
+    unknown: int
+    price: SourcedUnitPrice
+
+    @property
+    def basis(self) -> str:
+        """Which prices, and what such a figure is not."""
+        price = self.price
+        return (
+            f"{price.source} prices of {price.region}, {price.as_of}; a saving or a cost only where "
+            "nodes come or go"
+        )
+
+
+def monthly_worth(advice: Advice, region: str | None, hours_per_month: float) -> MonthlyWorth:
+    """What the recommendation's requests are worth a month more; below zero, less."""
+    price = unit_price(region)
+    worth = requests_worth(advice, price.price)
+    return MonthlyWorth(worth.usd_per_hour * hours_per_month, worth.unknown, price)
 
 
 def requests_worth(advice: Advice, price: UnitPrice) -> RequestsWorth:

@@ -11,6 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from rightsize.cost.requests_worth import MonthlyWorth
 from rightsize.output.fitting import fitted
 from rightsize.patch.model import Outcome
 from rightsize.results import Advice, Recommendation, Resource, ResourceAdvice
@@ -118,9 +119,15 @@ def _seen(row: Recommendation) -> tuple[str, str]:
 
 
 def advice_markdown(
-    advice: Advice, *, everything: bool = False, outcomes: Sequence[Outcome] = ()
+    advice: Advice,
+    *,
+    everything: bool = False,
+    outcomes: Sequence[Outcome] = (),
+    worth: MonthlyWorth | None = None,
 ) -> str:
     """The body of a pull request: change, what is not in it, evidence, risk, way back.
+
+    With `worth` its first line says what the requests are worth, and what goes up and down.
 
     Parameters
     ----------
@@ -129,11 +136,13 @@ def advice_markdown(
         Workloads that the mesh default covers, too.
     outcomes : sequence of Outcome
         What became of each recommendation in the given files; empty without any.
+    worth : MonthlyWorth, optional
     """
     rows = rows_for_people(advice, everything=everything)
     absent = {(o.change.component, o.change.key): o for o in outcomes if not o.is_in_files}
     changed = [row for row in rows if (row.component, row.key) not in absent]
-    lines = [f"## {_title(advice)}", ""]
+    head = [] if worth is None else [_headline(advice, worth), ""]
+    lines = [*head, f"## {_title(advice)}", ""]
     lines += ["### Change", "", *_change_table(changed), ""]
     if absent:
         lines += ["### Not in this change", "", *map(_absent, absent.values()), ""]
@@ -146,6 +155,30 @@ def advice_markdown(
         "start. `rightsize verify --since DATE` reports from Prometheus what got worse, if anything.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _headline(advice: Advice, worth: MonthlyWorth) -> str:
+    """Cost and risk in one line: what a reader of many pull requests sees."""
+    changed = [
+        row for row in advice.recommendations if row.workload and row.running and row.changes
+    ]
+    if not changed:
+        return "**Nothing changes.** Every size in force is what is recommended."
+    direction = "less" if worth.usd < 0 else "more"
+    pairs = [
+        (size.request or 0.0, size.recommended_request)
+        for row in changed
+        for size in (row.cpu, row.memory)
+        if size.recommended_request is not None
+    ]
+    up, down = sum(b > a for a, b in pairs), sum(b < a for a, b in pairs)
+    killed = sum(row.evidence is not None and bool(row.evidence.oom_kills) for row in changed)
+    kills = f"; {killed} of these workloads had OOM kills" if killed else ""
+    unknown = f", {worth.unknown} workloads unknown" if worth.unknown else ""
+    return (
+        f"**Requests worth {abs(worth.usd):,.0f} USD a month {direction}{unknown}; {down} requests go "
+        f"down by {_deepest_cut(changed):.0%} at the most, {up} go up{kills}.** ({worth.basis})"
+    )
 
 
 def _absent(outcome: Outcome) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -261,6 +262,15 @@ def test_requests_that_rise_beyond_a_budget_fail_the_run(tmp_path):
     assert over.returncode == ChangesFoundError.exit_code
     assert "USD a month more, 1.00 are allowed" in over.stderr
     assert rightsize("recommend", *options, "10000").returncode == 0
+
+
+def test_markdown_begins_with_cost_and_risk(tmp_path):
+    tiny_snapshot(tmp_path / "s", Tiny(cpu=(0.5,), pods=10), Tiny(workload="api", oom_kills=2))
+    shown = rightsize("recommend", "--snapshot", tmp_path / "s", "--format", "markdown").stdout
+    first = shown.splitlines()[0]
+    assert re.match(r"\*\*Requests worth \d+ USD a month more; \d+ requests go down by ", first)
+    assert "1 of these workloads had OOM kills" in first
+    assert "a saving or a cost only where nodes come or go" in first
 
 
 @pytest.mark.parametrize("unknown", [frozenset(), frozenset({"request"})], ids=["unset", "unknown"])
