@@ -2,4 +2,6 @@
 
 from rightsize.cli import run
 
-run()
+# Processes that a command starts import this module, too.
+if __name__ == "__main__":
+    run()

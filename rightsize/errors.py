@@ -118,7 +118,7 @@ class FleetError(RightsizeError):
 
 
 class SourceError(RightsizeError):
-    """Base of everything that goes wrong with a server. Codes 20-39 Prometheus, 40-49 AWS, 50 stores."""
+    """Base of everything that goes wrong with a server. Codes 20-39 Prometheus, 40-49 AWS, 50 stores, 51 Dask."""
 
     exit_code = 20
 
@@ -181,3 +181,9 @@ class StoreError(SourceError):
     """An object store that cannot be read or written."""
 
     exit_code = 50
+
+
+class SchedulerError(SourceError):
+    """A Dask scheduler that cannot be reached, or workers with another release of rightsize."""
+
+    exit_code = 51

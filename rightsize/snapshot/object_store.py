@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rightsize.border import printable
+from rightsize.border import printable, replace_file
 from rightsize.errors import StoreError, UsageError
 from rightsize.secrets import register_address
 
@@ -131,6 +131,23 @@ class ObjectStore:
                     return False
                 raise
         return True
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write an object, or put it in the place of another of its name.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written.
+        """
+        fs, root = self._opened
+        with self._faults(path):
+            if self.is_local:
+                place = Path(f"{root}/{path}")
+                place.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(place, content)
+            else:
+                fs.pipe_file(f"{root}/{path}", content)
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of each object below a folder, by its path in there; none where no folder is."""

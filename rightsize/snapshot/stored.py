@@ -110,10 +110,13 @@ class StoredDay:
         return found
 
 
-def publish(store: ObjectStore, cluster: str, folder: Path, day: date) -> bool:
+def publish(
+    store: ObjectStore, cluster: str, folder: Path, day: date, *, region: str | None = None
+) -> bool:
     """Put one day of a snapshot folder into the store; say whether it was this writer who did.
 
-    False: another writer has put in a whole day meanwhile, and that one stands.
+    False: another writer has put in a whole day meanwhile, and that one stands. `region` counts where
+    the folder knows none.
 
     Raises
     ------
@@ -134,7 +137,8 @@ def publish(store: ObjectStore, cluster: str, folder: Path, day: date) -> bool:
     digest = hashlib.sha256(pack).hexdigest()
     together = sum(size for size in map(len, pieces.values()) if size <= _SMALL)
     found = StoredDay(
-        Pack(1, digest, len(pack), together, parts), replace(described, days={day: record})
+        Pack(1, digest, len(pack), together, parts),
+        replace(described, days={day: record}, region=described.region or region),
     )
     store.create(f"{cluster}/data/{digest}.pack", pack)
     while True:
@@ -205,6 +209,11 @@ class StoredSnapshot(Snapshot):
         self._days: dict[date, StoredDay] = {}
         place = hashlib.sha256(store.url.encode()).hexdigest()[:12]
         super().__init__(cache_folder() / "fleet" / place / path_part(cluster))
+
+    @property
+    def packs(self) -> list[str]:
+        """The hash of each day's content, by day."""
+        return [self._days[day].pack.name for day in self.days]
 
     def _described(self) -> Manifest:
         """What the newest day says, with the records of all."""

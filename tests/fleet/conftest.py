@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from rightsize.fleet.dask_run import dask_client
 from tests.collectors.prometheus.mesh import HOUR, Pod, node
 from tests.servers.prometheus import Series, filled_prometheus
 
@@ -41,3 +43,10 @@ def fleet_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _every_150(first: float, last: float, value: float) -> list[tuple[float, float]]:
     return [(first + 150 * i, value) for i in range(int((last - first) // 150) + 1)]
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Any]:
+    """A local Dask cluster of two processes."""
+    with dask_client(workers=2) as found:
+        yield found

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -34,6 +35,8 @@ _LONGEST_PAUSE = 60.0
 _PIECES = 3
 """Times `--timeout` that a question may take in all its pieces, repeats and pauses."""
 _Read = TypeVar("_Read")
+Permit = Callable[[], AbstractContextManager[object]]
+"""Makes what has to be held while a request is in flight."""
 
 
 @dataclass
@@ -106,6 +109,8 @@ class Server:
         Ask for gzip.
     pause : callable, optional
         Instead of waiting between repeats.
+    permit : callable, optional
+        Makes what is held while a request is in flight: a part of a budget beyond this process.
     """
 
     def __init__(
@@ -115,7 +120,9 @@ class Server:
         in_flight: int = 2,
         compress: bool = False,
         pause: Callable[[float], object] | None = None,
+        permit: Permit = nullcontext,
     ) -> None:
+        self._permit = permit
         self.connection = connection
         self.traffic = Traffic()
         self.gate = Gate(in_flight)
@@ -236,20 +243,26 @@ class Server:
                         hint="allow more time with --timeout, or narrow with --matcher",
                         too_much=False,
                     )
-                started = time.monotonic()
-                self.traffic.add(requests=1)
                 try:
-                    with self._http.within(min(self.connection.timeout, left.seconds)):
-                        result = once()
+                    with self._permit():
+                        return self._timed(once, left)
                 except MetricsServerError as error:
-                    left.spend(time.monotonic() - started)
                     self._react(error, attempt, left)
-                    continue
-                left.spend(time.monotonic() - started)
-                if time.monotonic() - started > self.connection.timeout / 4:
-                    self.gate.narrow()
-                return result
         raise AssertionError("the last attempt returns or raises")
+
+    def _timed(self, once: Callable[[], _Read], left: Budget) -> _Read:
+        """One request, in the time that is left; what it takes is spent."""
+        self.traffic.add(requests=1)
+        started = time.monotonic()
+        try:
+            with self._http.within(min(self.connection.timeout, left.seconds)):
+                result = once()
+        finally:
+            seconds = time.monotonic() - started
+            left.spend(seconds)
+        if seconds > self.connection.timeout / 4:
+            self.gate.narrow()
+        return result
 
     def _react(self, error: MetricsServerError, attempt: int, left: Budget) -> None:
         if error.passing or error.too_much:

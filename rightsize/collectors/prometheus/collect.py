@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from rightsize.collectors.objects import Objects, read_objects
 from rightsize.collectors.prometheus.assemble import Assembled, assemble
+from rightsize.collectors.prometheus.client import Permit
 from rightsize.collectors.prometheus.clusters import (
     cluster_label,
     matched_nothing,
@@ -69,6 +70,7 @@ def collect(
     cluster: str | None = None,
     objects: Sequence[Path] | Objects = (),
     progress: Progress | None = None,
+    permits: Sequence[Permit] = (),
 ) -> Collected:
     """Take a snapshot of a live mesh, or go on with one.
 
@@ -89,6 +91,8 @@ def collect(
     objects : sequence of Path, or Objects
         Files of `kubectl get … -o json`, or what was read of the cluster.
     progress : callable, optional
+    permits : sequence of callable, optional
+        For each address of `settings`: makes what is held while a request to it is in flight.
 
     Raises
     ------
@@ -100,7 +104,7 @@ def collect(
         If the folder cannot be written, or is somebody else's.
     """
     known = objects if isinstance(objects, Objects) else read_objects(objects)
-    with _arrow_frees_memory(), open_source(settings) as source:
+    with _arrow_frees_memory(), open_source(settings, permits) as source:
         now = int(source.now())
         wanted = _days(now, days, start, end)
         found = folder_name(cluster_label(source, wanted[-1].end), settings)

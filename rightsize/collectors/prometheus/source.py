@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from rightsize.collectors.errors import MalformedAnswerError, MetricsServerError
-from rightsize.collectors.prometheus.client import Budget, Server
+from rightsize.collectors.prometheus.client import Budget, Permit, Server
 from rightsize.collectors.prometheus.connection import connections, matchers, quoted
 from rightsize.collectors.prometheus.days import DAY_SECONDS, HOUR_SECONDS, Span
 from rightsize.collectors.prometheus.labels import ContainerKey, cgroup_of, container_key
@@ -295,17 +295,21 @@ def highest_of(answers: Sequence[Answer]) -> Answer:
 
 
 @contextlib.contextmanager
-def open_source(settings: PrometheusSettings) -> Iterator[Source]:
+def open_source(settings: PrometheusSettings, permits: Sequence[Permit] = ()) -> Iterator[Source]:
     """Connect to every server of `settings` and find out what each is.
+
+    `permits`, one for each server, make what is held while a request is in flight.
 
     Raises
     ------
     MetricsServerError
         If one cannot be asked.
     """
+    found = connections(settings)
+    held: list[Permit] = [*permits, *[contextlib.nullcontext] * len(found)]
     servers = [
-        Server(connection, in_flight=settings.in_flight, compress=settings.compress)
-        for connection in connections(settings)
+        Server(one, in_flight=settings.in_flight, compress=settings.compress, permit=permit)
+        for one, permit in zip(found, held, strict=False)
     ]
     source = Source([Endpoint(server, identify(server)) for server in servers], settings)
     try:
