@@ -126,7 +126,7 @@ def _search_paths(load: DnsLoad) -> Iterator[DnsFinding]:
             f"{missed:.0%} of the answers are NXDOMAIN, {(load.lookups or 1) - 1:.1f} for each name "
             "found: with ndots 5 a name with fewer dots is tried under every search domain first",
             f"ndots {NDOTS} in the pods that call outside, or a trailing dot. With musl (Alpine) a name "
-            "with that many dots is never tried under the search path: there `svc.ns.svc` ends to work",
+            "with that many dots is never tried under the search path: there `svc.ns.svc` stops working",
             missed,
             (NDOTS_SETTING,),
         )  # fmt: skip

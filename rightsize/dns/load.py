@@ -9,10 +9,10 @@ import pandas as pd
 
 from rightsize.istiod.histograms import BucketQuantile, bucket_quantile, buckets_of
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import newest_rows, plain_text
+from rightsize.snapshot.views import containers_by_day, plain_text
 
 CONTAINER = "coredns"
-_NODE_CACHE = "node-local-dns"
+_NODE_CACHE, _SYSTEM = "node-local-dns", "kube-system"
 _DURATIONS = "coredns_dns_request_duration_seconds"
 _FORWARDED = ("coredns_forward_requests_total", "coredns_proxy_request_duration_seconds_count")
 """Up to CoreDNS 1.10, and from 1.11 on."""
@@ -80,26 +80,49 @@ class DnsLoad:
         return min(1.0, self.forwarded / self.requests)
 
 
-def dns_rows(snapshot: Snapshot) -> tuple[pd.DataFrame, bool]:
-    """Rows of table `dns` of CoreDNS's own pods, and whether NodeLocal DNSCache reports too."""
+@dataclass(frozen=True, eq=False)
+class CoreDns:
+    """The cluster's CoreDNS: its containers by day, and rows of table `dns` of its pods.
+
+    Other Deployments of CoreDNS (of virtual clusters, say) are left aside.
+    """
+
+    namespace: str | None
+    workload: str | None
+    containers: pd.DataFrame
+    rows: pd.DataFrame
+    node_cache: bool
+    """NodeLocal DNSCache reports."""
+
+
+def read_coredns(snapshot: Snapshot) -> CoreDns:
+    """CoreDNS as the snapshot holds it: of several, that of kube-system, else the largest."""
+    every = containers_by_day(snapshot)
+    every = every[every["container"] == CONTAINER]
     rows = plain_text(snapshot.read("dns"))
     local = rows["pod"].astype(str).str.startswith(_NODE_CACHE)
-    return rows[~local], bool(local.any())
+    rows, node_cache = rows[~local], bool(local.any())
+    if every.empty:
+        return CoreDns(None, None, every, rows, node_cache)
+    counts = every.groupby(["namespace", "workload"])["pod"].nunique()
+    namespace, workload = max(counts.index, key=lambda one: (one[0] == _SYSTEM, counts[one], one))
+    ours = every[(every["namespace"] == namespace) & (every["workload"] == workload)]
+    foreign = set(every["pod"]) - set(ours["pod"])
+    rows = rows[~rows["pod"].isin(foreign)]
+    return CoreDns(str(namespace), str(workload), ours, rows, node_cache)
 
 
-def read_load(snapshot: Snapshot) -> DnsLoad:
+def read_load(coredns: CoreDns) -> DnsLoad:
     """Add up the table over the window."""
-    rows, node_cache = dns_rows(snapshot)
+    rows = coredns.rows
     served = rows[rows["metric"] == "coredns_dns_requests_total"]
     hours = int(served["time"].nunique())
-    forwarded = max((f for f in (_rate(rows, name, hours) for name in _FORWARDED) if f is not None),
-                    default=None)  # fmt: skip
-    hits, misses = (_sum(rows, f"coredns_cache_{name}_total") for name in ("hits", "misses"))
+    forwarded = [f for f in (_rate(rows, name, hours) for name in _FORWARDED) if f is not None]
     answers = rows[rows["metric"] == "coredns_dns_responses_total"]
     by_rcode = answers.groupby("label", observed=True)["value"].sum()
     forwards = _peaks(rows, "coredns_forwards_peak")
-    nodes = newest_rows(snapshot, "pods").drop_duplicates("pod").set_index("pod")["node"]
-    at = forwards["pod"].map(nodes)
+    nodes = coredns.containers.dropna(subset=["node"]).drop_duplicates("pod", keep="last")
+    at = forwards["pod"].map(nodes.set_index("pod")["node"])
     by_node = forwards.assign(node=at.fillna(forwards["pod"])).groupby(["time", "node"])["value"]
     return DnsLoad(
         hours=hours,
@@ -107,18 +130,26 @@ def read_load(snapshot: Snapshot) -> DnsLoad:
         requests=_rate(rows, "coredns_dns_requests_total", hours),
         requests_peak=_most(_peaks(rows, "coredns_requests_peak").groupby("time")["value"].sum()),
         responses={str(k).removeprefix("rcode="): float(v) for k, v in by_rcode.items()},
-        cache_hit_rate=None
-        if hits is None or misses is None or hits + misses <= 0
-        else hits / (hits + misses),
+        cache_hit_rate=_hit_rate(rows),
         p99=_quantile(rows, 0.99),
         p99_worst_hour=_worst(rows, 0.99),
-        forwarded=forwarded,
+        forwarded=max(forwarded, default=None),
         forwarded_peak_pod=_most(forwards["value"]),
         forwarded_peak_node=_most(by_node.sum()),
         rejected=_sum(rows, "coredns_forward_max_concurrent_rejects_total"),
-        node_cache=node_cache,
+        node_cache=coredns.node_cache,
         agents=_agents(rows),
     )
+
+
+def _hit_rate(rows: pd.DataFrame) -> float | None:
+    """Hits of what was looked up: requests of the cache, which later releases count, or hits and misses."""
+    hits, misses, requests = (
+        _sum(rows, f"coredns_cache_{name}_total") for name in ("hits", "misses", "requests")
+    )
+    if requests is None and hits is not None and misses is not None:
+        requests = hits + misses
+    return None if hits is None or not requests else min(1.0, hits / requests)
 
 
 def _sum(rows: pd.DataFrame, metric: str) -> float | None:

@@ -163,7 +163,8 @@ def size_dns(
     most = max(least, pods, min(nodes, _MOST_REPLICAS))
     best = min(range(least, most + 1), key=worth)
     if hold or thin:
-        best = max(best, pods)
+        # More pods would each keep the request of today.
+        best = max(least, pods)
     cpu, memory = pod_needs(usage, load, best)
     used = _usage(usage.memory["value"])
     needed, needed_limit, killed = memory_events(now.kills, used, now.sizes.memory_limit)

@@ -8,14 +8,14 @@ import pandas as pd
 
 from rightsize.config import Settings
 from rightsize.dns.advice import NDOTS, DnsFinding, judged
-from rightsize.dns.load import CONTAINER, DnsLoad, dns_rows, read_load
+from rightsize.dns.load import DnsLoad, read_coredns, read_load
 from rightsize.dns.sizing import DnsSize, DnsUsage, InForce, Unknown, size_dns
 from rightsize.patch.dns_settings import DnsChange
 from rightsize.prices.unit_price import unit_price
 from rightsize.results import Sizes
 from rightsize.sizing.history import Events, OutOfMemory
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import containers_by_day, newest_rows
+from rightsize.snapshot.views import newest_rows
 
 _HOLDS = {"resolver-packets", "rejected", "failures", "slow"}
 """Findings that hide how much CoreDNS would have done."""
@@ -40,10 +40,9 @@ class DnsStudy:
 
 def study_dns(snapshot: Snapshot, settings: Settings) -> DnsStudy:
     """Size and judge CoreDNS. Nothing is an error: what is missing is said."""
-    load = read_load(snapshot)
-    containers = containers_by_day(snapshot)
-    ours = containers[containers["container"] == CONTAINER]
-    usage = DnsUsage.of(dns_rows(snapshot)[0])
+    coredns = read_coredns(snapshot)
+    load, ours = read_load(coredns), coredns.containers
+    usage = DnsUsage.of(coredns.rows)
     if load.pods is None and len(ours):
         load = replace(load, pods=_running(ours))
     findings = tuple(judged(load, load.pods, _guarded(snapshot, ours)))
@@ -61,11 +60,10 @@ def study_dns(snapshot: Snapshot, settings: Settings) -> DnsStudy:
             price=price,
             rules=settings.policy,
         )
-    last = None if ours.empty else ours.sort_values("day").iloc[-1]
     return DnsStudy(
         load=load,
-        namespace=None if last is None else str(last["namespace"]),
-        workload=None if last is None else str(last["workload"]),
+        namespace=coredns.namespace,
+        workload=coredns.workload,
         in_force=now,
         size=size,
         findings=findings,

@@ -27,7 +27,7 @@ from rightsize.dns.study import study_dns, wanted_settings
 from rightsize.istiod.histograms import BucketQuantile
 from rightsize.prices.unit_price import unit_price
 from rightsize.results import Sizes
-from tests.tiny_mesh import Tiny, tiny_snapshot
+from tests.tiny_mesh import FIRST_DAY, Tiny, tiny_snapshot
 
 MIB = 2**20
 PRICE = unit_price("us-east-1").price
@@ -155,6 +155,34 @@ def test_a_mesh_without_coredns_is_unknown_and_sets_nothing(tmp_path):
     assert not wanted_settings(study).add_on
     assert study.load.share("NXDOMAIN") is None
     assert study.load.forwarded_share is None
+
+
+def counted(pod: str, metric: str, value: float) -> dict[str, object]:
+    time = pd.Timestamp(FIRST_DAY, tz="UTC") + pd.Timedelta("1h")
+    return {"time": time, "pod": pod, "metric": metric, "label": "", "value": value}
+
+
+def test_a_virtual_clusters_coredns_is_not_the_clusters(tmp_path):
+    dns = Tiny("coredns", namespace="kube-system", component=None, container="coredns", days=1)
+    name = "coredns_dns_requests_total"
+    rows = [
+        counted("coredns-5d9c7b8f6-00000", name, 3600.0),
+        counted("vdns-5d9c7b8f6-00000", name, 36000.0),
+        counted("node-local-dns-abcde", name, 36000.0),
+        counted("coredns-5d9c7b8f6-00000", "coredns_cache_hits_total", 30.0),
+        counted("coredns-5d9c7b8f6-00000", "coredns_cache_requests_total", 40.0),
+    ]
+    virtual = dns.but(workload="vdns", namespace="vcluster-a", pods=5)
+    more = {"dns": pd.DataFrame(rows)}
+    study = study_dns(tiny_snapshot(tmp_path / "s", virtual, dns, days=1, more=more), Settings())
+    assert (study.namespace, study.workload) == ("kube-system", "coredns")
+    assert study.load.requests == pytest.approx(1.0)
+    assert study.load.node_cache
+    assert study.load.cache_hit_rate == pytest.approx(0.75)
+
+
+def test_short_history_adds_no_pods_either():
+    assert size(usage(2.0, 50 * MIB, days=2)).replicas == 2
 
 
 def test_sizes_that_nothing_reports_are_not_written(tmp_path):

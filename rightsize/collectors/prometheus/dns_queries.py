@@ -15,7 +15,7 @@ COUNTERS = (
     "coredns_dns_responses_total",
     "coredns_dns_request_duration_seconds_(bucket|sum|count)",
     "coredns_cache_hits_total",
-    "coredns_cache_misses_total",
+    "coredns_cache_(misses|requests)_total",
     "coredns_forward_requests_total",
     "coredns_forward_max_concurrent_rejects_total",
 )
