@@ -34,6 +34,7 @@ class PatchOptions:
     verify_chart: Path | None = None
     release: str | None = None
     largest_node: Sizes | None = None
+    evict_local_volumes: bool = False
 
 
 def patched(advice: Advice, files: Sequence[Path], options: PatchOptions) -> PatchResult:
@@ -44,7 +45,14 @@ def patched(advice: Advice, files: Sequence[Path], options: PatchOptions) -> Pat
 
     hints = Hints.of(options.chart, options.istio_version, options.gateway)
     flags = Flags(options.gateway, options.workload, options.release, advice.cluster)
-    return patch_set(files, size_changes(advice), hints, flags, options.largest_node)
+    return patch_set(
+        files,
+        size_changes(advice),
+        hints,
+        flags,
+        options.largest_node,
+        evict_local_volumes=options.evict_local_volumes,
+    )
 
 
 def write_and_show(result: PatchResult, options: PatchOptions, *, diff_on_stdout: bool) -> None:

@@ -110,6 +110,13 @@ def recommend(
     ] = None,
     component: Annotated[Part | None, typer.Option(help="This component alone.")] = None,
     in_place: Annotated[bool, typer.Option(help="Write into the given files themselves.")] = False,
+    evict_local_volumes: Annotated[
+        bool,
+        typer.Option(
+            help="Also write the injector's annotation that lets Cluster Autoscaler drain nodes with "
+            "injected pods, into the values of istiod."
+        ),
+    ] = False,
     verify_chart: Annotated[
         Path | None, typer.Option(help="Chart folder: render before and after, and compare.")
     ] = None,
@@ -191,7 +198,7 @@ def recommend(
 
         options = PatchOptions(
             chart, istio_version, gateway, workload, out, in_place, verify_chart, release,
-            largest_node(source),
+            largest_node(source), evict_local_volumes,
         )  # fmt: skip
         try:
             result = patched(advice, values, options)

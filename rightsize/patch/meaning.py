@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rightsize.files.tree import Path as Keys
 from rightsize.patch.groups import SIZES
+from rightsize.patch.local_volumes import explains
 from rightsize.patch.model import SizeChange
 from rightsize.patch.render import Leaves, Place
 from rightsize.quantity import parse_quantity
@@ -92,6 +93,8 @@ def _explained(place: Place, before: Leaves, after: Leaves, changes: Sequence[Si
             title == place[0] for title, _ in before
         )
         return whole and any(change.autoscale_min is not None for change in changes)
+    if explains(place[1], after.get(place)):
+        return True
     if place not in after:
         # An empty `{}` that a block of sizes now fills.
         return any(

@@ -18,6 +18,7 @@ from rightsize.patch.groups import BOUNDS, Group, Write, grouped, outermost
 from rightsize.patch.kinds import groups_of
 from rightsize.patch.kinds.autoscaler import AutoscalerGroup
 from rightsize.patch.kustomize import FOLDER, by_hand, kustomize_folder
+from rightsize.patch.local_volumes import volume_writes
 from rightsize.patch.matching import Flags, Match, matched
 from rightsize.patch.model import (
     EffectiveSizes,
@@ -60,6 +61,8 @@ def patch_set(
     hints: Hints | None = None,
     flags: Flags | None = None,
     largest_node: Sizes | None = None,
+    *,
+    evict_local_volumes: bool = False,
 ) -> PatchResult:
     """Set the sizes of `changes` in the files where they take effect.
 
@@ -76,6 +79,8 @@ def patch_set(
         Owner of these files, where they do not say.
     largest_node : Sizes, optional
         Requests that the largest node can hold; nothing larger is written.
+    evict_local_volumes : bool
+        Also let Cluster Autoscaler drain nodes with injected pods (`local_volumes`).
 
     Returns
     -------
@@ -111,6 +116,10 @@ def patch_set(
             unplaced_in |= dict.fromkeys(sources, outcome.reason or "it has no place for it")
         else:
             used |= sources
+    if evict_local_volumes:
+        more = list(volume_writes(read.groups))
+        writes += more
+        used |= {outermost(write.layer.source) for write in more}
     notes = [*read.given.notes, *(note for group in read.groups for note in group.notes)]
     held = {outermost(layer.source) for group in read.groups for layer in group.layers}
     patched = [

@@ -100,6 +100,14 @@ class ValuesGroup(Group):
         path = slot_path(self.chart, change.component, slot)
         return None if path is None else (*self._layout(layer).prefix, *path)
 
+    def place_of(self, path: tree.Path) -> tuple[Layer, tree.Path, str | None]:
+        """Where a value of the chart is set or belongs, and what it is now; None where unset."""
+        found = self._find(path)
+        if found is not None:
+            return found.layer, found.path, None if found.scalar is None else found.scalar.value
+        layer = self.scopes[-1]
+        return layer, (*self._layout(layer).prefix, *path), None
+
     def autoscaling_off(self, change: SizeChange) -> Found | None:
         path = AUTOSCALING.get(self.chart)
         found = None if path is None else self._find(path)
