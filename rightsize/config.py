@@ -203,6 +203,20 @@ def _names(value: object) -> object:
 _Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
+def _counts(value: object) -> object:
+    """`general=3,batch=0` or a mapping, as pairs."""
+    if isinstance(value, str):
+        return tuple(
+            tuple(part.strip() for part in pair.split("="))
+            for pair in value.split(",")
+            if pair.strip()
+        )
+    return tuple(value.items()) if isinstance(value, Mapping) else value
+
+
+_Counts = Annotated[tuple[tuple[str, Annotated[int, Field(ge=0)]], ...], BeforeValidator(_counts)]
+
+
 class NodeSettings(_Section):
     """Which nodes may be bought, and what they must withstand."""
 
@@ -227,6 +241,11 @@ class NodeSettings(_Section):
     )
     max_types: int = Field(3, ge=1, description="most instance types in a mix")
     floor_per_zone: int = Field(0, ge=0, description="fewest nodes in every zone")
+    group_minimum: _Counts = Field(
+        (),
+        description="smallest size of node groups (Auto Scaling groups) that the autoscaler may not go "
+        "below, such as `general=3`",
+    )
     spread: Literal["none", "host", "zone"] = Field(
         "host",
         description="how replicas of a workload are spread where it does not say so itself: on at "

@@ -15,7 +15,7 @@ from rightsize.output.console import progress_bar
 from rightsize.output.tables import Answer, show
 
 if TYPE_CHECKING:
-    from rightsize.nodes.month import AutoscalerKind
+    from rightsize.nodes.autoscaler import AutoscalerKind
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -76,6 +76,10 @@ def nodes(
     region: Annotated[
         str | None, typer.Option(help="Region of the prices. That of the snapshot.")
     ] = None,
+    group_minimum: Annotated[
+        str | None,
+        typer.Option(help="Smallest size of node groups, such as general=3: the replay keeps it."),
+    ] = None,
     replay: Annotated[
         Replay,
         typer.Option(help="Autoscaler under which the month is replayed; auto: the one in use."),
@@ -105,7 +109,7 @@ def nodes(
     """
     from rightsize.config import load_settings
     from rightsize.nodes.answer import answer
-    from rightsize.nodes.month import autoscaler_in_use
+    from rightsize.nodes.autoscaler import autoscaler_in_use
     from rightsize.nodes.plan import PLAN_NAMES
     from rightsize.output.node_plans import (
         answer_table,
@@ -132,6 +136,7 @@ def nodes(
                 "max_pods": max_pods,
                 "headroom": headroom,
                 "surge": surge,
+                "group_minimum": group_minimum,
                 "demand": demand,
                 "time_limit": time_limit,
             }

@@ -28,7 +28,7 @@ from rightsize.config import Settings
 from rightsize.errors import NoDataError, RightsizeError
 from rightsize.fleet.fleet_file import FleetCluster
 from rightsize.nodes.answer import answer as plan_nodes
-from rightsize.nodes.month import autoscaler_in_use
+from rightsize.nodes.autoscaler import autoscaler_in_use
 from rightsize.output.advice_rows import advice_to_dict
 from rightsize.output.node_plans import answer_to_dict
 from rightsize.output.report.build import build_report

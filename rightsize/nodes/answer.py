@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pandas as pd
 
 from rightsize.config import NodeSettings, PriceSettings
+from rightsize.nodes.autoscaler import TRIED, Autoscaler, AutoscalerKind, calmer
 from rightsize.nodes.demand import pod_days, scheduled_pods
 from rightsize.nodes.graviton import Graviton, graviton_beside, workloads_on_arm
-from rightsize.nodes.holds import holds
+from rightsize.nodes.holds import held_pods, holds
 from rightsize.nodes.kept import node_set_in_use
-from rightsize.nodes.month import TRIED, Autoscaler, AutoscalerKind, MonthReplay, replay_month
+from rightsize.nodes.month import MonthReplay, replay_settings
 from rightsize.nodes.plan import PLAN_NAMES, NodePlans, NodeSet, PlanName
 from rightsize.nodes.plans import plan_nodes
 from rightsize.prices.book import snapshot_book
@@ -25,7 +26,7 @@ from rightsize.snapshot.schema import WINDOW_SECONDS
 from rightsize.snapshot.views import newest_rows
 
 _ORDERS = 10
-"""Orders of arrival over which scaling events are counted."""
+"""Orders of arrival that each setting is replayed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +80,18 @@ class Trial:
 
     @property
     def freed(self) -> int:
-        """Nodes that go in all."""
-        return self.before.first - self.end.last
+        """Nodes that go in all, whatever the order of arrival."""
+        return self.before.first - self.end.ends.high
 
     @property
     def by_consolidation(self) -> int:
         """Nodes that go with the requests of today."""
-        return self.before.first - self.before.last
+        return self.before.first - self.before.ends.high
 
     @property
     def by_requests(self) -> int:
         """Nodes that go beside, with the recommended requests."""
-        return self.before.last - self.end.last
+        return self.before.ends.high - self.end.ends.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,10 @@ class MonthAnswer:
     seen_nodes: float
     holds: tuple[str, ...] = ()
     """What keeps the autoscaler from taking nodes away, whatever it is set to."""
+    calmer: tuple[Trial, ...] = ()
+    """The setting that realises most, with what may spare scaling events."""
+    replacement: Trial | None = None
+    """Karpenter's default where it may buy every allowed type."""
 
     @property
     def before(self) -> MonthReplay:
@@ -136,8 +141,8 @@ class MonthAnswer:
 
     @property
     def realising(self) -> Trial:
-        """The setting nearest to the default that ends with the fewest nodes."""
-        return min(self.trials, key=lambda trial: trial.end.last)
+        """The setting nearest to the default that ends with the fewest nodes in every order."""
+        return max(self.trials, key=lambda trial: trial.freed)
 
 
 def answer(
@@ -239,18 +244,21 @@ def month_of(
     today = pod_days(pods, containers)
     new = None if advice is None else pod_days(pods, containers, advice)
 
-    def trial(scaler: Autoscaler, orders: int) -> Trial:
-        before = replay_month(today, catalogue, nodes, settings, scaler, orders)
-        if new is None:
-            return Trial(scaler, before, None)
-        return Trial(scaler, before, replay_month(new, catalogue, nodes, settings, scaler, orders))
+    newest = [newest_rows(snapshot, table) for table in ("pods", "containers", "pdbs")]
+    held = held_pods(kind, pods, newest[2])
 
-    trials = [trial(scaler, 1) for scaler in TRIED[kind]]
-    # The chance of the order is worked out where nodes go.
-    best = min(range(len(trials)), key=lambda i: trials[i].end.last)
-    trials[best] = trial(trials[best].autoscaler, _ORDERS)
-    held = holds(kind, *(newest_rows(snapshot, t) for t in ("pods", "containers", "pdbs")))
-    return MonthAnswer(tuple(trials), mean_nodes(nodes), tuple(held))
+    def replayed(days: pd.DataFrame, scalers: tuple[Autoscaler, ...]) -> list[MonthReplay]:
+        return replay_settings(days, catalogue, nodes, scalers, settings, _ORDERS, held)
+
+    def trials(*scalers: Autoscaler) -> tuple[Trial, ...]:
+        before = replayed(today, scalers)
+        after = [None] * len(before) if new is None else replayed(new, scalers)
+        return tuple(Trial(*each) for each in zip(scalers, before, after, strict=True))
+
+    said = tuple(holds(kind, *newest, minimum=settings.group_minimum))
+    tried = MonthAnswer(trials(*TRIED[kind]), mean_nodes(nodes), said)
+    wide = trials(Autoscaler("karpenter", replaces=True)) if kind == "karpenter" else (None,)
+    return replace(tried, calmer=trials(*calmer(tried.realising.autoscaler)), replacement=wide[0])
 
 
 def mean_nodes(nodes: pd.DataFrame) -> float:

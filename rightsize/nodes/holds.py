@@ -1,28 +1,63 @@
 """What keeps an autoscaler from draining nodes: conditions of every saving by fewer nodes.
 
-Sources: cluster-autoscaler FAQ, "What types of pods can prevent CA from removing a node?"; karpenter
-docs, "Disruption"; the volumes of Istio's injection template, the same in 1.18 to 1.30
+Sources: cluster-autoscaler `simulator/drainability/rules`; karpenter docs, "Disruption"; the volumes of Istio's injection template, the same in 1.18 to 1.30
 (manifests/charts/istio-control/istio-discovery/files/injection-template.yaml; istio/istio #19395).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 LOCAL_VOLUMES = "workload-socket,credential-socket,workload-certs,istio-data"
 """The injected emptyDir volumes that are not in memory."""
-_LOCAL_VOLUMES = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+EVICT_LOCAL_VOLUMES = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 _SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-_DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
+_ANNOTATED = {
+    "cluster-autoscaler": (_SAFE_TO_EVICT, "false"),
+    "karpenter": ("karpenter.sh/do-not-disrupt", "true"),
+}
+"""The annotation of a pod that keeps its node, by autoscaler."""
 _POD = ["namespace", "pod"]
 _SHOWN = 3
 
 
+@dataclass(frozen=True, eq=False)
+class _Kind:
+    """Pods that hold their node for one reason: `namespace`, `pod`, and the name shown."""
+
+    pods: pd.DataFrame
+    why: str
+    shown: str = "pod"
+
+
+def held_pods(kind: str, pods: pd.DataFrame, pdbs: pd.DataFrame) -> pd.DataFrame:
+    """Return `namespace` and `pod` of the pods of which no node is drained, whatever it is set to.
+
+    Local volumes are not among them: an annotation of the injector lets them go.
+
+    Parameters
+    ----------
+    kind : {"cluster-autoscaler", "karpenter"}
+    pods : DataFrame
+        The table `pods`, of one day or of all.
+    pdbs : DataFrame
+        The table `pdbs` of the last day.
+    """
+    found = [one.pods[_POD] for one in _kinds(kind, pods, pdbs)]
+    return pd.concat(found, ignore_index=True).drop_duplicates()
+
+
 def holds(
-    kind: str, pods: pd.DataFrame, containers: pd.DataFrame, pdbs: pd.DataFrame
+    kind: str,
+    pods: pd.DataFrame,
+    containers: pd.DataFrame,
+    pdbs: pd.DataFrame,
+    *,
+    minimum: Sequence[tuple[str, int]] = (),
 ) -> Iterator[str]:
     """Say what in a snapshot stops a node from going, and what must be checked by hand.
 
@@ -31,37 +66,64 @@ def holds(
     kind : {"cluster-autoscaler", "karpenter"}
     pods, containers, pdbs : DataFrame
         Tables of the snapshot's last day.
+    minimum : sequence of (str, int)
+        Fewest nodes by node group, as far as the settings name them.
     """
-    blocking = pdbs[pdbs["disruptions_allowed"] == 0]
-    if len(blocking):
-        named = _named(blocking["namespace"], blocking["pdb"])
-        yield f"disruption budgets that allow no disruption hold their nodes: {named}"
-    if kind == "karpenter":
-        yield from _annotated(pods, _DO_NOT_DISRUPT, "true")
-        return
-    yield from _local_volumes(pods, containers)
-    bare = pods[pods["workload_kind"].eq("Pod") | pods["workload_kind"].isna()]
-    if len(bare):
-        named = _named(bare["namespace"], bare["pod"])
-        yield f"pods without a controller hold their nodes: {named}"
-    system = pods[pods["namespace"].eq("kube-system") & ~pods["workload_kind"].eq("DaemonSet")]
-    guarded = set(pdbs.loc[pdbs["namespace"].eq("kube-system"), "workload"].dropna().astype(str))
-    open_ones = system[~system["workload"].astype(str).isin(guarded)]
-    if len(open_ones):
-        named = _named(open_ones["namespace"], open_ones["workload"])
+    if kind == "cluster-autoscaler":
+        yield from _local_volumes(pods, containers)
+    for one in _kinds(kind, pods, pdbs):
+        if len(one.pods):
+            yield f"{one.why} hold their nodes: {_named(one.pods['namespace'], one.pods[one.shown])}"
+    annotation, value = _ANNOTATED[kind]
+    if not ("annotations" in pods and pods["annotations"].notna().any()):
         yield (
-            "pods of kube-system without a disruption budget hold their nodes "
-            f"(--skip-nodes-with-system-pods): {named}"
+            f'pods annotated {annotation}: "{value}" hold their nodes: not in the snapshot, '
+            "check by hand"
         )
-    yield from _annotated(pods, _SAFE_TO_EVICT, "false")
-    yield "the minimum of an Auto Scaling group holds nodes: check by hand"
+    if kind == "cluster-autoscaler":
+        if minimum:
+            said = ", ".join(f"{group} at {least}" for group, least in minimum)
+            yield f"the minimum of node groups holds nodes: {said}"
+        else:
+            yield (
+                "the minimum of an Auto Scaling group holds nodes: check by hand, or set "
+                "nodes.group_minimum"
+            )
+
+
+def _kinds(kind: str, pods: pd.DataFrame, pdbs: pd.DataFrame) -> Iterator[_Kind]:
+    """Why pods hold their nodes, in the order of how often it is met; empty where none does."""
+    blocking = pdbs.loc[pdbs["disruptions_allowed"] == 0, ["namespace", "pdb", "workload"]]
+    movable = pods[~pods["workload_kind"].eq("DaemonSet").fillna(False).astype(bool)]
+    yield _Kind(
+        movable.merge(blocking.dropna(subset=["workload"]), on=["namespace", "workload"]),
+        "disruption budgets that allow no disruption",
+        "pdb",
+    )
+    annotation, value = _ANNOTATED[kind]
+    marked = movable[_values(movable, annotation).eq(value).fillna(False).astype(bool)]
+    yield _Kind(marked, f'pods annotated {annotation}: "{value}"')
+    if kind == "karpenter":
+        return
+    free = _values(movable, _SAFE_TO_EVICT).eq("true").fillna(False).astype(bool)
+    others = movable[~free]
+    bare = others[others["workload_kind"].eq("Pod") | others["workload_kind"].isna()]
+    yield _Kind(bare, "pods without a controller")
+    guarded = set(pdbs.loc[pdbs["namespace"].eq("kube-system"), "workload"].dropna().astype(str))
+    system = others[others["namespace"].eq("kube-system")]
+    yield _Kind(
+        system[~system["workload"].astype(str).isin(guarded)],
+        "pods of kube-system without a disruption budget (--skip-nodes-with-system-pods; for an hour "
+        "alone since Cluster Autoscaler 1.33)",
+        "workload",
+    )
 
 
 def _local_volumes(pods: pd.DataFrame, containers: pd.DataFrame) -> Iterator[str]:
     """Injected proxies that no annotation lets go."""
     injected = containers.loc[containers["component"].eq("sidecar"), _POD].drop_duplicates()
     freed = pods[
-        _values(pods, _LOCAL_VOLUMES).map(_covers)
+        _values(pods, EVICT_LOCAL_VOLUMES).map(covers)
         | _values(pods, _SAFE_TO_EVICT).eq("true").fillna(False)
     ]
     held = injected.merge(freed[_POD], on=_POD, how="left", indicator=True)
@@ -70,27 +132,16 @@ def _local_volumes(pods: pd.DataFrame, containers: pd.DataFrame) -> Iterator[str
         yield (
             f"pods with injected proxies ({len(held)}) have emptyDir volumes on "
             "disk, and Cluster Autoscaler drains no node with such a pod: set "
-            "--skip-nodes-with-local-storage=false, or in the values of istiod "
-            f'sidecarInjectorWebhook.injectedAnnotations with {_LOCAL_VOLUMES}: "{LOCAL_VOLUMES}"'
+            "--skip-nodes-with-local-storage=false, or in the values of istiod (written by "
+            "rightsize recommend --evict-local-volumes) "
+            f'sidecarInjectorWebhook.injectedAnnotations with {EVICT_LOCAL_VOLUMES}: "{LOCAL_VOLUMES}"'
         )
 
 
-def _covers(volumes: str | None) -> bool:
+def covers(volumes: str | None) -> bool:
     """Whether the annotation names every volume that the injector adds."""
     named = {} if volumes is None else {name.strip() for name in volumes.split(",")}
     return set(LOCAL_VOLUMES.split(",")) <= set(named)
-
-
-def _annotated(pods: pd.DataFrame, name: str, value: str) -> Iterator[str]:
-    """Pods whose annotation holds their node; what is not in the snapshot is to be checked."""
-    known = pods["annotations"].notna() if "annotations" in pods else pd.Series(dtype=bool)
-    if not known.any():
-        yield f'pods annotated {name}: "{value}" hold their nodes: not in the snapshot, check by hand'
-        return
-    holding = pods[_values(pods, name).eq(value).fillna(False).astype(bool)]
-    if len(holding):
-        named = _named(holding["namespace"], holding["pod"])
-        yield f'pods annotated {name}: "{value}" hold their nodes: {named}'
 
 
 def _values(pods: pd.DataFrame, name: str) -> pd.Series:

@@ -4,11 +4,14 @@ Filters: resources and pod slots, node selector, taints, zones (all by `Problem.
 anti-affinity over hosts, topology spread over hosts and zones. Scores, with the weights of the
 default profile of Kubernetes 1.30: NodeResourcesFit (LeastAllocated, 1),
 NodeResourcesBalancedAllocation (1), PodTopologySpread (2) with the built-in soft constraints
-(host skew 3, zone skew 5). Preferences of pods (preferred affinity, PreferNoSchedule) are not in
-the snapshot and left out. Ties go to the first node, where the scheduler draws lots.
+(host skew 3, zone skew 5), TaintToleration (3) for nodes that Cluster Autoscaler taints with
+PreferNoSchedule. Preferences of pods and other such taints are not in the snapshot and left out.
+Ties go to the first node, where the scheduler draws lots.
 """
 
 from __future__ import annotations
+
+import copy
 
 import numpy as np
 
@@ -19,6 +22,9 @@ _SCORED_CPU = 100.0
 _SCORED_MEMORY = 200.0 * 2**20
 """What scoring takes for a pod that requests nothing (`schedutil.DefaultMilliCPURequest`)."""
 _SPREAD_WEIGHT = 2.0
+_TAINT_WEIGHT = 3.0
+_MORE_NODES = 16
+"""Nodes for which room is made at once."""
 
 
 class Cluster:
@@ -34,16 +40,25 @@ class Cluster:
         Offer of each node.
     zones : (B,) int array
         Zone of each node.
+    zone_count : int, optional
+        Zones in all, where nodes may join in others than those of `zones`.
     """
 
     def __init__(
-        self, problem: Problem, owners: tuple[Owner, ...], offers: Ints, zones: Ints
+        self,
+        problem: Problem,
+        owners: tuple[Owner, ...],
+        offers: Ints,
+        zones: Ints,
+        zone_count: int = 0,
     ) -> None:
         self.problem = problem
         self.offers = offers
         self.zones = zones
-        self._zone_count = int(zones.max(initial=0)) + 1
+        self._zone_count = max(int(zones.max(initial=0)) + 1, zone_count)
         self.alive: Flags = np.ones(len(offers), dtype=bool)
+        self.avoided: Flags = np.zeros(len(offers), dtype=bool)
+        """Nodes with a taint of effect PreferNoSchedule."""
         self.total: Floats = problem.capacity[offers]
         self.rest: Floats = self.total.copy()
         self._owners = owners
@@ -56,13 +71,57 @@ class Cluster:
         )
         self._scored: Floats = np.zeros((len(offers), 2))
         self._total2 = np.maximum(self.total[:, :2], 1.0)
+        self._next = 0
+
+    def copy(self) -> Cluster:
+        """The same cluster, to try moves on."""
+        twin = copy.copy(self)
+        for name in ("alive", "avoided", "rest", "on_node", "_in_class", "_scored"):
+            setattr(twin, name, getattr(self, name).copy())
+        return twin
+
+    def launch(self, offer: int, zone: int) -> int:
+        """Let a node of an offer join; returns its index."""
+        free = np.flatnonzero(~self.alive)
+        if not len(free):
+            free = np.arange(len(self.alive), len(self.alive) + _MORE_NODES)
+            self._make_room()
+        node = int(free[0])
+        self.offers[node], self.zones[node] = offer, zone
+        self.total[node] = self.rest[node] = self.problem.capacity[offer]
+        self._total2[node] = np.maximum(self.total[node, :2], 1.0)
+        self.alive[node], self.avoided[node] = True, False
+        return node
+
+    def _make_room(self) -> None:
+        for name in ("offers", "zones", "alive", "avoided", "total", "rest", "_scored", "_total2"):
+            have = getattr(self, name)
+            more = np.zeros((_MORE_NODES, *have.shape[1:]), dtype=have.dtype)
+            setattr(self, name, np.concatenate([have, more]))
+        for name in ("on_node", "_in_class"):
+            have = getattr(self, name)
+            more = np.zeros((len(have), _MORE_NODES), dtype=have.dtype)
+            setattr(self, name, np.concatenate([have, more], axis=1))
 
     def schedule(self, k: int) -> int:
         """Place one pod of class `k` and return its node; -1 if no node passes the filters."""
         nodes = np.flatnonzero(self.passing(k))
         if not len(nodes):
             return -1
-        node = int(nodes[self._score(k, nodes).argmax()])
+        score = self._score(k, nodes)
+        if self.avoided.any():
+            score += _TAINT_WEIGHT * 100 * ~self.avoided[nodes]
+        node = int(nodes[score.argmax()])
+        self.put(k, node)
+        return node
+
+    def first_fit(self, k: int) -> int:
+        """Place one pod of class `k` on the next node that passes, as autoscalers try moves."""
+        nodes = np.flatnonzero(self.passing(k))
+        if not len(nodes):
+            return -1
+        node = int(nodes[np.searchsorted(nodes, self._next) % len(nodes)])
+        self._next = node + 1
         self.put(k, node)
         return node
 
@@ -154,32 +213,38 @@ class Cluster:
         self._undo(moved, nodes, kept)
         return failed
 
-    def drain(self, node: int) -> list[tuple[int, int]] | None:
-        """Take a node away if its pods find places elsewhere, else change nothing.
+    def drain(self, nodes: Flags, *, first_fit: bool = False) -> list[tuple[int, int]] | None:
+        """Take nodes away if their pods find places elsewhere, else change nothing.
 
         Returns
         -------
         list of (class, node) or None
             Where each pod went; None if one found no place.
         """
-        nodes = np.arange(len(self.alive)) == node
         kept = self.alive, self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
-        moved, failed = self._evacuate(nodes)
+        moved, failed = self._evacuate(nodes, first_fit=first_fit)
         if failed >= 0:
             self._undo(moved, nodes, kept)
             return None
-        self.rest[node] = self.total[node]
-        self._scored[node] = 0
+        self.rest[nodes] = self.total[nodes]
+        self._scored[nodes] = 0
         return moved
 
-    def _evacuate(self, nodes: Flags) -> tuple[list[tuple[int, int]], int]:
+    def lose(self, nodes: Flags) -> Ints:
+        """Take nodes away; returns the classes of their pods, which run nowhere now."""
         orphans = self.pods_on(nodes)
         self.alive = self.alive & ~nodes
         self.on_node[:, nodes] = 0
         self._in_class[:, nodes] = 0
+        return orphans
+
+    def _evacuate(
+        self, nodes: Flags, *, first_fit: bool = False
+    ) -> tuple[list[tuple[int, int]], int]:
+        place = self.first_fit if first_fit else self.schedule
         moved: list[tuple[int, int]] = []
-        for k in orphans:
-            node = self.schedule(int(k))
+        for k in self.lose(nodes):
+            node = place(int(k))
             if node < 0:
                 return moved, int(k)
             moved.append((int(k), node))

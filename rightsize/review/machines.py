@@ -8,7 +8,7 @@ import pandas as pd
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError
 from rightsize.nodes.answer import MonthAnswer, month_of
-from rightsize.nodes.month import AutoscalerKind, autoscaler_in_use
+from rightsize.nodes.autoscaler import AutoscalerKind, autoscaler_in_use
 from rightsize.prices.book import PriceBook
 from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice

@@ -19,8 +19,8 @@ from rightsize.namespaces.shard_loads import Namespaces, namespaces_of
 from rightsize.namespaces.shards import ShardAdvice, choose_shards
 from rightsize.namespaces.study import ScopeStudy, study_scope
 from rightsize.namespaces.traffic import namespace_labels
+from rightsize.nodes.autoscaler import AutoscalerKind, autoscaler_in_use
 from rightsize.nodes.holds import holds
-from rightsize.nodes.month import AutoscalerKind, autoscaler_in_use
 from rightsize.prices.unit_price import unit_price
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Component, Rule, Sizes
@@ -139,7 +139,11 @@ def study_plan(
         no_cut = any(Rule.HOLD in (r.cpu.rule, r.memory.rule) for r in advice.of("istiod"))
         missing += [("a smaller istiod", istiod.propagation.hold)] if no_cut else []
     kind = autoscaler_in_use(newest_rows(snapshot, "nodes"))
-    held = holds(kind, *(newest_rows(snapshot, t) for t in ("pods", "containers", "pdbs")))
+    held = holds(
+        kind,
+        *(newest_rows(snapshot, t) for t in ("pods", "containers", "pdbs")),
+        minimum=rules.nodes.group_minimum,
+    )
     ledger = attempted("nodes and money", lambda: Ledger(snapshot, advice, rules))
     return PlanStudy(
         manifest=snapshot.manifest,

@@ -10,7 +10,8 @@ import pytest
 
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError
-from rightsize.nodes.month import Autoscaler, MonthReplay, replay_month
+from rightsize.nodes.autoscaler import Autoscaler
+from rightsize.nodes.month import MonthReplay, replay_month
 from rightsize.prices.catalogue import priced_types
 
 MEBIBYTE = 2**20
@@ -89,13 +90,25 @@ def test_karpenter_takes_it_within_the_hour(replay: Callable[..., MonthReplay]) 
     assert month.node_hours == 8
 
 
-def test_cluster_autoscaler_keeps_a_node_that_is_half_full_and_karpenter_does_not(
+def pairs(cores: float, *, nodes: int, hours: int = 5) -> pd.DataFrame:
+    """Two pods of these cores on each of the nodes that ran."""
+    names = [f"w{chr(97 + i)}" for i in range(2 * nodes)]
+    pods = days(*((name, cores, 1, hours) for name in names))
+    return pods.assign(node=[f"node-{i // 2}" for i in range(2 * nodes)])
+
+
+def test_cluster_autoscaler_keeps_nodes_that_are_more_than_half_full_and_karpenter_does_not(
     replay: Callable[..., MonthReplay],
 ) -> None:
-    """Four pods of 2 cores fill two nodes; then each node keeps one, exactly half."""
+    """Two pods of 1.05 cores each, 0.525: one node's go to the two others, which have 1.9 left."""
+    assert counts(replay(pairs(1.05, nodes=3), count=3)) == [3, 3, 3, 3, 3]
+    assert counts(replay(pairs(1.05, nodes=3), "karpenter", count=3)) == [3, 2, 2, 2, 2]
+
+
+def test_a_node_at_the_threshold_is_a_candidate(replay: Callable[..., MonthReplay]) -> None:
+    """Four pods of 2 cores fill two nodes; then each keeps one, exactly half, which may go."""
     pods = days(("a1", 2.0, 1, 4), ("a2", 2.0, 1, 1), ("a3", 2.0, 1, 4), ("a4", 2.0, 1, 1))
-    assert counts(replay(pods)) == [2, 2, 2, 2]
-    assert counts(replay(pods, "karpenter")) == [2, 1, 1, 1]
+    assert counts(replay(pods)) == [2, 2, 1, 1]
 
 
 def test_cluster_autoscaler_moves_the_pods_of_a_node_below_half(
@@ -164,9 +177,47 @@ def test_a_node_that_got_pods_is_judged_again_before_it_goes(
 def test_a_higher_threshold_takes_nodes_that_the_default_keeps(
     replay: Callable[..., MonthReplay],
 ) -> None:
-    """Used by exactly half, a node is not below 0.5; it is below 0.65, and two fill one."""
-    assert counts(replay(spread_out(2.0), count=4)) == [4, 4, 4, 4, 4]
-    assert counts(replay(spread_out(2.0), count=4, threshold=0.65)) == [4, 4, 2, 2, 2]
+    """Used by 0.55 each: one goes, and two of the others have no room for a third pod then."""
+    assert counts(replay(pairs(1.1, nodes=4), count=4)) == [4, 4, 4, 4, 4]
+    assert counts(replay(pairs(1.1, nodes=4), count=4, threshold=0.65)) == [4, 4, 3, 3, 3]
+
+
+def test_pods_avoid_nodes_that_are_about_to_go(replay: Callable[..., MonthReplay]) -> None:
+    """Cluster Autoscaler taints unneeded nodes PreferNoSchedule, so the pod of hour 3 goes to the
+    fuller node. On the emptier one, where the scores send it else, it would hold both."""
+    pods = days(("a1", 2.2, 1, 5), ("b1", 0.4, 1, 5), ("c1", 1.2, 3, 5))
+    pods = pods.assign(node=["node-0", "node-1", None])
+    assert counts(replay(pods, count=2)) == [2, 2, 1, 1, 1]
+
+
+def test_a_longer_unneeded_time_keeps_a_node_for_so_many_hours(
+    replay: Callable[..., MonthReplay],
+) -> None:
+    """Unneeded since hour 3: it goes at hour 4 after 10 minutes, at hour 6 after three hours."""
+    pods = days(("a1", 3.0, 1, 7), ("b1", 3.0, 1, 2))
+    assert counts(replay(pods)) == [2, 2, 2, 1, 1, 1, 1]
+    assert counts(replay(pods, unneeded_minutes=180)) == [2, 2, 2, 2, 2, 1, 1]
+
+
+def test_pods_that_hold_their_node_keep_it(make_nodes: Callable[..., pd.DataFrame]) -> None:
+    """Four nodes at 0.3 of the CPU: the held pod's node stays, and takes the others' pods."""
+    pods, nodes = spread_out(0.9), make_nodes(4, cpu=4.0)
+    held = pods[["namespace", "pod"]].iloc[[1, 2]]
+    for kind in ("cluster-autoscaler", "karpenter"):
+        free, bound = (
+            replay_month(
+                pods, priced_types("us-east-1"), nodes, SETTINGS, Autoscaler(kind), held=one
+            )
+            for one in (None, held)
+        )
+        assert (free.last, bound.last) == (1, 2)
+
+
+def test_no_node_group_falls_below_its_minimum(make_nodes: Callable[..., pd.DataFrame]) -> None:
+    nodes = make_nodes(4, cpu=4.0).assign(node_group="general")
+    floor = SETTINGS.model_copy(update={"group_minimum": (("general", 3),)})
+    month = replay_month(spread_out(0.9), priced_types("us-east-1"), nodes, floor)
+    assert month.last == 3
 
 
 def test_daemonsets_count_into_the_use_of_a_node_unless_ignored(

@@ -122,6 +122,30 @@ def test_a_loss_that_leaves_no_room_names_the_class(cluster: Callable[..., Clust
 def test_draining_moves_the_pods_for_good(cluster: Callable[..., Cluster]) -> None:
     there = cluster(owner("a"))
     there.put(0, 0)
-    assert there.drain(0) in ([(0, 1)], [(0, 2)])
+    assert there.drain(np.array([True, False, False])) in ([(0, 1)], [(0, 2)])
     assert there.alive.tolist() == [False, True, True]
     assert there.rest[0].tolist() == [1000, 1000, 20]
+
+
+def test_a_node_that_is_tainted_prefer_no_schedule_is_the_last_resort(
+    cluster: Callable[..., Cluster],
+) -> None:
+    there = cluster(owner("a"))
+    there.avoided[:] = [False, True, True]
+    there.rest[0] = [1, 1, 1]
+    assert there.schedule(0) != 0
+    there = cluster(owner("a"))
+    there.avoided[:] = [True, False, True]
+    assert [there.schedule(0), there.schedule(0)] == [1, 1]
+
+
+def test_nodes_that_join_later_are_empty_and_do_not_disturb_the_others(
+    cluster: Callable[..., Cluster],
+) -> None:
+    there = cluster(owner("a"))
+    there.put(0, 0)
+    new = there.launch(0, 1)
+    assert new == 3
+    assert there.alive.tolist()[:5] == [True] * 4 + [False]
+    assert there.rest[new].tolist() == [1000, 1000, 20]
+    assert there.rest[0].tolist() != [1000, 1000, 20]

@@ -11,17 +11,27 @@ from hypothesis import strategies as st
 
 from rightsize.cost.saving import Saving, as_replayed
 from rightsize.nodes.answer import MonthAnswer, Trial
-from rightsize.nodes.holds import holds
-from rightsize.nodes.month import TRIED, Autoscaler, EventRange, MonthReplay, autoscaler_in_use
+from rightsize.nodes.autoscaler import TRIED, Autoscaler, autoscaler_in_use
+from rightsize.nodes.holds import held_pods, holds
+from rightsize.nodes.month import MonthReplay, OrderRange
 from rightsize.output.node_plans import month_lines
 from rightsize.results import Interval
 
-CA = TRIED["cluster-autoscaler"]
+CA = tuple(one for one in TRIED["cluster-autoscaler"] if not one.ignore_daemonsets)
 
 
-def month(scaler: Autoscaler, *nodes: int) -> MonthReplay:
-    rows = {"nodes": nodes, "added": 0, "removed": 0, "pods": 9}
-    return MonthReplay(scaler, "m5.xlarge", pd.DataFrame(rows), ())
+def month(
+    scaler: Autoscaler,
+    *nodes: int,
+    worst: int = 0,
+    usd: float = 1.0,
+    events: tuple[int, ...] = (9,),
+) -> MonthReplay:
+    rows = {"nodes": nodes, "added": 0, "removed": 0, "pods": 9, "usd": usd}
+    ends = OrderRange.of([nodes[-1], max(worst, nodes[-1])])
+    return MonthReplay(
+        scaler, "m5.xlarge", pd.DataFrame(rows), (), {}, ends, OrderRange.of(list(events))
+    )
 
 
 def trial(scaler: Autoscaler, today: int, new: int) -> Trial:
@@ -51,12 +61,14 @@ def test_the_nodes_that_go_are_split_into_consolidation_and_new_requests(answer)
 def test_a_saving_that_the_default_does_not_realise_is_said(answer):
     first, second = month_lines(answer)
     assert "--scale-down-utilization-threshold=0.5 (its default): no node goes" in first
-    assert "threshold=0.7 (a change of its settings): ends at 18 nodes, 2 fewer" in second
+    assert "threshold=0.7 (a change of its settings): ends at 18 nodes at most, 2 fewer" in second
 
 
 def test_one_line_is_enough_where_the_default_frees_most():
     (line,) = month_lines(MonthAnswer((trial(Autoscaler("karpenter"), 21, 17),), 24.0))
-    assert "ends at 17 nodes, 3 fewer by consolidation alone and 4 by the recommended" in line
+    assert (
+        "ends at 17 nodes at most, 3 fewer by consolidation alone and 4 by the recommended" in line
+    )
 
 
 def test_what_goes_is_the_plan_as_far_as_the_replay_takes_it(answer):
@@ -65,6 +77,29 @@ def test_what_goes_is_the_plan_as_far_as_the_replay_takes_it(answer):
     assert freed.setting.threshold == 0.65
     assert answer.freed(9).expected == 6
     assert answer.freed(-1).expected == 0
+
+
+def test_the_worst_of_the_orders_of_arrival_counts():
+    """One order ends at 20 nodes, another at 21: four nodes are promised by a higher threshold."""
+    low, high = CA[2], CA[3]
+    trials = (
+        trial(CA[0], 24, 24),
+        Trial(low, month(low, 24, 23), month(low, 24, 20, worst=21)),
+        trial(high, 22, 20),
+    )
+    freed = MonthAnswer(trials, 24.0).freed(4)
+    assert (freed.expected, freed.setting) == (4, high)
+
+
+def test_what_spares_events_is_offered_with_its_price():
+    best = trial(CA[0], 20, 18)
+    spare = Autoscaler("karpenter", spare_pod=True)
+    calm = Trial(spare, month(spare, 24, 18), month(spare, 24, 19, usd=1.1, events=(2, 4)))
+    text = "\n".join(month_lines(MonthAnswer((best,), 24.0, calmer=(calm,))))
+    assert "3 (2 to 4) instead of 9 (9 to 9), for 73 USD a month" in text
+    assert "an overprovisioning pod" in text
+    none = "\n".join(month_lines(MonthAnswer((best,), 24.0, calmer=(best,))))
+    assert "no longer wait and no overprovisioning pod spares scaling events" in none
 
 
 @given(
@@ -85,9 +120,9 @@ def test_a_saving_never_exceeds_its_plan_nor_what_the_autoscaler_takes(ends, pla
 
 
 def test_events_within_the_range_of_chance_are_no_difference():
-    today, new = EventRange(49, 55.0, 65, 10), EventRange(57, 62.0, 69, 10)
+    today, new = OrderRange(49, 55.0, 65, 10), OrderRange(57, 62.0, 69, 10)
     assert not today.differs(new)
-    assert today.differs(EventRange(66, 70.0, 80, 10))
+    assert today.differs(OrderRange(66, 70.0, 80, 10))
 
 
 def test_the_autoscaler_in_use_is_known_from_its_labels():
@@ -105,7 +140,12 @@ def held(
     pods["annotations"] = [None if annotations is None else json.dumps(annotations)]
     containers = pd.DataFrame({"namespace": ["shop"], "pod": ["web-0"], "component": [component]})
     pdbs = pd.DataFrame(
-        {"namespace": ["shop"], "pdb": ["one"], "workload": ["db"], "disruptions_allowed": [budget]}
+        {
+            "namespace": ["shop"],
+            "pdb": ["one"],
+            "workload": ["web"],
+            "disruptions_allowed": [budget],
+        }
     )
     return "\n".join(holds(kind, pods, containers, pdbs))
 
@@ -119,6 +159,8 @@ def test_injected_volumes_hold_nodes_of_cluster_autoscaler_alone():
     assert "emptyDir" not in held("cluster-autoscaler", component=None)
 
 
+KEEP = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+STAY = {"karpenter.sh/do-not-disrupt": "true"}
 LOCAL = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 
 
@@ -136,10 +178,8 @@ def test_volumes_that_an_annotation_lets_go_hold_no_node(volumes, holds_it):
 
 
 def test_annotations_in_the_snapshot_are_read_and_their_pods_named():
-    keep = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
-    assert '"false" hold their nodes: shop/web-0' in held("cluster-autoscaler", annotations=keep)
-    stay = {"karpenter.sh/do-not-disrupt": "true"}
-    assert '"true" hold their nodes: shop/web-0' in held("karpenter", annotations=stay)
+    assert '"false" hold their nodes: shop/web-0' in held("cluster-autoscaler", annotations=KEEP)
+    assert '"true" hold their nodes: shop/web-0' in held("karpenter", annotations=STAY)
     assert held("karpenter", annotations={}) == ""
     assert "not in the snapshot, check by hand" in held("karpenter")
 
@@ -154,9 +194,34 @@ def test_pods_without_controller_and_of_the_system_hold_nodes():
     assert "without a controller hold their nodes: shop/web-0" in held(
         "cluster-autoscaler", owner="Pod"
     )
-    assert "(--skip-nodes-with-system-pods): kube-system/web" in held(
-        "cluster-autoscaler", namespace="kube-system"
-    )
+    assert "(--skip-nodes-with-system-pods" in held("cluster-autoscaler", namespace="kube-system")
     assert "kube-system" not in held(
         "cluster-autoscaler", namespace="kube-system", owner="DaemonSet"
     )
+
+
+def test_pods_that_hold_nodes_bind_the_replay_and_local_volumes_do_not():
+    pods = pd.DataFrame(
+        {
+            "namespace": ["shop", "shop", "kube-system", "kube-system", "shop"],
+            "pod": ["bare", "marked", "dns", "agent", "guarded"],
+            "workload": ["bare", "marked", "dns", "agent", "db"],
+            "workload_kind": ["Pod", "Deployment", "Deployment", "DaemonSet", "StatefulSet"],
+            "annotations": [None, json.dumps(KEEP), None, None, json.dumps(STAY)],
+        }
+    )
+    pdbs = pd.DataFrame(
+        {"namespace": ["shop"], "pdb": ["one"], "workload": ["db"], "disruptions_allowed": [0.0]}
+    )
+    named = {kind: set(held_pods(kind, pods, pdbs)["pod"]) for kind in TRIED}
+    assert named["cluster-autoscaler"] == {"bare", "marked", "dns", "guarded"}
+    assert named["karpenter"] == {"guarded"}
+    assert set(held_pods("karpenter", pods, pdbs.iloc[:0])["pod"]) == {"guarded"}
+
+
+def test_a_minimum_that_the_settings_name_is_a_condition():
+    empty = pd.DataFrame(columns=["namespace", "pod", "workload", "workload_kind"])
+    budgets = pd.DataFrame(columns=["namespace", "pdb", "workload", "disruptions_allowed"])
+    parts = empty.assign(component=None)
+    (last,) = list(holds(CA[0].kind, empty, parts, budgets, minimum=(("general", 3),)))[-1:]
+    assert last == "the minimum of node groups holds nodes: general at 3"

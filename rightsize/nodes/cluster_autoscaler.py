@@ -1,0 +1,104 @@
+"""Cluster Autoscaler, as its releases 1.30 to 1.35 take nodes away.
+
+A node is a candidate when the larger share of CPU and memory requested of what it offers, DaemonSets
+included, is at or below `--scale-down-utilization-threshold`
+(`core/scaledown/eligibility`, `simulator/utilization`). The candidates are tried one after the other, empty
+ones and those unneeded before first: a node is unneeded when each of its pods passes the scheduler's filters on
+another node that is not unneeded itself, with the moves of those before it made
+(`core/scaledown/planner`, `simulator/cluster.go`).
+
+Unneeded nodes get the taint `DeletionCandidateOfClusterAutoscaler` of effect PreferNoSchedule
+(`core/scaledown/actuation/softtaint.go`), so kube-scheduler places pods on them only where nothing
+else has room. A node that stays unneeded for `--scale-down-unneeded-time` is drained, one at a time
+(`--max-drain-parallelism` is 1), which of several is left to chance; kube-scheduler places its pods, and
+all is judged again.
+
+The replay looks once an hour. A wait shorter than the step takes effect at the next: a node goes that was
+unneeded at the ends of two hours running. The ten minutes without scale-down after a node joined
+(`--scale-down-delay-after-add`) are over within the step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from rightsize.nodes.autoscaler import Autoscaler
+from rightsize.nodes.problem import Ints
+from rightsize.nodes.running import Running
+
+
+class ClusterAutoscaler:
+    """Decides on the nodes of a `Running` cluster."""
+
+    def __init__(self, autoscaler: Autoscaler, running: Running, main: Ints) -> None:
+        self._autoscaler, self._running = autoscaler, running
+        self._kinds = sorted(range(len(running.price)), key=lambda o: (o not in set(main), o))
+        self._wait = max(math.ceil(autoscaler.unneeded_minutes / 60), 1)
+        """Hours for which a node is unneeded before it goes."""
+        self._since: dict[int, int] = {}
+        """Hour since which each unneeded node is so."""
+
+    def join(self, k: int) -> int:
+        """Bring a node of the type most in use, else of another in use that suits the pod."""
+        running = self._running
+        for offer in self._kinds:
+            if not running.cluster.problem.fits[k, offer]:
+                continue
+            new = running.launch(int(offer))
+            node = running.cluster.schedule(k)
+            if node >= 0:
+                return node
+            running.cluster.alive[new] = False
+        return -1
+
+    def provision(self, waiting: Sequence[int]) -> None:
+        """No pod waits: a node joins within minutes, far shorter than the step."""
+
+    def shrink(self) -> int:
+        """Drain unneeded nodes one at a time, judging all again after each."""
+        running, hour = self._running, self._running.hour
+        stuck: set[int] = set()
+        removed = 0
+        while True:
+            if running.changed or removed:
+                self._judge()
+            due = [n for n, since in self._since.items() if hour - since >= self._wait]
+            due = [n for n in due if n not in stuck]
+            if not due or running.nodes <= 1:
+                running.changed = False
+                return removed
+            empty = [n for n in due if not running.pods()[n]]
+            node = int(running.draw.choice(empty or due))
+            if running.drain([node]):
+                del self._since[node]
+                removed += 1
+            else:
+                # The scheduler's order leaves a pod over where the simulation found room for all.
+                stuck.add(node)
+
+    def _judge(self) -> None:
+        """Find the unneeded nodes, which the scheduler avoids from now on."""
+        unneeded = self._unneeded()
+        self._since = {n: self._since.get(n, self._running.hour) for n in unneeded}
+        self._running.cluster.avoided[:] = False
+        self._running.cluster.avoided[list(self._since)] = True
+
+    def _unneeded(self) -> list[int]:
+        running, cluster = self._running, self._running.cluster
+        scaler = self._autoscaler
+        below = [
+            int(n)
+            for n in np.flatnonzero(running.may_go())
+            if running.used(int(n), ignore_daemonsets=scaler.ignore_daemonsets) <= scaler.threshold
+        ]
+        pods = running.pods()
+        below.sort(key=lambda n: (pods[n] > 0, n not in self._since, n))
+        trial, found = cluster.copy(), []
+        for n in below:
+            only = np.arange(len(trial.alive)) == n
+            if trial.alive.sum() > 1 and trial.drain(only, first_fit=True) is not None:
+                found.append(n)
+        return found
