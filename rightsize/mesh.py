@@ -471,6 +471,7 @@ def load(
     month: str | None = None,
     start: date | None = None,
     end: date | None = None,
+    cache: bool = True,
 ) -> Mesh:
     """Open a snapshot folder; `"demo"` is the simulated demo mesh, made on first use.
 
@@ -486,6 +487,9 @@ def load(
         Only this month, as `YYYY-MM`.
     start, end : date, optional
         Only days from `start` on, and those before `end`.
+    cache : bool
+        Keep what is computed beside the snapshot, and take what was kept for the same days, settings
+        and release.
 
     Raises
     ------
@@ -495,6 +499,7 @@ def load(
         If the folder is no snapshot.
     """
     found = open_at(demo_snapshot() if snapshot == "demo" else os.fspath(snapshot))
+    found.keeps_answers = cache
     if days is not None and (type(days) is not int or days < 1):
         raise UsageError(f"days={days!r} is no number of days", hint="give 1 or more")
     for name, one in (("start", start), ("end", end)):

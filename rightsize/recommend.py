@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from datetime import date
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date
 
 import pandas as pd
+from pydantic import TypeAdapter
 
+from rightsize.answers import answered
 from rightsize.config import PolicySettings, Settings
 from rightsize.errors import UsageError
 from rightsize.istiod.row import with_istiod_model
@@ -68,10 +70,75 @@ def recommend(
     """
     rules = (settings or Settings()).policy
     chosen = policy if policy is not None else profile_policy(rules.profile, rules.parameters)
+    name = rules.profile if policy is None else type(policy).__name__
+    asked = _Question(rules, chosen, name, days, given, with_model=policy is None)
+    # Another's policy may change while the program's files do not.
+    if not type(chosen).__module__.startswith("rightsize."):
+        return _computed(snapshot, asked, progress)
+    terms = {
+        "rules": rules.model_dump(),
+        "policy": [type(chosen).__qualname__, chosen.get_params()],
+        "with_model": asked.with_model,
+        "days": days,
+        "given": _plain(given),
+    }
+    advice = answered(
+        snapshot,
+        "recommend",
+        terms,
+        TypeAdapter(Advice),
+        lambda: _computed(snapshot, asked, progress),
+    )
+    return _with_utc(advice)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a recommendation follows from besides the snapshot."""
+
+    rules: PolicySettings
+    policy: SizingPolicy
+    name: str
+    days: list[date] | None
+    given: Mapping[Component, Sizes] | None
+    with_model: bool
+    """istiod is sized by its model."""
+
+
+def _plain(given: Mapping[Component, Sizes] | None) -> object:
+    """What the user's files set, in an order of its own."""
+    if given is None:
+        return None
+    return {
+        name: asdict(sizes) | {"unknown": sorted(sizes.unknown)} for name, sizes in given.items()
+    }
+
+
+def _with_utc(advice: Advice) -> Advice:
+    """The same with the standard library's UTC in all of its times."""
+    rows = tuple(
+        row
+        if row.evidence is None
+        else replace(
+            row,
+            evidence=replace(
+                row.evidence,
+                start=row.evidence.start.astimezone(UTC),
+                end=row.evidence.end.astimezone(UTC),
+            ),
+        )
+        for row in advice.recommendations
+    )
+    start, end = advice.start.astimezone(UTC), advice.end.astimezone(UTC)
+    return replace(advice, start=start, end=end, recommendations=rows)
+
+
+def _computed(snapshot: Snapshot, asked: _Question, progress: Progress | None) -> Advice:
+    rules, days, given = asked.rules, asked.days, asked.given
     scalers = autoscalers(snapshot, days)
-    drafting = Drafting(chosen, rules, scalers, given)
+    drafting = Drafting(asked.policy, rules, scalers, given)
     drafts, sidecars = drafts_of(snapshot, drafting, days=days, progress=progress)
-    if policy is None:
+    if asked.with_model:
         drafts = with_istiod_model(drafts, snapshot, rules, days)
     cluster = cluster_rules(snapshot, days)
     drafts = within_rules(drafts, cluster)
@@ -80,8 +147,7 @@ def recommend(
     drafts = within_nodes(drafts, most)
     default = with_mesh_default(drafts, sidecars, snapshot.manifest.region, rules, sidecar_in_file)
     default = replace(default, recommendations=tuple(within_nodes(default.recommendations, most)))
-    name = rules.profile if policy is None else type(policy).__name__
-    return _advice(snapshot, default, scalers, cluster, rules, chosen, name, days)
+    return _advice(snapshot, default, scalers, cluster, asked)
 
 
 def _advice(
@@ -89,11 +155,9 @@ def _advice(
     default: MeshDefault,
     scalers: pd.DataFrame,
     cluster: ClusterRules,
-    rules: PolicySettings,
-    policy: SizingPolicy,
-    name: str,
-    days: list[date] | None,
+    asked: _Question,
 ) -> Advice:
+    rules, days = asked.rules, asked.days
     manifest = snapshot.manifest
     records = [manifest.days[day] for day in (days or snapshot.days)]
     pods = newest_containers(snapshot, days)
@@ -105,8 +169,8 @@ def _advice(
         simulated=manifest.simulated,
         start=min(record.start for record in records),
         end=max(record.end for record in records),
-        policy=name,
-        parameters={**policy.get_params(), "max_cut": rules.max_cut, "limits": rules.limits},
+        policy=asked.name,
+        parameters={**asked.policy.get_params(), "max_cut": rules.max_cut, "limits": rules.limits},
         recommendations=tuple(_with_scale_notes(rows, points)),
         scale_points=points,
         overrides=default.curve,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
+from rightsize.cli.options import FormatOption, NoCache, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import NoDataError
 from rightsize.output.console import progress_bar
@@ -88,6 +88,7 @@ def nodes(
         float | None, typer.Option(help="Work for each plan, in seconds of one idle core.")
     ] = None,
     settings_file: SettingsFile = None,
+    no_cache: NoCache = False,
     output_format: FormatOption = "table",
 ) -> None:
     """Plan nodes: the same type, the cheapest single type, the cheapest mix.
@@ -142,7 +143,7 @@ def nodes(
             }
         },
     )
-    source = open_snapshot(snapshot)
+    source = open_snapshot(snapshot, no_cache=no_cache)
     kind: AutoscalerKind | None = None
     if replay is Replay.auto:
         kind = autoscaler_in_use(newest_rows(source, "nodes"))

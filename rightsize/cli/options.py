@@ -53,3 +53,11 @@ SnapshotOption = Annotated[
 SettingsFile = Annotated[
     Path | None, typer.Option("--config", help="Settings file. ./rightsize.toml where it is.")
 ]
+NoCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache",
+        help="Compute anew, and keep nothing. What was computed for the same days, settings and release "
+        "is found beside the snapshot else.",
+    ),
+]

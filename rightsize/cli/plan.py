@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
+from rightsize.cli.options import FormatOption, NoCache, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.output.console import error_console
 from rightsize.output.tables import Answer, show
@@ -53,6 +53,7 @@ def plan(
         float | None, typer.Option(help="Savings Plans commitment in USD/h; 0 says none is held.")
     ] = None,
     settings_file: SettingsFile = None,
+    no_cache: NoCache = False,
 ) -> None:
     """Put every recommendation into one rollout: phases in order, with checks and ways back.
 
@@ -86,7 +87,7 @@ def plan(
     if out is not None:
         check_folder(out)
     configuration = configuration_of(read_istio_objects(objects)) if objects else None
-    source = open_snapshot(snapshot)
+    source = open_snapshot(snapshot, no_cache=no_cache)
     messages = error_console()
     with messages.status("Planning") as status:
         study = study_plan(

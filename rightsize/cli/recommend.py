@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 from rich.console import Group
 
-from rightsize.cli.options import SettingsFile, SizesFormatOption, SnapshotOption
+from rightsize.cli.options import NoCache, SettingsFile, SizesFormatOption, SnapshotOption
 from rightsize.cli.patching import PatchOptions, patched, write_and_show
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import ChangesFoundError, NoDataError, RightsizeError, UsageError
@@ -76,6 +76,7 @@ def recommend(
         typer.Option("--set", help="Parameter of the policy, as name=value; repeat for more."),
     ] = None,
     settings_file: SettingsFile = None,
+    no_cache: NoCache = False,
     max_cut: Annotated[
         float | None, typer.Option(help="Largest share of a request cut in one step.")
     ] = None,
@@ -173,7 +174,7 @@ def recommend(
             raise UsageError("--traces goes without --snapshot and -f", hint="drop these options")
         show_traces(traces, settings, output_format)
         return
-    source = open_snapshot(snapshot)
+    source = open_snapshot(snapshot, no_cache=no_cache)
     given = given_sizes(values or (), chart=chart, istio_version=istio_version)
     advice = computed(source, settings, given)
     if namespace is not None or component is not None or (workload is not None and not values):

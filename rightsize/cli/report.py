@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rightsize.border import write_bytes
-from rightsize.cli.options import ReportFormatOption, SettingsFile, SnapshotOption
+from rightsize.cli.options import NoCache, ReportFormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import UsageError
 from rightsize.output.console import error_console
@@ -58,6 +58,7 @@ def report(
         typer.Option(help="For --format focus: the account that is billed, which FOCUS demands."),
     ] = None,
     settings_file: SettingsFile = None,
+    no_cache: NoCache = False,
     output_format: ReportFormatOption = "table",
 ) -> None:
     """Write the month's cost review: a page, a workbook, Markdown, CSV and JSON.
@@ -105,7 +106,7 @@ def report(
     settings = load_settings(
         settings_file, flags={"review": {"billing_account": billing_account, "bill": bill}}
     )
-    source = open_snapshot(snapshot)
+    source = open_snapshot(snapshot, no_cache=no_cache)
     chosen = month_of(source, month)
     if charges:
         rows, money = month_charges(source, chosen, settings)

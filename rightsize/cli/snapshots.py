@@ -13,8 +13,14 @@ if TYPE_CHECKING:
 SNAPSHOTS = Path("snapshots")
 
 
-def open_snapshot(path: Path | None) -> Snapshot:
+def open_snapshot(path: Path | None, *, no_cache: bool = False) -> Snapshot:
     """Open `path`, else the newest snapshot below `./snapshots/`, else the demo; say which."""
+    found = _opened(path)
+    found.keeps_answers = not no_cache
+    return found
+
+
+def _opened(path: Path | None) -> Snapshot:
     from rightsize.demo import demo_snapshot
     from rightsize.snapshot import Snapshot
     from rightsize.snapshot.store import newest_snapshot

@@ -64,6 +64,9 @@ class Snapshot:
     is_local = True
     """Its files are in the folder `path`; else that folder is for what is derived of it alone."""
 
+    keeps_answers = True
+    """What is computed from it is kept beside it for the next time; see `rightsize.answers`."""
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.manifest = self._described()
