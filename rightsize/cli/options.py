@@ -28,7 +28,11 @@ def _form(text: str, *of: Of) -> Any:
 _FORM = "Form of the answer on stdout"
 FormatOption = Annotated[str, _form(f"{_FORM}.")]
 SizesFormatOption = Annotated[
-    str, _form(f"{_FORM}; vpa is VerticalPodAutoscaler objects that act on nothing.", "sizes")
+    str,
+    _form(
+        f"{_FORM}; vpa is VerticalPodAutoscaler objects that act on nothing, kustomize a component.",
+        "sizes",
+    ),
 ]
 FindingsFormatOption = Annotated[
     str, _form(f"{_FORM}; sarif for code scanning, junit for test reports.", "findings")

@@ -147,6 +147,8 @@ def recommend(
 
     `rightsize recommend --format markdown > pull-request.md`
 
+    `rightsize recommend --format kustomize > rightsize/kustomization.yaml` – a component for overlays
+
     `rightsize recommend -n shop --component sidecar` – one team's part, without the mesh default
 
     `rightsize recommend --format json --fail-if-change` – for CI: exit code 10 on drift

@@ -17,6 +17,7 @@ from rightsize.output.tables.formats import (
     register_format,
     show,
 )
+from rightsize.output.tables.kustomize_component import component
 from rightsize.output.tables.table import Column, Table
 from rightsize.output.tables.vertical_autoscalers import vertical_autoscalers
 
@@ -31,6 +32,7 @@ __all__ = [
     "Messages",
     "Of",
     "Table",
+    "component",
     "focus_csv",
     "focus_parquet",
     "format_named",
