@@ -29,6 +29,7 @@ COMMANDS: tuple[str, ...] = (
     "check",
     "prices",
     "recommend",
+    "pull-request",
     "explain",
     "backtest",
     "nodes",

@@ -19,7 +19,7 @@ from rightsize.errors import InputFileError, SnapshotError, UsageError
 from tests.cli.run import rightsize
 
 GROUP = typer.main.get_command(app)
-NEEDED = {"explain": ["shop/web"], "simulate": ["--services", "3000"], "audit": ["values.yaml"],
+NEEDED = {"explain": ["shop/web"], "simulate": ["--services", "3000"], "audit": ["values.yaml"], "pull-request": ["-f", "values.yaml"],
           "verify": ["--since", "2026-09-05"], "canary": ["--workload", "shop/web"]}  # fmt: skip
 
 
