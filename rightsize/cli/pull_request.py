@@ -69,6 +69,7 @@ def pull_request(
     """
     from rightsize.border import write_text
     from rightsize.config import load_settings
+    from rightsize.cost.requests_worth import monthly_worth
     from rightsize.forge import MARKER, Repository, forge_of, proposed
     from rightsize.forge.requests import request_of
     from rightsize.output.advice_text import advice_markdown
@@ -77,7 +78,8 @@ def pull_request(
     source = open_snapshot(snapshot)
     repository = Repository.of(values[0], base, remote)
     files = [repository.within(file) for file in values]
-    advice = computed(source, load_settings(settings_file))
+    settings = load_settings(settings_file)
+    advice = computed(source, settings)
     options = PatchOptions(chart, istio_version, gateway, None, out, True, None, release,
                            largest_node(source))  # fmt: skip
     named = title or f"Right-size the proxies of {advice.cluster}"
@@ -90,7 +92,8 @@ def pull_request(
     if found.commit is None:
         error_console().print(f"{repository.base} has these sizes already: nothing to propose")
         return
-    text = f"{MARKER}\n{advice_markdown(advice, outcomes=outcomes)}"
+    worth = monthly_worth(advice, source.manifest.region, settings.prices.hours_per_month)
+    text = f"{MARKER}\n{advice_markdown(advice, outcomes=outcomes, worth=worth)}"
     file = write_text(out / "pull-request.md", text).resolve()
     _say_branch(repository, found)
     forge = forge_of(repository.address)

@@ -140,6 +140,7 @@ def test_a_branch_is_pushed_and_a_request_made_and_the_checkout_is_left_alone(te
     (request,) = team.knows()["requests"]
     assert request["body"].startswith(MARKER)
     assert "### Risk" in request["body"]
+    assert request["body"].splitlines()[1].startswith("**Requests worth")
     assert str(team.folder) not in request["body"]
     assert team.git("status", "--short") == "M mesh/values.yaml"
     assert team.git("branch", "--show-current") == "main"
