@@ -75,10 +75,10 @@ def pull_request(
     from rightsize.output.advice_text import advice_markdown
     from rightsize.patch.changes import largest_node
 
+    settings = load_settings(settings_file)
     source = open_snapshot(snapshot)
     repository = Repository.of(values[0], base, remote)
     files = [repository.within(file) for file in values]
-    settings = load_settings(settings_file)
     advice = computed(source, settings)
     options = PatchOptions(chart, istio_version, gateway, None, out, True, None, release,
                            largest_node(source))  # fmt: skip
