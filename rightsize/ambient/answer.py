@@ -28,6 +28,7 @@ from rightsize.errors import NoDataError, UsageError
 from rightsize.files.known import Version
 from rightsize.istiod.model import fit_istiod
 from rightsize.istiod.source import read_istiod
+from rightsize.namespaces.traffic import namespace_labels
 from rightsize.nodes.demand import scheduled_pods
 from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.requests import with_advice
@@ -138,7 +139,8 @@ def _costs(
         }
         costs = [replace(one, alone=changes.get(one.namespace)) for one in costs]
     order = ranked(study, costs)
-    waves = plan_waves(planner, order, base, hours)
+    labels = namespace_labels(snapshot.read("namespaces"))
+    waves = plan_waves(planner, order, base, hours, labels)
     notes += [
         "against sidecars with the requests of the end state of rightsize recommend, not today's",
         f"requests are {AMBIENT_HEADROOM:g} times the figures' usage, and two pods for each waypoint: "

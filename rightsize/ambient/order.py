@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rightsize.ambient.cost import AmbientPlanner, NamespaceCost, NodeChange, Request, node_change
@@ -18,6 +18,7 @@ from rightsize.rollout.model import Check
 from rightsize.rollout.promql import unique
 
 _LARGEST_WAVE = 8
+_INJECTED_BY = ("istio-injection", "istio.io/rev")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,16 @@ def waves_of(names: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def plan_waves(
-    planner: AmbientPlanner, names: Sequence[str], base: NodeSet | None, hours: float
+    planner: AmbientPlanner,
+    names: Sequence[str],
+    base: NodeSet | None,
+    hours: float,
+    labels: Mapping[str, Mapping[str, str]],
 ) -> tuple[Wave, ...]:
-    """Waves with what each leaves of nodes and dollars, by the node planner."""
+    """Waves with what each leaves of nodes and dollars, by the node planner.
+
+    `labels` are those of each namespace today, which the way back gives it again.
+    """
     done: list[str] = []
     waves = []
     for number, wave in enumerate(waves_of(names), start=1):
@@ -90,7 +98,9 @@ def plan_waves(
                 change,
                 tuple(line for name in wave for line in _there(name, name in with_waypoint)),
                 tuple(check for name in wave for check in _checks(name, name in with_waypoint)),
-                tuple(line for name in reversed(wave) for line in _back(name)),
+                tuple(
+                    line for name in reversed(wave) for line in _back(name, labels.get(name, {}))
+                ),
             )
         )
     return tuple(waves)
@@ -112,11 +122,16 @@ def _there(name: str, waypoint: bool) -> list[str]:
     ]
 
 
-def _back(name: str) -> list[str]:
+def _back(name: str, labels: Mapping[str, str]) -> list[str]:
+    """The labels that injected it, or the default's where none is known."""
+    had = [f"{label}={labels[label]}" for label in _INJECTED_BY if labels.get(label)]
+    note = "" if had else "  # or the istio.io/rev that it had"
+    again = command(
+        "kubectl", "label", "namespace", name, *(had or ["istio-injection=enabled"]), "--overwrite"
+    )
     return [
         command("kubectl", "label", "namespace", name, "istio.io/dataplane-mode-"),
-        command("kubectl", "label", "namespace", name, "istio-injection=enabled", "--overwrite")
-        + "  # or the istio.io/rev that it had",
+        again + note,
         command("kubectl", "rollout", "restart", "deployment,statefulset,daemonset", "-n", name),
         command("kubectl", "label", "namespace", name, "istio.io/use-waypoint-"),
     ]

@@ -61,7 +61,7 @@ def planner(rates, need="objects", *, sidecar=(0.2, 128 * MIB), has=(), istiod=0
     )  # fmt: skip
     return AmbientPlanner(
         pods=pd.concat([pods, pilot], ignore_index=True),
-        nodes=pd.DataFrame({"node": ["n1", "n2"], "kind": None}),
+        nodes=pd.DataFrame({"node": ["n1", "n2"], "kind": None, "instance_type": "m5.large"}),
         catalogue=pd.DataFrame(),
         settings=NodeSettings(),
         rates=rates,
@@ -189,8 +189,13 @@ def found(tmp_path_factory):
         Tiny("cart", "shop", pods=6, days=1, app_cpu_request=0.5, app_memory_request=500 * MIB),
         Tiny("web", "tcp", pods=4, days=1, app_cpu_request=0.5, app_memory_request=500 * MIB),
     ]
+    labels = ['{"istio.io/rev": "prod"}', None]
+    more = {
+        "traffic": traffic,
+        "namespaces": pd.DataFrame({"namespace": ["shop", "tcp"], "labels": labels}),
+    }
     folder = tmp_path_factory.mktemp("mesh") / "s"
-    mesh = tiny_snapshot(folder, *workloads, nodes=6, days=1, more={"traffic": traffic})
+    mesh = tiny_snapshot(folder, *workloads, nodes=6, days=1, more=more)
     return answer_ambient(mesh, Settings()), folder
 
 
@@ -198,6 +203,12 @@ def test_the_order_begins_where_no_waypoint_is_needed(found):
     answer, _ = found
     assert ranked(answer.study, answer.costs.namespaces) == ("tcp", "shop")
     assert [wave.waypoints for wave in answer.costs.waves] == [(), ("shop",)]
+
+
+def test_the_way_back_gives_a_namespace_the_label_that_it_had(found):
+    backs = ["\n".join(wave.back) for wave in found[0].costs.waves]
+    assert "kubectl label namespace shop istio.io/rev=prod --overwrite\n" in backs[1]
+    assert "istio-injection=enabled --overwrite  # or the istio.io/rev that it had" in backs[0]
 
 
 def test_each_wave_has_nodes_and_dollars_with_an_interval(found):
