@@ -209,7 +209,7 @@ def set_values(text: str, values: Map[tree.Path, Leaf]) -> Spliced:
     for path, leaf in values.items():
         node = tree.lookup(root, path)
         if isinstance(node, tree.Scalar) and node.style in ("", '"'):
-            bare = not node.style and _BARE.fullmatch(leaf.text)
+            bare = not node.style and not leaf.quoted and _BARE.fullmatch(leaf.text)
             edits.append(Edit(node.start, node.end, leaf.text if bare else json.dumps(leaf.text)))
         elif node is None:
             length = next(n for n in range(len(path) - 1, -1, -1) if tree.lookup(root, path[:n]))
@@ -300,4 +300,5 @@ def _inline(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{k} = {_inline(v)}" for k, v in value.items()) + " }"
     assert isinstance(value, Leaf)
-    return value.text if _BARE.fullmatch(value.text) else json.dumps(value.text)
+    bare = not value.quoted and _BARE.fullmatch(value.text)
+    return value.text if bare else json.dumps(value.text)

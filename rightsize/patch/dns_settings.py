@@ -11,18 +11,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rightsize.errors import AmbiguousChartError, InputFileError, RightsizeError
+from rightsize.errors import AmbiguousChartError, RightsizeError
 from rightsize.files import tree
 from rightsize.files.blocks import Leaf
-from rightsize.files.charts import Hints, scopes_of_values
+from rightsize.files.charts import Hints, Scope
 from rightsize.files.embedded import opened
 from rightsize.files.hcl import HclSource, opened_heredoc
 from rightsize.files.source import Layer, Source
 from rightsize.files.tree import dotted
-from rightsize.patch.given import read_any
-from rightsize.patch.groups import Write
-from rightsize.patch.manifests import Workload, workloads_of
+from rightsize.patch.given import Given
+from rightsize.patch.groups import Write, outermost
+from rightsize.patch.kinds import groups_of
+from rightsize.patch.manifests import POD_TEMPLATES, Workload, workloads_of
 from rightsize.patch.model import PatchedFile
+from rightsize.patch.values import PairsScope
 from rightsize.patch.writing import patched_file
 from rightsize.quantity import format_cpu, format_memory, parse_quantity
 
@@ -75,6 +77,7 @@ class _Found:
     """What is to be written in the given files, and what has to be said."""
 
     change: DnsChange
+    given: Given
     writes: list[Write] = field(default_factory=list)
     notes: list[tuple[Source, str]] = field(default_factory=list)
     places: set[Source] = field(default_factory=set)
@@ -96,12 +99,11 @@ def patch_dns(files: Sequence[Path], change: DnsChange) -> tuple[PatchedFile, ..
     AmbiguousChartError
         A file that holds no setting of DNS.
     """
-    sources = [read_any(path) for path in files]
-    found = _Found(change)
-    for source in sources:
-        for number, document in enumerate(source.documents):
-            if document.root is not None:
-                _read(Layer(source, number), found)
+    given = Given.read(list(files), Hints(), None)
+    found = _Found(change, given)
+    for layer in given.layers:
+        _read(layer, found)
+    for source in given.sources:
         if source not in found.places:
             raise AmbiguousChartError(
                 "holds no settings of DNS",
@@ -109,10 +111,12 @@ def patch_dns(files: Sequence[Path], change: DnsChange) -> tuple[PatchedFile, ..
                 hint="Leave it out, or see docs/dns.md for the kinds of files that are patched.",
             )
     why = "has these settings already, or nothing is advised for it"
-    return tuple(
-        patched_file(source, found.writes, found.notes, why_unchanged=why, unknown=False)
-        for source in sources
-    )
+    notes = [*given.notes, *found.notes]
+    patched = [
+        (source, patched_file(source, found.writes, notes, why_unchanged=why, unknown=False))
+        for source in (*given.sources, *given.followed)
+    ]
+    return tuple(file for source, file in patched if file.changed or source in given.sources)
 
 
 def _read(layer: Layer, found: _Found) -> None:
@@ -120,11 +124,12 @@ def _read(layer: Layer, found: _Found) -> None:
     kind, api = tree.text_at(root, ("kind",)), tree.text_at(root, ("apiVersion",)) or ""
     if isinstance(layer.source, HclSource):
         _terraform(layer, found)
+        _values(layer, found)
     elif kind == "ClusterConfig" and api.startswith("eksctl.io/"):
         _eksctl(layer, found)
     elif kind == "IstioOperator":
         _capture(layer, ("spec", *CAPTURE), found)
-    elif kind is not None:
+    elif kind in POD_TEMPLATES or kind == "List":
         _manifests(layer, found)
     elif tree.mapping_at(root, ("Resources",)) is not None:
         _cloud_formation(layer, found)
@@ -149,8 +154,8 @@ def _configuration(layer: Layer, prefix: tree.Path, found: _Found) -> None:
         found.put(layer, (*prefix, "resources", *path), Leaf(text))
     if change.replicas is not None:
         fixed = tree.text_at(layer.root, (*prefix, "replicaCount"))
-        scaled = tree.text_at(layer.root, (*prefix, "autoScaling", "enabled")) == "true"
-        if fixed is not None and not scaled:
+        scaled = tree.text_at(layer.root, (*prefix, "autoScaling", "enabled"))
+        if scaled == "false" or (fixed is not None and scaled is None):
             found.put(layer, (*prefix, "replicaCount"), Leaf(str(change.replicas)))
         else:
             _autoscaling(layer, (*prefix, "autoScaling"), found)
@@ -229,6 +234,11 @@ def _terraform(layer: Layer, found: _Found) -> None:
             inner = opened_heredoc(layer.source, layer.document, path)
             _configuration(Layer(inner, 0), (), found)
             continue
+        if isinstance(node, tree.Scalar) and node.style == "file":
+            followed = found.given.follow(layer.source, node.value)
+            if followed is not None and isinstance(followed.documents[0].root, tree.Mapping):
+                _configuration(Layer(followed, 0), (), found)
+                continue
         around = tree.lookup(layer.root, holder)
         line = tree.position(layer.source.text, around.start if around else 0)[0]
         why = "no configuration_values" if node is None else "values that only Terraform works out"
@@ -298,19 +308,23 @@ def _search(workload: Workload, found: _Found) -> None:
 
 
 def _values(layer: Layer, found: _Found) -> None:
-    """Values of the istiod chart."""
+    """Values of the istiod chart, in whatever document they stand."""
     try:
-        scopes = scopes_of_values(layer.source, layer.document, (), Hints()) or []
-    except (AmbiguousChartError, InputFileError):
+        groups = groups_of(layer, found.given) or []
+    except AmbiguousChartError:
         return
-    for scope in scopes:
-        if scope.chart == "istiod":
-            wrapper = () if scope.wrapper is None else (scope.wrapper,)
-            _capture(layer, (*scope.prefix, *wrapper, *CAPTURE), found)
+    for group in groups:
+        scopes = [s for s in group.layers if isinstance(s, Scope) and not isinstance(s, PairsScope)]
+        if not scopes or scopes[-1].chart != "istiod":
+            continue
+        scope = scopes[-1]
+        found.places.add(layer.source)
+        wrapper = () if scope.wrapper is None else (scope.wrapper,)
+        _capture(scope, (*scope.prefix, *wrapper, *CAPTURE), found)
 
 
 def _capture(layer: Layer, path: tree.Path, found: _Found) -> None:
-    found.places.add(layer.source)
+    found.places.add(outermost(layer.source))
     if not found.change.proxy:
         return
     node = tree.lookup(layer.root, path)

@@ -245,3 +245,115 @@ def test_a_file_without_dns_is_refused(tmp_path):
 def test_without_advice_nothing_changes(tmp_path):
     file = patched(tmp_path, "coredns.json", '{"replicaCount": 2}', DnsChange())
     assert not file.changed
+
+
+def test_an_autoscaler_that_is_off_stays_off(tmp_path):
+    text = '{"autoScaling": {"enabled": false}, "computeType": "ec2"}'
+    after = json.loads(patched(tmp_path, "coredns.json", text).text_after)
+    assert after["autoScaling"] == {"enabled": False}
+    assert after["replicaCount"] == 3
+
+
+FLUX = """
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: istiod, namespace: istio-system}
+spec:
+  chart: {spec: {chart: istiod, version: 1.28.0}}
+  values:
+    pilot: {autoscaleMin: 2}
+"""
+ARGO = """
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: istiod}
+spec:
+  source:
+    chart: istiod
+    repoURL: https://istio-release.storage.googleapis.com/charts
+    targetRevision: 1.28.0
+    helm:
+      values: |
+        pilot:
+          autoscaleMin: 2
+"""
+SAIL = """
+apiVersion: sailoperator.io/v1
+kind: Istio
+metadata: {name: default}
+spec:
+  version: v1.28.0
+  namespace: istio-system
+  values:
+    pilot: {autoscaleMin: 2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (FLUX, ("spec", "values")),
+        (ARGO, ("spec", "source", "helm", "values")),
+        (SAIL, ("spec", "values")),
+    ],
+    ids=["flux", "argo", "sail"],
+)
+def test_istios_dns_proxy_in_gitops_documents(tmp_path, text, path):
+    after = yaml.safe_load(patched(tmp_path, "istiod.yaml", text).text_after)
+    for step in path:
+        after = after[step]
+    values = yaml.safe_load(after) if isinstance(after, str) else after
+    proxy = values["meshConfig"]["defaultConfig"]["proxyMetadata"]
+    assert proxy == {"ISTIO_META_DNS_CAPTURE": "true"}
+    assert values["pilot"] == {"autoscaleMin": 2}
+
+
+def test_istios_dns_proxy_in_terraform(tmp_path):
+    text = """
+resource "helm_release" "istiod" {
+  name       = "istiod"
+  chart      = "istiod"
+  repository = "https://istio-release.storage.googleapis.com/charts"
+  values = [
+    yamlencode({
+      pilot = {
+        autoscaleMin = 2
+      }
+    })
+  ]
+}
+"""
+    file = patched(tmp_path, "istio.tf", text)
+    assert 'ISTIO_META_DNS_CAPTURE = "true"' in file.text_after
+
+
+def test_a_file_that_terraform_reads_is_patched_itself(tmp_path):
+    (tmp_path / "dns.json").write_text('{"replicaCount": 2}')
+    path = tmp_path / "a.tf"
+    path.write_text(
+        'resource "aws_eks_addon" "d" {\n  addon_name = "coredns"\n'
+        '  configuration_values = file("${path.module}/dns.json")\n}\n'
+    )
+    terraform, values = patch_dns([path], CHANGE)
+    assert not terraform.changed
+    assert json.loads(values.text_after)["replicaCount"] == 3
+
+
+def test_a_list_of_objects_in_json_with_windows_line_ends(tmp_path):
+    pod = {"spec": {"containers": [{"name": "app"}]}}
+    item = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
+    text = json.dumps(
+        {"kind": "List", "apiVersion": "v1", "items": [item | {"spec": {"template": pod}}]},
+        indent=2,
+    )
+    path = tmp_path / "all.json"
+    path.write_bytes(text.replace("\n", "\r\n").encode())
+    (file,) = patch_dns([path], CHANGE)
+    after = json.loads(file.text_after)["items"][0]["spec"]["template"]["spec"]
+    assert after["dnsConfig"] == {"options": [{"name": "ndots", "value": "2"}]}
+
+
+def test_a_pod_template_without_dns_config_set_to_null(tmp_path):
+    file = patched(tmp_path, "web.yaml", TEMPLATE % "dnsConfig:")
+    inside = yaml.safe_load(file.text_after)["spec"]["template"]["spec"]
+    assert inside["dnsConfig"]["options"] == [{"name": "ndots", "value": "2"}]
