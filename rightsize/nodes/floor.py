@@ -9,7 +9,7 @@ import pandas as pd
 
 from rightsize.config import NodeSettings
 from rightsize.nodes.demand import alive_at, hours_of, pod_days
-from rightsize.nodes.plan import PackedNodeSet
+from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.plans import plan_same_type
 from rightsize.nodes.problem import Floats
 from rightsize.nodes.room import WINDOW
@@ -18,10 +18,11 @@ from rightsize.results import Advice
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Floor:
-    """Nodes of the types in use, packed without headroom, at the quietest hour."""
+    """Nodes of the types in use, packed without headroom, at the quietest hour; kept ones too."""
 
     hour: pd.Timestamp
-    packed: PackedNodeSet
+    node_set: NodeSet
+    optimality_gap: float
 
 
 def node_floor(
@@ -60,8 +61,11 @@ def node_floor(
         quiet = alive_at(days, hour).drop(columns=["day", "first_seen", "last_seen"])
         plan = plan_same_type(quiet.reset_index(drop=True), catalogue, settings, nodes)
         if plan.packed is not None:
-            floors.append(Floor(hour, plan.packed))
-    return min(floors, key=lambda one: one.packed.node_set.nodes, default=None)
+            floors.append(Floor(hour, plan.packed.node_set, plan.packed.optimality_gap))
+        elif plan.promised is not None:
+            # Every pod runs on nodes that are kept.
+            floors.append(Floor(hour, plan.promised, 0.0))
+    return min(floors, key=lambda one: one.node_set.nodes, default=None)
 
 
 def requested_by_hour(days: pd.DataFrame) -> pd.DataFrame:

@@ -110,8 +110,10 @@ def _nothing_to_place(name: PlanName, layout: Layout, apart: Split) -> NodePlan:
     """The answer where no pod is left that some node of the offers could take."""
     if layout.unplaced:
         return _none(name, f"no pod fits any allowed node: {layout.unplaced[0].reason}")
-    plan = _none(name, "only pods of DaemonSets, so nothing needs a node of its own")
-    return replace(plan, promised=NodeSet(())) if apart.kept.groups else plan
+    if apart.kept.groups:
+        why = "every pod but those of DaemonSets runs on nodes that are kept as they are"
+        return replace(_none(name, why), promised=NodeSet(()))
+    return _none(name, "only pods of DaemonSets, so nothing needs a node of its own")
 
 
 def plan_same_type(

@@ -22,7 +22,7 @@ from rightsize.nodes.answer import answer
 from rightsize.output.money_rows import money_tables
 from rightsize.recommend import recommend
 from rightsize.snapshot import Snapshot
-from tests.tiny_mesh import MIB, Tiny, tiny_snapshot
+from tests.tiny_mesh import MIB, Tiny, tiny_nodes, tiny_snapshot
 
 NODES = NodeSettings(time_limit=0.5, headroom="none", surge=0.0, spread="none")
 NONE_HELD = PriceSettings(commitment_usd_per_hour=0)
@@ -115,7 +115,7 @@ def test_an_unknown_rate_is_unknown_and_the_floor_is_said_all_the_same(tmp_path:
 def test_unknown_commitments_leave_the_new_one_unknown(plain: Snapshot) -> None:
     found = levers(plain, PriceSettings())["commitment"]
     assert found.usd is None
-    assert "commitments are unknown" in found.condition
+    assert "what is committed is unknown" in found.condition
 
 
 def test_spot_takes_the_share_that_qualifies_at_live_prices(plain: Snapshot) -> None:
@@ -207,3 +207,64 @@ def test_extended_support_stands_in_the_bills_headline(plain: Snapshot) -> None:
     titles = [money_tables(one)[0].title for one in (money, extended)]
     assert "365 of it for EKS extended support" in str(titles[1])
     assert "extended" not in str(titles[0])
+
+
+def _held(**about: object) -> pd.DataFrame:
+    row = {"commitment": "c", "kind": "none", "family": None, "instance_type": None, "zone": None,
+           "count": None, "usd_per_hour": None, "discount": None, "covered_share": None,
+           "ends": None, "source": "AWS"}  # fmt: skip
+    return pd.DataFrame([row | about])
+
+
+def test_a_reservation_of_a_zone_is_netted_where_the_nodes_are(tmp_path: Path) -> None:
+    """Two of four nodes are in us-east-1a, so half of the floor's machines are."""
+    reserved = _held(
+        kind="reserved-instance", family="m5", instance_type="m5.xlarge", zone="us-east-1a",
+        count=1.0, usd_per_hour=0.12,
+    )  # fmt: skip
+    snapshot = mesh(tmp_path / "s", prices=prices(savings_plan=0.144), commitments=reserved)
+    figures = levers(snapshot, PriceSettings())["commitment"].figures
+    whole, left = figures["floor_usd_per_hour"], figures["uncommitted_usd_per_hour"]
+    assert whole is not None
+    assert left == pytest.approx(whole - min(whole / 2, M5))
+
+
+@pytest.mark.parametrize(
+    ("rates", "commitment", "spot"),
+    [
+        # A plan's rate is never above on demand: it is no rate.
+        ({"savings_plan": 0.3}, None, 0.0),
+        # Spot may be: then it saves nothing, and costs nothing either.
+        ({"savings_plan": 0.144, "spot": 0.25}, 0.25, 0.0),
+    ],
+)
+def test_a_rate_above_on_demand_saves_nothing(
+    tmp_path: Path, rates: dict[str, float], commitment: float | None, spot: float
+) -> None:
+    found = levers(mesh(tmp_path / "s", prices=prices(**rates)))
+    assert found["commitment"].figures["discount"] == (commitment and pytest.approx(commitment))
+    assert found["spot"].usd is not None
+    assert found["spot"].usd.mid == spot
+
+
+def test_nodes_that_no_plan_replaces_are_committed_to_and_never_moved_to_spot(
+    tmp_path: Path,
+) -> None:
+    nodes = tiny_nodes(2).assign(
+        kind="accelerator", instance_type="g5.xlarge",
+        first_seen=pd.Timestamp("2026-09-01T00:05Z"), last_seen=pd.Timestamp("2026-09-02T00:00Z"),
+    )  # fmt: skip
+    snapshot = tiny_snapshot(tmp_path / "s", WEB.but(days=1, pods=1), days=1, more={"nodes": nodes})
+    found = levers(snapshot)
+    assert found["commitment"].figures["floor_nodes"] == 2
+    assert "spot" not in found
+    assert "graviton" not in found
+
+
+def test_machines_that_are_all_spot_leave_nothing_to_commit_to(tmp_path: Path) -> None:
+    nodes = tiny_nodes(2).assign(
+        capacity_type="spot",
+        first_seen=pd.Timestamp("2026-09-01T00:05Z"), last_seen=pd.Timestamp("2026-09-02T00:00Z"),
+    )  # fmt: skip
+    snapshot = tiny_snapshot(tmp_path / "s", WEB.but(days=1, pods=1), days=1, more={"nodes": nodes})
+    assert "commitment" not in levers(snapshot)

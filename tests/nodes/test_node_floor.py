@@ -41,7 +41,7 @@ def test_the_quietest_hour_counts_not_the_busiest(make_nodes: Callable[..., pd.D
     pods, containers = tables(*by_day, ("base-0", 0, 24, 3.0), ("base-1", 0, 24, 3.0))
     floor = node_floor(pods, containers, CATALOGUE, SETTINGS, make_nodes(6))
     assert floor is not None
-    assert floor.packed.node_set.by_type == {"m5.xlarge": 2}
+    assert floor.node_set.by_type == {"m5.xlarge": 2}
     assert floor.hour.hour < 9 or floor.hour.hour > 19
 
 
@@ -49,7 +49,7 @@ def test_hours_that_nobody_saw_are_no_quiet_hours(make_nodes: Callable[..., pd.D
     pods, containers = tables(("web-0", 0, 6, 3.0), ("api-0", 18, 24, 3.0), ("api-1", 18, 24, 3.0))
     floor = node_floor(pods, containers, CATALOGUE, SETTINGS, make_nodes(3))
     assert floor is not None
-    assert floor.packed.node_set.nodes == 1
+    assert floor.node_set.nodes == 1
 
 
 def test_without_a_pod_or_a_known_node_no_floor_is_known(

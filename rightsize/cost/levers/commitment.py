@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rightsize.config import NodeSettings, PriceSettings
 from rightsize.cost.commitments import cover
 from rightsize.cost.levers.lever import Lever
-from rightsize.cost.node_sets import NodeSet
+from rightsize.cost.node_sets import NodeSet, nodes_in
 from rightsize.cost.plan import Terms, ec2_hourly_of
 from rightsize.cost.planned import lots_of
 from rightsize.nodes.answer import NodeAnswer
@@ -14,6 +16,9 @@ from rightsize.prices.book import snapshot_book
 from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Interval
 from rightsize.snapshot import Snapshot
+
+_LEAST = 1e-6
+"""Less is rounding."""
 
 
 def safe_commitment(
@@ -34,24 +39,31 @@ def safe_commitment(
     after, now = floors
     if after is None or now is None:
         return None
-    bought = 1 - _spot_share(lots_of(nodes.today))
-    lots, lots_now = (_lots(floor, bought) for floor in (after, now))
+    today = lots_of(nodes.today)
+    lots, lots_now = (_lots(floor, today) for floor in (after, now))
+    if not nodes_in(lots):
+        return None
     discount, source = discount_of(lots, terms)
     on_demand, open_usd = _open(lots, terms)
     open_now = _open(lots_now, terms)[1]
     figures = {
-        "floor_nodes": after.packed.node_set.nodes * bought,
-        "floor_nodes_today": now.packed.node_set.nodes * bought,
+        "floor_nodes": nodes_in(lots),
+        "floor_nodes_today": nodes_in(lots_now),
         "floor_usd_per_hour": on_demand,
         "uncommitted_usd_per_hour": open_usd,
         "discount": discount,
         "commit_usd_per_hour": None,
         "wasted_usd_before": None,
     }
-    said = _floor_text(after, now, on_demand)
+    said = _floor_text(nodes_in(lots), nodes_in(lots_now), on_demand)
     if open_usd is None or discount is None:
-        why = "the one-year rate is unknown" if discount is None else "commitments are unknown"
-        return Lever("commitment", None, f"{why}; {said}", figures)
+        held = "what the commitments cover" if terms.commitments.known else "what is committed"
+        why = "the one-year rate" if discount is None else held
+        return Lever("commitment", None, f"{why} is unknown; {said}", figures)
+    if open_usd < _LEAST:
+        why = "what is committed already pays for the quietest hour: nothing to add"
+        none = {"commit_usd_per_hour": 0.0}
+        return Lever("commitment", Interval.exactly(0.0), f"{why}; {said}", figures | none, True)
     commit = open_usd * (1 - discount)
     figures["commit_usd_per_hour"] = commit
     if open_now is not None:
@@ -68,19 +80,24 @@ def safe_commitment(
     )
 
 
-def _lots(floor: Floor, bought: float) -> NodeSet:
-    """The machines of a floor that are not Spot, and no more than the bound says are needed."""
-    share = bought / (1 + floor.packed.optimality_gap)
-    lots = lots_of(floor.packed.node_set, share)
-    return tuple(lot for lot in lots if lot.purchase_option == "on-demand")
+def _lots(floor: Floor, today: NodeSet) -> NodeSet:
+    """The machines of a floor that are bought on demand, no more than the bound says are needed.
 
-
-def _spot_share(lots: NodeSet) -> float:
-    machines = sum(lot.count for lot in lots)
-    return (
-        sum(lot.count for lot in lots if lot.purchase_option == "spot") / machines
-        if machines
-        else 0.0
+    As large a share as today is, and over the zones in which those of today are: a reservation of a
+    zone pays for its own alone.
+    """
+    on_demand = [lot for lot in today if lot.purchase_option == "on-demand"]
+    whole, bought = nodes_in(today), nodes_in(tuple(on_demand))
+    share = bought / whole if whole else 1.0
+    zones = {lot.zone: 0.0 for lot in on_demand} or {None: 0.0}
+    for lot in on_demand:
+        zones[lot.zone] += lot.count / bought
+    lots = lots_of(floor.node_set, share / (1 + floor.optimality_gap))
+    return tuple(
+        replace(lot, count=lot.count * part, zone=zone)
+        for lot in lots
+        if lot.purchase_option == "on-demand"
+        for zone, part in ({lot.zone: 1.0} if lot.zone else zones).items()
     )
 
 
@@ -93,11 +110,10 @@ def _open(lots: NodeSet, terms: Terms) -> tuple[float | None, float | None]:
     return ec2_hourly_of(lots, terms, "mid"), None if covered is None else covered.uncovered
 
 
-def _floor_text(after: Floor, now: Floor, on_demand: float | None) -> str:
-    nodes, today = (one.packed.node_set.nodes for one in (after, now))
-    usd = "" if on_demand is None else f", ${on_demand:,.2f}/h on demand"
-    fewer = f" ({today} with today's requests)" if today != nodes else ""
-    return f"no hour needs fewer than {nodes} nodes{fewer}{usd}"
+def _floor_text(nodes: float, today: float, on_demand: float | None) -> str:
+    usd = "" if on_demand is None else f", worth ${on_demand:,.2f}/h"
+    fewer = f" ({today:.3g} with today's requests)" if abs(today - nodes) > _LEAST else ""
+    return f"no hour needs fewer than {nodes:.3g} on-demand machines{fewer}{usd}"
 
 
 def discount_of(
@@ -113,6 +129,9 @@ def discount_of(
         if full is None or less is None:
             return None, ""
         sources.add(less.source)
+        if option == "savings-plan" and less.usd_per_hour >= full.usd_per_hour:
+            # No plan costs as much as what it replaces.
+            return None, ""
         listed += lot.count * full.usd_per_hour
         paid += lot.count * less.usd_per_hour
     return (1 - paid / listed, "; ".join(sorted(sources))) if listed else (None, "")

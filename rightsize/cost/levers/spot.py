@@ -11,10 +11,13 @@ from rightsize.config import NodeSettings, PriceSettings
 from rightsize.cost.levers.commitment import discount_of
 from rightsize.cost.levers.lever import Lever
 from rightsize.cost.plan import PlanCost, Terms, ec2_hourly_of
+from rightsize.cost.planned import lots_of
 from rightsize.nodes.answer import NodeAnswer
 from rightsize.nodes.demand import scheduled_pods
+from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.problem import Flags
 from rightsize.nodes.rules import parse_rules
+from rightsize.prices.node_kinds import PACKED, kinds_of
 from rightsize.results import Advice, Interval
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_rows
@@ -40,21 +43,25 @@ class SpotShares:
 def spot_shares(
     snapshot: Snapshot, settings: NodeSettings, advice: Advice | None = None
 ) -> SpotShares:
-    """Which pods could run on Spot machines; kube-system and istiod stay on demand."""
+    """Which pods could run on Spot machines; kube-system and istiod stay on demand.
+
+    Pods on nodes that no plan replaces are left out of every share.
+    """
     pods = scheduled_pods(
         snapshot.read("pods"),
         snapshot.read("containers"),
         at=settings.demand,
         advice=advice,
     )
-    pods = pods[~pods["daemonset"].astype(bool)]
+    machines = newest_rows(snapshot, "nodes")
+    kept = set(machines.loc[~kinds_of(machines).isin(PACKED), "node"].astype(str))
+    pods = pods[~pods["daemonset"].astype(bool) & ~pods["node"].astype(str).isin(kept)]
     cpu = float(pods["cpu"].sum())
     if not cpu:
         return SpotShares(0.0, 0.0, 0.0, {})
     owner = ["namespace", "workload"]
     keys = pd.MultiIndex.from_frame(pods[owner].astype(str))
     replicas = pods.groupby(owner, observed=True)["pod"].transform("size")
-    machines = newest_rows(snapshot, "nodes")
     spot = set(machines.loc[machines["capacity_type"].astype(str) == "spot", "node"].astype(str))
     there = pods["node"].astype(str).isin(spot).to_numpy(dtype=bool)
     able = (
@@ -105,9 +112,10 @@ def spot(
     prices: PriceSettings,
 ) -> Lever | None:
     """What the share of the pods that qualifies would cost less on Spot machines."""
-    lots = tuple(
-        lot for lot in after.node_set.mid if lot.purchase_option == "on-demand" and lot.count
-    )
+    promised = (nodes.after or nodes.before).named("same-type").promised
+    groups = () if promised is None else promised.groups
+    packed = lots_of(NodeSet(tuple(one for one in groups if one.kind in PACKED)))
+    lots = tuple(lot for lot in packed if lot.purchase_option == "on-demand" and lot.count)
     if not lots:
         return None
     pods = spot_shares(snapshot, settings, nodes.advice)
@@ -116,15 +124,21 @@ def spot(
     listed = ec2_hourly_of(lots, terms, "mid")
     open_usd = listed if after.covered is None else after.covered.uncovered
     usd, more = (
-        min(share * listed, open_usd) * discount * terms.hours
+        min(share * listed, open_usd) * max(discount, 0.0) * terms.hours
         for share in (pods.able, pods.able + pods.unguarded)
     )
     said = "assumed (prices.spot_discount)" if known is None else source
     held = f", {pods.on_spot:.0%} runs on Spot already" if pods.on_spot else ""
+    price = (
+        f"Spot {discount:.0%} below on demand, {said}"
+        if discount > 0
+        else f"Spot is dearer than on demand now, {said}"
+    )
+    more_text = f", {pods.unguarded:.0%} more once it has a budget, worth ${more - usd:,.0f}"
     condition = (
         f"{pods.able:.0%} of the CPU that pods request qualifies (stateless, two replicas or more, "
-        f"a budget), {pods.unguarded:.0%} more once it has a budget, worth ${more - usd:,.0f}{held}; Spot {discount:.0%} "
-        f"below on demand, {said}; pods are evicted at two minutes' notice"
+        f"a budget){more_text if pods.unguarded else ''}{held}; {price}; pods are evicted at two "
+        "minutes' notice"
     )
     figures = {
         "share": pods.able,

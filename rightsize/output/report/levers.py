@@ -67,7 +67,9 @@ def lever_actions(review: Review) -> list[Action]:
     found = [
         one
         for one in review.levers
-        if one.kind not in ("extended-support", "fargate") and one.usd is not None
+        if one.kind not in ("extended-support", "fargate")
+        and one.usd is not None
+        and one.usd.mid > 0
     ]
     return [_action(one) for one in sorted(found, key=_worth)]
 
