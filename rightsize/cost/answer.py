@@ -160,7 +160,7 @@ def price_answer(
         allocation=split(usage),
         by_requests=None if usage is None else split(None),
         machines=machines,
-        coverage=None if nodes is None else nodes.coverage,
+        coverage=None if nodes is None else nodes.before.coverage,
         covered_hours=covered,
         valued=()
         if advice is None

@@ -19,7 +19,7 @@ from rightsize.nodes.plans import plan_nodes
 from rightsize.prices.book import snapshot_book
 from rightsize.prices.burstable import burstable_notes
 from rightsize.prices.node_kinds import PACKED, kinds_of
-from rightsize.prices.shapes import Coverage, catalogue_of, coverage_of
+from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import WINDOW_SECONDS
@@ -46,8 +46,6 @@ class NodeAnswer:
     month: MonthAnswer | None = None
     advice: Advice | None = None
     """What `after` was planned with."""
-    coverage: Coverage | None = None
-    """Of the prices among which the cheapest was looked for."""
     graviton: Graviton | None = None
     """Where it was asked for; None too where no x86 is in use."""
 
@@ -215,7 +213,6 @@ def answer(
         if autoscaler is None
         else month_of(snapshot, catalogue, chosen, autoscaler, advice),
         advice=advice,
-        coverage=coverage_of(catalogue),
         graviton=arm,
     )
 

@@ -10,6 +10,7 @@ import pandas as pd
 from rightsize.config import NodeSettings
 from rightsize.nodes.allocatable import CNI_MODES, CniMode, allocatable, infer_mode
 from rightsize.nodes.inventory import Inventory
+from rightsize.prices.shapes import Coverage
 from rightsize.results import Rejected
 
 _USUAL = r"^[mcr]\d+[a-z]*$"
@@ -30,6 +31,8 @@ class Offers:
     table: pd.DataFrame
     excluded: tuple[Rejected, ...]
     assumptions: tuple[str, ...]
+    coverage: Coverage
+    """Of the types that the settings allow."""
 
 
 def find_offers(catalogue: pd.DataFrame, inventory: Inventory, settings: NodeSettings) -> Offers:
@@ -67,7 +70,14 @@ def find_offers(catalogue: pd.DataFrame, inventory: Inventory, settings: NodeSet
         rows.append(part.assign(capacity_type=capacity, usd_per_hour=price[part.index]))
     offers = pd.concat(rows, ignore_index=True)
     offers["memory"] = offers.pop("memory_offered")
-    return Offers(offers, tuple(dict.fromkeys(excluded)), said)
+    return Offers(offers, tuple(dict.fromkeys(excluded)), said, _coverage(table, settings))
+
+
+def _coverage(table: pd.DataFrame, settings: NodeSettings) -> Coverage:
+    """Allowed types with a price for some way to buy them, among all that are allowed."""
+    columns = [column for _, column in _purchases(settings) if column in table.columns]
+    allowed = table[table["allowed"]]
+    return Coverage(int(allowed[columns].notna().any(axis=1).sum()), len(allowed))
 
 
 def _mode(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rightsize.nodes.layout import Layout, Unplaced
 from rightsize.nodes.problem import Ints
+from rightsize.prices.shapes import Coverage
 from rightsize.results import Rejected
 
 PlanName = Literal["same-type", "single-type", "mix"]
@@ -103,6 +104,8 @@ class NodePlans:
     plans: tuple[NodePlan, ...]
     unplaced: tuple[Unplaced, ...]
     assumptions: tuple[str, ...]
+    coverage: Coverage
+    """Of the types among which the cheapest was looked for."""
 
     def named(self, name: PlanName) -> NodePlan:
         """The plan of that name, which must have been asked for."""

@@ -13,7 +13,7 @@ from rightsize.nodes.bound import lower_bound
 from rightsize.nodes.inventory import read_inventory
 from rightsize.nodes.kept import Split, split, with_kept
 from rightsize.nodes.layout import Layout, lay_out
-from rightsize.nodes.offers import find_offers
+from rightsize.nodes.offers import Offers, find_offers
 from rightsize.nodes.packing import Packed, pack
 from rightsize.nodes.plan import (
     PLAN_NAMES,
@@ -86,23 +86,22 @@ def plan_nodes(
     layout = lay_out(pods, offers.table, inventory, chosen)
     if layout.problem.pods == 0:
         plans = [_nothing_to_place(name, layout, apart) for name in PLAN_NAMES if name in names]
-        return _plans_of(apart, layout, offers.assumptions, plans)
+        return _plans_of(apart, layout, offers, plans)
     plans = [_same_type(layout, chosen)] if "same-type" in names else []
     if {"single-type", "mix"} & set(names):
         single = _single_type(layout, chosen, offers.excluded)
         plans += [single] if "single-type" in names else []
         plans += [_mix(layout, chosen, offers.excluded, single)] if "mix" in names else []
-    return _plans_of(apart, layout, offers.assumptions, plans)
+    return _plans_of(apart, layout, offers, plans)
 
 
-def _plans_of(
-    apart: Split, layout: Layout, said: tuple[str, ...], plans: list[NodePlan]
-) -> NodePlans:
+def _plans_of(apart: Split, layout: Layout, offers: Offers, plans: list[NodePlan]) -> NodePlans:
     return NodePlans(
         pods=int((~apart.pods["daemonset"].astype(bool)).sum()),
         plans=tuple(with_kept(plan, apart.kept) for plan in plans),
         unplaced=layout.unplaced,
-        assumptions=(*apart.said, *said, *layout.assumptions),
+        assumptions=(*apart.said, *offers.assumptions, *layout.assumptions),
+        coverage=offers.coverage,
     )
 
 

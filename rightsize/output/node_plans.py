@@ -34,7 +34,7 @@ def answer_to_dict(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> dict[s
         "today": _node_set(answer.today, hours),
         "plans": _plans(answer.before, hours),
         "plans_recommended": None if answer.after is None else _plans(answer.after, hours),
-        "priced_types": None if answer.coverage is None else asdict(answer.coverage),
+        "priced_types": asdict(answer.before.coverage),
         "pods": answer.before.pods,
         "assumptions": [*answer.notes, *answer.before.assumptions],
         "expected": _expected_fields(answer),
@@ -82,7 +82,7 @@ def answer_table(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> Table:
     )
     for requests, plans in (("today", answer.before), ("recommended", answer.after)):
         for plan in plans.plans if plans else ():
-            name = plan.name + cheapest_of(plan.name, answer.coverage)
+            name = plan.name + cheapest_of(plan.name, answer.before.coverage)
             table.add_row(requests, name, *_cells(plan, hours))
     return table
 

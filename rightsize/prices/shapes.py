@@ -109,7 +109,7 @@ def _sources(prices: list[Price | None], option: str, region: str | None) -> lis
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many of the current m, c and r types, from which a plan chooses, have a price."""
+    """How many of some types, from which a plan chooses, have a price."""
 
     priced: int
     candidates: int
@@ -120,7 +120,7 @@ class Coverage:
 
 
 def coverage_of(catalogue: pd.DataFrame) -> Coverage:
-    """Count them in a catalogue with prices."""
+    """Coverage of the current m, c and r types by a catalogue's prices."""
     family = catalogue["family"].astype("string")
     metal = catalogue["bare_metal"].astype("boolean").fillna(False).astype(bool)
     current = catalogue["current_generation"].astype("boolean").fillna(True).astype(bool)
