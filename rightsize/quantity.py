@@ -65,8 +65,10 @@ def format_cpu(cores: float) -> str:
 
     >>> format_cpu(0.035), format_cpu(2.0), format_cpu(1.5)
     ('35m', '2', '1500m')
+
+    What is below a nanocore, Kubernetes' smallest unit, is an error of sums and no millicore more.
     """
-    milli = int((Decimal(repr(float(cores))) * 1000).to_integral_value(ROUND_CEILING))
+    milli = int((Decimal(repr(round(float(cores), 9))) * 1000).to_integral_value(ROUND_CEILING))
     return str(milli // 1000) if milli and milli % 1000 == 0 else f"{milli}m"
 
 

@@ -120,3 +120,9 @@ def test_a_larger_number_is_what_the_api_server_stores_of_it(text):
 def test_an_exponent_beyond_32_bits_is_no_quantity():
     with pytest.raises(ValueError, match="not a Kubernetes quantity"):
         parse_quantity("1e99999999999")
+
+
+def test_an_error_of_a_sum_is_no_millicore_more() -> None:
+    assert format_cpu(0.1 * 3 / 10) == "30m"
+    assert format_cpu(0.03 + 1e-12) == "30m"
+    assert format_cpu(0.03 + 1e-8) == "31m"
