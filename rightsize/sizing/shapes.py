@@ -225,7 +225,28 @@ def _start_peak(history: ContainerHistory) -> Iterator[Shape]:
             f"{format_memory(usual)} afterwards: the request is for the latter, the limit for the "
             "start"
         )
+        at_once = _started_at_once(history)
+        if at_once:
+            more = format_memory(at_once * (early - usual))
+            text += (
+                f"; a rollout starts up to {at_once} of its pods at once, and a node that takes them "
+                f"all needs {more} beyond their requests"
+            )
         yield Shape(ShapeKind.START_UP, "memory", text)
+
+
+def _started_at_once(history: ContainerHistory) -> int:
+    """Pods that a rolling update may start together, by Kubernetes' defaults.
+
+    A Deployment's `maxSurge` and `maxUnavailable` are 25 % each, the first rounded up and the
+    second down; a StatefulSet starts one.
+    """
+    runs = history.presence
+    if not history.running or runs.runs == 0 or history.is_job:
+        return 0
+    pods = int((runs.final >= runs.final.max()).sum())
+    rolling = history.kind in ("Deployment", "ReplicaSet", "Rollout")
+    return -(-pods // 4) + pods // 4 if rolling else 1
 
 
 def _moments(pod: Ints, time: Ints) -> Ints:

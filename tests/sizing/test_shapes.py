@@ -128,6 +128,17 @@ def test_a_start_that_needs_much_more_tells_request_and_limit_apart():
     assert "the request is for the latter, the limit for the start" in shape.text
 
 
+@pytest.mark.parametrize(("pods", "at_once", "more"), [(1, 1, "820Mi"), (8, 4, "3280Mi")])
+def test_a_start_says_what_a_rollout_does_to_a_node(pods, at_once, more):
+    flat, start = np.full(900, 80 * MIB), np.full(900, 80 * MIB)
+    start[:1] = 900 * MIB
+    cpu = np.full(900, 0.01)
+    new = {f"new-{n}": (900, cpu, start) for n in range(pods)}
+    (shape,) = shapes_of(history({"old": (0, cpu, flat), **new})).found
+    assert f"starts up to {at_once} of its pods at once" in shape.text
+    assert f"needs {more} beyond their requests" in shape.text
+
+
 def test_the_first_windows_of_a_snapshot_are_no_start():
     start = np.full(900, 80 * MIB)
     start[:1] = 900 * MIB
