@@ -214,9 +214,10 @@ def _start_peak(history: ContainerHistory) -> Iterator[Shape]:
     """Memory in the first minutes of a run against that of the rest."""
     daily, records, runs = history.daily, history.records, history.presence
     # A row is the start of a run where it begins with the run's first window.
-    starts = np.isin(_moments(daily.pod, daily.first), _moments(runs.pod, runs.first))
-    starts &= daily.first > daily.first.min()
-    later = np.where(starts, records.later, daily.memory.tally.peaks())
+    begins = np.isin(_moments(daily.pod, daily.first), _moments(runs.pod, runs.first))
+    later = np.where(begins, records.later, daily.memory.tally.peaks())
+    # What ran when the snapshot begins may have started before: its first windows are neither.
+    starts = begins & (daily.first > daily.first.min())
     early = np.fmax.reduce(records.start[starts], initial=0.0)
     usual = np.fmax.reduce(later, initial=0.0)
     if usual and early >= _START * usual:

@@ -139,6 +139,14 @@ def test_a_start_says_what_a_rollout_does_to_a_node(pods, at_once, more):
     assert f"needs {more} beyond their requests" in shape.text
 
 
+def test_a_start_at_the_beginning_of_the_snapshot_hides_none_of_the_later_ones():
+    start = np.full(900, 80 * MIB)
+    start[:1] = 900 * MIB
+    cpu = np.full(900, 0.01)
+    (shape,) = shapes_of(history({"old": (0, cpu, start), "new": (900, cpu, start)})).found
+    assert shape.kind is ShapeKind.START_UP
+
+
 def test_the_first_windows_of_a_snapshot_are_no_start():
     start = np.full(900, 80 * MIB)
     start[:1] = 900 * MIB
