@@ -1,6 +1,6 @@
 # The README's two commands: `make demo` runs the main job on the demo mesh,
 # `make test` installs what the tests need, then runs linters, types and tests.
-.PHONY: demo test fuzz sbom lock clean
+.PHONY: demo test fuzz sbom release release-text lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,6 +26,18 @@ sbom: .venv/installed-dev
 	mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 	  -o dist/rightsize.cdx.json requirements/run.txt
+
+# Fails where the tag is not the program's version, or the changelog says nothing about it.
+release-text:
+	mkdir -p dist
+	$(PYTHON) deploy/release_notes.py "$(TAG)" > dist/release.md
+
+# All that a tag releases but the image: wheel, sdist, chart, list of components, text, sums. TAG names the version.
+release: release-text sbom
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -d dist
+	helm package deploy/chart --version "$(TAG:v%=%)" --app-version "$(TAG:v%=%)" -d dist
+	mv dist/rightsize-$(TAG:v%=%).tgz dist/rightsize-chart-$(TAG:v%=%).tgz
+	cd dist && sha256sum rightsize-* rightsize.cdx.json > SHA256SUMS
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
