@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -182,6 +183,53 @@ def nodes(
             client, work.fleet, work.store, settings, _days(days, end), progress=progress
         )
     show(nodes_answer(answers), output_format)
+    _refuse_failures(answers)
+
+
+@app.command()
+@with_fleet
+def report(
+    work: Work,
+    month: Annotated[
+        str | None, typer.Option(help="Month as YYYY-MM. That of yesterday (UTC).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder. reports/fleet/<month>.")
+    ] = None,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Write the fleet's page of a month, and each cluster's own page below it.
+
+    Clusters by dollars, saving available and realised, the mesh's share of the bill, what is risky,
+    how old the data is, the same size across clusters; page, workbook, Markdown, CSV, Parquet, JSON.
+
+    **Examples**
+
+    `rightsize fleet report` – of the month of yesterday, for every cluster
+
+    `rightsize fleet report --month 2026-10 --team payments -o reports/payments`
+    """
+    from rightsize.config import load_settings
+    from rightsize.fleet.analysing import report_fleet
+    from rightsize.fleet.page import fleet_report, keeping, write_fleet_report
+    from rightsize.fleet.shared_files import shared_files
+    from rightsize.output.report.files import make_folder
+
+    settings, now = load_settings(settings_file), datetime.now(UTC)
+    label = (now - timedelta(days=1)).strftime("%Y-%m") if month is None else month
+    if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", label) is None:
+        raise UsageError(f"{label!r} is no month", hint="write it as YYYY-MM, such as 2026-10")
+    folder = out or Path("reports") / "fleet" / label
+    make_folder(folder)
+    with work.running() as (client, progress):
+        answers = report_fleet(
+            client, work.fleet, work.store, settings, label,
+            keep=keeping(work.store, folder), progress=progress,
+        )  # fmt: skip
+    hours = settings.prices.hours_per_month
+    shared = shared_files(work.fleet, answers, hours)
+    files = write_fleet_report(fleet_report(answers, shared, label, now, hours), folder)
+    error_console().print(f"Report: {files[0]} ({len(files)} files)", markup=False)
     _refuse_failures(answers)
 
 

@@ -69,9 +69,13 @@ def _dark_rules() -> str:
     return f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
 
 
-def _body(table: ReportTable) -> list[list[tuple[str, str, str]]]:
-    """Rows of (text, class, sort key)."""
-    columns = [_cells(table.frame[column.name], column.kind) for column in table.columns]
+def _body(table: ReportTable) -> list[list[tuple[str, str, str, str]]]:
+    """Rows of (text, class, sort key, address)."""
+    columns = []
+    for column in table.columns:
+        cells = _cells(table.frame[column.name], column.kind)
+        links = table.frame[column.link] if column.link else [""] * len(cells)
+        columns.append([(*cell, link) for cell, link in zip(cells, links, strict=True)])
     return [list(row) for row in zip(*columns, strict=True)]
 
 

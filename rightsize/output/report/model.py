@@ -35,6 +35,10 @@ class Column:
     kind: Kind = "text"
     total: bool = False
     """The table's last row holds the sum of this column."""
+    link: str = ""
+    """Column of the frame with the address that a cell leads to, on the page."""
+    choose: bool = False
+    """The page offers its values to choose rows by."""
 
     @property
     def heading(self) -> str:
