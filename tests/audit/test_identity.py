@@ -121,6 +121,35 @@ def test_aggregation_is_followed_and_a_circle_ends(tmp_path):
     assert "by way of ClusterRole inner" in found
 
 
+def test_a_role_of_one_name_in_two_folders_is_that_beside_the_binding(tmp_path):
+    for folder, rule in (
+        ("dev", READS),
+        ("prod", "{apiGroups: [''], resources: [pods], verbs: [get]}"),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "role.yaml").write_text(bound(rule).split("---")[0])
+        (tmp_path / folder / "binding.yaml").write_text(bound(rule).split("---")[1])
+    found = audit(read_files([tmp_path]), now=NOW).findings
+    assert [
+        Path(one.place.file).parent.name for one in found if one.rule == "secrets-readable"
+    ] == ["dev"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "count"),
+    [
+        ("Group", "system:masters", 0), ("Group", "eks:addon-manager", 0), ("Group", "ops", 1),
+        ("Group", "system:serviceaccounts:ci", 1), ("User", "system:kube-scheduler", 0),
+        ("User", "system:anonymous", 1), ("User", "system:serviceaccount:ci:x", 1),
+    ],
+)  # fmt: skip
+def test_components_of_the_cluster_are_left_aside(tmp_path, kind, name, count):
+    text = bound(READS).replace(
+        "kind: ServiceAccount, name: app, namespace: shop", f"kind: {kind}, name: '{name}'"
+    )
+    assert len(readers(tmp_path, text)) == count
+
+
 def test_a_role_that_is_not_there_is_unknown(tmp_path):
     path = tmp_path / "rbac.yaml"
     path.write_text(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from rightsize.audit.model import KubeObject, Severity, Sources
 from rightsize.audit.registry import Hit, absent, at, rule
@@ -21,31 +23,51 @@ _BUILT_IN = {"cluster-admin": True, "admin": True, "edit": True, "view": False}
 """Default ClusterRoles, and whether they read Secrets; a cluster's own copy outranks this."""
 _EVERYBODY = frozenset({"system:authenticated", "system:unauthenticated", "system:serviceaccounts"})
 _ISTIODS = ("istiod", "istio-reader")
+_COMPONENTS = ("system:", "eks:")
 _FIX = (
     "# a Role in its own namespace, or resourceNames without cacerts and istio-ca-secret; a CA outside of "
     "the cluster (istio-csr) leaves no key in a Secret"
 )
+K = TypeVar("K")
+_Key = tuple[str, str | None, str]
+"""Kind, namespace (None for a ClusterRole) and name."""
+_SEVERAL = 50
+"""Roles of one name that are looked at: copies of a role in several folders."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
     """Roles by kind, namespace and name; ClusterRoles by label, for aggregation."""
 
-    named: Mapping[tuple[str, str | None, str], KubeObject]
+    named: Mapping[_Key, tuple[KubeObject, ...]]
     labelled: Mapping[str, tuple[KubeObject, ...]]
     """ClusterRoles by each of their labels' names."""
 
     @classmethod
     def of(cls, sources: Sources) -> _Roles:
-        named: dict[tuple[str, str | None, str], KubeObject] = {}
+        named: dict[_Key, list[KubeObject]] = {}
         labelled: dict[str, list[KubeObject]] = {}
         for obj in sources.of_kind("Role", "ClusterRole"):
             cluster = obj.kind == "ClusterRole"
-            named[obj.kind, None if cluster else obj.namespace, obj.name] = obj
+            named.setdefault((obj.kind, None if cluster else obj.namespace, obj.name), []).append(
+                obj
+            )
             labels = obj.root.get("metadata", "labels")
             for name in labels.names() if cluster and labels is not None else ():
                 labelled.setdefault(name, []).append(obj)
-        return cls(named, {name: tuple(objects) for name, objects in labelled.items()})
+        return cls(_frozen(named), _frozen(labelled))
+
+    def of_binding(self, key: _Key, binding: KubeObject) -> KubeObject | None:
+        """The role of this name in the binding's own file, else its folder, else anywhere."""
+        file = binding.root.place.file
+        found = self.named.get(key, ())[:_SEVERAL]
+        near = [one for one in found if one.root.place.file == file]
+        near += [one for one in found if Path(one.root.place.file).parent == Path(file).parent]
+        return next(iter((*near, *found)), None)
+
+
+def _frozen(found: Mapping[K, list[KubeObject]]) -> Mapping[K, tuple[KubeObject, ...]]:
+    return {key: tuple(objects) for key, objects in found.items()}
 
 
 @rule(
@@ -57,7 +79,7 @@ class _Roles:
 )
 def readable(sources: Sources) -> Iterator[Hit]:
     roles = _Roles.of(sources)
-    known: dict[tuple[str, str | None, str], str | bool | None] = {}
+    known: dict[tuple[_Key, int], str | bool | None] = {}
     roots = {
         obj.namespace or ROOT
         for obj in sources.of_kind("Deployment")
@@ -76,9 +98,10 @@ def readable(sources: Sources) -> Iterator[Hit]:
         if not subjects or name.startswith("system:controller:"):
             continue
         key = (kind, binding.namespace if kind == "Role" else None, name)
-        if key not in known:
-            known[key] = _reads(key, roles)
-        way = known[key]
+        role = roles.of_binding(key, binding)
+        if (key, id(role)) not in known:
+            known[key, id(role)] = _reads(key, role, roles)
+        way = known[key, id(role)]
         if way is None:
             yield absent(reference, f"{kind} {name}, which says whether Secrets may be read", _FIX)
         elif isinstance(way, str):
@@ -105,27 +128,17 @@ def _title(subject: Node, binding: KubeObject) -> str:
 
 
 def _is_foreign(subject: Node, binding: KubeObject, roots: set[str]) -> bool:
-    """Whether an account is neither istiod's nor a component of Kubernetes."""
+    """Whether an account is neither istiod's nor a component of Kubernetes or EKS."""
     kind, name = subject.text_of("kind"), subject.text_of("name") or ""
     if kind == "ServiceAccount":
         namespace = subject.text_of("namespace") or binding.namespace
         return not (namespace in roots and name.startswith(_ISTIODS))
-    if kind == "Group":
-        return (
-            name in _EVERYBODY
-            or not name.startswith("system:")
-            or (name.startswith("system:serviceaccounts:") and name.rpartition(":")[2] not in roots)
-        )
-    return (
-        name == "system:anonymous"
-        or name.startswith("system:serviceaccount:")
-        or (not name.startswith("system:"))
-    )
+    people = name in _EVERYBODY or name.startswith(("system:serviceaccount", "system:anonymous"))
+    return people or not name.startswith(_COMPONENTS)
 
 
-def _reads(key: tuple[str, str | None, str], roles: _Roles) -> str | bool | None:
+def _reads(key: _Key, role: KubeObject | None, roles: _Roles) -> str | bool | None:
     """How a role reads the CA's Secrets, in words; False where it does not, None if unknown."""
-    role = roles.named.get(key)
     if role is None:
         built_in = _BUILT_IN.get(key[2]) if key[0] == "ClusterRole" else None
         return "a default role" if built_in else built_in
