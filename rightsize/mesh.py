@@ -188,7 +188,9 @@ class Mesh:
             # Days as they were, not scaled to a month.
             prices = prices.model_copy(update={"hours_per_month": hours})
         money = price_answer(self.snapshot, settings=prices)
-        return _carrying(money.allocation.days.drop(columns="known_usd"), money)
+        return _carrying(
+            money.allocation.days.drop(columns=["known_usd", "container_hours"]), money
+        )
 
     def levers(self, policy: str | SizingPolicy | None = None) -> pd.DataFrame:
         """What else would lower the bill, each alone, with the recommended requests in force.

@@ -29,6 +29,7 @@ SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 _RESERVED = "kubelet and operating system"
 _IDLE = "not requested"
 _SPLIT = ["day", "node", *KEYS]
+_HOURS = ["core_hours", "byte_hours", "container_hours"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Allocation:
 
     `rows` has `KEYS`, `usd` (NaN where a part of it is unknown), `known_usd`, and `cents` (whole,
     of what is known); the dearest come first. `days` has the same by `day` and `node`, in USD that
-    are not rounded, with `core_hours` and `byte_hours` requested.
+    are not rounded, with `core_hours` and `byte_hours` requested and the `container_hours` of those who do.
     """
 
     rows: pd.DataFrame
@@ -235,9 +236,10 @@ def requested(
             "workload": placed["workload"].astype(object),
             "core_hours": cores * placed["hours"],
             "byte_hours": memory * placed["hours"],
+            "container_hours": placed["hours"],
         }
     )
-    sums = rows.groupby(_SPLIT, dropna=False)[["core_hours", "byte_hours"]].sum()
+    sums = rows.groupby(_SPLIT, dropna=False)[[*_HOURS]].sum()
     return sums.reset_index()
 
 
@@ -314,7 +316,7 @@ def _split(requests: pd.DataFrame, machines: pd.DataFrame, unit: UnitPrice) -> p
     whole = usd.where(~(total > 0), 0.0)
     split = claims.merge(here[keys].assign(rate=rate), on=keys)
     lines = [
-        split.assign(usd=split["worth"] * split["rate"])[[*_SPLIT, "usd", *_HOURS]],
+        split.assign(usd=split["worth"] * split["rate"]).reindex(columns=[*_SPLIT, "usd", *_HOURS]),
         _lines(here, "system", _RESERVED, reserved * rate, reserved > 0),
         _lines(here, "gpu", "machines with GPUs", gpu, gpus),
         _lines(here, "idle", _IDLE, idle * rate, idle > 0),
@@ -323,9 +325,6 @@ def _split(requests: pd.DataFrame, machines: pd.DataFrame, unit: UnitPrice) -> p
     table = pd.concat([part for part in lines if len(part)] or lines[:1], ignore_index=True)
     table = table[~(table["usd"] <= 0)].reset_index(drop=True)
     return table.assign(known_usd=table["usd"].fillna(0.0))
-
-
-_HOURS = ["core_hours", "byte_hours"]
 
 
 def _of_nobody(unknown: bool) -> pd.DataFrame:
@@ -342,4 +341,4 @@ def _lines(
         part=part, component=None, namespace=None, workload=name
     )
     money = usd[here.astype(bool)].astype(float)
-    return rows.assign(usd=money, core_hours=np.nan, byte_hours=np.nan)
+    return rows.assign(usd=money, **dict.fromkeys(_HOURS, np.nan))

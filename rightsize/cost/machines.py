@@ -90,6 +90,8 @@ def machine_days(
 
 def instance_ids(nodes: pd.DataFrame) -> pd.Series:
     """The EC2 instance at the end of each `provider_id`, such as `i-0abc`; missing where none."""
+    if "provider_id" not in nodes.columns:
+        return pd.Series(None, nodes.index, dtype=object)
     last = nodes["provider_id"].astype("string").str.rsplit("/", n=1).str[-1]
     return last.where(last.str.startswith("i-").fillna(False)).astype(object)
 

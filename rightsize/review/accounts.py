@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from rightsize.config import ReviewSettings
@@ -15,6 +14,7 @@ from rightsize.cost.machines import machine_days
 from rightsize.cost.showback import NO_TEAM, showback, teams_of
 from rightsize.cost.unit_cost import unit_costs, with_trend
 from rightsize.results import Interval
+from rightsize.review.changes import changes_of
 from rightsize.review.forecast import Forecast, forecast
 from rightsize.snapshot import Snapshot
 
@@ -56,7 +56,7 @@ class Accounts:
     unit_costs: pd.DataFrame
     """As `with_trend` gives."""
     changes: pd.DataFrame
-    """`part`, `namespace`, `before`, `now`, `change`: USD a day, the largest change first."""
+    """As `changes_of` gives: USD a day, the largest change first."""
     forecast: Forecast | None
     budget: Budget | None
 
@@ -107,7 +107,7 @@ def accounts_of(
         teams,
         owners,
         with_trend(now, old),
-        _changes(money, before),
+        changes_of(money, before),
         forecast(_daily(past, money)),
         budget,
     )
@@ -126,22 +126,3 @@ def _daily(past: Snapshot, money: MoneyAnswer) -> pd.Series:
     over = [day for day in sums.index if day in records and records[day].complete]
     found: pd.Series = sums.loc[over] + rest
     return found
-
-
-def _changes(money: MoneyAnswer, before: MoneyAnswer | None) -> pd.DataFrame:
-    columns = ["part", "namespace", "before", "now", "change"]
-    if before is None or not (money.covered_hours and before.covered_hours):
-        return pd.DataFrame(columns=columns)
-    sides = []
-    for name, one in (("before", before), ("now", money)):
-        rows = one.allocation.rows.assign(namespace=lambda t: t["namespace"].fillna("–"))
-        sums = rows.groupby(["part", "namespace"])["usd"].sum(min_count=1, skipna=False)
-        sides.append((sums / one.covered_hours * 24).rename(name))
-    table = pd.concat(sides, axis=1)
-    gone = ~table.index.isin(sides[1].index), ~table.index.isin(sides[0].index)
-    # What was not there cost nothing; what is unknown stays so.
-    table.loc[gone[0], "now"] = 0.0
-    table.loc[gone[1], "before"] = 0.0
-    table["change"] = table["now"] - table["before"]
-    order = table["change"].abs().fillna(np.inf).sort_values(ascending=False, kind="stable").index
-    return table.loc[order].reset_index()[columns]

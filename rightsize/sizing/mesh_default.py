@@ -288,7 +288,10 @@ def _most(values: Sequence[float | None]) -> float | None:
 def _covered(draft: Recommendation, default: Recommendation) -> Recommendation:
     """What will be in force for a workload under the default; `needs` keeps its own answer."""
     cpu, memory = _under(draft.cpu, default.cpu), _under(draft.memory, default.memory)
-    same = (cpu.step, memory.step) == (draft.cpu.step, draft.memory.step)
+    same = all(
+        (size.step, size.end) == (own.step, own.end)
+        for size, own in ((cpu, draft.cpu), (memory, draft.memory))
+    )
     return replace(
         draft,
         cpu=cpu,

@@ -89,10 +89,13 @@ def _changes(frame: pd.DataFrame, before: str) -> ReportTable:
         (
             Column("part", "cause"), Column("namespace", "namespace"),
             Column("before", "before, USD a day", "usd"), Column("now", "now, USD a day", "usd"),
-            Column("change", "change, USD a day", "usd"),
+            Column("change", "change, USD a day", "usd"), Column("price", "of it price", "usd"),
+            Column("pods", "of it pods", "usd"), Column("size", "of it sizes", "usd"),
+            Column("other", "of it other", "usd"),
         ),
         note=f"By the day, since months are not equally long; the {_SHOWN_CHANGES} largest of "
-             f"{len(frame)}.",
+             f"{len(frame)}. Price: what a unit of requests cost on their machines; pods: how many ran; "
+             "sizes: what each requests; other: idle room, control plane, traffic.",
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -207,8 +208,12 @@ def shown(values: pd.Series, kind: Kind) -> pd.Series:
     """Values rounded as they are shown, so that totals equal the sum of what is read."""
     if kind == "text":
         return values
+    exact = values.astype(float)
+    if kind == "cpu":
+        # Up to the millicore, as `format_cpu` and every reason write it.
+        return (exact * 1000).round(6).map(np.ceil) / 1000 + 0.0
     # Adding nothing turns -0.0 into 0.0.
-    return values.astype(float).round(_DECIMALS[kind]) + 0.0
+    return exact.round(_DECIMALS[kind]) + 0.0
 
 
 def written(value: Any, kind: Kind) -> str:
