@@ -21,7 +21,10 @@ METHODS = (
         "Each node's cost (hours seen times the price of its type) is split over the requests on "
         "it, at the prices of a core and a byte that the region's machines imply. What the kubelet "
         "holds back is system, what nobody requested is idle, what belongs to no machine is shared. "
-        "Cents are dealt out by largest remainder, so all rows add up to the bill.",
+        "Cents are dealt out by largest remainder, so all rows add up to the bill. Where the settings "
+        "choose the larger of request and use (OpenCost's rule), a container that uses more than it "
+        "requests is charged for that, idle room is smaller by as much, and one that uses less is "
+        "charged as before.",
     ),
     Method(
         "saving",
@@ -69,6 +72,6 @@ METHODS = (
         "quality",
         "Data quality",
         "What the source did not have, and what that costs the answer, as collected. Nothing is "
-        "filled in.",
+        "filled in. Carbon is not estimated, for want of published coefficients with a range.",
     ),
 )
