@@ -81,5 +81,5 @@ def _logarithmic_mean(one: NDArray[np.float64], other: NDArray[np.float64]) -> N
     both = (one > 0) & (other > 0)
     a, b = np.where(both, one, 1.0), np.where(both, other, 1.0)
     apart = ~np.isclose(a, b, rtol=1e-12, atol=0.0)
-    ratio = np.log(np.where(apart, b / a, np.e))
+    ratio = np.log(np.where(apart, b / a, 2.0))
     return np.where(both, np.where(apart, (b - a) / ratio, a), 0.0)
