@@ -10,6 +10,7 @@ import pandas as pd
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError, UsageError
 from rightsize.nodes.bound import lower_bound
+from rightsize.nodes.host_spread import held_to_spread
 from rightsize.nodes.inventory import read_inventory
 from rightsize.nodes.kept import Split, split, with_kept
 from rightsize.nodes.layout import Layout, lay_out
@@ -286,7 +287,8 @@ def _pack(
     relaxed = None
     if layout.zoned:
         relaxed = replace(layout.relaxed.with_offers(keep), max_types=max_types)
-    return pack(problem, time_limit=clock.left, relaxed=relaxed, seed=settings.seed, clock=clock)
+    found = pack(problem, time_limit=clock.left, relaxed=relaxed, seed=settings.seed, clock=clock)
+    return None if found is None else held_to_spread(layout, keep, found)
 
 
 def _bound(layout: Layout, keep: Ints) -> float:

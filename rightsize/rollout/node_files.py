@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from rightsize.border import path_part
 from rightsize.files.shell import change_script, plain_script
 from rightsize.files.yaml_text import to_yaml
+from rightsize.nodes.autoscaler import Autoscaler
 from rightsize.nodes.plan import NodePlan, NodeSet
 from rightsize.prices.node_kinds import PACKED
 from rightsize.rollout.later_phases import scoped_rows
@@ -16,6 +17,10 @@ from rightsize.rollout.study import PlanStudy
 
 _ROOM = 0.25
 """Nodes that an autoscaler may add to a group, as a share of its size."""
+_POOL_COMMENT = (
+    "Karpenter's side of nodegroups.yaml: the planned types, and the disruption that was replayed.\n"
+    "The role and the discovery tag are the getting-started guide's; put yours where they differ."
+)
 _DRAIN = "--ignore-daemonsets --delete-emptydir-data --timeout=30m"
 
 
@@ -113,7 +118,7 @@ def buy_files(study: PlanStudy, plan: NodePlan, folder: str) -> PhaseFiles:
     name, region = study.manifest.cluster, study.manifest.region
     comment = (
         "eksctl; the name of the cluster is the snapshot's, put yours where it differs.\n"
-        "With Karpenter, put the instance types into the NodePool's requirements instead."
+        "With Karpenter, nodepool.yaml in its stead."
     )
     config = {
         "apiVersion": "eksctl.io/v1alpha5",
@@ -128,7 +133,12 @@ def buy_files(study: PlanStudy, plan: NodePlan, folder: str) -> PhaseFiles:
         Step(
             "The new nodes, beside the old ones (both are paid while the move lasts).",
             (f"eksctl create nodegroup -f {file}",),
-        )
+        ),
+        Step(
+            "With Karpenter the NodePool instead: the names of the role and of the discovery tag in "
+            "its EC2NodeClass are to be put in.",
+            (f"kubectl apply -f {folder}/nodepool.yaml",),
+        ),
     ]
     back = []
     if old:
@@ -161,9 +171,62 @@ def buy_files(study: PlanStudy, plan: NodePlan, folder: str) -> PhaseFiles:
         back.append(
             Step("Take the new groups away.", (f"eksctl delete nodegroup -f {file} --approve",))
         )
-    return PhaseFiles(
-        tuple(steps), tuple(back), {"nodegroups.yaml": to_yaml([config], comment=comment)}
-    )
+    files = {
+        "nodegroups.yaml": to_yaml([config], comment=comment),
+        "nodepool.yaml": to_yaml(_node_pool(study, node_set), comment=_POOL_COMMENT),
+    }
+    return PhaseFiles(tuple(steps), tuple(back), files)
+
+
+def _node_pool(study: PlanStudy, node_set: NodeSet) -> list[Mapping[str, object]]:
+    """Karpenter's objects for the same types, with the settings that the replay has."""
+    planned = [group for group in node_set.groups if group.kind in PACKED]
+    zones = sorted({group.zone for group in planned if group.zone})
+    wanted = {
+        "node.kubernetes.io/instance-type": sorted({group.instance_type for group in planned}),
+        "karpenter.sh/capacity-type": sorted({group.capacity_type for group in planned}),
+        **({"topology.kubernetes.io/zone": zones} if zones else {}),
+    }
+    replayed = Autoscaler("karpenter")
+    template = {
+        "metadata": {"labels": {"rightsize": "planned"}},
+        "spec": {
+            "nodeClassRef": {
+                "group": "karpenter.k8s.aws",
+                "kind": "EC2NodeClass",
+                "name": "rightsize",
+            },
+            "requirements": [
+                {"key": key, "operator": "In", "values": values} for key, values in wanted.items()
+            ],
+        },
+    }
+    pool = {
+        "apiVersion": "karpenter.sh/v1",
+        "kind": "NodePool",
+        "metadata": {"name": "rightsize"},
+        "spec": {
+            "template": template,
+            "disruption": {
+                "consolidationPolicy": replayed.policy,
+                "consolidateAfter": f"{replayed.consolidate_after_minutes}m",
+                "budgets": [{"nodes": f"{replayed.budget:.0%}"}],
+            },
+        },
+    }
+    tag = {"tags": {"karpenter.sh/discovery": study.manifest.cluster}}
+    node_class = {
+        "apiVersion": "karpenter.k8s.aws/v1",
+        "kind": "EC2NodeClass",
+        "metadata": {"name": "rightsize"},
+        "spec": {
+            "role": f"KarpenterNodeRole-{study.manifest.cluster}",
+            "amiSelectorTerms": [{"alias": "al2023@latest"}],
+            "subnetSelectorTerms": [tag],
+            "securityGroupSelectorTerms": [tag],
+        },
+    }
+    return [pool, node_class]
 
 
 def _groups(node_set: NodeSet) -> list[Mapping[str, object]]:

@@ -405,3 +405,32 @@ def test_whatever_the_pods_every_plan_places_each_once_and_costs_no_less_than_it
         assert plan.packed.node_set.usd_per_hour >= bound - 1e-9
         assert plan.promised.usd_per_hour >= bound - 1e-9
         assert plan.promised.nodes >= 2, "one node may be lost"
+
+
+def test_a_spread_over_hosts_binds_the_packed_plan_and_its_gap_is_not_0(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    """Two pods of 3.5 fill a node each, where none of the five of 1.0 has room. Those must not
+    differ by more than one over all nodes, so that each of the five needs a node of its own."""
+    pods = make_pods(("big", 2, 3.5, 500), ("web", 5, 1.0, 500))
+    free = plan_nodes(pods, CATALOGUE, quick(), make_nodes(7), names=("same-type",))
+    assert free.named("same-type").packed.node_set.nodes == 4
+    spread = json.dumps(even("web", "kubernetes.io/hostname"))
+    pods["scheduling"] = [spread if name == "web" else "{}" for name in pods["workload"]]
+    pods["labels"] = [json.dumps({"app": name}) for name in pods["workload"]]
+    plan = plan_nodes(pods, CATALOGUE, quick(), make_nodes(7), names=("same-type",))
+    packed = plan.named("same-type").packed
+    check(pods, packed.placement)
+    assert packed.node_set.nodes == 7
+    assert packed.optimality_gap > 0.5
+
+
+def test_a_packing_that_is_even_over_hosts_stays_as_it_is(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    pods = make_pods(("web", 6, 1.2, 500))
+    pods["scheduling"] = json.dumps(even("web", "kubernetes.io/hostname"))
+    pods["labels"] = json.dumps({"app": "web"})
+    plan = plan_nodes(pods, CATALOGUE, quick(), make_nodes(3), names=("same-type",))
+    packed = plan.named("same-type").packed
+    assert (packed.node_set.nodes, packed.optimality_gap) == (2, 0.0)
