@@ -112,11 +112,11 @@ def nodes(
     from rightsize.nodes.answer import answer
     from rightsize.nodes.autoscaler import autoscaler_in_use
     from rightsize.nodes.plan import PLAN_NAMES
+    from rightsize.output.node_month import month_table
     from rightsize.output.node_plans import (
         answer_table,
         answer_to_dict,
         answer_to_frame,
-        month_table,
         remarks,
     )
     from rightsize.recommend import recommend as recommend_sizes

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rightsize.nodes.autoscaler import Autoscaler
-from rightsize.nodes.problem import Flags, Floats, Ints
+from rightsize.nodes.problem import Floats, Ints
 from rightsize.nodes.running import Running
 
 _MOST_CANDIDATES = 100
@@ -110,8 +110,7 @@ class Karpenter:
         if not quiet.all():
             running.changed = True
         free = np.flatnonzero(running.may_go() & quiet)
-        evicted = [cluster.pods_on(np.arange(len(cluster.alive)) == node) for node in free]
-        cost = 1.0 + np.array([self._cost[classes].sum() for classes in evicted])
+        cost = 1.0 + cluster.cost_on(self._cost)[free]
         ratio = cluster.problem.price[cluster.offers[free]] / cost
         return [int(n) for n in free[np.argsort(-ratio, kind="stable")]]
 
@@ -135,9 +134,8 @@ class Karpenter:
         paid = float(price[own].sum())
         # Without a cheaper offer one pod that is left over is enough to know.
         alone = price[self._offers[0]] >= paid - 1e-9
-        left = self._left_over(
-            np.isin(np.arange(len(cluster.alive)), nodes), most=1 if alone else None
-        )
+        going = np.isin(np.arange(len(cluster.alive)), nodes)
+        left = cluster.left_over(going, most=1 if alone else None)
         if not left:
             return _Command(nodes) if self._running.nodes > len(nodes) else None
         offer = self._cheapest(left, below=paid)
@@ -148,21 +146,6 @@ class Karpenter:
         if len(nodes) > 1 and len(same) and price[offer] >= price[same].min():
             return None
         return _Command(nodes, offer)
-
-    def _left_over(self, nodes: Flags, most: int | None = None) -> list[int]:
-        """Classes of the pods of these nodes that fit on no other node, `most` at most."""
-        trial = self._running.cluster.copy()
-        size = trial.problem.size
-        left = []
-        for k in sorted(trial.lose(nodes), key=lambda k: (-size[k, 0], -size[k, 1], k)):
-            fits = np.flatnonzero(trial.passing(int(k)))
-            if len(fits):
-                trial.put(int(k), int(fits[0]))
-                continue
-            left.append(int(k))
-            if len(left) == most:
-                break
-        return left
 
     def _cheapest(self, classes: list[int], below: float = float("inf")) -> int | None:
         """The cheapest offer of which one node holds these pods; None where all cost as much."""

@@ -213,6 +213,29 @@ class Cluster:
         self._undo(moved, nodes, kept)
         return failed
 
+    def cost_on(self, cost: Floats) -> Floats:
+        """(B,) sum of a cost by class, (K,), over the pods of each node."""
+        return np.asarray(cost @ self._in_class, dtype=float)
+
+    def left_over(self, nodes: Flags, most: int | None = None) -> list[int]:
+        """Classes of the pods of these nodes that pass on no other; everything is put back.
+
+        The largest are tried first, each on the first node that passes; `most` ends the search.
+        """
+        kept = self.alive, self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
+        size, moved, left = self.problem.size, [], []
+        for k in sorted(self.lose(nodes), key=lambda k: (-size[k, 0], -size[k, 1], k)):
+            fits = np.flatnonzero(self.passing(int(k)))
+            if len(fits):
+                self.put(int(k), int(fits[0]))
+                moved.append((int(k), int(fits[0])))
+                continue
+            left.append(int(k))
+            if len(left) == most:
+                break
+        self._undo(moved, nodes, kept)
+        return left
+
     def drain(self, nodes: Flags, *, first_fit: bool = False) -> list[tuple[int, int]] | None:
         """Take nodes away if their pods find places elsewhere, else change nothing.
 

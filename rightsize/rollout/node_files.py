@@ -171,6 +171,12 @@ def buy_files(study: PlanStudy, plan: NodePlan, folder: str) -> PhaseFiles:
         back.append(
             Step("Take the new groups away.", (f"eksctl delete nodegroup -f {file} --approve",))
         )
+    back.append(
+        Step(
+            "With Karpenter the NodePool goes, and its nodes with it.",
+            (f"kubectl delete -f {folder}/nodepool.yaml",),
+        )
+    )
     files = {
         "nodegroups.yaml": to_yaml([config], comment=comment),
         "nodepool.yaml": to_yaml(_node_pool(study, node_set), comment=_POOL_COMMENT),

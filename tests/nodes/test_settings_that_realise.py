@@ -14,7 +14,7 @@ from rightsize.nodes.answer import MonthAnswer, Trial
 from rightsize.nodes.autoscaler import TRIED, Autoscaler, autoscaler_in_use
 from rightsize.nodes.holds import held_pods, holds
 from rightsize.nodes.month import MonthReplay, OrderRange
-from rightsize.output.node_plans import month_lines
+from rightsize.output.node_month import month_lines
 from rightsize.results import Interval
 
 CA = tuple(one for one in TRIED["cluster-autoscaler"] if not one.ignore_daemonsets)

@@ -221,6 +221,20 @@ def test_an_autoscaler_target_is_moved_and_nothing_else(tmp_path) -> None:
     ]
 
 
+def test_the_node_pool_buys_what_the_eksctl_groups_do(folder) -> None:
+    reader = YAML(typ="safe", pure=True)
+    (place,) = folder.glob("*-buy-nodes")
+    pool, machines = reader.load_all((place / "nodepool.yaml").read_text())
+    (config,) = reader.load_all((place / "nodegroups.yaml").read_text())
+    spec = pool["spec"]["template"]["spec"]
+    wanted = {one["key"]: one["values"] for one in spec["requirements"]}
+    types = {group["instanceType"] for group in config["managedNodeGroups"]}
+    assert set(wanted["node.kubernetes.io/instance-type"]) == types
+    assert wanted["karpenter.sh/capacity-type"] == ["on-demand"]
+    assert spec["nodeClassRef"]["name"] == machines["metadata"]["name"]
+    assert pool["spec"]["disruption"]["budgets"] == [{"nodes": "10%"}]
+
+
 def test_values_hold_what_the_commands_recommend(folder, everything) -> None:
     study, *_ = everything
     default = study.advice.mesh_default

@@ -8,7 +8,7 @@ import pandas as pd
 from rightsize.cost.saving import saving
 from rightsize.output.charts.money import saving_waterfall
 from rightsize.output.charts.nodes import nodes_over_time, packed_nodes
-from rightsize.output.node_plans import month_lines
+from rightsize.output.node_month import month_lines
 from rightsize.output.report.levers import levers_table
 from rightsize.output.report.model import Column, ReportChart, ReportTable, Section
 from rightsize.output.report.sources import source_of
