@@ -57,6 +57,24 @@ def test_the_installed_package_carries_its_data(installed, tmp_path):
     assert int(run(python, "-c", code, cwd=tmp_path).stdout) > 1000
 
 
+def test_every_module_finds_what_it_imports_in_the_image(installed, tmp_path):
+    code = """
+import importlib, pkgutil, rightsize
+for one in pkgutil.walk_packages(rightsize.__path__, "rightsize."):
+    if not one.name.endswith("__main__"):
+        importlib.import_module(one.name)
+import kubernetes, scipy.optimize, scipy.stats, sklearn.linear_model, openpyxl, jinja2
+"""
+    run(installed.parent / "python", "-c", code, cwd=tmp_path)
+
+
+def test_the_image_holds_no_librarys_tests(installed):
+    packages = next((installed.parents[1] / "lib").glob("python*/site-packages"))
+    found = {path.relative_to(packages).parts[0] for path in packages.rglob("tests")}
+    assert found <= {"numpy"}
+    assert not (packages / "pip").exists()
+
+
 def test_what_the_program_runs_on_holds_no_build_tools():
     runs, builds = (
         re.findall(r"^([\w.-]+)==", (ROOT / "requirements" / name).read_text(), flags=re.M)
