@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rightsize.nodes.requests import pod_requests, with_advice
 from rightsize.nodes.room import WINDOW, holding_room
@@ -73,10 +75,35 @@ def hours_of(days: pd.DataFrame) -> pd.DatetimeIndex:
 
 def busiest_hour(days: pd.DataFrame) -> pd.Timestamp:
     """The hour at the end of which the pods request most CPU; the latest of equals."""
+    requested = requested_by_hour(days)["cpu"].to_numpy(dtype=float).round(6)
+    return pd.Timestamp(hours_of(days)[np.flatnonzero(requested == requested.max())[-1]])
+
+
+def requested_by_hour(days: pd.DataFrame) -> pd.DataFrame:
+    """Sum the pods that run at the end of each hour: `pods`, `cpu` (cores), `memory` (bytes).
+
+    Parameters
+    ----------
+    days : DataFrame
+        As of `pod_days`.
+    """
     hours = hours_of(days)
-    requested = [float(alive_at(days, hour)["cpu"].sum()) for hour in hours]
-    best = max(range(len(hours)), key=lambda i: (round(requested[i], 9), i))
-    return pd.Timestamp(hours[best])
+    sums = {}
+    starts, ends = days["first_seen"] - WINDOW, days["last_seen"]
+    for name, amount in (("pods", 1.0), ("cpu", days["cpu"]), ("memory", days["memory"])):
+        values = np.broadcast_to(np.asarray(amount, dtype=float), len(days))
+        sums[name] = _before(starts, values, hours) - _before(ends, values, hours)
+    return pd.DataFrame(sums, index=hours)
+
+
+def _before(
+    times: pd.Series, values: NDArray[np.float64], hours: pd.DatetimeIndex
+) -> NDArray[np.float64]:
+    """(H,) sum of the values with a time before each hour."""
+    stamps = pd.DatetimeIndex(times).as_unit("ns").asi8
+    order = np.argsort(stamps, kind="stable")
+    total = np.concatenate([[0.0], np.cumsum(values[order])])
+    return np.asarray(total[np.searchsorted(stamps[order], hours.as_unit("ns").asi8)])
 
 
 def scheduled_pods(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from rightsize.config import NodeSettings
-from rightsize.nodes.demand import alive_at, hours_of, pod_days
+from rightsize.nodes.demand import alive_at, pod_days, requested_by_hour
 from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.plans import plan_same_type
-from rightsize.nodes.problem import Floats
-from rightsize.nodes.room import WINDOW
 from rightsize.results import Advice
 
 
@@ -59,35 +56,12 @@ def node_floor(
     for place in dict.fromkeys(int(seen[name].argmin()) for name in ("cpu", "memory")):
         hour = pd.Timestamp(hours[place])
         quiet = alive_at(days, hour).drop(columns=["day", "first_seen", "last_seen"])
-        plan = plan_same_type(quiet.reset_index(drop=True), catalogue, settings, nodes)
+        plan = plan_same_type(
+            quiet.reset_index(drop=True), catalogue, settings, nodes, packed_alone=True
+        )
         if plan.packed is not None:
             floors.append(Floor(hour, plan.packed.node_set, plan.packed.optimality_gap))
         elif plan.promised is not None:
             # Every pod runs on nodes that are kept.
             floors.append(Floor(hour, plan.promised, 0.0))
     return min(floors, key=lambda one: one.node_set.nodes, default=None)
-
-
-def requested_by_hour(days: pd.DataFrame) -> pd.DataFrame:
-    """Sum the pods that run at the end of each hour: `pods`, `cpu` (cores), `memory` (bytes).
-
-    Parameters
-    ----------
-    days : DataFrame
-        As of `pod_days`.
-    """
-    hours = hours_of(days)
-    sums = {}
-    starts, ends = days["first_seen"] - WINDOW, days["last_seen"]
-    for name, amount in (("pods", 1.0), ("cpu", days["cpu"]), ("memory", days["memory"])):
-        values = np.broadcast_to(np.asarray(amount, dtype=float), len(days))
-        sums[name] = _before(starts, values, hours) - _before(ends, values, hours)
-    return pd.DataFrame(sums, index=hours)
-
-
-def _before(times: pd.Series, values: Floats, hours: pd.DatetimeIndex) -> Floats:
-    """(H,) sum of the values with a time before each hour."""
-    stamps = pd.DatetimeIndex(times).as_unit("ns").asi8
-    order = np.argsort(stamps, kind="stable")
-    total = np.concatenate([[0.0], np.cumsum(values[order])])
-    return np.asarray(total[np.searchsorted(stamps[order], hours.as_unit("ns").asi8)])

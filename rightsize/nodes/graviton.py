@@ -24,6 +24,9 @@ _OWNER = ["namespace", "workload_kind", "workload"]
 _ADD_ONS = frozenset({"aws-node", "coredns", "ebs-csi-controller", "ebs-csi-node", "kube-proxy"})
 """In kube-system, with images for both architectures (EKS user guide, "Arm" AMIs and add-ons)."""
 
+_WORK = 0.4
+"""Share of a plan's work for this one."""
+
 Readiness = Literal["known", "unknown", "bound"]
 """Whether a pod's images run on arm64: `known` where a pod of its workload ran on such a node or its
 rules name arm64; `bound` where its rules ask for another architecture alone."""
@@ -118,7 +121,9 @@ def _mix_of(
     nodes: pd.DataFrame,
     arches: tuple[str, ...],
 ) -> tuple[NodePlan, tuple[Unplaced, ...]]:
-    chosen = settings.model_copy(update={"arch": arches, "families": ()})
+    # A line for comparison: nobody buys from it before planning with --arch.
+    work = {"time_limit": settings.time_limit * _WORK}
+    chosen = settings.model_copy(update={"arch": arches, "families": (), **work})
     try:
         plans = plan_nodes(pods, catalogue, chosen, nodes, names=("mix",))
     except UsageError as error:

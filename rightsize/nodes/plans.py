@@ -121,8 +121,13 @@ def plan_same_type(
     catalogue: pd.DataFrame,
     settings: NodeSettings | None = None,
     nodes: pd.DataFrame | None = None,
+    *,
+    packed_alone: bool = False,
 ) -> NodePlan:
-    """The first plan of `plan_nodes` alone, for callers that ask many times."""
+    """The first plan of `plan_nodes` alone, for callers that ask many times.
+
+    With `packed_alone` nothing is promised, which takes a fraction of the work.
+    """
     chosen = settings or NodeSettings()
     apart = split(pods, nodes, catalogue)
     inventory = read_inventory(apart.nodes, _asked(apart.pods))
@@ -131,7 +136,7 @@ def plan_same_type(
     if layout.problem.pods == 0:
         plan = _nothing_to_place("same-type", layout, apart)
     else:
-        plan = _same_type(layout, chosen)
+        plan = _same_type(layout, chosen, packed_alone)
     return with_kept(plan, apart.kept)
 
 
@@ -157,10 +162,15 @@ def _clock(layout: Layout, settings: NodeSettings) -> Clock:
     return Clock(settings.time_limit * max(layout.problem.pods / 1000, 1.0) ** 0.5)
 
 
-def _same_type(layout: Layout, settings: NodeSettings) -> NodePlan:
+def _same_type(layout: Layout, settings: NodeSettings, packed_alone: bool = False) -> NodePlan:
     keep = np.flatnonzero(layout.offers["in_use"].to_numpy(dtype=bool))
     if not len(keep):
         return _none("same-type", "no type of the nodes in use is known")
+    if packed_alone:
+        found = _pack(layout, keep, settings, _clock(layout, settings), None)
+        if found is None:
+            return _none("same-type", _why_not(layout, keep))
+        return _described(layout, keep, "same-type", found, None, ())
     return _plan(layout, keep, "same-type", settings, None, _clock(layout, settings))
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rightsize.config import NodeSettings
-from rightsize.nodes.demand import alive_at, hours_of
-from rightsize.nodes.floor import node_floor, requested_by_hour
+from rightsize.nodes.demand import alive_at, hours_of, requested_by_hour
+from rightsize.nodes.floor import node_floor
 from rightsize.prices.catalogue import priced_types
 
 CATALOGUE = priced_types("us-east-1")
