@@ -78,7 +78,7 @@ def collect(
         list[Path] | None,
         typer.Option(
             help="Output of `kubectl get nodes,namespaces,pods,deployments,statefulsets,"
-            "daemonsets,hpa,pdb -A -o json`; may be repeated."
+            "daemonsets,cronjobs,hpa,pdb,limitranges,resourcequotas -A -o json`; may be repeated."
         ),
     ] = None,
     gateway: Annotated[

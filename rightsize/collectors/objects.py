@@ -20,10 +20,10 @@ from rightsize.quantity import parse_quantity
 from rightsize.snapshot.manifest import Missing
 
 COMMAND = (
-    "kubectl get nodes,namespaces,pods,deployments,statefulsets,daemonsets,hpa,pdb,limitranges,"
-    "resourcequotas -A -o json"
+    "kubectl get nodes,namespaces,pods,deployments,statefulsets,daemonsets,cronjobs,hpa,pdb,"
+    "limitranges,resourcequotas -A -o json"
 )
-_TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "Rollout")
+_TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "Rollout", "CronJob")
 _SCHEDULING = (
     "nodeSelector",
     "affinity",
@@ -137,6 +137,7 @@ def objects_of(
     templates: dict[tuple[str, str, str], KnownPod] = {}
     hpas: list[Mapping[str, object]] = []
     budgets: dict[_Name, Mapping[str, Any]] = {}
+    references: dict[tuple[str, str, str], tuple[str, str]] = {}
     rules = ClusterRules()
     try:
         for item in items:
@@ -149,16 +150,21 @@ def objects_of(
             elif kind == "Pod":
                 pods[namespace, name] = _pod(about, item["spec"])
             elif kind in _TEMPLATES:
-                template = item["spec"]["template"]
-                templates[namespace, kind, name] = _pod(
-                    template.get("metadata") or {}, template["spec"]
-                )
+                template = _template(kind, item["spec"])
+                if template is not None:
+                    about = template.get("metadata") or {}
+                    templates[namespace, kind, name] = _pod(about, template["spec"])
+                elif reference := item["spec"].get("workloadRef"):
+                    references[namespace, kind, name] = reference["kind"], reference["name"]
             elif kind == "HorizontalPodAutoscaler":
                 hpas += _hpa_rows(namespace, name, item["spec"])
             elif kind == "PodDisruptionBudget":
                 budgets[about["namespace"], name] = item["spec"]
             else:
                 rules.add(item)
+        for key, reference in references.items():
+            if (key[0], *reference) in templates:
+                templates[key] = templates[(key[0], *reference)]
         pdbs = {one: _budget(one[0], spec, templates) for one, spec in budgets.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputFileError(
@@ -182,6 +188,16 @@ def _items(path: Path) -> list[Mapping[str, Any]]:
     if not isinstance(content, dict) or "kind" not in content:
         raise InputFileError("holds no Kubernetes objects", path=path, hint=f"use {COMMAND}")
     return list(content["items"]) if "items" in content else [content]
+
+
+def _template(kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A workload's pod template; None where an Argo Rollout takes that of a Deployment."""
+    if kind == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    elif kind == "Rollout" and spec.get("workloadRef"):
+        return None
+    found: Mapping[str, Any] = spec["template"]
+    return found
 
 
 def _node(item: Mapping[str, Any]) -> KnownNode:

@@ -51,7 +51,8 @@ class KubeApi:
     page: int = 2
     """The most objects of an answer, whatever limit is asked for."""
     refused: set[str] = field(default_factory=set)
-    """Titles of resources: 403; `NAMESPACE/title` for one namespace, `*/title` for all at once."""
+    """Titles of resources: 403; `NAMESPACE/title` for one namespace, `*/title` for all at once,
+    `title/NAME` for one object."""
     absent: set[str] = field(default_factory=set)
     """Titles of resources that are not installed: 404."""
     expires_once: set[str] = field(default_factory=set)
@@ -88,7 +89,11 @@ class KubeApi:
             return self._status(404)
         verb = "get" if name else "list"
         self.asked.append(Asked(verb, resource.group, resource.plural, namespace, name))
-        titles = {resource.title, f"{namespace or '*'}/{resource.title}"}
+        titles = {
+            resource.title,
+            f"{namespace or '*'}/{resource.title}",
+            f"{resource.title}/{name}",
+        }
         if titles & self.refused:
             return self._status(403)
         return self._served(resource, namespace, name, query)

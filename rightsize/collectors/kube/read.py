@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from rightsize.collectors.kube.connection import Cluster
 from rightsize.collectors.kube.pages import AbsentError, Item, RefusedError, get, listed
-from rightsize.collectors.kube.resources import RESOURCES, Resource, Use
+from rightsize.collectors.kube.resources import RESOURCES, Names, Resource, Use
 from rightsize.collectors.objects import Objects, objects_of
 from rightsize.snapshot.manifest import Missing
 
+_REVISION = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NOISE = "kubectl.kubernetes.io/last-applied-configuration"
 _Refused = dict[Resource, list[str | None]]
 """Namespaces in which a kind may not be read, None for all at once."""
@@ -55,24 +57,51 @@ def _missing(refused: _Refused) -> list[Missing]:
     found = []
     for resource, places in refused.items():
         verb = "get" if resource.names else "list"
-        names = ", ".join(place or "every namespace" for place in places)
-        where = f" in {names}" if resource.namespaced else ""
+        shown = ", ".join(place or "every namespace" for place in places)
+        where = f" {shown}" if resource.names else f" in {shown}" if resource.namespaced else ""
         found.append(Missing(f"permission to {verb} {resource.title}{where}", resource.costs))
     return found
 
 
 def _objects(cluster: Cluster, use: Use, refused: _Refused) -> Iterator[Item]:
+    revisions: dict[str, None] = {}
     for resource in RESOURCES:
-        if use in resource.uses:
-            yield from _of_resource(cluster, resource, refused)
+        if use not in resource.uses:
+            continue
+        names = resource.names
+        if resource.per_revision:
+            names += tuple(
+                (place, f"{name}-{revision}")
+                for revision in revisions
+                for place, name in resource.per_revision
+            )
+        for item in _of_resource(cluster, resource, names, refused):
+            if resource.kind == "MutatingWebhookConfiguration":
+                if not _is_injector(item):
+                    continue
+                revisions |= dict.fromkeys(_revision(item))
+            yield item
 
 
-def _of_resource(cluster: Cluster, resource: Resource, refused: _Refused) -> Iterator[Item]:
+def _is_injector(item: Item) -> bool:
+    return (item["metadata"].get("labels") or {}).get("app") == "sidecar-injector"
+
+
+def _revision(item: Item) -> Iterator[str]:
+    """The revision that an injector's webhook belongs to, where it is not the default's."""
+    revision = (item["metadata"].get("labels") or {}).get("istio.io/rev")
+    if isinstance(revision, str) and revision != "default" and _REVISION.fullmatch(revision):
+        yield revision
+
+
+def _of_resource(
+    cluster: Cluster, resource: Resource, names: Names, refused: _Refused
+) -> Iterator[Item]:
     """All objects of a kind; a kind that the server does not have has none."""
-    for place in _places(cluster, resource):
+    for place, name in names or ((place, "") for place in _places(cluster, resource)):
         for version in resource.versions:
             try:
-                for item in _of_version(cluster, resource, version, place):
+                for item in _of_version(cluster, resource, version, place, name):
                     # Lists of built-in kinds do not repeat these in their items.
                     item.setdefault("kind", resource.kind)
                     group = f"{resource.group}/" if resource.group else ""
@@ -81,30 +110,26 @@ def _of_resource(cluster: Cluster, resource: Resource, refused: _Refused) -> Ite
             except AbsentError:
                 continue
             except RefusedError:
-                refused.setdefault(resource, []).append(place)
+                where = f"{name} in {place}" if name else place
+                refused.setdefault(resource, []).append(where)
             break
 
 
 def _places(cluster: Cluster, resource: Resource) -> Iterable[str | None]:
-    if resource.names:
-        return tuple(namespace for namespace, _ in resource.names)
     if resource.namespaced or resource.kind == "Namespace":
         return cluster.namespaces or (None,)
     return (None,)
 
 
 def _of_version(
-    cluster: Cluster, resource: Resource, version: str, place: str | None
+    cluster: Cluster, resource: Resource, version: str, place: str | None, name: str
 ) -> Iterator[Item]:
-    if resource.kind == "Namespace" and place:
+    if name:
+        yield get(cluster, resource.path(version, place, name))
+    elif resource.kind == "Namespace" and place:
         yield get(cluster, resource.path(version, name=place))
-        return
-    if not resource.names:
+    else:
         yield from listed(cluster, resource.path(version, place))
-        return
-    for namespace, name in resource.names:
-        if namespace == place:
-            yield get(cluster, resource.path(version, place, name))
 
 
 def _as_written(item: Item) -> Item:

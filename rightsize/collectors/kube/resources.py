@@ -9,6 +9,10 @@ Use = Literal["snapshot", "configuration", "audit"]
 """For `collect`; for `scope` and `shards`; for `audit`."""
 
 
+Names = tuple[tuple[str, str], ...]
+"""Namespace and name of objects that are read one by one."""
+
+
 @dataclass(frozen=True)
 class Resource:
     """One kind of object; `versions` of its API from the newest, the first that is served counts."""
@@ -21,8 +25,10 @@ class Resource:
     uses: frozenset[Use]
     versions: tuple[str, ...] = ("v1",)
     namespaced: bool = True
-    names: tuple[tuple[str, str], ...] = ()
+    names: Names = ()
     """Only these objects, namespace and name, with `get`; empty for all, with `list`."""
+    per_revision: Names = ()
+    """Further ones, once for each revision of Istio beside the default, with its name behind theirs."""
 
     def path(self, version: str, namespace: str | None = None, name: str = "") -> str:
         """The path below the server's address."""
@@ -44,6 +50,9 @@ _BOTH: frozenset[Use] = _SNAPSHOT | _AUDIT
 _MESH: frozenset[Use] = frozenset({"configuration", "audit"})
 _ISTIO = ("v1", "v1beta1", "v1alpha3")
 _NETWORKING, _SECURITY = "networking.istio.io", "security.istio.io"
+_ROOT = "istio-system"
+_REVISED = ("istio", "istio-sidecar-injector")
+"""ConfigMaps that each revision of Istio has: the MeshConfig, and what the injector writes."""
 _GATEWAY = "gateway.networking.k8s.io"
 _RBAC = "rbac.authorization.k8s.io"
 _ACCESS = "who may read the Secrets of the mesh's CA is not audited"
@@ -65,7 +74,7 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("apps", "statefulsets", "StatefulSet", _TEMPLATES, _BOTH),
     Resource("apps", "daemonsets", "DaemonSet", _TEMPLATES, _BOTH),
     Resource("argoproj.io", "rollouts", "Rollout", _TEMPLATES, _BOTH, ("v1alpha1",)),
-    Resource("batch", "cronjobs", "CronJob", "jobs are not audited", _AUDIT),
+    Resource("batch", "cronjobs", "CronJob", _TEMPLATES, _BOTH),
     Resource("batch", "jobs", "Job", "jobs are not audited", _AUDIT),
     Resource(
         "autoscaling", "horizontalpodautoscalers", "HorizontalPodAutoscaler",
@@ -129,8 +138,15 @@ RESOURCES: tuple[Resource, ...] = (
         _RBAC, "clusterrolebindings", "ClusterRoleBinding", _ACCESS, _AUDIT, namespaced=False
     ),
     Resource(
-        "", "configmaps", "ConfigMap", "the MeshConfig in force and the Corefile are not seen", _MESH,
-        names=(("istio-system", "istio"), ("kube-system", "coredns")),
+        "admissionregistration.k8s.io", "mutatingwebhookconfigurations",
+        "MutatingWebhookConfiguration", "revisions of Istio beside the default are not seen", _MESH,
+        namespaced=False,
+    ),
+    Resource(
+        "", "configmaps", "ConfigMap",
+        "the MeshConfig in force, the injector's values and the Corefile are not seen", _MESH,
+        names=(*((_ROOT, name) for name in _REVISED), ("kube-system", "coredns")),
+        per_revision=tuple((_ROOT, name) for name in _REVISED),
     ),
 )  # fmt: skip
 

@@ -32,6 +32,27 @@ FAULTY = list(
 )
 
 
+_SHOP = {"namespace": "shop"}
+_POD = {"metadata": {"labels": {"app": "n"}}, "spec": {"tolerations": [{"operator": "Exists"}]}}
+RULES = [
+    {"kind": "LimitRange", "apiVersion": "v1", "metadata": _SHOP | {"name": "l"},
+     "spec": {"limits": [{"type": "Container", "min": {"cpu": "20m"}, "max": {"memory": "2Gi"}}]}},
+    {"kind": "ResourceQuota", "apiVersion": "v1", "metadata": _SHOP | {"name": "q"},
+     "spec": {"hard": {"requests.cpu": "40", "limits.memory": "80Gi"}}},
+    {"kind": "VerticalPodAutoscaler", "apiVersion": "autoscaling.k8s.io/v1",
+     "metadata": _SHOP | {"name": "v"},
+     "spec": {"targetRef": {"kind": "Deployment", "name": "web"}, "updatePolicy": {"updateMode": "Auto"}}},
+    {"kind": "ScaledObject", "apiVersion": "keda.sh/v1alpha1", "metadata": _SHOP | {"name": "s"},
+     "spec": {"scaleTargetRef": {"name": "web"},
+              "triggers": [{"type": "cpu", "metadata": {"value": "60"}, "metricType": "Utilization"}]}},
+    {"kind": "CronJob", "apiVersion": "batch/v1", "metadata": _SHOP | {"name": "nightly"},
+     "spec": {"jobTemplate": {"spec": {"template": _POD}}}},
+    {"kind": "Rollout", "apiVersion": "argoproj.io/v1alpha1", "metadata": _SHOP | {"name": "r"},
+     "spec": {"template": _POD}},
+]  # fmt: skip
+EVERYTHING = [*CLUSTER, *RULES]
+
+
 def config(tmp_path: Path, address: str) -> Path:
     return kubeconfig(tmp_path / "kubeconfig", address, {"token": "t0ken-of-tests"})
 
@@ -39,10 +60,10 @@ def config(tmp_path: Path, address: str) -> Path:
 @pytest.mark.servers
 def test_the_snapshot_is_that_of_the_exported_objects(tmp_path):
     export = tmp_path / "objects.json"
-    export.write_text(json.dumps({"kind": "List", "items": CLUSTER}))
+    export.write_text(json.dumps({"kind": "List", "items": EVERYTHING}))
     pod = Pod("web-6d4cf56db6-bcdfg")
     series = [*node(), *node("ip-10-0-0-2.ec2.internal"), *pod.described(), *pod.used()]
-    with filled_prometheus(tmp_path, series) as prometheus, kube_api(CLUSTER) as api:
+    with filled_prometheus(tmp_path, series) as prometheus, kube_api(EVERYTHING) as api:
         read = cluster_objects(connect(kubeconfig=config(tmp_path, api.address)))
         for name, objects in (("file", [export]), ("cluster", read)):
             collect(
@@ -54,6 +75,8 @@ def test_the_snapshot_is_that_of_the_exported_objects(tmp_path):
             )
     file, cluster = Snapshot(tmp_path / "file"), Snapshot(tmp_path / "cluster")
     assert file.manifest.days[datetime.fromtimestamp(DAY, UTC).date()].rows["pods"] > 0
+    for table in ("limit_ranges", "resource_quotas", "vpas", "hpas", "pdbs"):
+        assert len(cluster.read(table)), table
     for table in TABLES:
         assert file.read(table).equals(cluster.read(table)), table
 

@@ -29,7 +29,7 @@ from rightsize.collectors.kube import (
 )
 from rightsize.collectors.kube.connection import ApiServer
 from rightsize.collectors.kube.pages import listed
-from rightsize.collectors.objects import read_objects
+from rightsize.collectors.objects import objects_of, read_objects
 from rightsize.errors import InputFileError, UsageError
 from rightsize.namespaces.configuration import configuration_of
 from rightsize.namespaces.study import routes_known
@@ -222,6 +222,63 @@ def test_a_kind_counts_as_known_where_every_object_of_it_was_read(api, tmp_path)
     api.objects = []
     read = configuration_objects(opened(api, tmp_path))
     assert routes_known(configuration_of(read.objects, read.whole), None) is True
+
+
+def webhook(name: str, labels: dict) -> dict:
+    about = {"name": name, "labels": labels}
+    kind = {"kind": "MutatingWebhookConfiguration"}
+    return kind | {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": about}
+
+
+def config_map(name: str) -> dict:
+    about = {"name": name, "namespace": "istio-system"}
+    return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": about, "data": {"mesh": "{}"}}
+
+
+INJECTOR = {"app": "sidecar-injector"}
+REVISED = [
+    webhook("istio-sidecar-injector", INJECTOR | {"istio.io/rev": "default"}),
+    webhook("istio-sidecar-injector-1-24", INJECTOR | {"istio.io/rev": "1-24"}),
+    webhook("istio-revision-tag-prod", INJECTOR | {"istio.io/rev": "1-24", "istio.io/tag": "prod"}),
+    webhook("evil", INJECTOR | {"istio.io/rev": "../../secrets"}),
+    webhook("cert-manager", {"app": "webhook"}),
+    *map(config_map, ("istio", "istio-1-24", "istio-sidecar-injector", "other")),
+]
+
+
+def test_the_injector_and_the_mesh_config_of_each_revision_are_read(tmp_path):
+    with kube_api(REVISED) as api:
+        read = audited_objects(opened(api, tmp_path))
+    names = [one["metadata"]["name"] for one in read.objects if one["kind"] == "ConfigMap"]
+    assert sorted(names) == ["istio", "istio-1-24", "istio-sidecar-injector"]
+    webhooks = [one for one in read.objects if one["kind"] == "MutatingWebhookConfiguration"]
+    assert "cert-manager" not in {one["metadata"]["name"] for one in webhooks}
+    assert not any("secrets" in path for path in api.paths)
+    assert read.missing == []
+
+
+def test_a_revision_that_may_not_be_read_is_named(tmp_path):
+    with kube_api(REVISED, refused={"configmaps/istio-1-24"}) as api:
+        (missing,) = configuration_objects(opened(api, tmp_path)).missing
+    assert missing.what == "permission to get configmaps istio-1-24 in istio-system"
+
+
+def test_templates_of_jobs_and_of_rollouts_that_point_to_a_deployment_are_known():
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": {"nodeSelector": {"a": "b"}}}
+    about = {"namespace": "shop"}
+    items = [
+        {"kind": "Rollout", "metadata": about | {"name": "web"},
+         "spec": {"workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "base"}}},
+        {"kind": "Rollout", "metadata": about | {"name": "lost"},
+         "spec": {"workloadRef": {"kind": "Deployment", "name": "gone"}}},
+        {"kind": "Deployment", "metadata": about | {"name": "base"}, "spec": {"template": template}},
+        {"kind": "CronJob", "metadata": about | {"name": "nightly"},
+         "spec": {"jobTemplate": {"spec": {"template": template}}}},
+    ]  # fmt: skip
+    found = objects_of(items, ["x"])
+    assert found.pod("shop", "web-1", "Rollout", "web").labels == {"app": "x"}
+    assert found.pod("shop", "nightly-1", "CronJob", "nightly").labels == {"app": "x"}
+    assert found.pod("shop", "lost-1", "Rollout", "lost").labels == {}
 
 
 def test_the_audit_gets_objects_as_they_were_written(api, tmp_path):
