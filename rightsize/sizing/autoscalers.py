@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -34,8 +34,11 @@ def held_by_autoscaler(
     if resource == "memory" and history.component == "sidecar":
         # Of a whole pod's memory the scale point is kept by another target.
         return None
-    mine = _of(scalers, history.namespace, history.workload)
-    mine = mine[mine["metric"] == resource]
+    here = scalers["workload"].to_numpy() == history.workload
+    if not here.any():
+        return None
+    mine = scalers[here]
+    mine = mine[(mine["namespace"] == history.namespace) & (mine["metric"] == resource)]
     alone = mine[mine["container"] == history.container]
     if history.component != "sidecar":
         alone = mine[mine["container"].isna() | (mine["container"] == history.container)]
@@ -44,10 +47,6 @@ def held_by_autoscaler(
     target = alone["target_utilization"].iloc[0]
     what = "usage" if resource == "cpu" else "memory"
     return f"its HPA holds {what} at {target:g} % of the request"
-
-
-def _of(scalers: pd.DataFrame, namespace: str | None, workload: str | None) -> pd.DataFrame:
-    return scalers[(scalers["namespace"] == namespace) & (scalers["workload"] == workload)]
 
 
 def scale_points(
@@ -66,12 +65,16 @@ def scale_points(
     if scalers.empty:
         return ()
     requests = _pod_requests(containers)
+    scaled = scalers.groupby(WORKLOAD).indices
     points = []
     for row in recommendations:
         if row.autoscaling is not None:
             # Its target is written together with its sizes.
             continue
-        mine = _of(scalers, row.namespace, row.workload)
+        places = scaled.get((row.namespace, row.workload))
+        if places is None:
+            continue
+        mine = scalers.iloc[places]
         mine = mine[mine["container"].isna() | (mine["container"] == row.container)]
         for scaler in mine.to_dict("records"):
             point = _scale_point(scaler["metric"], scaler, row, requests)
@@ -81,7 +84,10 @@ def scale_points(
 
 
 def _scale_point(
-    resource: Resource, scaler: dict[Hashable, Any], row: Recommendation, requests: pd.DataFrame
+    resource: Resource,
+    scaler: dict[Hashable, Any],
+    row: Recommendation,
+    requests: Mapping[str, Mapping[tuple[str | None, str | None], float]],
 ) -> ScalePoint | None:
     size = row.cpu if resource == "cpu" else row.memory
     alone = isinstance(scaler["container"], str)
@@ -111,8 +117,15 @@ def _sensible(kept: int, target: float) -> int | None:
     return kept if kept <= max(MOST_TARGET, target) else None
 
 
-def _pod_requests(containers: pd.DataFrame) -> pd.DataFrame:
+def _pod_requests(
+    containers: pd.DataFrame,
+) -> Mapping[str, Mapping[tuple[str | None, str | None], float]]:
     """Requests of one pod of each workload: all containers that keep running, summed."""
     kept = ~containers["init"].eq(True) | containers["native"].eq(True)
     by_workload = containers[kept].groupby(WORKLOAD)
-    return by_workload[["cpu_request", "memory_request"]].sum()
+    sums = by_workload[["cpu_request", "memory_request"]].sum()
+    found: dict[str, dict[tuple[str | None, str | None], float]] = {}
+    for name in ("cpu_request", "memory_request"):
+        names = zip(*(sums.index.get_level_values(level) for level in WORKLOAD), strict=True)
+        found[name] = dict(zip(names, sums[name].tolist(), strict=True))
+    return found

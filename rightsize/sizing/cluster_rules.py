@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
+from typing import cast
 
 import pandas as pd
 
@@ -50,28 +52,35 @@ class ClusterRules:
 
     def bounds(self, namespace: str | None, resource: Resource) -> _Bounds | None:
         """Of several LimitRanges each has to admit a container."""
-        rows = self.limit_ranges
-        rows = rows[
-            (rows["namespace"] == namespace)
-            & (rows["type"] == "Container")
-            & (rows["resource"] == resource)
-        ]
-        if rows.empty:
-            return None
-        names = ", ".join(sorted(set(rows["limit_range"].astype(str))))
-        least, most, ratio = rows["min"].max(), rows["max"].min(), rows["max_ratio"].min()
-        return _Bounds(names, _known(least), _known(most), _known(ratio))
+        return self._bounds.get((namespace, resource))
+
+    @cached_property
+    def _bounds(self) -> dict[tuple[str | None, str], _Bounds]:
+        found: dict[tuple[str | None, str], _Bounds] = {}
+        of_containers = self.limit_ranges[self.limit_ranges["type"] == "Container"]
+        for key, rows in of_containers.groupby(["namespace", "resource"]):
+            namespace, resource = cast(tuple[str, str], key)
+            names = ", ".join(sorted(set(rows["limit_range"].astype(str))))
+            least, most, ratio = rows["min"].max(), rows["max"].min(), rows["max_ratio"].min()
+            found[namespace, resource] = _Bounds(names, _known(least), _known(most), _known(ratio))
+        return found
 
     def vpa_of(self, row: Recommendation) -> str | None:
         """The VPA that sets a container's requests itself, with its update mode."""
-        rows = self.vpas
-        rows = rows[(rows["namespace"] == row.namespace) & (rows["workload"] == row.workload)]
+        rows = self._vpas.get((row.namespace, row.workload))
+        if rows is None:
+            return None
         own = rows[rows["container"] == row.container]
         rows = rows[rows["container"] == "*"] if own.empty else own
         acting = rows[rows["acts"] == "yes"]
         if acting.empty:
             return None
         return f"{acting['vpa'].iloc[0]} (update mode {acting['update_mode'].iloc[0]})"
+
+    @cached_property
+    def _vpas(self) -> dict[tuple[str | None, str | None], pd.DataFrame]:
+        grouped = self.vpas.groupby(["namespace", "workload"])
+        return {cast(tuple[str, str], key): rows for key, rows in grouped}
 
 
 def cluster_rules(snapshot: Snapshot, days: Sequence[date] | None = None) -> ClusterRules:

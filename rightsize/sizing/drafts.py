@@ -38,12 +38,16 @@ class Drafting:
     given: Mapping[Component, Sizes] | None
     """What the user's files set."""
 
+    @property
+    def needs_windows(self) -> bool:
+        """Few policies are fitted on windows: those of users, and the known recommenders."""
+        return not isinstance(self.policy, DailyPolicy)
+
     def of(self, snapshot: Snapshot, batch: HistoryBatch) -> Sized:
         """Drafts of a batch, and the usage of its sidecars."""
         drafts, sidecars = [], Sidecars()
-        # Policies that are fitted on windows are few: those of users, and the known recommenders.
-        by_day = isinstance(self.policy, DailyPolicy)
-        for history in batch.histories(snapshot) if by_day else batch.with_windows(snapshot):
+        found = batch.with_windows(snapshot) if self.needs_windows else batch.histories(snapshot)
+        for history in found:
             draft = size_container(
                 history,
                 clone(self.policy),
@@ -79,7 +83,8 @@ def drafts_of(
     write_missing(snapshot, snapshot.days if days is None else days)
     drafts: list[Recommendation] = []
     sidecars = Sidecars()
-    for found, counted in _batched(snapshot, drafting, history_batches(snapshot, days=days)):
+    batches = history_batches(snapshot, days=days, windows=drafting.needs_windows)
+    for found, counted in _batched(snapshot, drafting, batches):
         drafts += found
         sidecars.counted.update(counted.counted)
         if progress is not None:

@@ -28,10 +28,13 @@ from rightsize.snapshot.views import CONTAINER, containers_by_day
 
 WINDOWS_PER_DAY = 288
 _BATCH_ROWS = 1_500_000
+_BATCH_RECORDS = 30_000
+"""Containers of a pod and day, of which a summary is a tenth as large as its windows."""
 _KEY = ["component", "namespace", "workload", "container"]
 _Key = tuple[Component, str, str, str]
 _SIZES: tuple[SizeField, ...] = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 _USAGE = ["time", "pod", "cpu", "memory", "periods", "throttled_periods"]
+_NEWEST = ("workload_kind", "native", "annotations", "labels")
 _ANNOTATIONS = {
     f"sidecar.istio.io/proxy{name}" for name in ("CPU", "CPULimit", "Memory", "MemoryLimit")
 }
@@ -61,12 +64,13 @@ class Events:
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Events:
         """Add up `restarts` and `oom_kills` of pods and days; null is unknown."""
-        restarts, kills = (rows[name].astype(float) for name in ("restarts", "oom_kills"))
+        restarts, kills = _column(rows, "restarts"), _column(rows, "oom_kills")
+        unknown = np.isnan(kills)
         return cls(
-            restarts=None if restarts.isna().all() else int(restarts.sum()),
-            oom_kills=None if kills.isna().all() else int(kills.sum()),
-            unexplained=int(restarts[kills.isna()].sum()),
-            unknown=float(kills.isna().mean()) if len(rows) else 1.0,
+            restarts=None if np.isnan(restarts).all() else int(np.nansum(restarts)),
+            oom_kills=None if unknown.all() else int(np.nansum(kills)),
+            unexplained=int(np.nansum(restarts[unknown])),
+            unknown=float(unknown.mean()) if len(rows) else 1.0,
         )
 
     def unsafe(self, most_unknown: float) -> str | None:
@@ -159,7 +163,7 @@ def container_histories(
     namespaces : list of str, optional
         Only these namespaces; all by default.
     """
-    for batch in history_batches(snapshot, days=days, namespaces=namespaces):
+    for batch in history_batches(snapshot, days=days, namespaces=namespaces, windows=True):
         yield from batch.with_windows(snapshot)
 
 
@@ -198,31 +202,43 @@ def history_batches(
     *,
     days: list[date] | None = None,
     namespaces: list[str] | None = None,
+    windows: bool = False,
 ) -> list[HistoryBatch]:
-    """Cut a snapshot's histories into batches of about 1.5 million windows, in order of the key.
+    """Cut a snapshot's histories into batches that take about 100 MB.
 
-    The parameters are those of `container_histories`.
+    The parameters are those of `container_histories`; with `windows`, room is left for these. Either
+    way histories come in one order: parts of the mesh one after the other, each in order of the key.
     """
     chosen = snapshot.days if days is None else days
     inventory = containers_by_day(snapshot, chosen, mesh_only=True)
     end = inventory["last_seen"].max()
     if namespaces is not None:
         inventory = inventory[inventory["namespace"].isin(namespaces)]
+    rows = inventory.groupby("namespace").size()
+    parts = list(_batches(rows, _BATCH_ROWS // WINDOWS_PER_DAY))
+    number = {name: n for n, names in enumerate(parts) for name in names}
+    inventory = inventory.assign(part=inventory["namespace"].map(number))
+    sizes = pd.Series([int(rows[names].sum()) for names in parts], dtype=np.int64)
     return [
-        HistoryBatch(chosen, names, inventory[inventory["namespace"].isin(names)], end)
-        for names in _batches(inventory)
+        HistoryBatch(
+            chosen,
+            [name for n in together for name in parts[n]],
+            inventory[inventory["part"].isin(together)],
+            end,
+        )
+        for together in _batches(sizes, 1 if windows else _BATCH_RECORDS)
     ]
 
 
-def _batches(inventory: pd.DataFrame) -> Iterator[list[str]]:
-    rows = inventory.groupby("namespace").size() * WINDOWS_PER_DAY
-    batch: list[str] = []
+def _batches(rows: pd.Series, most: int) -> Iterator[list[Any]]:
+    """Labels of neighbouring entries that add up to `most`, or are alone above it."""
+    batch: list[Any] = []
     total = 0
-    for namespace, count in rows.items():
-        if batch and total + count > _BATCH_ROWS:
+    for label, count in rows.items():
+        if batch and total + count > most:
             yield batch
             batch, total = [], 0
-        batch.append(str(namespace))
+        batch.append(label)
         total += int(count)
     if batch:
         yield batch
@@ -266,7 +282,7 @@ class _Pods:
     @classmethod
     def of(cls, inventory: pd.DataFrame) -> _Pods:
         order = inventory.sort_values(["day", "started", "last_seen"], kind="stable")
-        number = order.groupby(_KEY, sort=True, dropna=False).ngroup()
+        number = order.groupby(["part", *_KEY], sort=True, dropna=False).ngroup()
         last = ~order.duplicated(CONTAINER, keep="last")
         return cls(
             order.assign(group=number),
@@ -335,8 +351,10 @@ def _places(rows: pd.DataFrame, names: pd.DataFrame) -> Ints:
 def _history(group: _Group, end: pd.Timestamp) -> ContainerHistory:
     component, namespace, workload, container = group.key
     rows = group.rows
-    newest = rows.iloc[-1]
-    killed = rows[rows["oom_kills"].gt(0).fillna(False).astype(bool)]
+    newest = {name: rows[name].iloc[-1] for name in _NEWEST}
+    kills = _column(rows, "oom_kills")
+    killed = np.flatnonzero(kills > 0)
+    limits, days = _column(rows, "memory_limit"), rows["day"]
     in_force, as_of = _in_force(rows)
     return ContainerHistory(
         component=component,
@@ -350,8 +368,8 @@ def _history(group: _Group, end: pd.Timestamp) -> ContainerHistory:
         in_force=in_force,
         events=Events.of(rows),
         out_of_memory=tuple(
-            OutOfMemory(row["day"].date(), int(row["oom_kills"]), _known(row["memory_limit"]))
-            for row in killed.to_dict("records")
+            OutOfMemory(days.iloc[row].date(), int(kills[row]), _known(limits[row]))
+            for row in killed
         ),
         labels=_json(newest["labels"]),
         records=group.records,
@@ -367,17 +385,22 @@ def _in_force(rows: pd.DataFrame) -> tuple[Sizes, date | None]:
     days = [rows["day"].iloc[-1]]
     for name in _SIZES:
         kind = "requests_known" if name.endswith("request") else "limits_known"
-        known = rows[rows[kind].to_numpy(dtype=bool)]
-        if known.empty:
+        known = np.flatnonzero(rows[kind].to_numpy(dtype=bool))
+        if not known.size:
             unknown.append(name)
             continue
-        found[name] = _known(known[name].iloc[-1])
-        days.append(known["day"].iloc[-1])
+        found[name] = _known(rows[name].iloc[known[-1]])
+        days.append(rows["day"].iloc[known[-1]])
     oldest = min(days)
     return (
         Sizes(**found, unknown=frozenset(unknown)),
         None if oldest == days[0] else oldest.date(),
     )
+
+
+def _column(rows: pd.DataFrame, name: str) -> Floats:
+    values: Floats = rows[name].to_numpy(dtype=float, na_value=np.nan)
+    return values
 
 
 def _json(text: Any) -> dict[str, str]:

@@ -150,16 +150,22 @@ def _runs(records: Records, rows: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
 
 def _started_again(records: Records, rows: pd.DataFrame) -> dict[int, Ints]:
     """Starts of the pods of which several are known."""
-    known = rows[rows["started"].notna()].drop_duplicates(["pod", "started"])
-    several = known[known.duplicated("pod", keep=False)]
-    if several.empty:
-        return {}
-    code = dict(zip(records.names["pod"], records.daily.pod.tolist(), strict=True))
+    known = rows["started"].notna().to_numpy()
+    moments = _seconds(rows["started"])[known]
+    starts: dict[str, set[int]] = {}
+    for pod, moment in zip(rows["pod"].to_numpy()[known], moments.tolist(), strict=True):
+        starts.setdefault(pod, set()).add(moment)
+    code = _codes(records)
     return {
-        code[pod]: np.sort(_seconds(part["started"]))
-        for pod, part in several.groupby("pod", sort=True)
-        if pod in code
+        code[pod]: np.array(sorted(several))
+        for pod, several in sorted(starts.items())
+        if len(several) > 1 and pod in code
     }
+
+
+def _codes(records: Records) -> dict[str, int]:
+    """Code of each pod by its name."""
+    return dict(zip(records.names["pod"], records.daily.pod.tolist(), strict=True))
 
 
 def _seen_beyond(
@@ -169,8 +175,9 @@ def _seen_beyond(
 
     `pod` is the code of each run's pod; of pods with several runs nothing is known.
     """
-    codes, places = np.unique(records.daily.pod, return_index=True)
-    of_row = pd.Index(records.names["pod"].astype(object).iloc[places]).get_indexer(rows["pod"])
+    codes, by_name = np.unique(records.daily.pod), _codes(records)
+    code = np.array([by_name.get(name, -1) for name in rows["pod"].to_numpy()], dtype=np.int64)
+    of_row = np.where(code < 0, -1, np.searchsorted(codes, code))
     run, times = np.searchsorted(codes, pod), np.unique(pod, return_counts=True)[1]
     alone = times[run] == 1
     edges = []
