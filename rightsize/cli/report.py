@@ -110,7 +110,7 @@ def report(
     chosen = month_of(source, month)
     if charges:
         rows, money = month_charges(source, chosen, settings)
-        _write_charges(rows, left_out(money), out)
+        _write_charges(rows, left_out(money, chosen), out)
         return
     folder = out or Path("reports") / chosen.label
     earlier = earlier_reports(folder.parent, source.manifest.cluster, chosen.label)

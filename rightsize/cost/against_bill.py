@@ -43,6 +43,9 @@ _COMPARED = ("usage", "discount", "commitment")
 _AGREES = 0.01
 """Share of the bill below which a difference is rounding and list-price noise."""
 _CENT = 0.01
+_DAYS = ["day", "resource"]
+_DAY_HOURS = 25.0
+"""More on one day is a row of several days; the longest day has 25 hours by the clock."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class AgainstBill:
     identified: bool
     """Whether the snapshot's nodes state the ids by which a bill names machines."""
     twice: int = 0
+    by_month: bool = False
+    """The export has rows of more than a day: machines are compared over the month."""
 
     @property
     def total(self) -> tuple[float, float] | None:
@@ -104,7 +109,8 @@ def against_bill(
         usd=rows["effective"].astype(float) * rows["currency"].map(factors).astype(float)
     )
     compared = billed[billed["charge"].isin(_COMPARED)]
-    machines = _machines(money, compared)
+    by_month = bool((_of_instances(compared).groupby(_DAYS)["hours"].sum() > _DAY_HOURS).any())
+    machines = _machines(money, compared, by_month=by_month)
     seen = {*rows["currency"], *pods["currency"], *rest["currency"]}
     return AgainstBill(
         source,
@@ -115,6 +121,7 @@ def against_bill(
         {name: rate for name, rate in (rates or {}).items() if name in seen},
         bool(money.machines["instance_id"].notna().any()),
         twice,
+        by_month,
     )
 
 
@@ -177,7 +184,14 @@ def _line_cause(
     return _OF_LINE.get(kind, "rate")
 
 
-def _machines(money: MoneyAnswer, billed: pd.DataFrame) -> pd.DataFrame:
+def _of_instances(billed: pd.DataFrame) -> pd.DataFrame:
+    """Rows of machines that the bill names one by one."""
+    kept = billed["kind"].eq("ec2") & billed["charge"].isin(["usage", "discount"])
+    found = billed[kept & billed["resource"].astype(str).str.startswith("i-")]
+    return found.astype({"hours": float})
+
+
+def _machines(money: MoneyAnswer, billed: pd.DataFrame, *, by_month: bool) -> pd.DataFrame:
     ours = bought(money.machines).dropna(subset=["instance_id"])
     ours = ours.assign(
         day=pd.to_datetime(ours["day"]).dt.date, estimate=ours["usd_per_hour"] * ours["hours"]
@@ -185,11 +199,13 @@ def _machines(money: MoneyAnswer, billed: pd.DataFrame) -> pd.DataFrame:
     ours = ours[
         ["day", "node", "instance_id", "instance_type", "hours", "usd_per_hour", "estimate"]
     ]
-    theirs = billed[billed["kind"].eq("ec2") & billed["charge"].isin(["usage", "discount"])]
-    theirs = theirs[theirs["resource"].astype(str).str.startswith("i-")]
-    sums = _sums(theirs, ["day", "resource"], ["hours", "usd"])
+    theirs = _of_instances(billed)
+    if by_month and len(ours):
+        first = min(ours["day"])
+        ours, theirs = _one_row_each(ours.assign(day=first)), theirs.assign(day=first)
+    sums = _sums(theirs, _DAYS, ["hours", "usd"])
     longest = theirs.assign(weight=theirs["hours"].abs()).sort_values("weight", kind="stable")
-    paid = longest.groupby(["day", "resource"])["purchase"].last()
+    paid = longest.groupby(_DAYS)["purchase"].last()
     sums = sums.assign(purchase=paid).reset_index()
     sums = sums.rename(columns={"resource": "instance_id", "hours": "bill_hours", "usd": "bill"})
     keys = ["day", "instance_id"]
@@ -211,6 +227,13 @@ def _machines(money: MoneyAnswer, billed: pd.DataFrame) -> pd.DataFrame:
         "difference", "hours_usd", "rate_usd", "cause",
     ]  # fmt: skip
     return both.loc[order.index, columns].reset_index(drop=True)
+
+
+def _one_row_each(ours: pd.DataFrame) -> pd.DataFrame:
+    keys = ["day", "node", "instance_id", "instance_type"]
+    sums = _sums(ours.astype(dict.fromkeys(keys, object)), keys, ["hours", "estimate"])
+    sums = sums.reset_index()
+    return sums.assign(usd_per_hour=sums["estimate"] / sums["hours"])
 
 
 def _machine_cause(row: Mapping[object, object]) -> Cause:

@@ -14,7 +14,7 @@ from rightsize.cost.answer import MoneyAnswer, price_answer
 from rightsize.cost.focus import Payer, focus_rows
 from rightsize.cost.machines import covered_hours, days_with_nodes
 from rightsize.cost.showback import teams_of
-from rightsize.errors import UsageError
+from rightsize.errors import NoDataError, UsageError
 from rightsize.review.month import Month
 from rightsize.snapshot import Snapshot
 
@@ -43,6 +43,8 @@ def month_charges(
     ------
     UsageError
         If the settings name no billing account, which FOCUS demands in every row.
+    NoDataError
+        If no machine was seen: a file without rows would say that nothing was charged.
     """
     rules = settings.review
     if rules.billing_account is None:
@@ -55,6 +57,11 @@ def month_charges(
     teams = None
     if rules.team:
         teams = teams_of(ours.read("pods"), ours.read("namespaces"), rules.team)
+    if not money.covered_hours:
+        raise NoDataError(
+            f"no node was seen in {month.label}, so its charges are unknown",
+            hint="collect the month with kube-state-metrics' nodes, or choose another with --month",
+        )
     payer = Payer(rules.billing_account, rules.billing_account_name, rules.sub_account)
     return focus_rows(money, date(month.year, month.number, 1), payer, teams), money
 
@@ -103,9 +110,12 @@ def month_against(
     )
 
 
-def left_out(money: MoneyAnswer) -> list[str]:
+def left_out(money: MoneyAnswer, month: Month) -> list[str]:
     """What the rows lack, for the reader of the file."""
     said = []
+    covered = len(days_with_nodes(money.machines))
+    if covered < month.length:
+        said.append(f"{covered} of {month.length} days of {month.label} have rows")
     if money.allocation.unpriced:
         names = ", ".join(money.allocation.unpriced[:5])
         more = len(money.allocation.unpriced) - 5

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,8 +16,10 @@ import pytest
 
 from rightsize.config import Settings
 from rightsize.cost.focus import COLUMNS
+from rightsize.errors import NoDataError
 from rightsize.output.tables import focus_csv, focus_parquet
 from rightsize.review.charges import left_out, month_charges
+from rightsize.review.month import Month as CalendarMonth
 from rightsize.review.month import month_of
 from rightsize.snapshot import frame
 from tests.cli.run import rightsize
@@ -42,6 +45,7 @@ SETTINGS = Settings.model_validate(
         "prices": {"access_log_usd_per_gb": 0.5, "load_balancers": 2},
     }
 )
+OCTOBER_SEEN = CalendarMonth(2026, 10, tuple(OCTOBER + timedelta(days=n) for n in range(4)))
 Change = Callable[[int, dict[str, pd.DataFrame]], None]
 
 
@@ -136,7 +140,19 @@ def test_an_unknown_cost_has_no_row_and_the_rest_is_called_a_part(charged) -> No
     assert whole["x_Complete"].all()
     assert 0 < usd(rows) < usd(whole)
     assert "zz9.huge" not in set(rows["ResourceType"])
-    assert any("no price" in line for line in left_out(money))
+    assert any("no price" in line for line in left_out(money, OCTOBER_SEEN))
+
+
+def test_a_month_without_machines_is_refused_and_missing_days_are_said(charged) -> None:
+    def gone(number: int, tables: dict[str, pd.DataFrame], first: int = 0) -> None:
+        if number >= first:
+            tables["nodes"] = tables["nodes"].iloc[:0]
+
+    with pytest.raises(NoDataError, match="no node was seen in 2026-10"):
+        charged(gone)
+    rows, money = charged(lambda number, tables: gone(number, tables, 3))
+    assert rows["ChargePeriodStart"].nunique() == 3
+    assert left_out(money, OCTOBER_SEEN)[0] == "3 of 31 days of 2026-10 have rows"
 
 
 def test_commitments_that_cover_nothing_are_a_charge_of_their_own(charged) -> None:

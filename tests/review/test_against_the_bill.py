@@ -13,6 +13,7 @@ import pytest
 from rightsize.config import Settings
 from rightsize.cost.against_bill import AgainstBill
 from rightsize.mesh import load
+from rightsize.output.tables import focus_parquet
 from tests.cli.run import rightsize
 from tests.collectors.billing.exports import (
     CLUSTER,
@@ -166,6 +167,28 @@ def test_pods_of_split_cost_allocation_are_beside_the_estimate_and_in_no_sum(
     shop = found.namespaces.set_index("namespace").loc["shop"]
     assert shop[["used", "unused", "bill"]].tolist() == [6.0, 2.0, 8.0]
     assert shop["estimate"] > 0
+
+
+def test_an_export_by_month_is_compared_over_the_month(against, machines) -> None:
+    whole: dict[str, Line] = {}
+    for one in machines:
+        old = whole.get(str(one.resource), one.but(amount=0.0, billed=0.0, start=FIRST))
+        more = {"amount": old.amount + one.amount, "billed": old.billed + one.billed}
+        whole[str(one.resource)] = old.but(**more)
+    found = against([*whole.values(), *EKS])
+    assert found.by_month
+    assert len(found.machines) == len(whole)
+    assert set(found.machines["cause"]) == {"agrees"}
+
+
+def test_our_own_charges_read_back_agree_with_the_estimate(snapshot, tmp_path) -> None:
+    settings = Settings.model_validate({"review": {"billing_account": "123456789012"}})
+    mesh = load(snapshot, settings)
+    file = tmp_path / "charges.parquet"
+    file.write_bytes(focus_parquet(mesh.charges()))
+    found = mesh.against_bill(file)
+    assert set(found.machines["cause"]) == {"agrees"}
+    assert line(found, "EC2 machines")["difference"] == pytest.approx(0.0, abs=0.005)
 
 
 def test_an_amount_that_the_export_lacks_is_unknown_and_not_zero(against, machines) -> None:

@@ -47,8 +47,11 @@ _CHARGES = {
     "Purchase": "commitment", "Adjustment": "refund",
 }  # fmt: skip
 """By `line_item_line_item_type` of CUR and `ChargeCategory` of FOCUS; discounts end in `Discount`."""
-COMPARED = ("usage", "discount", "commitment")
-"""Charges that an estimate can be held against; credits, refunds, tax and fees stand apart."""
+_BY_SERVICE = {
+    "Amazon Elastic Compute Cloud": "ec2", "Amazon Elastic Block Store": "ebs",
+    "Elastic Load Balancing": "load-balancer", "AWS Data Transfer": "data-transfer",
+}  # fmt: skip
+"""Kinds of rows that state no usage type, as FOCUS demands none."""
 
 
 @dataclass(frozen=True)
@@ -320,6 +323,8 @@ def _charge(name: str) -> str:
 
 def _kind(service: str, usage_type: str) -> str:
     """The kind of a line; exports name services by code or in words."""
+    if not usage_type and service in _BY_SERVICE:
+        return _BY_SERVICE[service]
     if "Fargate" in usage_type:
         return "other"
     if service in ("AmazonEKS", "Amazon Elastic Kubernetes Service"):

@@ -39,6 +39,11 @@ def against_section(against: AgainstBill) -> Section:
         )
     if against.twice:
         text.append(f"{against.twice:,} rows stand in the files twice, and were counted once.")
+    if against.by_month:
+        text.append(
+            "The export has rows of more than a day, so machines are compared over the month: "
+            "export by hour or day to see days."
+        )
     text += [
         f"1 {name} is taken as {rate.usd:g} USD, the rate of {rate.as_of}."
         for name, rate in sorted(against.rates.items())
