@@ -151,9 +151,13 @@ def _table(verdict: CanaryVerdict, title: str) -> Table:
         Column("signal", lambda d: d.signal),
         Column("resized", lambda d: _figure(d, d.resized), whole=True),
         Column("siblings", lambda d: _figure(d, d.siblings), whole=True),
-        Column("answer", lambda d: d.answer, whole=True),
+        Column("answer", _answer, whole=True),
     ]
     return Table(title, columns, verdict.differences)
+
+
+def _answer(difference: Difference) -> str:
+    return "not measured" if difference.resized is None else difference.answer
 
 
 def _figure(difference: Difference, value: float | None) -> str:

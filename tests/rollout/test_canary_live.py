@@ -150,3 +150,26 @@ def test_a_folder_in_which_nothing_was_resized_is_refused(server, tmp_path):
     done = rightsize("canary", "verify", tmp_path, "--prometheus-url", server)
     assert done.returncode == 3
     assert "rightsize canary writes this folder" in done.stderr
+
+
+def test_a_workload_that_the_metrics_do_not_have_is_named(server, tmp_path):
+    done = verified(server, tmp_path / "c", "gone-1", workload="gone")
+    assert done.returncode == 6
+    assert "no pod of Deployment shop/gone" in done.stderr
+
+
+def test_pods_without_a_single_sample_since_are_too_early(server, tmp_path):
+    done = verified(server, tmp_path / "c", WEB[0], container="another")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["answer"] == "too early"
+
+
+def test_what_was_taken_back_is_judged_by_the_hours_it_was_tried(server, tmp_path):
+    folder = tmp_path / "c"
+    verified(server, folder, WEB[0])
+    with (folder / "resized.tsv").open("a") as journal:
+        journal.write(f"{WEB[0]}\tu-{WEB[0]}\t{DAY + 26 * HOUR}\tback\n")
+    words = ("canary", "verify", folder, "--prometheus-url", server, "--at", ENDED)
+    done = rightsize(*words, "--format", "json")
+    assert done.returncode == 10
+    assert json.loads(done.stdout)["hours"] == 26

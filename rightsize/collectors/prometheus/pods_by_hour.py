@@ -17,6 +17,7 @@ from rightsize.collectors.prometheus.query import Query, Shape
 from rightsize.collectors.prometheus.source import Source, joined, open_source
 from rightsize.collectors.prometheus.workloads import owners
 from rightsize.config import PrometheusSettings
+from rightsize.errors import NoDataError
 from rightsize.results import Component
 
 _POD = "namespace, pod, exported_namespace, exported_pod"
@@ -72,12 +73,20 @@ def pods_by_hour(
     ------
     MetricsServerError
         If a server cannot be reached or refuses.
+    NoDataError
+        If no pod of the workload is known.
     """
     with open_source(settings) as source:
         end = int(until.timestamp()) if until is not None else int(source.now())
         begun = int(since.timestamp())
         first = begun // HOUR_SECONDS * HOUR_SECONDS - _WEEK
         mine = _members(source, proxies, first, end)
+        if not mine:
+            raise NoDataError(
+                f"{source.endpoints[0].server.connection.name}: no pod of {proxies.kind} "
+                f"{proxies.namespace}/{proxies.workload} in the metrics since {since:%Y-%m-%d %H:%M} UTC",
+                hint="does kube-state-metrics show kube_pod_owner there? Is a --matcher in the way?",
+            )
         signals = _signals(proxies)
         grid = Span(first, end).grid(Shape.HOURS)
         answers = {name: _asked(source, query, first, end) for name, query in signals.items()}
@@ -179,6 +188,9 @@ def _series(answer: Answer, times: pd.DatetimeIndex, mine: Collection[str]) -> p
 def _frame(answers: Mapping[str, Answer], grid: Grid, mine: Collection[str]) -> pd.DataFrame:
     times = pd.DatetimeIndex(pd.to_datetime(grid.moments, unit="s", utc=True))
     series = {name: _series(answer, times, mine) for name, answer in answers.items()}
+    if not any(len(one) for one in series.values()):
+        return pd.DataFrame({"time": times[:0], "pod": [], **{name: [] for name in SIGNALS}})
+    series = {name: one for name, one in series.items() if len(one)}
     frame = pd.concat(series, axis=1).reindex(columns=list(SIGNALS)).astype(float)
     return frame.rename_axis(["time", "pod"]).reset_index()
 
