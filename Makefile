@@ -54,7 +54,11 @@ lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev $(LOCK) -o requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -c requirements/dev.txt -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra kube $(LOCK) -c requirements/dev.txt -o requirements/image.txt
+	$(BIN)/uv pip compile pyproject.toml $(LOCK) $(OF_REPORT:%=--no-emit-package %) -c requirements/dev.txt -o requirements/slim.txt
 	$(BIN)/uv pip compile --group build $(LOCK) -c requirements/dev.txt -o requirements/build.txt
+
+# What only charts and the report need; slim.txt goes without it.
+OF_REPORT := matplotlib contourpy cycler fonttools kiwisolver pillow pyparsing openpyxl et-xmlfile jinja2 markupsafe
 
 LOCK := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --quiet
 

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 import rightsize
 from rightsize.border import printable_lines
 from rightsize.cli.streams import end_on_signals, gated_streams
-from rightsize.errors import RightsizeError
+from rightsize.errors import RightsizeError, UsageError
 from rightsize.output.console import error_console
 
 COMMANDS: tuple[str, ...] = (
@@ -53,6 +53,9 @@ COMMANDS: tuple[str, ...] = (
     "demo",
 )
 """In the order of the work: collect, analyse, report."""
+
+_OF_REPORT = {"matplotlib": "charts", "openpyxl": "the workbook", "jinja2": "the page"}
+"""What `requirements/slim.txt` leaves out, and what it makes."""
 
 
 class _Commands(TyperGroup):
@@ -118,6 +121,8 @@ def _run() -> int:
     try:
         try:
             app(prog_name="rightsize")
+        except ModuleNotFoundError as error:
+            raise _not_installed(error) from error
         finally:
             sys.stdout.flush()
     except RightsizeError as error:
@@ -129,3 +134,13 @@ def _run() -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def _not_installed(error: ModuleNotFoundError) -> Exception:
+    """The error of a slim install that was asked for charts or a report; any other is a bug."""
+    name = (error.name or "").partition(".")[0]
+    if name not in _OF_REPORT:
+        return error
+    return UsageError(
+        f"{name} is not installed, which makes {_OF_REPORT[name]}", hint=f"pip install {name}"
+    )

@@ -69,8 +69,6 @@ def backtest(
     `rightsize backtest --workload shop/cart --chart cart.png` – one workload, stretch by stretch
     """
     from rightsize.output.backtest_rows import remarks
-    from rightsize.output.charts import save
-    from rightsize.output.charts.backtest import past_stretches, waste_against_risk
     from rightsize.sizing.backtest import HalfSplit, Rates, Walk, backtest_workloads
 
     if snapshot is not None and traces is not None:
@@ -98,6 +96,9 @@ def backtest(
     for line in remarks(result):
         error_console().print(line, markup=False)
     if chart is not None:
+        from rightsize.output.charts import save
+        from rightsize.output.charts.backtest import past_stretches, waste_against_risk
+
         if one is None:
             waste, risk = _MEASURES[measure]
             about = f"{source}; {split}"
