@@ -15,7 +15,7 @@ from rightsize.nodes.plan import NodePlan
 from rightsize.rollout import mesh_files, node_files
 from rightsize.rollout.checks import operator_text, rules_text
 from rightsize.rollout.later_phases import scoped_rows
-from rightsize.rollout.markdown import plan_markdown
+from rightsize.rollout.markdown import STEPS, plan_markdown, steps_markdown
 from rightsize.rollout.model import Phase, RolloutPlan
 from rightsize.rollout.parts import SIZE_PHASES
 from rightsize.rollout.size_files import size_files
@@ -57,7 +57,11 @@ class PlanDocument:
 
     @property
     def markdown(self) -> str:
-        return plan_markdown(self.plan, self.phases, RULES)
+        return plan_markdown(self.plan, RULES)
+
+    def steps(self, phase: Phase) -> str:
+        """The page of one phase, as `steps.md` of its folder."""
+        return steps_markdown(self.plan, phase, self.phases[phase.name], RULES)
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -65,6 +69,7 @@ class PlanDocument:
         found = {PAGE: self.markdown, RULES: rules_text(self.plan)}
         for phase in self.plan.phases:
             folder = self.plan.folder(phase)
+            found[f"{folder}/{STEPS}"] = self.steps(phase)
             found |= {f"{folder}/{name}": t for name, t in self.phases[phase.name].files.items()}
         listed = sorted([*found, DATA])
         return {DATA: json.dumps(self.as_dict(listed), indent=2) + "\n", **found}

@@ -1,8 +1,8 @@
-"""The plan as a page to work from."""
+"""The plan as a page to read, and a page for each phase to work from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rightsize.border import markdown_lines, printable
 from rightsize.results import Interval
@@ -10,26 +10,66 @@ from rightsize.rollout.checks import RECORD
 from rightsize.rollout.model import Phase, PhaseMoney, RolloutPlan
 from rightsize.rollout.steps import PhaseFiles, Step
 
+STEPS = "steps.md"
+"""File of a phase's folder that says how it is carried out."""
 
-def plan_markdown(plan: RolloutPlan, files: Mapping[str, PhaseFiles], rules: str) -> str:
-    """The whole page.
+
+def plan_markdown(plan: RolloutPlan, rules: str) -> str:
+    """The page that is read: what, why, the money and the order.
 
     Parameters
     ----------
     plan : RolloutPlan
-    files : mapping of phase name to PhaseFiles
     rules : str
         File name of the checks.
     """
-    lines = [f"# Rollout plan: {printable(plan.cluster)}", ""]
-    if plan.simulated:
-        lines += ["**Simulated: no figure of this mesh was measured.**", ""]
+    lines = [f"# Rollout plan: {printable(plan.cluster)}", "", *_simulated(plan)]
     lines += _head(plan, rules)
     lines += ["", *_table(plan), ""]
     for phase in plan.phases:
-        lines += _phase(plan, phase, files[phase.name])
+        lines += [_summary(plan, phase), ""]
     lines += _closing(plan)
+    return _page(lines)
+
+
+def steps_markdown(plan: RolloutPlan, phase: Phase, made: PhaseFiles, rules: str) -> str:
+    """The page of one phase, to work from.
+
+    Parameters
+    ----------
+    plan : RolloutPlan
+    phase : Phase
+    made : PhaseFiles
+        What lies beside it.
+    rules : str
+        File name of the checks.
+    """
+    folder = plan.folder(phase)
+    lines = [f"# {folder}", "", *_simulated(plan), f"**{phase.title}.** {phase.what}", ""]
+    lines += _bullets("Before", phase.preconditions)
+    lines += ["**Expected saving.** " + _saving(phase.money), ""]
+    lines += [f"**Risk.** {phase.risk}", ""]
+    if made.files:
+        lines += [f"**Files.** {_named(folder, made)}", ""]
+    lines += ["**Steps**, in the folder of the plan", "", *_steps(made.steps)]
+    lines += _checks(folder, phase, rules)
+    lines += [f"**Wait.** {phase.wait}", ""]
+    lines += ["**Way back**", "", *_steps(made.back)]
+    return _page([*lines, *_bullets("Notes", phase.notes)])
+
+
+def _page(lines: Sequence[str]) -> str:
     return markdown_lines("\n".join(lines).rstrip("\n") + "\n")
+
+
+def _simulated(plan: RolloutPlan) -> list[str]:
+    warning = "**Simulated: no figure of this mesh was measured.**"
+    return [warning, ""] if plan.simulated else []
+
+
+def _summary(plan: RolloutPlan, phase: Phase) -> str:
+    """A phase in one paragraph."""
+    return f"**{plan.folder(phase)}: {phase.title}.** {phase.what} *Risk:* {phase.risk}"
 
 
 def _head(plan: RolloutPlan, rules: str) -> list[str]:
@@ -37,7 +77,8 @@ def _head(plan: RolloutPlan, rules: str) -> list[str]:
         f"From usage of {plan.start:%Y-%m-%d} to {plan.end:%Y-%m-%d} (UTC)"
         + ("." if plan.istio_version is None else f", Istio {plan.istio_version}."),
         "",
-        "- Phases are carried out in this order. One begins when the checks of the one before hold.",
+        "- Phases are carried out in this order, each by the page of its link. One begins when the "
+        "checks of the one before hold.",
         "- All commands run in this folder, with kubectl, Helm, istioctl and jq. Those of Helm take Istio's charts from a repository "
         "called `istio` (`helm repo add istio "
         "https://istio-release.storage.googleapis.com/charts`) and the releases `istiod` and, for "
@@ -71,7 +112,7 @@ def _table(plan: RolloutPlan) -> list[str]:
     for phase in plan.phases:
         money = phase.money
         cells = ["not computed", "", "", "", ""] if money is None else money_cells(money)
-        link = f"[{plan.folder(phase)}](#{plan.folder(phase)})"
+        link = f"[{plan.folder(phase)}]({plan.folder(phase)}/{STEPS})"
         lines.append("| " + " | ".join([link, *cells]) + " |")
     return lines
 
@@ -90,21 +131,6 @@ def _promised(money: PhaseMoney) -> str:
     if money.certainty == "predicted":
         return "not yet"
     return "unknown" if money.promised is None else _range(money.promised)
-
-
-def _phase(plan: RolloutPlan, phase: Phase, made: PhaseFiles) -> list[str]:
-    folder = plan.folder(phase)
-    lines = [f"## {folder}", "", f"**{phase.title}.** {phase.what}", ""]
-    lines += _bullets("Before", phase.preconditions)
-    lines += ["**Expected saving.** " + _saving(phase.money), ""]
-    lines += [f"**Risk.** {phase.risk}", ""]
-    if made.files:
-        lines += [f"**Files.** {_named(folder, made)}", ""]
-    lines += ["**Steps**", "", *_steps(made.steps)]
-    lines += _checks(folder, phase)
-    lines += [f"**Wait.** {phase.wait}", ""]
-    lines += ["**Way back**", "", *_steps(made.back)]
-    return lines + _bullets("Notes", phase.notes)
 
 
 def _named(folder: str, made: PhaseFiles) -> str:
@@ -138,15 +164,13 @@ def _saving(money: PhaseMoney | None) -> str:
     return f"{text}, {money.note}." if money.note else f"{text}."
 
 
-def _checks(folder: str, phase: Phase) -> list[str]:
+def _checks(folder: str, phase: Phase, rules: str) -> list[str]:
     if not phase.checks:
         return []
-    lines = ["**Checks**, each of them 1:", ""]
-    for check in phase.checks:
-        lines += [f"- `{check.name}`: {check.says}", "", "  ```promql", f"  {check.expression}",
-                  "  ```", ""]  # fmt: skip
+    lines = [f"**Checks**, each of them 1 (their queries are in `{rules}`):", ""]
+    lines += [f"- `{check.name}`: {check.says}" for check in phase.checks]
     every = f'min(rightsize:plan_check{{phase="{folder}"}})'
-    return [*lines, f"All at once: `{every}`, expected 1, over {len(phase.checks)} series.", ""]
+    return [*lines, "", f"All at once: `{every}`, expected 1, over {len(phase.checks)} series.", ""]
 
 
 def _steps(steps: Sequence[Step]) -> list[str]:

@@ -58,7 +58,7 @@ def test_given_values_are_patched_phase_by_phase(mesh, tmp_path):
     read = YAML(typ="safe").load(text)
     assert read["global"]["proxy"]["resources"]["requests"] == {"cpu": "50m", "memory": "64Mi"}
     assert read["pilot"]["resources"]["requests"] == {"cpu": "500m", "memory": "2Gi"}
-    page = (out / "plan.md").read_text()
+    page = (out / "03-mesh-default" / "steps.md").read_text()
     assert "-f 03-mesh-default/values.yaml" in page
     # The gateway's sizes stand in no given file: they come as a file of their own.
     assert list(out.glob("*-gateways/gw-values.yaml"))
