@@ -5,7 +5,8 @@
 
 Meshes are simulated as the demo's is: 14 days, ten pods a workload, sixty pods a namespace. Each
 command runs in a process of its own; memory is the peak of one process. The last column is the
-exponent of the growth of CPU time since the first size: 1 is linear.
+exponent of the growth of CPU time since the first size: 1 is linear. Nothing is kept of a command;
+`recommend-again` finds what `recommend` computed before.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from pathlib import Path
 
 from rightsize.demo.cache import write_demo
 from rightsize.demo.parameters import DemoParameters
+
+KEPT = ("recommend", "nodes", "plan", "report")
+"""Commands with answers that are kept."""
 
 
 def mesh(folder: Path, pods: int) -> Path:
@@ -43,9 +47,18 @@ def mesh(folder: Path, pods: int) -> Path:
 
 def run(command: str, snapshot: Path) -> tuple[float, float, float]:
     """Seconds of wall time and of CPU, and the peak in MiB."""
+    name, _, again = command.partition("-")
+    if again:
+        measured(name, snapshot)
+        return measured(name, snapshot)
+    return measured(name, snapshot, *(["--no-cache"] if name in KEPT else []))
+
+
+def measured(command: str, snapshot: Path, *options: str) -> tuple[float, float, float]:
+    """The same of one run."""
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     child = subprocess.Popen(
-        [sys.executable, "-m", "rightsize", command, "--snapshot", str(snapshot)],
+        [sys.executable, "-m", "rightsize", command, "--snapshot", str(snapshot), *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=snapshot.parent,
@@ -67,8 +80,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        print(f"{'command':10} {'pods':>6} {'wall s':>7} {'CPU s':>7} {'MiB':>6} {'exponent':>8}")
-        for command in given.command or ["recommend"]:
+        print(f"{'command':15} {'pods':>6} {'wall s':>7} {'CPU s':>7} {'MiB':>6} {'exponent':>8}")
+        for command in given.command or ["recommend", "recommend-again"]:
             first = None
             for pods in sizes:
                 wall, cpu, memory = run(command, mesh(folder, pods))
@@ -76,7 +89,7 @@ def main() -> None:
                 growth = (
                     math.log(cpu / first[1]) / math.log(pods / first[0]) if pods > first[0] else 0.0
                 )
-                print(f"{command:10} {pods:6} {wall:7.1f} {cpu:7.1f} {memory:6.0f} {growth:8.2f}")
+                print(f"{command:15} {pods:6} {wall:7.1f} {cpu:7.1f} {memory:6.0f} {growth:8.2f}")
 
 
 if __name__ == "__main__":
