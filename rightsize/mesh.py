@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ from rightsize.demo import demo_snapshot
 from rightsize.dns.study import study_dns
 from rightsize.errors import UsageError
 from rightsize.files.known import parse_version
+from rightsize.nodes.answer import NodeAnswer
 from rightsize.nodes.answer import answer as plan_nodes
 from rightsize.nodes.plan import PLAN_NAMES, PlanName
 from rightsize.output.advice_rows import advice_to_frame
@@ -127,7 +128,8 @@ class Mesh:
 
         CPU columns are in cores, memory columns in bytes; the mesh default has no workload.
         """
-        return advice_to_frame(self.advise(policy))
+        advice = self.advise(policy)
+        return _about(advice_to_frame(advice), advice)
 
     def nodes(
         self,
@@ -158,7 +160,11 @@ class Mesh:
             names=tuple(plans),
             prices=self.settings.prices,
         )
-        return answer_to_frame(found, self.settings.prices.hours_per_month)
+        hours = self.settings.prices.hours_per_month
+        types = {g.instance_type for g in found.today.groups if g.usd_per_hour is None}
+        return _about(
+            answer_to_frame(found, hours), found, hours=hours, unpriced=tuple(sorted(types))
+        )
 
     def bill(self) -> pd.DataFrame:
         """The bill by line: `line`, `low`, `usd`, `high` (USD a month, NaN if unknown), `source`,
@@ -520,17 +526,22 @@ def load(
     return Mesh(found if len(kept) == len(found.days) else found.only(kept), settings)
 
 
-def _carrying(frame: pd.DataFrame, money: MoneyAnswer) -> pd.DataFrame:
+def _about(
+    frame: pd.DataFrame, answer: Advice | NodeAnswer | MoneyAnswer, **more: Any
+) -> pd.DataFrame:
     """The frame with what its figures are about in `attrs`."""
-    frame.attrs = {
-        "cluster": money.cluster,
-        "start": money.start,
-        "end": money.end,
-        "hours": money.terms.hours,
-        "hours_seen": money.covered_hours,
-        "unpriced": money.allocation.unpriced,
-    }
+    frame.attrs = {"cluster": answer.cluster, "start": answer.start, "end": answer.end, **more}
     return frame
+
+
+def _carrying(frame: pd.DataFrame, money: MoneyAnswer) -> pd.DataFrame:
+    return _about(
+        frame,
+        money,
+        hours=money.terms.hours,
+        hours_seen=money.covered_hours,
+        unpriced=money.allocation.unpriced,
+    )
 
 
 def _several(argument: str, values: Sequence[str], allowed: Sequence[str]) -> None:

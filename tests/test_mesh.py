@@ -75,6 +75,14 @@ def test_frames_of_money_carry_cluster_window_hours_and_what_has_no_price(
     assert carried["unpriced"] == ()
 
 
+def test_sizes_and_plans_carry_their_window_too(mesh: Mesh) -> None:
+    sizes, plans = mesh.recommend(), mesh.nodes(plans=["same-type"])
+    for carried in (sizes.attrs, plans.attrs):
+        assert carried["cluster"] == "two-months"
+        assert carried["end"].date() == date(2026, 10, 4)
+    assert (plans.attrs["hours"], plans.attrs["unpriced"]) == (730.0, ())
+
+
 def test_one_month_or_some_days_can_be_loaded(mesh: Mesh) -> None:
     path = mesh.snapshot.path
     september = rightsize.load(path, month="2026-09").snapshot.days
