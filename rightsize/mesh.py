@@ -530,7 +530,8 @@ def _about(
     frame: pd.DataFrame, answer: Advice | NodeAnswer | MoneyAnswer, **more: Any
 ) -> pd.DataFrame:
     """The frame with what its figures are about in `attrs`."""
-    frame.attrs = {"cluster": answer.cluster, "start": answer.start, "end": answer.end, **more}
+    frame.attrs = {"cluster": answer.cluster, "start": answer.start, "end": answer.end}
+    frame.attrs.update(more)
     return frame
 
 
