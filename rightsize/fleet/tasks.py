@@ -23,6 +23,7 @@ from typing import Any
 import orjson
 
 import rightsize
+from rightsize.answers import program
 from rightsize.collectors import prometheus
 from rightsize.config import Settings
 from rightsize.errors import NoDataError, RightsizeError
@@ -204,7 +205,7 @@ def _once(
     made: Callable[[], dict[str, Any]],
 ) -> dict[str, Any]:
     """The answer from the store, where one of the same days and settings is there; else a new one."""
-    about = [rightsize.__version__, snapshot.packs, site.cluster.team, site.cluster.region, *known]
+    about = [program(), snapshot.packs, site.cluster.team, site.cluster.region, *known]
     key = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
     path = f"{site.name}/answers/{kind}.{key}.json"
     try:

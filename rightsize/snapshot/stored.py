@@ -209,6 +209,8 @@ class StoredSnapshot(Snapshot):
         self._days: dict[date, StoredDay] = {}
         place = hashlib.sha256(store.url.encode()).hexdigest()[:12]
         super().__init__(cache_folder() / "fleet" / place / path_part(cluster))
+        with contextlib.suppress(OSError):  # Then nothing that is derived is kept.
+            self.path.mkdir(parents=True, exist_ok=True)
 
     @property
     def packs(self) -> list[str]:

@@ -45,8 +45,7 @@ def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     moto.start()
     host, port = moto.get_host_and_port()
     gate = Gate()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(gate, f"http://{host}:{port}"))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _handler(gate, f"http://{host}:{port}"))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     gate.address = f"http://127.0.0.1:{server.server_address[1]}"
     for name, value in {
@@ -66,6 +65,13 @@ def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     finally:
         server.shutdown()
         moto.stop()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that are killed leave in the middle."""
 
 
 def _handler(gate: Gate, behind: str) -> type[BaseHTTPRequestHandler]:
