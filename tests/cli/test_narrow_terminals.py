@@ -39,7 +39,10 @@ def mesh(tmp_path_factory) -> str:
 def test_a_command_keeps_to_the_terminals_width(mesh, tmp_path, monkeypatch, name, columns):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", str(columns))
-    Path("values.yaml").write_text("global:\n  proxy:\n    privileged: true\n    cpuRequest: 5m\n")
+    Path("values.yaml").write_text(
+        "global:\n  proxy:\n    privileged: true\n    cpuRequest: 5m\n"
+        "    excludeIPRanges: 10.0.0.0/8\n"
+    )
     snapshot = [] if name == "audit" else ["--snapshot", mesh]
     found = CliRunner().invoke(app, [name, *snapshot, *COMMANDS[name]], catch_exceptions=False)
     assert found.exit_code in (0, 10), found.stderr
@@ -70,5 +73,5 @@ def test_every_command_that_prints_a_table_is_looked_at():
         if "--snapshot" in {flag for p in group.get_command(None, name).params for flag in p.opts}
     }
     elsewhere = {"control-plane", "scope", "shards", "simulate"}  # prose, by `print_lines`
-    files = {"report", "alerts", "prices", "canary", "runbook", "demo"}
+    files = {"report", "alerts", "prices", "canary", "runbook", "demo", "dashboard", "pull-request"}
     assert printing - elsewhere - files <= set(COMMANDS)

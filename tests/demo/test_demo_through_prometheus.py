@@ -69,7 +69,8 @@ def test_percentiles_equal_numpys_on_the_generators_own_samples(both):
     expected = np.percentile(np.concatenate(windows), [50, 95, 99])
     row = next(r for r in recommend(both[1]).recommendations if r.workload == workload.name)
     found = [row.cpu.usage.p50, row.cpu.usage.p95, row.cpu.usage.p99]
-    assert found == pytest.approx(expected, rel=1e-3)
+    # Percentiles are those of the days' summaries, with buckets of 1 %.
+    assert found == pytest.approx(expected, rel=1e-2)
 
 
 def test_the_folder_of_texts_ends_each_file_properly(tmp_path: Path):

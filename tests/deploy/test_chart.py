@@ -321,7 +321,8 @@ def test_the_monthly_job_reports_the_month_that_ended(tmp_path, shell):
     shown = run_job("volume", "report", tmp_path, env)
     folder = tmp_path / "reports" / "two-months" / "2026-10"
     assert (folder / "index.html").exists()
-    places = (f"{tmp_path}/reports", shell["MPLCONFIGDIR"], shell["TMPDIR"], "/dev/null")
+    answers = f"{tmp_path}/snapshots/two-months/.answers/"
+    places = (f"{tmp_path}/reports", answers, shell["MPLCONFIGDIR"], shell["TMPDIR"], "/dev/null")
     opened = (tmp_path / "written").read_text().splitlines()
     assert any(name.startswith(f"{folder}/.report.json.") for name in opened)
     assert [name for name in opened if not name.startswith(places)] == []

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -55,14 +56,16 @@ def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    for verb, path in (("POST", "/moto-api/reset"), ("PUT", f"/{BUCKET}")):
-        request = urllib.request.Request(f"http://{host}:{port}{path}", method=verb, headers={
-            "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request"
-        })  # fmt: skip
-        urllib.request.urlopen(request, timeout=20).close()
+    # All servers of a process share one memory: no reset, which would empty those of other tests.
+    store = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
+    store.create_bucket(Bucket=BUCKET)
     try:
         yield gate
     finally:
+        for page in store.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+            for one in page.get("Contents", []):
+                store.delete_object(Bucket=BUCKET, Key=one["Key"])
+        store.delete_bucket(Bucket=BUCKET)
         server.shutdown()
         moto.stop()
 

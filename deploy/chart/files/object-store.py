@@ -6,6 +6,7 @@ so that what a reader finds there is whole: it names its files.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -40,13 +41,20 @@ def push(store, bucket: str, prefix: str, folder: Path) -> int:
         if path.name.startswith("."):  # Locks, and what a killed job left half written.
             continue
         key = f"{prefix}/{path.relative_to(folder).as_posix()}"
-        # A day's files are never changed once the manifest names them, but may be made anew.
-        old = there.get(key)
-        newer = old is None or path.stat().st_mtime > old["LastModified"].timestamp()
-        if newer or old["Size"] != path.stat().st_size:
+        if not _same(path, there.get(key)):
             store.upload_file(str(path), bucket, key)
             count += 1
     return count
+
+
+def _same(path: Path, old: dict | None) -> bool:
+    """Whether an object is this file: by its checksum, else (in parts, encrypted) by its age."""
+    if old is None or old["Size"] != path.stat().st_size:
+        return False
+    tag = old["ETag"].strip('"')
+    if "-" not in tag and tag == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest():
+        return True
+    return "-" in tag and path.stat().st_mtime <= old["LastModified"].timestamp()
 
 
 def _order(path: Path) -> tuple[bool, str]:
