@@ -82,6 +82,9 @@ class Repository:
         if not listed:
             return None
         run(["git", "fetch", "--quiet", "--no-tags", self.remote, reference], self.top)
+        if run(["git", "rev-parse", "--is-shallow-repository"], self.top).strip() == "true":
+            # A pipeline's clone: without the commits between, who made them cannot be seen.
+            run(["git", "fetch", "--quiet", "--no-tags", "--unshallow", self.remote], self.top)
         return listed[0]
 
 

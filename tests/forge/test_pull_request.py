@@ -191,6 +191,23 @@ def test_after_a_merge_the_next_change_is_a_request_of_its_own(team, how):
     assert len(team.knows()["requests"]) == 1
 
 
+def test_a_shallow_clone_as_pipelines_make_it_sees_what_is_ours(team):
+    team.propose()
+    team.commit("mesh/values.yaml", VALUES + "# moved on\n")
+    remote = team.folder / "github.com" / "team" / "mesh.git"
+    shallow = team.folder / "shallow"
+    team.git("clone", "--quiet", "--depth", "1", f"file://{remote}", shallow, at=team.folder)
+    team.clone = shallow
+    done = team.propose()
+    assert done.returncode == 0, done.stderr
+    assert "# moved on" in team.git("show", "FETCH_HEAD:mesh/values.yaml", at=_fetched(team))
+
+
+def _fetched(team: Team) -> Path:
+    team.git("fetch", "--quiet", "origin", "rightsize/sizes")
+    return team.clone
+
+
 def test_commits_of_others_on_the_branch_are_not_undone(team):
     team.propose()
     team.git("checkout", "--quiet", "-b", "mine", "origin/main")
