@@ -105,16 +105,32 @@ def plan_for(model: IstiodModel, load: MeshLoad, replicas: int) -> ReplicaPlan:
     carried then, whatever the number of replicas. What stood above the law grows with the proxies.
     """
     peaks = model.peaks
-    start = max(peaks.memory_start or ASSUMED_MEMORY_START, 1.0)
     burst = max(peaks.cpu_burst or ASSUMED_CPU_BURST, peaks.cpu_start or 1.0)
-    left = min(replicas - 1.0, 1 / peaks.storm_share if peaks.storm_share else np.inf)
-    grown = load.proxies / model.load.proxies if model.load.proxies > 0 else 1.0
-    lost = model.memory.at(load, left)
-    memory = max(lost.high, lost.mid * start, lost.mid + peaks.memory_excess * grown)
+    left = _left(model, replicas - 1.0)
     cpu = model.cpu.at(load, replicas)
     middle = model.cpu.middle(load, left)
-    peak = max(middle * burst, middle + peaks.cpu_excess * grown, cpu.high)
-    return ReplicaPlan(replicas, Interval(lost.low, lost.mid, memory), cpu, peak, _target(replicas))
+    peak = max(middle * burst, middle + peaks.cpu_excess * _grown(model, load), cpu.high)
+    memory = needs_of_those_left(model, load, replicas - 1.0)
+    return ReplicaPlan(replicas, memory, cpu, peak, _target(replicas))
+
+
+def needs_of_those_left(model: IstiodModel, load: MeshLoad, left: float) -> Interval:
+    """Memory in bytes of each of `left` pods while the proxies of the lost ones reconnect."""
+    peaks = model.peaks
+    start = max(peaks.memory_start or ASSUMED_MEMORY_START, 1.0)
+    lost = model.memory.at(load, _left(model, left))
+    excess = peaks.memory_excess * _grown(model, load)
+    return replace(lost, high=max(lost.high, lost.mid * start, lost.mid + excess))
+
+
+def _left(model: IstiodModel, left: float) -> float:
+    """Pods that share the proxies: fewer where a storm put a larger share of them on one."""
+    share = model.peaks.storm_share
+    return min(left, 1 / share if share else np.inf)
+
+
+def _grown(model: IstiodModel, load: MeshLoad) -> float:
+    return load.proxies / model.load.proxies if model.load.proxies > 0 else 1.0
 
 
 def quick_plan(model: IstiodModel, load: MeshLoad, price: UnitPrice, most: int) -> int:

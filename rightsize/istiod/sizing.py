@@ -38,6 +38,7 @@ from rightsize.istiod.replicas import (
 from rightsize.istiod.runtime import runtime_limits, runtime_text
 from rightsize.istiod.slow_propagation import IstiodCpu
 from rightsize.istiod.thresholds import istiod_node
+from rightsize.istiod.zones import ZoneSpread, zone_spread
 from rightsize.prices.unit_price import unit_price
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Interval, Rejected, ResourceAdvice, Sizes
@@ -70,6 +71,8 @@ class IstiodAdvice:
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
     rejected: tuple[Rejected, ...] = ()
+    spread: ZoneSpread | None = None
+    """None where the zones of the nodes are not known."""
 
     @property
     def current(self) -> Sizes:
@@ -159,6 +162,7 @@ def recommend_istiod(
         ),
         warnings=warnings,
         rejected=rejected(plans, best),
+        spread=zone_spread(tables, best, model, istio_version),
     )
 
 

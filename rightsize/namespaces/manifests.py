@@ -14,7 +14,7 @@ from rightsize.results import Sizes
 
 
 def istiod_values(advice: IstiodAdvice) -> Document:
-    """Values of the istiod chart for this step: sizes, replicas, target, budget.
+    """Values of the istiod chart for this step: sizes, replicas, target, spread, budget.
 
     `pilot.` is read by every release from 1.18 on; `replicaCount` is ignored while the autoscaler
     is on, so that bounds are written instead.
@@ -26,6 +26,16 @@ def istiod_values(advice: IstiodAdvice) -> Document:
         "autoscaleMax": advice.autoscale_max,
         "cpu": {"targetAverageUtilization": advice.target_utilization},
     }
+    if advice.spread is not None and advice.spread.written:
+        pilot["topologySpreadConstraints"] = [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": _labels(advice)},
+            }
+            for key in advice.spread.written
+        ]
     values: dict[str, object] = {"pilot": pilot}
     if advice.budget.path.startswith("pdb."):
         # maxUnavailable wins over the chart's minAvailable of 1.
@@ -39,7 +49,6 @@ def istiod_budget(advice: IstiodAdvice, namespace: str = "istio-system") -> Docu
     """istiod's PodDisruptionBudget where the chart cannot make the right one."""
     if advice.budget.path != OWN_BUDGET:
         return None
-    revision = advice.revision.removeprefix("istiod").lstrip("-") or "default"
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
@@ -49,9 +58,15 @@ def istiod_budget(advice: IstiodAdvice, namespace: str = "istio-system") -> Docu
         },
         "spec": {
             "maxUnavailable": 1,
-            "selector": {"matchLabels": {"app": "istiod", "istio.io/rev": revision}},
+            "selector": {"matchLabels": _labels(advice)},
         },
     }
+
+
+def _labels(advice: IstiodAdvice) -> dict[str, str]:
+    """Labels that the chart gives the pods of one revision, in every release from 1.18 on."""
+    revision = advice.revision.removeprefix("istiod").lstrip("-") or "default"
+    return {"app": "istiod", "istio.io/rev": revision}
 
 
 def api_version(group: str, istio_version: str | None) -> str:

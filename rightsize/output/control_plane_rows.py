@@ -46,6 +46,7 @@ def _one_istiod(advice: IstiodAdvice, ahead: Outlook) -> Mapping[str, object]:
             "autoscale_max": advice.autoscale_max,
             "target_utilization_percent": advice.target_utilization,
             "budget": asdict(advice.budget),
+            "spread": None if advice.spread is None else asdict(advice.spread),
             "expected_memory_bytes_after_loss": asdict(advice.expected_memory),
             "expected_cpu_cores": asdict(advice.expected_cpu),
             "reasons": list(advice.reasons),
@@ -73,6 +74,11 @@ def control_plane_lines(advice: IstiodAdvice, ahead: Outlook) -> list[str]:
         f"{advice.autoscale_max}, CPU target {advice.target_utilization} %",
         f"  budget          {advice.budget.path}: {advice.budget.value} ({advice.budget.reason})",
     ]
+    if advice.spread is None:
+        lines.append("  spread          the zones of the nodes are not known: nothing is written")
+    else:
+        over = " and ".join(advice.spread.written) or "nothing to write"
+        lines.append(f"  spread          {over} ({advice.spread.reason})")
     lines += [f"  why: {reason}" for reason in advice.reasons]
     lines += [f"  not {r.option}: {r.reason}" for r in advice.rejected]
     lines += [f"  careful: {warning}" for warning in advice.warnings]
