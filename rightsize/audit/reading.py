@@ -6,7 +6,7 @@ import base64
 import binascii
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import orjson
@@ -50,6 +50,7 @@ def read_files(
     version: Version | None = None,
     chart: Chart | None = None,
     objects: Iterable[tuple[str, Mapping[str, object]]] = (),
+    progress: Callable[[int, int], None] | None = None,
 ) -> Sources:
     """Read files, and folders with all that is readable in them.
 
@@ -63,9 +64,12 @@ def read_files(
         The chart that values files are for, where nothing in them proves it.
     objects : iterable of (str, mapping)
         Objects that were read from a cluster, each with a name for it; they have no lines.
+    progress : callable, optional
+        Called with the number of files that were read, and of all.
     """
     sources = Sources(version=version)
-    for path, named in _expanded(paths, sources):
+    found = list(_expanded(paths, sources))
+    for number, (path, named) in enumerate(found, 1):
         sources.files.append(str(path))
         text = _text(path, sources)
         if text is not None:
@@ -74,11 +78,14 @@ def read_files(
             if not named and not _NAMES_ISTIO.search(text):
                 # A stranger's file in a folder of many: no fault of what is audited.
                 _passed_over(sources, before)
+        if progress is not None:
+            progress(number, len(found))
     for name, item in objects:
         sources.files.append(name)
         sources.live.add(name)
         for root in parse(orjson.dumps(item).decode(), name):
             add_document(sources, root, version=version)
+    _add_secret_certificates(sources)
     _settle_version(sources)
     if sources.strangers:
         names = list(dict.fromkeys(sources.strangers))
@@ -199,9 +206,9 @@ def _read_yaml(
     for root in documents:
         before = sources.count
         add_document(sources, root, path=path, chart=chart, version=version)
-        if before == sources.count and root.entries:
+        is_object = root.text_of("kind") and root.get("apiVersion") is not None
+        if before == sources.count and root.entries and not is_object:
             sources.strangers.append(name)
-    _add_secret_certificates(sources)
 
 
 def _without_definitions(text: str) -> str:
@@ -272,7 +279,6 @@ def _add_runbook(sources: Sources, name: str, book: Runbook, version: Version | 
         for root in documents:
             if root.entries is not None:
                 add_document(sources, root, version=version)
-    _add_secret_certificates(sources)
 
 
 def _add_patches(sources: Sources, command: Command) -> None:

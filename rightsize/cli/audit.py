@@ -13,7 +13,7 @@ import typer
 from rightsize.cli.kube_options import OpenCluster, say_missing, with_cluster
 from rightsize.cli.options import FindingsFormatOption
 from rightsize.errors import AmbiguousChartError, FindingsError, InputFileError, UsageError
-from rightsize.output.console import error_console
+from rightsize.output.console import error_console, progress_bar
 from rightsize.output.tables import Answer, show
 
 if TYPE_CHECKING:
@@ -75,22 +75,26 @@ def audit(
     `rightsize audit deploy/ --format sarif > audit.sarif` – for code scanning
     """
     from rightsize.audit.audit import audit as run_audit
-    from rightsize.audit.measured import measured_findings
     from rightsize.audit.reading import read_files
-    from rightsize.snapshot.stored import open_at
 
     cluster = open_cluster()
     if not files and cluster is None:
         raise UsageError("nothing to audit", hint="give files or folders, or --kube-context")
-    sources = read_files(
-        files or (),
-        version=release_of(istio_version),
-        chart=_chart(chart),
-        objects=() if cluster is None else running(cluster),
-    )
+    with progress_bar() as bar:
+        task = bar.add_task("Reading files", total=None)
+        sources = read_files(
+            files or (),
+            version=release_of(istio_version),
+            chart=_chart(chart),
+            objects=() if cluster is None else running(cluster),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
     now = datetime.now(tz=UTC)
     measured: tuple[Finding, ...] = ()
     if snapshot is not None:
+        from rightsize.audit.measured import measured_findings
+        from rightsize.snapshot.stored import open_at
+
         measured, measured_notes = measured_findings(open_at(snapshot), now=now)
         sources.notes += measured_notes
     result = run_audit(sources, now=now, complete=complete, measured=measured)

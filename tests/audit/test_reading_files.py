@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -355,3 +356,24 @@ def test_a_variable_in_a_here_document_is_the_shells(tmp_path):
         "metadata: {name: a}\nspec:\n  host: ${HOST}\nEOF\n"
     )
     assert not audit(read_files([tmp_path / "apply.sh"]), now=NOW).findings
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_definitions_of_resources_are_objects_and_no_values_of_an_unknown_chart(tmp_path, many):
+    one = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "spec": {"versions": []},
+    }
+    listed = {"apiVersion": "v1", "kind": "List", "items": [one, one]}
+    (tmp_path / "crds.json").write_text(json.dumps(listed if many else one))
+    read = read_files([tmp_path / "crds.json"])
+    assert not (read.is_strange or read.strangers or read.notes)
+
+
+def test_progress_counts_every_file_of_all_folders(tmp_path):
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text("kind: Namespace\napiVersion: v1\n")
+    seen = []
+    read_files([tmp_path], progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 2), (2, 2)]

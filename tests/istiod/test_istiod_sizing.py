@@ -10,9 +10,9 @@ import pytest
 
 from rightsize.config import PolicySettings
 from rightsize.errors import NoDataError
-from rightsize.istiod import recommend_istiod
 from rightsize.istiod.observations import IstiodTables
 from rightsize.istiod.replicas import OWN_BUDGET, disruption_budget
+from rightsize.istiod.sizing import recommend_istiod
 from rightsize.snapshot.schema import frame
 from tests.istiod.synthetic_istiod import (
     MIB,

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rightsize.config import PolicySettings
-from rightsize.istiod import fit_istiod, recommend_istiod
+from rightsize.istiod.model import fit_istiod
 from rightsize.istiod.observations import IstiodTables
 from rightsize.istiod.replicas import replica_plans
+from rightsize.istiod.sizing import recommend_istiod
 from rightsize.snapshot.schema import frame
 from tests.istiod.synthetic_istiod import (
     MIB,

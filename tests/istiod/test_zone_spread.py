@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from rightsize.istiod import fit_istiod
+from rightsize.istiod.model import fit_istiod
 from rightsize.istiod.observations import IstiodTables
 from rightsize.istiod.replicas import plan_for
 from rightsize.istiod.zones import zone_spread
