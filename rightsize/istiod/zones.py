@@ -88,7 +88,8 @@ def _pods(tables: IstiodTables) -> pd.DataFrame:
         return rows.assign(node=pd.Series(dtype=object))
     rows = rows[rows["day"] == rows["day"].max()]
     alive = rows["last_seen"] >= rows["last_seen"].max() - pd.Timedelta(10, "min")
-    return rows[alive].astype({"node": object})
+    found: pd.DataFrame = rows[alive].astype({"node": object})
+    return found
 
 
 def _constrained(pods: pd.DataFrame) -> set[str]:

@@ -368,7 +368,7 @@ def test_definitions_of_resources_are_objects_and_no_values_of_an_unknown_chart(
     listed = {"apiVersion": "v1", "kind": "List", "items": [one, one]}
     (tmp_path / "crds.json").write_text(json.dumps(listed if many else one))
     read = read_files([tmp_path / "crds.json"])
-    assert not (read.is_strange or read.strangers or read.notes)
+    assert (read.is_strange, read.strangers, read.notes) == (False, [], [])
 
 
 def test_progress_counts_every_file_of_all_folders(tmp_path):
