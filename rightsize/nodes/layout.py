@@ -354,9 +354,15 @@ def _assumptions(
     if assumed and settings.spread != "none":
         how = "on at least two nodes" if settings.spread == "host" else "evenly over the zones"
         said.append(f"replicas of {assumed} workloads are spread {how} (--spread)")
-    company = sum(rule.needs_company for rule in rules)
-    if company:
-        said.append(f"required pod affinity of {company} pods is not modelled")
+    beside = sum(rule.needs_others for rule in rules)
+    if beside:
+        said.append(f"required pod affinity of {beside} pods is not modelled")
+    stuck = [owner for owner in owners.values() if settings.surge and owner.full(len(zones))]
+    if stuck:
+        said.append(
+            f"rollouts of {len(stuck)} workloads add no pod: their required anti-affinity leaves no zone "
+            "for one (maxSurge: 0, or the rollout waits for ever)"
+        )
     if not inventory.labels_known:
         said.append("node labels are not known: selectors on labels of node groups are left out")
     if not (settings.zones or inventory.zones):

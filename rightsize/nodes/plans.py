@@ -10,6 +10,7 @@ import pandas as pd
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError, UsageError
 from rightsize.nodes.bound import lower_bound
+from rightsize.nodes.even_zones import evened_over_zones
 from rightsize.nodes.host_spread import held_to_spread
 from rightsize.nodes.inventory import read_inventory
 from rightsize.nodes.kept import Split, split, with_kept
@@ -298,7 +299,9 @@ def _pack(
     if layout.zoned:
         relaxed = replace(layout.relaxed.with_offers(keep), max_types=max_types)
     found = pack(problem, time_limit=clock.left, relaxed=relaxed, seed=settings.seed, clock=clock)
-    return None if found is None else held_to_spread(layout, keep, found)
+    if found is None:
+        return None
+    return held_to_spread(layout, keep, evened_over_zones(layout, keep, found))
 
 
 def _bound(layout: Layout, keep: Ints) -> float:
@@ -386,16 +389,16 @@ def _excuse(layout: Layout, name: str, bound: float, keep: Ints) -> Rejected:
 
 def _why_not(layout: Layout, keep: Ints) -> str:
     problem = layout.problem.with_offers(keep)
-    homeless = ~problem.fits.any(axis=1) & (problem.count > 0)
-    if not homeless.any():
+    unfit = ~problem.fits.any(axis=1) & (problem.count > 0)
+    if not unfit.any():
         return "the rules of the pods and of the plan exclude each other"
-    k = int(np.flatnonzero(homeless)[problem.size[homeless, 0].argmax()])
+    k = int(np.flatnonzero(unfit)[problem.size[unfit, 0].argmax()])
     owner = layout.owners[k].key
     most = problem.capacity.max(axis=0)
     short = [RESOURCES[r] for r in range(3) if problem.size[k, r] > most[r]] or [
         "its node selector, taints or zone"
     ]
     return (
-        f"{int(problem.count[homeless].sum())} pods do not fit, such as those of "
+        f"{int(problem.count[unfit].sum())} pods do not fit, such as those of "
         f"{owner[0]}/{owner[2]} ({', '.join(short)})"
     )

@@ -206,6 +206,10 @@ def surge_classes(layout: Layout, problem: Problem, share: float) -> Ints:
         if owner.key[1] in _NO_SURGE or pods == 0:
             continue
         extra = int(np.ceil(pods * share))
+        if owner.zone_limit:
+            extra = min(extra, owner.zone_limit * len(layout.zones) - pods)
+        if extra <= 0:
+            continue
         k = members[problem.count[members].argmax()]
         weight = extra * float((problem.size[k] / problem.scale)[[CPU, MEMORY]].max())
         if weight > heaviest:

@@ -108,7 +108,7 @@ class Rules:
     tolerations: tuple[Toleration, ...] = ()
     apart: tuple[Apart, ...] = ()
     spread: tuple[Spread, ...] = ()
-    needs_company: bool = False
+    needs_others: bool = False
     """It has required pod affinity, which plans do not model."""
     priority: int = 0
     overhead_cpu: float = 0.0
@@ -145,7 +145,7 @@ def parse_rules(text: str | None) -> Rules:
     pods_apart = (affinity.get("podAntiAffinity") or {}).get(
         "requiredDuringSchedulingIgnoredDuringExecution"
     )
-    company = (affinity.get("podAffinity") or {}).get(
+    beside = (affinity.get("podAffinity") or {}).get(
         "requiredDuringSchedulingIgnoredDuringExecution"
     )
     overhead = body.get("overhead") or {}
@@ -177,7 +177,7 @@ def parse_rules(text: str | None) -> Rules:
             for c in body.get("topologySpreadConstraints") or ()
             if c.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"
         ),
-        needs_company=bool(company),
+        needs_others=bool(beside),
         priority=int(body.get("priority") or 0),
         overhead_cpu=parse_quantity(overhead.get("cpu", 0)),
         overhead_memory=parse_quantity(overhead.get("memory", 0)),

@@ -34,6 +34,10 @@ class Owner:
     assumed: bool
     """The rule is the settings' assumption, not the workload's."""
 
+    def full(self, zones: int) -> bool:
+        """Whether so many zones have no place for one pod more."""
+        return 0 < self.zone_limit * zones <= self.replicas
+
 
 def owner_of(
     key: tuple[str, str, str],

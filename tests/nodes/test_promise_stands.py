@@ -70,6 +70,65 @@ def test_half_a_node_plus_a_little_takes_a_node_each_and_one_to_lose(
     assert promised(pods, nodes, settings(spread="none", surge=0.0)) == 13
 
 
+def zone_apart(app: str) -> dict[str, object]:
+    """Required anti-affinity over zones."""
+    term = {
+        "topologyKey": "topology.kubernetes.io/zone",
+        "labelSelector": {"matchLabels": {"app": app}},
+    }
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    return {"affinity": {"podAntiAffinity": required}}
+
+
+@pytest.mark.parametrize("surge", [0.0, 0.25])
+def test_three_workloads_with_a_pod_in_each_zone_keep_a_spare_node_in_each(
+    make_pods: Make, make_nodes: Make, surge: float
+) -> None:
+    """Nine pods of half a node and more: three nodes a zone, and one of each zone may be lost.
+
+    A rollout cannot add a pod: no zone is left for one.
+    """
+    pods = make_pods(*((app, 3, 2.0, 500, zone_apart(app)) for app in ("web", "api", "db")))
+    assert promised(pods, make_nodes(9), settings(surge=surge)) == 12
+
+
+def test_pods_that_may_run_anywhere_do_not_crowd_out_those_bound_to_a_zone(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    """Eighteen nodes spread evenly over three zones, and one more in each."""
+    pods = make_pods(("web", 3, 2.0, 500, zone_apart("web")), ("api", 15, 2.0, 500))
+    plan = plan_nodes(
+        pods, CATALOGUE, settings(surge=0.0), make_nodes(18), names=("same-type",)
+    ).named("same-type")
+    assert plan.packed is not None
+    assert plan.promised is not None
+    assert [group.nodes for group in plan.packed.node_set.groups] == [6, 6, 6]
+    assert plan.promised.nodes == 21
+
+
+def test_a_rollout_that_its_anti_affinity_holds_up_is_said(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    pods = make_pods(("web", 3, 2.0, 500, zone_apart("web")), ("api", 2, 2.0, 500))
+    plans = plan_nodes(pods, CATALOGUE, settings(), make_nodes(6), names=("same-type",))
+    assert any("add no pod" in line for line in plans.assumptions)
+
+
+def test_arm64_nodes_stand_like_any(make_pods: Make, make_nodes: Make) -> None:
+    """Eleven pods of 2 of 3.92 cores, and one node of Graviton to lose."""
+    pods = make_pods(("web", 11, 2.0, 500))
+    nodes = make_nodes(11, "m6g.xlarge", 3.92, 14103).assign(arch="arm64")
+    assert promised(pods, nodes, settings(spread="none", surge=0.0, families=("m6g",))) == 12
+
+
+def test_memory_bound_pods_need_a_node_more_once_small_ones_are_spread(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    """Eight pods of 7,000 of 14,162 MiB share four nodes, which small pods spread over deny them."""
+    pods = make_pods(("large", 8, 0.2, 7000), ("small", 4, 0.1, 900))
+    assert promised(pods, make_nodes(8), settings()) == 8
+
+
 def test_memory_binds_as_cpu_does(make_pods: Make, make_nodes: Make) -> None:
     """Two pods of 7,000 of 14,162 MiB fill a node: twelve need six, and one may be lost."""
     pods, nodes = make_pods(("web", 12, 0.1, 7000)), make_nodes(7)
