@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from rightsize.answers import answered
 from rightsize.config import PolicySettings, Settings
 from rightsize.errors import UsageError
-from rightsize.istiod.row import with_istiod_model
+from rightsize.istiod.row import istiod_advices, propagation_holds, with_istiod_model
 from rightsize.results import (
     Advice,
     Component,
@@ -136,10 +136,10 @@ def _with_utc(advice: Advice) -> Advice:
 def _computed(snapshot: Snapshot, asked: _Question, progress: Progress | None) -> Advice:
     rules, days, given = asked.rules, asked.days, asked.given
     scalers = autoscalers(snapshot, days)
-    drafting = Drafting(asked.policy, rules, scalers, given)
+    advices = istiod_advices(snapshot, rules, days) if asked.with_model else {}
+    drafting = Drafting(asked.policy, rules, scalers, given, propagation_holds(advices))
     drafts, sidecars = drafts_of(snapshot, drafting, days=days, progress=progress)
-    if asked.with_model:
-        drafts = with_istiod_model(drafts, snapshot, rules, days)
+    drafts = with_istiod_model(drafts, advices, rules)
     cluster = cluster_rules(snapshot, days)
     drafts = within_rules(drafts, cluster)
     sidecar_in_file = None if given is None else given.get("sidecar")

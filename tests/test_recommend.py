@@ -287,3 +287,14 @@ def test_one_workload_is_named_with_or_without_its_namespace(tmp_path):
     found = advice(tmp_path, Tiny(), Tiny("cart"))
     assert [r.key for r in found.only(workload="cart").recommendations] == ["shop/cart"]
     assert [r.key for r in found.only(workload="shop/cart").recommendations] == ["shop/cart"]
+
+
+def test_a_held_istiod_says_of_each_resource_what_holds_it(tmp_path):
+    istiod = Tiny(
+        "istiod", "istio-system", "istiod", "discovery", cpu=[0.05], memory=[1000 * MIB],
+        cpu_request=0.5, memory_request=900 * MIB, memory_limit=1024 * MIB, oom_kills=3,
+    )  # fmt: skip
+    found = row(recommend(tiny_snapshot(tmp_path / "s", istiod)), "istiod")
+    assert found.cpu.recommended_request == 0.5
+    assert found.reason.startswith("CPU request kept at 500m: pilot_proxy_convergence_time was not")
+    assert "memory raised: 30 OOM kills at limit 1Gi" in found.reason

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -18,32 +19,47 @@ _IN_ONE_LINE = 2
 """Memory and CPU; what else the model says goes into the notes."""
 
 
+def istiod_advices(
+    snapshot: Snapshot, settings: PolicySettings, days: list[date] | None = None
+) -> dict[str, IstiodAdvice]:
+    """What its model says of each istiod of the snapshot, by workload; absent without metrics."""
+    part = snapshot if days is None else snapshot.only(days)
+    found = {}
+    for workload in istiod_revisions(part):
+        with contextlib.suppress(NoDataError):
+            found[workload] = size_istiod(read_istiod(part, workload), part.manifest, settings)
+    return found
+
+
+def propagation_holds(advices: Mapping[str, IstiodAdvice]) -> dict[str, str]:
+    """Why a cut could slow down propagation, by workload: it holds whoever sizes istiod."""
+    return {
+        workload: advice.propagation.hold
+        for workload, advice in advices.items()
+        if advice.propagation.hold is not None
+    }
+
+
 def with_istiod_model(
     drafts: Sequence[Recommendation],
-    snapshot: Snapshot,
+    advices: Mapping[str, IstiodAdvice],
     settings: PolicySettings,
-    days: list[date] | None = None,
 ) -> list[Recommendation]:
     """Replace the row of each istiod by what its model says.
 
-    Without istiod's metrics, rows stay as their usage sized them.
+    Without istiod's metrics, or where a raise answers an event, rows stay as their usage sized them.
     """
-    part = snapshot if days is None else snapshot.only(days)
-    return [_with_model(row, part, settings) for row in drafts]
+    return [_with_model(row, advices, settings) for row in drafts]
 
 
-def _with_model(row: Recommendation, part: Snapshot, settings: PolicySettings) -> Recommendation:
-    if row.component != "istiod" or row.evidence is None:
-        return row
-    if row.workload not in istiod_revisions(part):
-        return row
-    try:
-        advice = size_istiod(read_istiod(part, row.workload), part.manifest, settings)
-    except NoDataError:
+def _with_model(
+    row: Recommendation, advices: Mapping[str, IstiodAdvice], settings: PolicySettings
+) -> Recommendation:
+    advice = advices.get(row.workload or "")
+    if row.component != "istiod" or row.evidence is None or advice is None:
         return row
     if advice.model is None or Rule.EVENT in (row.cpu.rule, row.memory.rule):
-        # A raise that kills ask for is kept; a cut must not slow down propagation, whoever sized it.
-        return row if advice.propagation.hold is None else _not_cut(row, advice.propagation.hold)
+        return row
     return _modelled(row, advice, settings)
 
 
@@ -91,26 +107,3 @@ def _from_today(
         recommended_limit=limit,
         rule=Rule.STEP if wanted < least else size.rule,
     )
-
-
-def _not_cut(row: Recommendation, hold: str) -> Recommendation:
-    """The row without any cut; what is not set stays so."""
-    cpu, memory = _kept_at_least(row.cpu), _kept_at_least(row.memory)
-    if (cpu, memory) == (row.cpu, row.memory):
-        return row
-    return replace(row, cpu=cpu, memory=memory, reason=f"{row.reason}; nothing is cut: {hold}")
-
-
-def _kept_at_least(size: ResourceAdvice) -> ResourceAdvice:
-    request = _larger(size.request, size.recommended_request)
-    return replace(
-        size,
-        recommended_request=request,
-        recommended_limit=_larger(size.limit, size.recommended_limit),
-        target_request=_larger(request, size.target_request),
-        rule=size.rule if request == size.recommended_request else Rule.HOLD,
-    )
-
-
-def _larger(now: float | None, then: float | None) -> float | None:
-    return then if now is None or then is None else max(now, then)

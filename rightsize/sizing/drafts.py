@@ -14,7 +14,7 @@ from rightsize.config import PolicySettings
 from rightsize.results import Component, Recommendation, Sizes
 from rightsize.sizing.autoscalers import held_by_autoscaler
 from rightsize.sizing.container import size_container
-from rightsize.sizing.history import HistoryBatch, history_batches
+from rightsize.sizing.history import ContainerHistory, HistoryBatch, history_batches
 from rightsize.sizing.mesh_default import Sidecars
 from rightsize.sizing.policies import SizingPolicy
 from rightsize.sizing.policies.daily import DailyPolicy
@@ -37,6 +37,8 @@ class Drafting:
     """As `autoscalers` gives."""
     given: Mapping[Component, Sizes] | None
     """What the user's files set."""
+    istiod_holds: Mapping[str, str]
+    """Why an istiod must not be cut, by workload."""
 
     @property
     def needs_windows(self) -> bool:
@@ -48,18 +50,22 @@ class Drafting:
         drafts, sidecars = [], Sidecars()
         found = batch.with_windows(snapshot) if self.needs_windows else batch.histories(snapshot)
         for history in found:
+            hold = self._istiod_hold(history)
             draft = size_container(
                 history,
                 clone(self.policy),
                 self.settings,
-                held=held_by_autoscaler(self.scalers, history, "cpu"),
-                memory_held=held_by_autoscaler(self.scalers, history, "memory"),
+                held=hold or held_by_autoscaler(self.scalers, history, "cpu"),
+                memory_held=hold or held_by_autoscaler(self.scalers, history, "memory"),
                 given=None if self.given is None else self.given.get(history.component),
             )
             if draft.component == "sidecar":
                 sidecars.add(history)
             drafts.append(draft)
         return drafts, sidecars
+
+    def _istiod_hold(self, history: ContainerHistory) -> str | None:
+        return self.istiod_holds.get(history.workload) if history.component == "istiod" else None
 
 
 def drafts_of(

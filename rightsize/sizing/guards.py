@@ -159,7 +159,8 @@ def _limits(
     seen = round_up((case.usage.peak or 0.0) * (1 + settings.limit_margin))
     proven = 0.0 if case.needed_limit is None else round_up(case.needed_limit)
     end = step_limit = max(now, seen, proven)
-    fits = settings.limits == "fit" and case.thin is None and case.event is None
+    free = case.thin is None and case.event is None and case.hold is None
+    fits = settings.limits == "fit" and free
     if fits and case.wanted_limit is not None and case.resource == "memory":
         end = max(round_up(case.wanted_limit), seen, proven)
         step_limit = max(end, round_up(now * (1 - settings.max_cut)) if end < now else end)
