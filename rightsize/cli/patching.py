@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
 
-from rightsize.errors import AmbiguousChartError
 from rightsize.output.console import error_console, output_console
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def write_and_show(result: PatchResult, options: PatchOptions, *, diff_on_stdout
         written.
     """
     from rightsize.output.fitting import fitted
-    from rightsize.patch import verify_patched, write_patched
+    from rightsize.patch import refuse_unknown, verify_patched, write_patched
 
     _show_changes(result.given, diff_on_stdout=diff_on_stdout)
     messages = error_console()
@@ -80,13 +79,7 @@ def write_and_show(result: PatchResult, options: PatchOptions, *, diff_on_stdout
     if not messages.is_terminal:
         messages = Console(file=sys.stderr, highlight=False, width=200)
     messages.print(fitted(_outcomes(result.outcomes), messages.width))
-    unknown = [file for file in result.given if file.unknown]
-    if unknown:
-        raise AmbiguousChartError(
-            unknown[0].why_unchanged or "holds no sizes of Istio's",
-            path=", ".join(str(file.path) for file in unknown),
-            hint="Leave it out, or see docs/patching.md for the kinds of files that are patched.",
-        )
+    refuse_unknown(result.given)
 
 
 def write_patched_files(files: Sequence[PatchedFile], out: Path | None) -> None:

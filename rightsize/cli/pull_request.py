@@ -124,18 +124,11 @@ def _patch_below(
     outcomes: list[Outcome],
 ) -> Sequence[Path]:
     """Patch files below a folder, by names that mean something in the text."""
-    from rightsize.errors import AmbiguousChartError
-    from rightsize.patch import write_patched
+    from rightsize.patch import refuse_unknown, write_patched
 
     with contextlib.chdir(folder):
         result = patched(advice, files, options)
-        unknown = [file for file in result.given if file.unknown]
-        if unknown:
-            raise AmbiguousChartError(
-                unknown[0].why_unchanged or "holds no sizes of Istio's",
-                path=", ".join(str(file.path) for file in unknown),
-                hint="Leave it out, or see docs/patching.md for the kinds of files that are patched.",
-            )
+        refuse_unknown(result.given)
         written = write_patched(result.files, out_dir=None)
         outcomes += result.outcomes
         return [

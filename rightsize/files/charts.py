@@ -15,6 +15,7 @@ from rightsize.files.classify import (
     charts_of_values,
     kind_of,
     knows_all,
+    knows_most,
     proofs_by_keys,
 )
 from rightsize.files.known import Version, parse_version
@@ -102,7 +103,7 @@ def scopes_of_values(
     kind = kind_of(source.path, root)
     if not prefix and kind != "values":
         return None
-    _refuse_base(source, values, hints)
+    _refuse_contradiction(source, values, hints)
     placed = charts_of_values(source.path, values, prefix, chart=hints.chart, version=hints.version)
     if not placed and hints.gateway and not prefix and chart_yaml(source.path) is None:
         placed = _named_gateway(values, hints)
@@ -123,16 +124,25 @@ def _named_gateway(values: tree.Mapping, hints: Hints) -> tuple[Placed, ...]:
     return (Placed((), "gateway", hints.version, name, "--gateway"),)
 
 
-def _refuse_base(source: Source, values: tree.Mapping, hints: Hints) -> None:
-    """`--chart` names the chart; it does not make another chart's file into one of it."""
+def _refuse_contradiction(source: Source, values: tree.Mapping, hints: Hints) -> None:
+    """`--chart` names the chart; it does not make a file of another kind into its values."""
+    if hints.chart is None:
+        return
     proofs = proofs_by_keys(values)
-    if hints.chart is not None and set(proofs) == {"base"}:
-        key = values.key_node("base")
+    if proofs and hints.chart not in proofs:
+        other, proof = next(iter(proofs.items()))
+        key = values.key_node(proof.partition(".")[0])
+        sizing = ", which sizes nothing," if other == "base" else ""
         raise source.error(
-            f"values of the base chart ({proofs['base']}), which sizes nothing, "
-            f"not of {hints.chart}",
-            key.start if key else 0,
+            f"values of the {other} chart ({proof}){sizing} not of {hints.chart}",
+            key.start if key else values.start,
             hint=f"Give the values file of {hints.chart}.",
+        )
+    if not knows_most(values, hints.chart):
+        raise source.error(
+            f"most keys of this file are none of the {hints.chart} chart's",
+            values.start,
+            hint=f"Give the values file of {hints.chart}; an empty one will do.",
         )
 
 

@@ -326,6 +326,12 @@ def knows_all(values: tree.Mapping, chart: Chart) -> bool:
     return not set(names) & _OTHERS and all(name in _top_level(chart) for name in names)
 
 
+def knows_most(values: tree.Mapping, chart: Chart) -> bool:
+    """Whether a chart of Istio's knows at least half of the top-level keys of some values."""
+    names = _names(values)
+    return 2 * len(_top_level(chart).intersection(names)) >= len(names)
+
+
 def _names(values: tree.Mapping) -> list[str]:
     """Top-level keys but for those that only hold an anchor, or the heading of `helm get values`."""
     kept = (n for n in values.names() if not n.startswith(("x-", ".")) and n != HELM_HEADING)

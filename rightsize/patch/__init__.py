@@ -13,7 +13,7 @@ from rightsize.patch.model import (
     PathChange,
     SizeChange,
 )
-from rightsize.patch.patcher import effective_sizes, patch_files, patch_set
+from rightsize.patch.patcher import effective_sizes, patch_files, patch_set, refuse_unknown
 from rightsize.patch.verify import (
     RenderedSize,
     VerificationReport,
@@ -34,6 +34,7 @@ __all__ = [
     "effective_sizes",
     "patch_files",
     "patch_set",
+    "refuse_unknown",
     "unified_diff",
     "verify_chart",
     "verify_patched",

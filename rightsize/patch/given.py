@@ -12,7 +12,7 @@ from rightsize.files.charts import Hints
 from rightsize.files.hcl import read_hcl
 from rightsize.files.source import Layer, Source, read_source
 
-HCL_SUFFIXES = (".tf", ".hcl")
+HCL_SUFFIXES = (".tf", ".hcl", VARIABLES_SUFFIX := ".tfvars")
 
 
 @dataclass

@@ -11,6 +11,7 @@ from rightsize.errors import AmbiguousChartError, InputFileError
 from rightsize.files import tree
 from rightsize.files.charts import Hints, ambiguous_chart
 from rightsize.files.classify import kind_of
+from rightsize.files.hcl import HclSource
 from rightsize.files.source import Layer, Source
 from rightsize.files.tree import dotted
 from rightsize.patch.given import Given
@@ -30,6 +31,8 @@ from rightsize.patch.model import (
 )
 from rightsize.patch.writing import patched_file
 from rightsize.results import Component, Sizes
+
+NO_SIZES = "holds no sizes of Istio's"
 
 
 @dataclass
@@ -189,13 +192,24 @@ def _describes_a_chart(source: Source) -> bool:
 def _nothing_known(read: Read) -> AmbiguousChartError:
     """The error for files none of which is of a known kind."""
     layer = read.unknown[0]
-    kind = tree.text_at(layer.root, ("kind",))
-    if kind is None:
+    is_values = tree.text_at(layer.root, ("kind",)) is None
+    if is_values and not isinstance(layer.source, HclSource):
         return ambiguous_chart(layer.source, 0)
+    return _no_sizes(_why(read, layer.source, False, False), [layer.source.path])
+
+
+def refuse_unknown(files: Sequence[PatchedFile]) -> None:
+    """Raise `AmbiguousChartError` if a given file holds nothing that can be patched."""
+    unknown = [file for file in files if file.unknown]
+    if unknown:
+        raise _no_sizes(unknown[0].why_unchanged or NO_SIZES, [file.path for file in unknown])
+
+
+def _no_sizes(why: str, paths: Sequence[Path]) -> AmbiguousChartError:
     return AmbiguousChartError(
-        f"a {kind} holds no sizes of Istio's, so there is nothing to patch",
-        path=layer.source.path,
-        hint="docs/patching.md lists the kinds of files that are patched.",
+        why,
+        path=", ".join(str(path) for path in paths),
+        hint="Leave it out, or see docs/patching.md for the kinds of files that are patched.",
     )
 
 
@@ -252,9 +266,9 @@ def _why(read: Read, source: Source, used: bool, held: bool) -> str:
         return "describes a chart; its sizes are in the values beside it"
     kinds = [tree.text_at(x.root, ("kind",)) for x in read.unknown if x.source is source]
     if kinds:
-        names = ", ".join(dict.fromkeys(k or "values of another chart" for k in kinds))
-        return f"holds no sizes of Istio's ({names})"
-    return "holds no sizes of Istio's"
+        other = "Terraform" if isinstance(source, HclSource) else "values of another chart"
+        return f"{NO_SIZES} ({', '.join(dict.fromkeys(k or other for k in kinds))})"
+    return NO_SIZES
 
 
 def effective_sizes(

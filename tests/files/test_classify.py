@@ -139,6 +139,30 @@ def test_base_values_are_no_istiod_values_whatever_the_flag_says(tmp_path: Path)
         scopes_of_values(read_source(tmp_path / "v.yaml"), 0, (), Hints(chart="istiod"))
 
 
+@pytest.mark.parametrize(
+    ("text", "chart", "why"),
+    [
+        ("meshConfig: {accessLogFile: /dev/stdout}\n", "gateway", "values of the istiod chart"),
+        ("networkGateway: net1\n", "istiod", "values of the gateway chart"),
+        ("name: ci\non: [push]\nenv: {A: b}\njobs: {}\n", "istiod", "most keys of this file"),
+        ("services: {web: {image: shop}}\n", "gateway", "most keys of this file"),
+        ("openapi: 3.1.0\npaths: {}\n", "cni", "most keys of this file"),
+    ],
+)
+def test_the_chart_flag_does_not_make_values_of_what_shows_that_it_is_something_else(
+    tmp_path: Path, text: str, chart: Chart, why: str
+) -> None:
+    (tmp_path / "v.yaml").write_text(text)
+    with pytest.raises(InputFileError, match=why):
+        scopes_of_values(read_source(tmp_path / "v.yaml"), 0, (), Hints(chart=chart))
+
+
+def test_the_chart_flag_names_the_chart_of_a_file_that_proves_none(tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text("global: {hub: x}\nour: {own: 1}\n")
+    found = scopes_of_values(read_source(tmp_path / "v.yaml"), 0, (), Hints(chart="istiod"))
+    assert found is not None and found[0].chart == "istiod"
+
+
 def test_keys_of_two_charts_are_a_question(tmp_path: Path) -> None:
     (tmp_path / "v.yaml").write_text("pilot: {env: {}}\nnetworkGateway: net1\n")
     with pytest.raises(AmbiguousChartError, match="several charts: istiod, gateway"):

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from rightsize.errors import AmbiguousChartError, InputFileError
+from rightsize.files.chart_metadata import Chart
+from rightsize.files.charts import Hints
 from rightsize.patch import Flags, PatchedFile, SizeChange, patch_set
 from tests.patch.patching import GATEWAY, ISTIOD, SIDECAR, change, patch_text
 from tests.patch.written import check_written
@@ -261,6 +263,34 @@ def test_an_autoscaler_manifest_keeps_its_ceiling(tmp_path: Path) -> None:
 def test_an_object_of_an_unknown_kind_is_no_silent_success(tmp_path: Path) -> None:
     with pytest.raises(AmbiguousChartError, match="holds no sizes of Istio's"):
         checked(tmp_path, "s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n", ISTIOD)
+
+
+@pytest.mark.parametrize("chart", [None, "istiod"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cd.tf", 'resource "helm_release" "cd" {\n  name  = "cd"\n  chart = "argo-cd"\n}\n'),
+        ("vpc.tf", 'locals {\n  tags = { team = "mesh" }\n}\n'),
+        ("prod.tfvars", 'region = "eu-west-1"\ntags = { team = "mesh" }\n'),
+        ("terragrunt.hcl", 'inputs = {\n  tags = { team = "mesh" }\n}\n'),
+        ("dashboards.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\ndata: {a: b}\n"),
+    ],
+)
+def test_a_file_without_a_release_of_istio_stays_whatever_the_flag_says(
+    tmp_path: Path, name: str, text: str, chart: Chart | None
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(AmbiguousChartError, match="holds no sizes of Istio's"):
+        patch_set([tmp_path / name], [ISTIOD, SIDECAR], Hints(chart=chart))
+
+
+def test_variables_of_terraform_that_prove_a_chart_are_patched(tmp_path: Path) -> None:
+    text = (
+        'tags = { team = "mesh" }\nistio = {\n  meshConfig = {}\n  pilot = {\n    resources = '
+        '{ requests = { cpu = "500m", memory = "2Gi" } }\n  }\n}\n'
+    )
+    patched = checked(tmp_path, "prod.tfvars", text, ISTIOD)
+    assert patched.text_after == text.replace("500m", "250m").replace("2Gi", "1Gi")
 
 
 def test_another_kind_of_file_is_one_function(

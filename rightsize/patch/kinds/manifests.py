@@ -34,9 +34,7 @@ def workloads(layer: Layer, given: Given) -> list[Group] | None:
     if not is_object(layer):
         return None
     found = list(workloads_of(layer))
-    if not found and tree.text_at(layer.root, ("kind",)) not in ("List", "ConfigMap"):
-        return None
-    return [workload_group(workload) for workload in found]
+    return [workload_group(workload) for workload in found] or None
 
 
 def workload_group(workload: Workload) -> Group:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rightsize.errors import InputFileError
 from rightsize.files import tree
@@ -13,7 +13,7 @@ from rightsize.files.chart_metadata import Chart, chart_named
 from rightsize.files.charts import scopes_of_values
 from rightsize.files.hcl import LABELS, HclSource, encoded, opened_heredoc
 from rightsize.files.source import Layer
-from rightsize.patch.given import Given
+from rightsize.patch.given import VARIABLES_SUFFIX, Given
 from rightsize.patch.groups import Group, Placed, Release
 from rightsize.patch.kinds.chart_values import (
     Place,
@@ -51,10 +51,13 @@ def terraform(layer: Layer, given: Given) -> list[Group] | None:
 def _proven(layer: Layer, given: Given) -> list[Group]:
     """Values under other names (an input, a local, an argument of a module) that prove a chart."""
     holders: list[tree.Path] = [("inputs",)]
+    if layer.source.path.suffix == VARIABLES_SUFFIX:
+        holders = [()]
     for key in ("locals", "module"):
         listed = tree.lookup(layer.root, (key,))
         count = len(listed.items) if isinstance(listed, tree.Sequence) else 0
         holders += [(key, number) for number in range(count)]
+    hints = replace(given.hints, chart=None)
     groups: list[Group] = []
     for holder in holders:
         held = tree.mapping_at(layer.root, holder)
@@ -62,7 +65,7 @@ def _proven(layer: Layer, given: Given) -> list[Group]:
             if name in ("values", "helm_releases", LABELS):
                 continue
             for source, document, prefix in _written_out(layer, given, (*holder, name)):
-                for scope in scopes_of_values(source, document, prefix, given.hints) or []:
+                for scope in scopes_of_values(source, document, prefix, hints) or []:
                     place = [(source, document, scope.prefix)]
                     release = Release("Terraform", scope.name)
                     groups += release_groups(given, release, scope.chart, None, place)

@@ -12,6 +12,7 @@ from rightsize.files.charts import (
 )
 from rightsize.files.classify import proofs_by_keys
 from rightsize.files.gateways import role_of
+from rightsize.files.hcl import HclSource
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Group, Release
@@ -38,6 +39,8 @@ class AppChart(AnnotationsGroup):
 @kind
 def values(layer: Layer, given: Given) -> list[Group] | None:
     root = layer.root
+    if isinstance(layer.source, HclSource):
+        return None
     if not isinstance(root, tree.Mapping):
         raise layer.source.error(
             "is not a mapping of values",
