@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rightsize.errors import AmbiguousChartError, InputFileError
+from rightsize.files.chart_metadata import Chart
 from rightsize.files import tree
 from rightsize.files.chart_metadata import chart_named
 from rightsize.files.charts import Hints, scopes_of_values
@@ -160,7 +161,8 @@ def test_the_chart_flag_does_not_make_values_of_what_shows_that_it_is_something_
 def test_the_chart_flag_names_the_chart_of_a_file_that_proves_none(tmp_path: Path) -> None:
     (tmp_path / "v.yaml").write_text("global: {hub: x}\nour: {own: 1}\n")
     found = scopes_of_values(read_source(tmp_path / "v.yaml"), 0, (), Hints(chart="istiod"))
-    assert found is not None and found[0].chart == "istiod"
+    assert found is not None
+    assert found[0].chart == "istiod"
 
 
 def test_keys_of_two_charts_are_a_question(tmp_path: Path) -> None:
