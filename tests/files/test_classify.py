@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from rightsize.errors import AmbiguousChartError, InputFileError
-from rightsize.files.chart_metadata import Chart
 from rightsize.files import tree
-from rightsize.files.chart_metadata import chart_named
+from rightsize.files.chart_metadata import Chart, chart_named
 from rightsize.files.charts import Hints, scopes_of_values
 from rightsize.files.classify import charts_of_values, kind_of
 from rightsize.files.source import read_source
