@@ -5,6 +5,8 @@ that hour, so that traffic, deployments and time of day, which are the same for 
 differed between the same pods in the week before the resize is taken off. A signal is worse where the
 95 % interval of its mean difference lies above what is tolerated, holds where it lies below, and is
 open between the two (Student's t on the hourly differences, wider where neighbouring hours are alike).
+Before a whole day has passed the answer is looked up again and again, so that chance has many tries:
+worse then needs an interval of 99.9 %.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ Floats = NDArray[np.float64]
 LEAST_HOURS = 24
 """Hours that hold the day's highs and lows."""
 _CONFIDENCE = 0.95
+_EARLY_CONFIDENCE = 0.999
 _NEAR_LIMIT = 0.95
 """Share of the memory limit above which the next rise is a kill."""
 _LOAD_SEEN = 0.8
-"""Share of the busiest hour's requests that the resized pods must have served."""
+"""Share of a pod's requests in the busiest hour that a resized pod must have served."""
 _TOLERATED = {
     "throttling": 0.01,
     "errors": 0.005,
@@ -172,9 +175,10 @@ def judge(hours: pd.DataFrame) -> CanaryVerdict:
 
 
 def _light(mine: pd.DataFrame, week: pd.DataFrame) -> str | None:
-    """Why the resized pods have not yet carried what one pod carries in a week's busiest hour.
+    """Why the resized pods have not yet carried what a pod carries in a week's busiest hour.
 
-    Load is requests, and bytes of TCP where nothing but these was ever measured.
+    Load is requests, and bytes of TCP where nothing but these was ever measured; the hour's mean over
+    the pods, since the most of one pod grows with their number.
     """
     measured = [c for c in _LOADS if pd.notna(week[c].max()) and week[c].max() > 0]
     if not measured:
@@ -183,12 +187,13 @@ def _light(mine: pd.DataFrame, week: pd.DataFrame) -> str | None:
             "were measured, so the load that was tried cannot be judged"
         )
     load = measured[0]
-    busiest, seen = float(week[load].max()), float(np.nan_to_num(mine[load].max()))
+    busiest = float(week.groupby("time")[load].mean().max())
+    seen = float(np.nan_to_num(mine[load].max()))
     if seen >= _LOAD_SEEN * busiest:
         return None
     return (
         f"the resized pods served {seen:,.0f} {_LOADS[load]} in their busiest hour, the week before "
-        f"had {busiest:,.0f}"
+        f"had {busiest:,.0f} for each pod"
     )
 
 
@@ -240,7 +245,8 @@ def _difference(
     if len(habit) >= LEAST_HOURS:
         middle -= float(habit.mean())
         spread += _variance_of_mean(habit)
-    half = float(stats.t.ppf(0.5 + _CONFIDENCE / 2, len(apart) - 1)) * math.sqrt(spread)
+    confidence = _CONFIDENCE if len(apart) >= LEAST_HOURS else _EARLY_CONFIDENCE
+    half = float(stats.t.ppf(0.5 + confidence / 2, len(apart) - 1)) * math.sqrt(spread)
     low, high = middle - half, middle + half
     answer = "worse" if low > tolerated else "holds" if high <= tolerated else "too early"
     return Difference(signal, mean, siblings, low, high, answer)
@@ -279,11 +285,15 @@ def _hours_needed(one: Difference, hours: int) -> int:
 
 
 def _said(one: Difference) -> str:
+    low, high = one.low or 0.0, one.high or 0.0
     if one.signal in _LOGS:
         what = "mean latency" if one.signal == "latency" else "CPU per request"
-        return f"{what} {_ms(one.resized)} against {_ms(one.siblings)} of the siblings"
-    what = "throttled CFS periods" if one.signal == "throttling" else "5xx answers"
-    return f"{one.resized or 0:.1%} {what} against {one.siblings or 0:.1%} of the siblings"
+        sides = f"{what} {_ms(one.resized)} against {_ms(one.siblings)} of the siblings"
+        low, high = math.expm1(low), math.expm1(high)
+    else:
+        what = "throttled CFS periods" if one.signal == "throttling" else "5xx answers"
+        sides = f"{one.resized or 0:.1%} {what} against {one.siblings or 0:.1%} of the siblings"
+    return f"{sides} ({low:+.1%} to {high:+.1%}, what differed before taken off)"
 
 
 def _ms(seconds: float | None) -> str:

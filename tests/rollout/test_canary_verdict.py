@@ -120,6 +120,30 @@ def test_a_harmless_size_passes_in_nine_of_ten(world):
     assert answers.count("worse") <= 1
 
 
+def test_the_most_loaded_of_many_pods_is_no_measure_of_the_load():
+    answers = [judge(uneven(hours(48, seed=seed, pods=40), seed)).answer for seed in range(5)]
+    assert answers.count("holds") >= 4
+
+
+def uneven(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Requests of single pods and hours up to twice as many, with all that belongs to them."""
+    more = np.random.default_rng(seed).lognormal(0, 0.2, len(rows))
+    columns = ["requests", "errors", "duration_seconds", "cpu"]
+    return rows.assign(**{name: rows[name] * more for name in columns})
+
+
+def test_looking_every_hour_at_little_traffic_finds_no_harm():
+    alarms = 0
+    for seed in range(20):
+        rows = hours(12, seed=seed)
+        noise = np.random.default_rng(seed).lognormal(0, 1.0, len(rows))
+        rows["duration_seconds"] = rows["duration_seconds"] * noise
+        times = sorted(rows.loc[rows["after"], "time"].unique())
+        seen = [judge(rows[rows["time"] <= time]).answer for time in times]
+        alarms += "worse" in seen
+    assert alarms <= 1
+
+
 def test_a_harm_is_found_where_the_pod_was_always_apart():
     answers = [judge(hours(48, seed=s, apart=0.8, slower=1.3)).answer for s in range(10)]
     assert answers.count("worse") >= 9
