@@ -62,6 +62,7 @@ def scope(
     """
     from rightsize.collectors.istio_objects import read_istio_objects
     from rightsize.config import load_settings
+    from rightsize.cost.other import other_costs
     from rightsize.namespaces.configuration import configuration_of
     from rightsize.namespaces.scope_files import scope_files
     from rightsize.namespaces.study import study_scope
@@ -81,6 +82,7 @@ def scope(
         objects += read.objects
     configuration = configuration_of(objects, whole) if files or cluster else None
     source = open_snapshot(snapshot)
+    settings = load_settings(settings_file)
     messages = error_console()
     with messages.status("Reading who calls whom"):
         study = study_scope(
@@ -88,7 +90,8 @@ def scope(
             given_hosts=host or (),
             given_namespaces=keep or (),
             configuration=configuration,
-            settings=load_settings(settings_file).nodes,
+            settings=settings.nodes,
+            cross_zone=other_costs(settings.prices.other_costs_file).get("cross_zone"),
         )
     simulated = source.manifest.simulated
     document = scope_to_dict(study, simulated=simulated)

@@ -116,7 +116,13 @@ def cross_zone(
 
 
 def zone_shares(pods: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of each workload's pods by zone: rows (namespace, workload), columns zones.
+    """Return the share of each workload's pods by zone: rows (namespace, workload), columns zones."""
+    counts = pods_by_zone(pods, nodes)
+    return counts.div(counts.sum(axis=1), axis=0)
+
+
+def pods_by_zone(pods: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
+    """Return the number of each workload's pods by zone: rows (namespace, workload), columns zones.
 
     A pod of unknown node or zone is left out.
     """
@@ -125,7 +131,7 @@ def zone_shares(pods: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
         zone_of[["node", "zone"]].astype(object), on="node"
     )
     counts = placed.groupby(["namespace", "workload", "zone"]).size().unstack(fill_value=0)
-    return counts.div(counts.sum(axis=1), axis=0)
+    return pd.DataFrame(counts)
 
 
 def _shares_of(

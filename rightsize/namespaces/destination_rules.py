@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from rightsize.namespaces.traffic import CLUSTER_DOMAIN, UNKNOWN
+from rightsize.namespaces.zone_preference import ZonePreference
 
 HEADROOM = 4.0
 """Hourly means hide peaks within the hour, and a proxy's share of calls is uneven."""
@@ -68,6 +69,9 @@ class ServiceRule:
     pool: ConnectionPool | None
     outliers: OutlierDetection | None
     reasons: tuple[str, ...]
+    zones: ZonePreference | None = None
+    """What zone preference, which outlier detection turns on, would do; None where zones are unknown
+    or nothing is ejected."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,12 @@ class ServiceRules:
     """Reason to number of services."""
 
 
-def service_rules(edges: pd.DataFrame, pods: pd.DataFrame, errors: pd.DataFrame) -> ServiceRules:
+def service_rules(
+    edges: pd.DataFrame,
+    pods: pd.DataFrame,
+    errors: pd.DataFrame,
+    zones: Mapping[str, ZonePreference] | None = None,
+) -> ServiceRules:
     """Size a DestinationRule for each service that needs one and has the data for it.
 
     Parameters
@@ -91,6 +100,8 @@ def service_rules(edges: pd.DataFrame, pods: pd.DataFrame, errors: pd.DataFrame)
     errors : DataFrame
         `destination_service` and `error_share`: share of requests answered with 5xx in the worst
         hour (see `error_shares`).
+    zones : mapping of str to ZonePreference, optional
+        By host.
     """
     replicas = replicas_of(pods)
     worst = dict(zip(errors["destination_service"], errors["error_share"], strict=True))
@@ -101,11 +112,23 @@ def service_rules(edges: pd.DataFrame, pods: pd.DataFrame, errors: pd.DataFrame)
         reason = _unfit(str(service), rows, share)
         rule = None if reason is not None else _rule(str(service), rows, replicas, share)
         if rule is not None:
-            rules.append(rule)
+            rules.append(_with_zones(rule, (zones or {}).get(str(service))))
         else:
             reason = reason or "TCP with too few pods to eject one"
             turned_down[reason] = turned_down.get(reason, 0) + 1
     return ServiceRules(tuple(rules), turned_down)
+
+
+def _with_zones(rule: ServiceRule, zones: ZonePreference | None) -> ServiceRule:
+    """Say what zone preference, which stays off in the rule, would do to the service."""
+    if rule.outliers is None:
+        return rule
+    text = "the zones of its pods are not known" if zones is None else zones.text
+    said = (
+        "outlier detection alone would turn zone preference on (the mesh's localityLbSetting is "
+        f"enabled by default and waits for it): it stays off in this rule; {text}"
+    )
+    return replace(rule, reasons=(*rule.reasons, said), zones=zones)
 
 
 def error_shares(traffic: pd.DataFrame) -> pd.DataFrame:
@@ -121,19 +144,27 @@ def error_shares(traffic: pd.DataFrame) -> pd.DataFrame:
 
 def replicas_of(pods: pd.DataFrame) -> Mapping[tuple[str, str], float]:
     """Fewest pods a workload had on any day, by namespace and workload."""
-    text = pods.assign(
-        namespace=pods["namespace"].astype(str),
-        workload=pods["workload"].astype(object).fillna(pods["pod"].astype(object)).astype(str),
-    )
-    last = text["last_seen"].groupby(text["day"]).transform("max")
-    # Pods that were replaced during the day do not count beside those that replaced them.
-    alive = text[text["last_seen"] >= last - pd.Timedelta(10, "min")]
+    alive = alive_by_day(pods)
     daily = alive.groupby(["day", "namespace", "workload"]).size()
     fewest = daily.groupby(["namespace", "workload"]).min().rename("pods").reset_index()
     return {
         (str(row["namespace"]), str(row["workload"])): float(row["pods"])
         for row in fewest.to_dict("records")
     }
+
+
+def alive_by_day(pods: pd.DataFrame) -> pd.DataFrame:
+    """Pods that were there at the end of each day; a pod without an owner is its own workload.
+
+    Pods that were replaced during the day do not count beside those that replaced them.
+    """
+    text = pods.assign(
+        namespace=pods["namespace"].astype(str),
+        workload=pods["workload"].astype(object).fillna(pods["pod"].astype(object)).astype(str),
+    )
+    last = text["last_seen"].groupby(text["day"]).transform("max")
+    found: pd.DataFrame = text[text["last_seen"] >= last - pd.Timedelta(10, "min")]
+    return found
 
 
 def _unfit(service: str, rows: pd.DataFrame, error_share: float) -> str | None:
@@ -225,10 +256,6 @@ def _outliers(pods: float, error_share: float) -> tuple[OutlierDetection | None,
         (
             f"up to {error_share:.1%} errors in an hour; at most {percent} % of {pods:.0f} pods are "
             "ejected, and below 50 % healthy detection switches itself off",
-            "outlier detection alone would turn zone preference on (the mesh's localityLbSetting is "
-            "enabled by default and waits for it), which loads the pods of the busiest caller's zone "
-            "with all of its calls: it stays off in this rule. What it would save between zones is in "
-            "rightsize cost; turn it on where each zone has pods enough for its own callers",
         ),
     )
 

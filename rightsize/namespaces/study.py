@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rightsize.config import NodeSettings
+from rightsize.cost.other import UnitCost
 from rightsize.errors import NoDataError, UsageError
 from rightsize.istiod.mesh_today import MeshToday, mesh_today
 from rightsize.istiod.model import IstiodModel, fit_istiod
@@ -17,6 +18,7 @@ from rightsize.istiod.source import read_istiod, usage_of
 from rightsize.namespaces.configuration import EXPORT, Configuration
 from rightsize.namespaces.destination_rules import (
     ServiceRules,
+    alive_by_day,
     error_shares,
     service_rules,
 )
@@ -33,6 +35,7 @@ from rightsize.namespaces.savings import (
     scope_saving,
 )
 from rightsize.namespaces.traffic import namespace_labels, read_edges
+from rightsize.namespaces.zone_preference import SENT, zone_preferences
 from rightsize.quantity import format_cpu
 from rightsize.snapshot import DayRecord, Snapshot
 from rightsize.snapshot.views import plain_text, pods_with_workloads
@@ -89,6 +92,7 @@ def study_scope(
     given_namespaces: Sequence[str] = (),
     configuration: Configuration | None = None,
     settings: NodeSettings | None = None,
+    cross_zone: UnitCost | None = None,
 ) -> ScopeStudy:
     """Study the traffic of a snapshot.
 
@@ -104,6 +108,8 @@ def study_scope(
         Istio's own objects, which metrics do not show.
     settings : NodeSettings, optional
         For the plan of nodes behind the dollars.
+    cross_zone : UnitCost, optional
+        Price of a GB between zones.
 
     Raises
     ------
@@ -157,7 +163,7 @@ def study_scope(
         silent=tuple(sorted(set(namespaces) - {e.namespace for e in egress} - {ROOT_NAMESPACE})),
         discovery=discovery,
         injection=candidates,
-        rules=with_standing_rules(service_rules(edges, pods, _errors(snapshot)), configuration),
+        rules=with_standing_rules(_rules(snapshot, edges, pods, cross_zone), configuration),
         saving=saving,
         nodes=None if today is None else node_saving(saving, today),
         without_sidecars=injection_saving(candidates, today, model),
@@ -210,12 +216,28 @@ def proven_idle(
     return tuple(kept), doubts
 
 
-def _errors(snapshot: Snapshot) -> pd.DataFrame:
-    """Worst hour of each service over all days."""
-    parts = [error_shares(pd.DataFrame(part.to_pandas())) for _, part in snapshot.by_day("traffic")]
-    whole = pd.concat(parts, ignore_index=True)
-    worst = whole.groupby("destination_service")["error_share"].max()
-    return worst.reset_index()
+def _rules(
+    snapshot: Snapshot, edges: pd.DataFrame, pods: pd.DataFrame, price: UnitCost | None
+) -> ServiceRules:
+    """Rules from the worst hour of each service, and from the zones of both ends of its calls."""
+    worst, sent, hours = [], [], 0
+    for _, part in snapshot.by_day("traffic"):
+        day = pd.DataFrame(part.to_pandas())
+        worst.append(error_shares(day))
+        grouped = day.groupby(list(SENT), observed=True)[["requests", "bytes"]].sum()
+        sent.append(grouped.reset_index().astype(dict.fromkeys(SENT, str)))
+        hours += day["time"].nunique()
+    errors = pd.concat(worst, ignore_index=True)
+    errors = errors.groupby("destination_service")["error_share"].max().reset_index()
+    last = snapshot.days[-1:]
+    zones = zone_preferences(
+        pd.concat(sent).groupby(list(SENT), as_index=False).sum(),
+        alive_by_day(pods[pods["day"] == pods["day"].max()]),
+        snapshot.read("nodes", days=last),
+        hours=hours,
+        price=price,
+    )
+    return service_rules(edges, pods, errors, zones)
 
 
 def _lacking(configuration: Configuration | None) -> list[str]:

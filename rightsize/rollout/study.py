@@ -10,6 +10,7 @@ from typing import TypeVar
 from rightsize.audit.measured import measured_findings
 from rightsize.audit.model import Finding
 from rightsize.config import Settings
+from rightsize.cost.other import other_costs
 from rightsize.errors import NoDataError, UsageError
 from rightsize.istiod.sizing import IstiodAdvice, in_force
 from rightsize.istiod.source import read_istiod, size_istiod
@@ -116,7 +117,12 @@ def study_plan(
         )
     scope = attempted(
         "scope",
-        lambda: study_scope(snapshot, configuration=configuration, settings=rules.nodes),
+        lambda: study_scope(
+            snapshot,
+            configuration=configuration,
+            settings=rules.nodes,
+            cross_zone=other_costs(rules.prices.other_costs_file).get("cross_zone"),
+        ),
     )
     mesh = shards = None
     if scope is not None and istiod is not None and istiod.model is not None:

@@ -28,7 +28,9 @@ from rightsize.namespaces.proxy_memory import (
 from rightsize.namespaces.savings import injection_saving, node_saving, scope_saving
 from rightsize.namespaces.study import virtual_services, with_standing_rules
 from rightsize.namespaces.traffic import edges
+from rightsize.namespaces.zone_preference import ZonePreference
 from rightsize.nodes.plan import NodeGroup, NodeSet
+from rightsize.results import Interval
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import frame
 from tests.istiod.synthetic_istiod import Mesh, hours_of
@@ -73,9 +75,9 @@ def calls(
     )  # fmt: skip
 
 
-def rules_for(traffic: pd.DataFrame, replicas: dict[str, int]):
+def rules_for(traffic: pd.DataFrame, replicas: dict[str, int], zones=None):
     pods, _ = mesh(replicas)
-    return service_rules(edges(traffic), pods, error_shares(traffic))
+    return service_rules(edges(traffic), pods, error_shares(traffic), zones)
 
 
 def test_a_workload_without_traffic_is_a_candidate():
@@ -177,6 +179,18 @@ def test_ejection_suits_the_replicas():
     two = rules_for(calls(rate=50, seconds=0.05, errors=0.02), {"web": 1, "cart": 2}).rules[0]
     assert two.outliers is None
     assert any("2 pods" in reason for reason in two.reasons)
+
+
+def test_a_rule_that_ejects_says_what_zone_preference_would_do():
+    traffic, pods = calls(rate=50, seconds=0.05, errors=0.02), {"web": 1, "cart": 6}
+    preference = ZonePreference((("a", 1), ("b", 5)), 4.0, 1, Interval(1.0, 20.0, 30.0))
+    (rule,) = rules_for(traffic, pods, {CART: preference}).rules
+    assert rule.zones == preference
+    assert "a pod of a 4.0 times an even share" in rule.reasons[-1]
+    assert "save 20 USD a month" in rule.reasons[-1]
+    (unknown,) = rules_for(traffic, pods).rules
+    assert unknown.zones is None
+    assert "zones of its pods are not known" in unknown.reasons[-1]
 
 
 @pytest.mark.parametrize(
