@@ -126,15 +126,15 @@ class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
         value: Floats = self.intercept_ + drivers @ self.coef_
         return value
 
-    def predict_interval(self, X: npt.ArrayLike) -> Floats:
+    def predict_interval(self, X: npt.ArrayLike, known: tuple[int, ...] = ()) -> Floats:
         """Return low, mid and high of a new observation at each row of `X`: shape (m, 3).
 
-        The ends are the lowest and highest value over all laws that the history cannot distinguish from
+        Coefficients of the drivers in `known` (numbers) are taken for certain. The ends are the lowest and highest value over all laws that the history cannot distinguish from
         the fitted one (profile of the quantile loss), widened by the noise that was seen: relative
         to the prediction or absolute, whichever is wider.
         """
         drivers = np.atleast_2d(np.asarray(X, dtype=np.float64))
-        ends = np.array([self._range_of(np.r_[1.0, row / self._scale]) for row in drivers])
+        ends = np.array([self._range_of(np.r_[1.0, row / self._scale], known) for row in drivers])
         mid = np.clip(self.predict(drivers), ends[:, 0], ends[:, 1])
         low = ends[:, 0] + self.noise_[0] * np.maximum(mid, self._level)
         high = ends[:, 1] + self.noise_[1] * np.maximum(mid, self._level)
@@ -194,9 +194,13 @@ class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
         self.intercept_ = float(chosen[0] * self._level)
         self.coef_ = chosen[1:] * scale
 
-    def _range_of(self, row: Floats) -> tuple[float, float]:
+    def _range_of(self, row: Floats, known: tuple[int, ...]) -> tuple[float, float]:
         unseen = self._never_seen & (row[1:] > 0)
-        low, high = self._extremes(np.r_[row[0], np.where(unseen, 0.0, row[1:])], self._budget())
+        held = {d: float(self.coef_[d] * self._scale[d] / self._level) for d in known}
+        low, high = self._extremes(
+            np.r_[row[0], np.where(unseen, 0.0, row[1:])], self._budget(), held
+        )
+        unseen[list(known)] = False
         # A driver that was always zero says nothing: published figure, give or take all of it.
         extra = float(np.sum(np.where(unseen, row[1:] * self.coef_ * self._scale, 0.0)))
         return low * self._level, high * self._level + 2 * extra

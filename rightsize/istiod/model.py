@@ -78,9 +78,13 @@ class FittedLaw:
     rows: int
     diagnoses: tuple[Diagnosis, ...]
 
-    def at(self, load: MeshLoad, replicas: float) -> Interval:
-        """What one of `replicas` pods uses under `load`: 90 of 100 hours are within."""
-        row = self.estimator.predict_interval([load.of_one(replicas, self.drivers)])[0]
+    def at(self, load: MeshLoad, replicas: float, known: Sequence[str] = ()) -> Interval:
+        """What one of `replicas` pods uses under `load`: 90 of 100 hours are within.
+
+        The prices of the drivers in `known` are taken for certain.
+        """
+        certain = tuple(self.drivers.index(driver) for driver in known)
+        row = self.estimator.predict_interval([load.of_one(replicas, self.drivers)], certain)[0]
         return Interval(float(row[0]), float(row[1]), float(row[2]))
 
     def middle(self, load: MeshLoad, replicas: float) -> float:
@@ -91,6 +95,11 @@ class FittedLaw:
         """Middle and usual upper end for rows of `drivers`, shape (rows, drivers): noise alone."""
         middle = self.estimator.predict(X)
         return middle, middle * (1 + max(float(self.estimator.noise_[1]), 0.0))
+
+    @staticmethod
+    def named(driver: str) -> str:
+        """One unit of a driver, for people."""
+        return _NAMES[driver]
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -89,6 +89,7 @@ def _lines(found: Outcome) -> list[str]:
         + ("not computed" if nodes is None else _range(nodes, ""))
         + ", a month: "
         + ("not computed" if money is None else _range(money, " USD")),
+        *(f"  to measure: {one.text}" for one in found.to_measure),
         *(f"  assumed: {text}" for text in found.assumptions),
     ]
 
@@ -111,6 +112,7 @@ def _outcome(found: Outcome) -> Mapping[str, object]:
         "nodes": None if found.nodes is None else asdict(found.nodes),
         "usd_per_month": None if found.usd_per_month is None else asdict(found.usd_per_month),
         "assumptions": list(found.assumptions),
+        "to_measure": [asdict(one) for one in found.to_measure],
     }
 
 

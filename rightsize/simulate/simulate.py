@@ -21,6 +21,12 @@ from rightsize.nodes.plan import NodeSet
 from rightsize.prices.node_kinds import PACKED
 from rightsize.prices.unit_price import UnitPrice
 from rightsize.results import HOURS_PER_MONTH, Interval
+from rightsize.simulate.to_measure import (
+    AMBIENT,
+    Measurement,
+    istiod_measurements,
+    sidecar_measurement,
+)
 
 Mode = Literal["sidecar", "ambient"]
 AMBIENT_HEADROOM = 1.5
@@ -47,6 +53,8 @@ class Outcome:
     nodes: Interval | None
     usd_per_month: Interval | None
     assumptions: tuple[str, ...]
+    to_measure: tuple[Measurement, ...]
+    """What would narrow the intervals; empty where they are narrow."""
 
 
 def simulate(
@@ -110,6 +118,26 @@ def simulate(
         nodes=nodes,
         usd_per_month=usd,
         assumptions=tuple(said),
+        to_measure=_to_measure(today, scale, model, law, mode, plan.replicas),
+    )
+
+
+def _to_measure(
+    today: MeshToday,
+    scale: Scale,
+    model: IstiodModel,
+    law: ProxyMemoryLaw | None,
+    mode: Mode,
+    replicas: int,
+) -> tuple[Measurement, ...]:
+    if mode == "ambient":
+        unknown = "published figures, which were not measured on this mesh"
+        return (Measurement("data plane", unknown, AMBIENT),)
+    load = load_at(today, scale, model.load)
+    return (
+        *sidecar_measurement(law, grows=scale.services > today.scale.services),
+        *istiod_measurements(model.memory, load, replicas),
+        *istiod_measurements(model.cpu, load, replicas),
     )
 
 
