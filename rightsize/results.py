@@ -126,7 +126,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was used of one resource: quantiles pool the 5-minute windows of all pods."""
+    """What was used of one resource: quantiles pool all pods' 5-minute windows, each by the time it covers."""
 
     p50: float | None = None
     p95: float | None = None

@@ -33,7 +33,7 @@ _BATCH_RECORDS = 30_000
 _KEY = ["component", "namespace", "workload", "container"]
 _Key = tuple[Component, str, str, str]
 _SIZES: tuple[SizeField, ...] = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
-_USAGE = ["time", "pod", "cpu", "memory", "periods", "throttled_periods"]
+_USAGE = ["time", "pod", "cpu", "seconds", "memory", "periods", "throttled_periods"]
 _NEWEST = ("workload_kind", "native", "annotations", "labels")
 _ANNOTATIONS = {
     f"sidecar.istio.io/proxy{name}" for name in ("CPU", "CPULimit", "Memory", "MemoryLimit")

@@ -19,7 +19,7 @@ from rightsize.sizing.policies.daily import Daily, Measured
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.histogram import Tally
 from rightsize.snapshot.summaries import summaries
-from rightsize.snapshot.summary_table import SUMMARIES
+from rightsize.snapshot.summary_table import PARTS, SUMMARIES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,14 +127,9 @@ def records_of(parts: Sequence[tuple[date, pa.Table]]) -> Records:
 
 def _measured(rows: pa.Table, resource: Resource) -> Measured:
     lengths = pc.list_value_length(rows.column(f"{resource}_buckets")).to_numpy()
-    buckets, counts, highest = (
-        pc.list_flatten(rows.column(f"{resource}_{part}")).to_numpy()
-        for part in ("buckets", "counts", "highest")
-    )
+    columns = (pc.list_flatten(rows.column(f"{resource}_{part}")).to_numpy() for part in PARTS)
     start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Measured(
-        Tally(start, buckets, counts, highest), np.nan_to_num(_floats(rows, f"{resource}_sum"))
-    )
+    return Measured(Tally(start, *columns), np.nan_to_num(_floats(rows, f"{resource}_sum")))
 
 
 def _lists(rows: pa.Table, name: str, length: int) -> Floats:

@@ -21,6 +21,7 @@ GROWTH: Mapping[Resource, float] = {"cpu": 1.01, "memory": 1.002}
 in steps of a few per cent."""
 SMALLEST = 1e-6
 """What is less is in the bucket of this: a thousandth of what an idle sidecar uses, or of a byte."""
+WINDOW_SECONDS = 300
 _CELLS = 1_000_000
 """Counters that are in memory at once while values are counted."""
 
@@ -47,7 +48,7 @@ class Histogram:
     highest : float64 array of shape (k,)
         Highest value of each bucket.
     weights : float64 array of shape (k,)
-        What the windows in each bucket count.
+        What the windows in each bucket count: 1 each, less where a container lived for less of it.
     """
 
     buckets: Ints
@@ -65,16 +66,16 @@ class Histogram:
         return int(self.counts.sum())
 
     def quantile(self, share: float) -> float:
-        """As `numpy.quantile` of the values, or above it by less than a bucket; NaN where there are none."""
+        """The level below which this share of the weight lies; NaN where there is none.
+
+        Of equal weights it is `numpy.quantile` of the values, or above it by less than a bucket.
+        """
         if not self.counts.size:
             return np.nan
-        rank = (self.windows - 1) * share
-        lower, upper = (self._ranked(int(edge)) for edge in (np.floor(rank), np.ceil(rank)))
-        return lower + (upper - lower) * (rank % 1)
-
-    def _ranked(self, rank: int) -> float:
-        place = int(np.searchsorted(np.cumsum(self.counts), rank, side="right"))
-        return float(self.highest[min(place, self.counts.size - 1)])
+        each, end = self.weights / self.counts, np.cumsum(self.weights)
+        # Where the first and the last window of each bucket begin.
+        begins = np.stack([end - self.weights, end - each], axis=1).ravel()
+        return float(np.interp(share * begins[-1], begins, np.repeat(self.highest, 2)))
 
     @property
     def usage(self) -> Usage:
@@ -96,15 +97,25 @@ class Tally:
     buckets, counts : integer array of shape (entries,)
         Ascending buckets within a row.
     highest : float64 array of shape (entries,)
+    seconds : float64 array of shape (entries,)
+        Time that the windows of each entry cover.
     """
 
     start: Ints
     buckets: npt.NDArray[np.integer[Any]]
     counts: npt.NDArray[np.integer[Any]]
     highest: Floats
+    seconds: Floats
 
     @classmethod
-    def of(cls, resource: Resource, row: Ints, rows: int, values: Floats) -> Tally:
+    def of(
+        cls,
+        resource: Resource,
+        row: Ints,
+        rows: int,
+        values: Floats,
+        seconds: Floats | None = None,
+    ) -> Tally:
         """Count values of at least zero by their row; NaN is left out.
 
         Parameters
@@ -114,22 +125,28 @@ class Tally:
             Row of each value, from 0 to `rows` - 1.
         rows : int
         values : float64 array of shape (n,)
+        seconds : float64 array of shape (n,), optional
+            Time that each value covers; five minutes where it is NaN, and by default.
         """
         known = np.isfinite(values)
-        row, values = row[known], values[known]
+        each = np.full(values.size, float(WINDOW_SECONDS))
+        if seconds is not None:
+            each = np.where(np.isnan(seconds), each, seconds)
+        row, values, each = row[known], values[known], each[known]
         if (np.diff(row) < 0).any():
             order = np.argsort(row, kind="stable")
-            row, values = row[order], values[order]
+            row, values, each = row[order], values[order], each[order]
         buckets = buckets_of(values, GROWTH[resource])
         at_once = max(1, _CELLS // (int(np.ptp(buckets)) + 1 if buckets.size else 1))
-        parts: list[tuple[Ints, Ints, Ints, Floats]] = []
+        parts: list[_Entries] = []
         for first in range(0, max(rows, 1), at_once):
-            begin, end = np.searchsorted(row, [first, first + at_once])
-            parts.append(_dense(row[begin:end], buckets[begin:end], values[begin:end]))
-        found, codes, counts, highest = (
+            part = slice(*np.searchsorted(row, [first, first + at_once]))
+            parts.append(_dense(row[part], buckets[part], values[part], each[part]))
+        found, codes, counts, highest, covered = (
             np.concatenate(column) for column in zip(*parts, strict=True)
         )
-        return cls(np.searchsorted(found, np.arange(rows + 1)), codes, counts, highest)
+        start = np.searchsorted(found, np.arange(rows + 1))
+        return cls(start, codes, counts, highest, covered)
 
     @property
     def rows(self) -> int:
@@ -145,13 +162,17 @@ class Tally:
         lengths = np.diff(self.start)[rows]
         start = np.concatenate([[0], np.cumsum(lengths)])
         place = np.repeat(self.start[rows] - start[:-1], lengths) + np.arange(start[-1])
-        return Tally(start, self.buckets[place], self.counts[place], self.highest[place])
+        return Tally(start, *(column[place] for column in self._columns))
 
     def between(self, first: int, last: int) -> Tally:
         """Rows from `first` up to `last`, without a copy."""
         start = self.start[first : last + 1]
         part = slice(int(start[0]), int(start[-1]))
-        return Tally(start - start[0], self.buckets[part], self.counts[part], self.highest[part])
+        return Tally(start - start[0], *(column[part] for column in self._columns))
+
+    @property
+    def _columns(self) -> tuple[npt.NDArray[Any], ...]:
+        return self.buckets, self.counts, self.highest, self.seconds
 
     def windows(self) -> Ints:
         """Number of values of each row."""
@@ -170,7 +191,7 @@ class Tally:
         Parameters
         ----------
         weights : float64 array of shape (rows,), optional
-            What each window of a row counts; 1 by default.
+            What each whole window of a row counts; 1 by default.
         """
         if not self.buckets.size:
             none = np.zeros(0, dtype=np.int64)
@@ -179,7 +200,7 @@ class Tally:
         place = self.buckets.astype(np.int64) - least
         counts = np.bincount(place, weights=self.counts).astype(np.int64)
         each = np.repeat(np.ones(self.rows) if weights is None else weights, np.diff(self.start))
-        weighed = np.bincount(place, weights=self.counts * each).astype(np.float64)
+        weighed = np.bincount(place, weights=self.seconds / WINDOW_SECONDS * each).astype(float)
         highest = np.zeros(counts.size)
         np.maximum.at(highest, place, self.highest)
         there = np.flatnonzero(counts)
@@ -196,18 +217,29 @@ def together(parts: Iterable[Histogram]) -> Histogram:
         np.concatenate([empty.astype(np.int64), *(part.buckets for part in every)]),
         np.concatenate([empty.astype(np.int64), *(part.counts for part in every)]),
         np.concatenate([empty, *(part.highest for part in every)]),
+        np.concatenate([empty, *(part.weights * WINDOW_SECONDS for part in every)]),
     ).pooled()
 
 
-def _dense(row: Ints, buckets: Ints, values: Floats) -> tuple[Ints, Ints, Ints, Floats]:
-    """Row, bucket, count and highest value of each entry, by a counter for every cell."""
+_Entries = tuple[Ints, Ints, Ints, Floats, Floats]
+
+
+def _dense(row: Ints, buckets: Ints, values: Floats, seconds: Floats) -> _Entries:
+    """Row, bucket, count, highest value and time of each entry, by a counter for every cell."""
     if not row.size:
         none = np.zeros(0, dtype=np.int64)
-        return none, none, none, np.zeros(0)
+        return none, none, none, np.zeros(0), np.zeros(0)
     first, least, width = int(row[0]), int(buckets.min()), int(np.ptp(buckets)) + 1
     cell = (row - first) * width + (buckets - least)
     counts = np.bincount(cell)
+    covered = np.bincount(cell, weights=seconds).astype(float)
     highest = np.zeros(counts.size)
     np.maximum.at(highest, cell, values)
     there = np.flatnonzero(counts)
-    return there // width + first, there % width + least, counts[there], highest[there]
+    return (
+        there // width + first,
+        there % width + least,
+        counts[there],
+        highest[there],
+        covered[there],
+    )

@@ -18,9 +18,9 @@ from rightsize.snapshot.columns import (
     codes_of,
     make_table,
 )
-from rightsize.snapshot.histogram import Floats, Ints, Tally
+from rightsize.snapshot.histogram import WINDOW_SECONDS, Floats, Ints, Tally
 
-LAYOUT = 1
+LAYOUT = 2
 """Goes up when what a summary says changes: older ones are made anew."""
 WINDOWS = 288
 """Of five minutes, in a day."""
@@ -29,6 +29,7 @@ _QUARTER = 72
 _START_SECONDS = 900
 _COUNTS = pa.list_(pa.int16())
 _VALUES = pa.list_(pa.float64())
+_TIMES = pa.list_(pa.float32())
 BITS = pa.binary(WINDOWS // 8)
 
 SUMMARIES = make_table(
@@ -58,6 +59,7 @@ SUMMARIES = make_table(
         ("cpu_buckets", _COUNTS, "", "buckets of the CPU histogram, ascending"),
         ("cpu_counts", _COUNTS, "windows", "windows in each of these buckets"),
         ("cpu_highest", _VALUES, "cores", "highest value in each of these buckets"),
+        ("cpu_seconds", _TIMES, "seconds", "time that the windows in each bucket cover, their weight"),
         ("memory_sum", FLOAT, "bytes", "sum of `memory` over the windows that know it"),
         ("memory_peaks", _VALUES, "bytes", "highest `memory` of each six hours; null if unknown"),
         ("memory_start", FLOAT, "bytes", "highest `memory` within 15 minutes of its first window"),
@@ -65,8 +67,11 @@ SUMMARIES = make_table(
         ("memory_buckets", _COUNTS, "", "buckets of the memory histogram, ascending"),
         ("memory_counts", _COUNTS, "windows", "windows in each of these buckets"),
         ("memory_highest", _VALUES, "bytes", "highest value in each of these buckets"),
+        ("memory_seconds", _TIMES, "seconds", "time of these windows, five minutes at most each"),
     ],
 )  # fmt: skip
+PARTS = ("buckets", "counts", "highest", "seconds")
+"""Of a histogram: a list of each."""
 _LENGTHS = {"cpu_hours": 24, "cpu_hour_windows": 24, "memory_peaks": 4}
 """Values in each list of these columns."""
 
@@ -115,14 +120,14 @@ def summarised(usage: pa.Table, day: date) -> pa.Table:
     midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
     window = np.clip((time - midnight - 1) // 300, 0, WINDOWS - 1)
     first, last = time[heads], time[heads + lengths - 1]
-    cpu, memory, periods, throttled = (
+    cpu, seconds, memory, periods, throttled = (
         usage.column(name).cast(pa.float64()).to_numpy()
-        for name in ("cpu", "memory", "periods", "throttled_periods")
+        for name in ("cpu", "seconds", "memory", "periods", "throttled_periods")
     )
     began = time - first[row] < _START_SECONDS
     tallies = {
-        "cpu": Tally.of("cpu", row, heads.size, cpu),
-        "memory": Tally.of("memory", row, heads.size, memory),
+        "cpu": Tally.of("cpu", row, heads.size, cpu, seconds),
+        "memory": Tally.of("memory", row, heads.size, memory, np.minimum(seconds, WINDOW_SECONDS)),
     }
     cell = row * 24 + window // _HOUR
     columns = {
@@ -145,7 +150,8 @@ def summarised(usage: pa.Table, day: date) -> pa.Table:
     for name, tally in tallies.items():
         offsets = pa.array(tally.start.astype(np.int32))
         for part, values in (
-            ("buckets", tally.buckets), ("counts", tally.counts), ("highest", tally.highest)
+            ("buckets", tally.buckets), ("counts", tally.counts), ("highest", tally.highest),
+            ("seconds", tally.seconds),
         ):  # fmt: skip
             columns[f"{name}_{part}"] = pa.ListArray.from_arrays(offsets, pa.array(values))
     return pa.table({name: columns[name] for name in SUMMARIES.schema.names}).cast(SUMMARIES.schema)
@@ -161,7 +167,7 @@ def summary_faults(rows: pa.Table) -> Iterator[str]:
         if lists.null_count or set(pc.list_value_length(lists).unique().to_pylist()) - {length}:
             yield f"{name} has not {length} values a row"
     for resource in ("cpu", "memory"):
-        columns = [rows.column(f"{resource}_{part}") for part in ("buckets", "counts", "highest")]
+        columns = [rows.column(f"{resource}_{part}") for part in PARTS]
         lengths = [pc.list_value_length(column).to_numpy() for column in columns]
         flat = [pc.list_flatten(column) for column in columns]
         whole = all(np.array_equal(lengths[0], one) for one in lengths[1:])
@@ -171,8 +177,9 @@ def summary_faults(rows: pa.Table) -> Iterator[str]:
             yield f"the histograms of {resource} hold what no usage does"
 
 
-def _sound(buckets: Ints, counts: Ints, highest: Floats) -> bool:
-    return bool((counts > 0).all() and (highest >= 0).all() and np.isfinite(highest).all())
+def _sound(buckets: Ints, counts: Ints, highest: Floats, seconds: Floats) -> bool:
+    whole = np.isfinite(highest).all() and np.isfinite(seconds).all()
+    return bool(whole and (counts > 0).all() and (highest >= 0).all() and (seconds > 0).all())
 
 
 def _heads(usage: pa.Table) -> Ints:

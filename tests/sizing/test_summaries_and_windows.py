@@ -27,8 +27,11 @@ START = pd.Timestamp("2026-09-01", tz="UTC")
 
 
 @st.composite
-def worlds(draw):
-    """Windows of a few pods over some days: levels, bursts, gaps, pods that come and go."""
+def worlds(draw, whole=True):
+    """Windows of a few pods over some days: levels, bursts, gaps, pods that come and go.
+
+    Where they are not `whole`, some cover less or more than their five minutes.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     parts = []
     for pod in range(draw(st.integers(1, 4))):
@@ -40,15 +43,17 @@ def worlds(draw):
         memory = MIB * draw(st.floats(30, 900)) * np.exp(0.1 * spread * rng.standard_normal(n))
         times = START + pd.to_timedelta(5 * (first + np.arange(1, n + 1)), unit="min")
         frame = pd.DataFrame({"time": times, "pod": f"web-{pod}", "cpu": cpu, "memory": memory})
-        frame.loc[rng.random(n) < 0.02, ["cpu", "memory"]] = np.nan
+        uneven = rng.random(n) < (0 if whole else 0.2)
+        frame["seconds"] = np.where(uneven, rng.integers(150, 600, n), 300)
+        frame.loc[rng.random(n) < 0.02, ["cpu", "seconds", "memory"]] = np.nan
         parts.append(frame[rng.random(n) >= draw(st.floats(0, 0.3))])
     usage = pd.concat(parts).sort_values("time", kind="stable", ignore_index=True)
-    return usage if usage[["cpu", "memory"]].notna().all(axis=1).any() else draw(worlds())
+    return usage if usage[["cpu", "memory"]].notna().all(axis=1).any() else draw(worlds(whole))
 
 
 @pytest.mark.parametrize("name", profiles())
 @settings(max_examples=40, deadline=None)
-@given(usage=worlds())
+@given(usage=worlds(whole=False))
 def test_a_profile_sizes_alike_from_summaries_and_from_windows(name, usage):
     policy = policy_named(name)
     of_windows = policy.size(History.of(usage))

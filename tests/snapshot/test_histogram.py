@@ -79,3 +79,35 @@ def test_unknown_values_are_not_counted_and_none_is_no_usage():
     assert Histogram.of("cpu", np.array([np.nan, 2.0])).windows == 1
     assert Histogram.of("cpu", np.array([np.nan])).usage == Usage()
     assert together([]).usage == Usage()
+
+
+def test_a_window_counts_by_the_time_that_it_covers():
+    # Nine whole windows of 1, and ten starts of half a minute at 5.
+    values, seconds = np.repeat([1.0, 5.0], [9, 10]), np.repeat([300.0, 30.0], [9, 10])
+    tally = Tally.of("cpu", np.zeros(19, dtype=np.int64), 1, values, seconds)
+    assert tally.pooled().weights.sum() == pytest.approx(10.0)
+    assert tally.pooled().quantile(0.8) == 1.0
+    assert tally.pooled().quantile(0.95) == 5.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    weight=st.floats(1.0, 600.0),
+    share=st.floats(0, 1),
+    values=st.lists(st.floats(1e-3, 10), min_size=1),
+)
+def test_equal_times_leave_quantiles_as_they_are(weight, share, values):
+    row, array = np.zeros(len(values), dtype=np.int64), np.array(values)
+    found = Tally.of("cpu", row, 1, array, np.full(len(values), weight)).pooled().quantile(share)
+    assert found == pytest.approx(Histogram.of("cpu", array).quantile(share), rel=1e-9)
+
+
+def test_a_share_of_time_is_that_of_each_second_counted_alone():
+    rng = np.random.default_rng(5)
+    values, seconds = rng.lognormal(size=400), rng.integers(1, 300, 400)
+    row = np.zeros(400, dtype=np.int64)
+    found = Tally.of("cpu", row, 1, values, seconds.astype(float)).pooled()
+    ordered = np.append(np.sort(values), values.max())
+    for share in (0.5, 0.9, 0.95, 0.99):
+        true = int(np.searchsorted(ordered, np.quantile(np.repeat(values, seconds), share)))
+        assert ordered[true - 2] <= found.quantile(share) <= 1.01 * ordered[true + 1]

@@ -39,12 +39,15 @@ class History:
         Cores; NaN where unknown.
     memory : float64 array of shape (n,)
         Bytes; NaN where unknown.
+    seconds : float64 array of shape (n,), optional
+        Time that the CPU of each window covers, its weight; five minutes where it is NaN.
     """
 
     time: Ints
     pod: Ints
     cpu: Floats
     memory: Floats
+    seconds: Floats | None = None
 
     @classmethod
     def of(cls, usage: pd.DataFrame) -> History:
@@ -57,13 +60,16 @@ class History:
             time = np.arange(n, dtype=np.int64) * WINDOW_SECONDS
         pod = pd.factorize(usage["pod"])[0].astype(np.int64) if "pod" in usage else _zeros(n)
         order = np.argsort(time, kind="stable")
-        cpu, memory = (_column(usage, name)[order] for name in ("cpu", "memory"))
-        return cls(time[order], pod[order], cpu, memory)
+        cpu, memory, seconds = (
+            _column(usage, name)[order] for name in ("cpu", "memory", "seconds")
+        )
+        return cls(time[order], pod[order], cpu, memory, seconds)
 
     def between(self, start: int, end: int) -> History:
         """Windows that end in (start, end], in epoch seconds."""
         i, j = np.searchsorted(self.time, [start, end], side="right")
-        return History(self.time[i:j], self.pod[i:j], self.cpu[i:j], self.memory[i:j])
+        seconds = None if self.seconds is None else self.seconds[i:j]
+        return History(self.time[i:j], self.pod[i:j], self.cpu[i:j], self.memory[i:j], seconds)
 
     def known(self, resource: Resource) -> tuple[Ints, Ints, Floats]:
         """Time, pod and value of the windows in which the resource is known."""

@@ -150,11 +150,12 @@ class CalibratedPolicy(DailyPolicy):
         part = tally.take(np.flatnonzero(lasting[pod]))
         owner = np.repeat(pod[lasting[pod]], np.diff(part.start))
         order = np.lexsort((part.highest, owner))
-        owner, counted = owner[order], np.cumsum(part.counts[order])
+        owner, counted = owner[order], np.cumsum(part.seconds[order])
         heads = np.flatnonzero(np.diff(owner, prepend=-1))
-        before = np.concatenate([[0], counted])[heads]
+        edges = np.concatenate([[0.0], counted])[np.append(heads, owner.size)]
+        before, unit = edges[:-1], np.diff(edges) / windows[owner[heads]]
         # The value of this rank, as numpy.quantile with method "higher".
-        rank = np.ceil((windows[owner[heads]] - 1) * (1 - self.busiest_pod_risk))
+        rank = np.ceil((windows[owner[heads]] - 1) * (1 - self.busiest_pod_risk)) * unit
         levels = part.highest[order][np.searchsorted(counted, before + rank, side="right")]
         return float(levels.max(initial=0.0))
 
@@ -235,9 +236,9 @@ def passing_probability(grid: Floats, peaks: Floats, width: float, ahead: float)
 def unused_share(usage: Histogram, levels: Floats) -> Floats:
     """Mean of `max(0, 1 - u / level)` for each level."""
     below = np.searchsorted(usage.highest, levels)
-    count = np.concatenate([[0], np.cumsum(usage.counts)])[below]
-    load = np.concatenate([[0.0], np.cumsum(usage.counts * usage.highest)])[below]
-    share: Floats = (count - load / levels) / usage.windows
+    count = np.concatenate([[0.0], np.cumsum(usage.weights)])[below]
+    load = np.concatenate([[0.0], np.cumsum(usage.weights * usage.highest)])[below]
+    share: Floats = (count - load / levels) / usage.weights.sum()
     return share
 
 

@@ -95,14 +95,17 @@ class Daily:
         peaks = np.full(rows * _QUARTERS, -np.inf)
         known = np.isfinite(history.memory)
         np.maximum.at(peaks, (row * _QUARTERS + quarter)[known], history.memory[known])
+        at_most = None
+        if history.seconds is not None:
+            at_most = np.minimum(history.seconds, WINDOW_SECONDS)
         return cls(
             pod=keys // width,
             day=keys % width + least,
             first=first,
             last=last,
             windows=np.bincount(row, minlength=rows),
-            cpu=_measured("cpu", row, rows, history.cpu),
-            memory=_measured("memory", row, rows, history.memory),
+            cpu=_measured("cpu", row, rows, history.cpu, history.seconds),
+            memory=_measured("memory", row, rows, history.memory, at_most),
             peaks=np.where(np.isinf(peaks), np.nan, peaks).reshape(rows, _QUARTERS),
         )
 
@@ -148,9 +151,11 @@ class DailyPolicy(ArrayPolicy):
         return self._fitted(self.size_daily(daily))
 
 
-def _measured(resource: Resource, row: Ints, rows: int, values: Floats) -> Measured:
+def _measured(
+    resource: Resource, row: Ints, rows: int, values: Floats, seconds: Floats | None
+) -> Measured:
     sums = np.bincount(row, np.nan_to_num(values), minlength=rows).astype(np.float64)
-    return Measured(Tally.of(resource, row, rows, values), sums)
+    return Measured(Tally.of(resource, row, rows, values, seconds), sums)
 
 
 def age_weights(daily: Daily, histogram: Measured, half_life_days: float) -> Floats:
