@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rightsize.border import write_text
-from rightsize.cli.options import SettingsFile, SnapshotOption
+from rightsize.cli.options import OutFile, SettingsFile, SnapshotOption
 from rightsize.cli.recommend import computed
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import UsageError
@@ -32,21 +31,14 @@ NoMatchersOption = Annotated[
 ]
 
 
-class Format(StrEnum):
-    operator = "operator"
-    rules = "rules"
-
-
 @app.command()
 def alerts(
     snapshot: SnapshotOption = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="File to write. stdout without.")
-    ] = None,
+    out: OutFile = None,
     output_format: Annotated[
-        Format,
+        Literal["operator", "rules"],
         typer.Option("--format", help="PrometheusRule for the operator, or a plain rules file."),
-    ] = Format.operator,
+    ] = "operator",
     namespace: Annotated[
         str | None, typer.Option(help="Namespace of the PrometheusRule. That of kubectl.")
     ] = None,
@@ -74,10 +66,10 @@ def alerts(
     from rightsize.output.alerts import operator_text, rules_text
 
     labels = dict(_pair(text) for text in label or ())
-    if output_format is Format.rules and (labels or namespace):
+    if output_format == "rules" and (labels or namespace):
         raise UsageError("a rules file has neither labels nor namespace", hint="drop these options")
     marks, more = marks_and_matchers(snapshot, settings_file, matcher, no_matchers)
-    if output_format is Format.rules:
+    if output_format == "rules":
         text = rules_text(marks, more)
     else:
         text = operator_text(marks, more, namespace=namespace, labels=labels)

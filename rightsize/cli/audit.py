@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rightsize.audit.model import Severity
 from rightsize.cli.kube_options import OpenCluster, say_missing, with_cluster
 from rightsize.cli.options import FindingsFormatOption
 from rightsize.errors import AmbiguousChartError, FindingsError, InputFileError, UsageError
@@ -18,18 +18,12 @@ from rightsize.output.tables import Answer, show
 
 if TYPE_CHECKING:
     from rightsize.audit.audit import AuditResult
-    from rightsize.audit.model import Finding, Problem, Severity
+    from rightsize.audit.model import Finding, Problem
     from rightsize.collectors.kube import Cluster
     from rightsize.files.chart_metadata import Chart
     from rightsize.files.known import Version
 
 app = typer.Typer(rich_markup_mode="markdown")
-
-
-class FailOn(StrEnum):
-    error = "error"
-    warning = "warning"
-    info = "info"
 
 
 @app.command()
@@ -54,7 +48,7 @@ def audit(
         Path | None, typer.Option(help="Snapshot folder: adds what was measured.")
     ] = None,
     fail_on: Annotated[
-        FailOn | None, typer.Option(help="End with exit code 11 for findings this bad or worse.")
+        Severity | None, typer.Option(help="End with exit code 11 for findings this bad or worse.")
     ] = None,
     output_format: FindingsFormatOption = "table",
 ) -> None:
@@ -133,7 +127,7 @@ def _answer(result: AuditResult) -> Answer:
     )
 
 
-def _end(result: AuditResult, fail_on: FailOn | None) -> None:
+def _end(result: AuditResult, fail_on: Severity | None) -> None:
     """Say what could not be read, and end with the exit code."""
     for problem in result.problems[:-1]:
         error_console().print(f"rightsize: {_as_error(problem)}", markup=False)
@@ -141,13 +135,10 @@ def _end(result: AuditResult, fail_on: FailOn | None) -> None:
         raise _as_error(result.problems[-1])
     if fail_on is None:
         return
-    severity: Severity = "error"
-    if fail_on is not FailOn.error:
-        severity = "warning" if fail_on is FailOn.warning else "info"
-    found = result.at_least(severity)
+    found = result.at_least(fail_on)
     if found:
         raise FindingsError(
-            f"{len(found)} findings of severity {severity} or worse",
+            f"{len(found)} findings of severity {fail_on} or worse",
             hint="each finding above says what to write instead",
         )
 

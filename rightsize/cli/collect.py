@@ -11,7 +11,7 @@ import typer
 
 from rightsize.cli.kube_options import OpenCluster, with_cluster
 from rightsize.cli.moments import FORMS, parse_moment
-from rightsize.cli.options import SettingsFile
+from rightsize.cli.options import AwsProfile, AwsRole, SettingsFile
 from rightsize.cli.prometheus_options import (
     PrometheusSettingsOf,
     Through,
@@ -97,8 +97,8 @@ def collect(
     aws_region: Annotated[
         str | None, typer.Option(help="The cluster's region. That of the nodes.")
     ] = None,
-    aws_profile: Annotated[str | None, typer.Option(help="Named AWS profile.")] = None,
-    aws_role_arn: Annotated[str | None, typer.Option(help="Role to assume.")] = None,
+    aws_profile: AwsProfile = None,
+    aws_role_arn: AwsRole = None,
 ) -> None:
     from rightsize.collectors import prometheus
     from rightsize.config import load_settings

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
+from rightsize.cli.options import (
+    Commitment,
+    FormatOption,
+    PricesRegion,
+    SettingsFile,
+    SnapshotOption,
+)
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.output.console import error_console
 from rightsize.output.tables import Answer, show
 
 app = typer.Typer(rich_markup_mode="markdown")
-
-
-class Split(StrEnum):
-    requests = "requests"
-    larger = "larger"
 
 
 @app.command()
@@ -27,16 +27,12 @@ def cost(
     changes: Annotated[
         bool, typer.Option(help="Say what each recommendation is worth; plans nodes many times.")
     ] = False,
-    region: Annotated[
-        str | None, typer.Option(help="Region of the prices. That of the snapshot.")
-    ] = None,
+    region: PricesRegion = None,
     hours: Annotated[
         float | None,
         typer.Option(help="Hours of the month. 730, or 744 for a real one of 31 days."),
     ] = None,
-    commitment: Annotated[
-        float | None, typer.Option(help="Savings Plans commitment in USD/h; 0 says none is held.")
-    ] = None,
+    commitment: Commitment = None,
     discount: Annotated[
         float | None, typer.Option(help="Its discount on on-demand prices, as a share.")
     ] = None,
@@ -44,7 +40,7 @@ def cost(
         float | None, typer.Option(help="Work for each node plan, in seconds of one idle core.")
     ] = None,
     allocation: Annotated[
-        Split | None,
+        Literal["requests", "larger"] | None,
         typer.Option(help="Split machines by requests, or by the larger of request and use."),
     ] = None,
     workloads: Annotated[int, typer.Option(min=1, help="Causes listed in the table.")] = 15,
@@ -83,7 +79,7 @@ def cost(
                 "hours_per_month": hours,
                 "commitment_usd_per_hour": commitment,
                 "commitment_discount": discount,
-                "allocation": None if allocation is None else allocation.value,
+                "allocation": allocation,
             },
             "nodes": {"time_limit": time_limit},
         },

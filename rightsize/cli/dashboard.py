@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from rightsize.cli.alerts import MatcherOption, NoMatchersOption, marks_and_matchers, written
-from rightsize.cli.options import SettingsFile, SnapshotOption
+from rightsize.cli.options import OutFile, SettingsFile, SnapshotOption
 from rightsize.errors import UsageError
 
 app = typer.Typer(rich_markup_mode="markdown")
 
 
-class Format(StrEnum):
-    json = "json"
-    configmap = "configmap"
-
-
 @app.command()
 def dashboard(
     snapshot: SnapshotOption = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="File to write. stdout without.")
-    ] = None,
+    out: OutFile = None,
     output_format: Annotated[
-        Format,
+        Literal["json", "configmap"],
         typer.Option("--format", help="JSON to import, or a ConfigMap for Grafana's sidecar."),
-    ] = Format.json,
+    ] = "json",
     namespace: Annotated[
         str | None, typer.Option(help="Namespace of the ConfigMap. That of kubectl.")
     ] = None,
@@ -58,14 +50,14 @@ def dashboard(
     from rightsize.output.dashboard import dashboard as dashboard_of
     from rightsize.rollout.canary_folder import read_canary
 
-    if namespace and output_format is Format.json:
+    if namespace and output_format == "json":
         raise UsageError("JSON to import has no namespace", hint="--format configmap")
     tried = None if canary is None else read_canary(canary)
     marks, matchers = marks_and_matchers(snapshot, settings_file, matcher, no_matchers)
     found = dashboard_of(marks, matchers, tried)
     text = (
         dashboard_text(found)
-        if output_format is Format.json
+        if output_format == "json"
         else config_map_text(found, namespace=namespace)
     )
     written(text, out, "Dashboard")

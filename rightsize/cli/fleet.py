@@ -12,7 +12,7 @@ import typer
 
 from rightsize.cli.fleet_options import Work, with_fleet
 from rightsize.cli.moments import parse_moment
-from rightsize.cli.options import FormatOption, SettingsFile
+from rightsize.cli.options import FormatOption, NewFile, SettingsFile
 from rightsize.cli.prometheus_options import PrometheusSettingsOf, with_prometheus
 from rightsize.errors import FleetError, UsageError
 from rightsize.output.console import error_console
@@ -59,9 +59,7 @@ def discover(
     label: Annotated[
         str, typer.Option(help="Label whose values are the clusters.", show_default=True)
     ] = "cluster",
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="File to write; one that is there is kept.")
-    ] = Path("fleet.toml"),
+    out: NewFile = Path("fleet.toml"),
     settings_file: SettingsFile = None,
 ) -> None:
     """Write fleet.toml from a store that holds many clusters (Thanos, Mimir, Managed Prometheus).

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from rightsize.cli.options import NewFile
 from rightsize.errors import UsageError
 from rightsize.output.console import error_console
 
@@ -19,9 +20,7 @@ app = typer.Typer()
 
 @app.command()
 def init(
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="File to write; one that is there is kept.")
-    ] = Path("rightsize.toml"),
+    out: NewFile = Path("rightsize.toml"),
 ) -> None:
     """Write a commented rightsize.toml with every setting, and in force what could be found out.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rightsize.cli.options import FormatOption, NoCache, SettingsFile, SnapshotOption
+from rightsize.cli.options import FormatOption, NoCache, PricesRegion, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import NoDataError
 from rightsize.output.console import progress_bar
@@ -26,13 +26,6 @@ class Plan(StrEnum):
     mix = "mix"
 
 
-class Replay(StrEnum):
-    auto = "auto"
-    cluster_autoscaler = "cluster-autoscaler"
-    karpenter = "karpenter"
-    none = "none"
-
-
 @app.command()
 def nodes(
     snapshot: SnapshotOption = None,
@@ -40,7 +33,8 @@ def nodes(
         bool, typer.Option(help="Also plan with the recommended requests.")
     ] = True,
     plan: Annotated[
-        list[Plan] | None, typer.Option(help="Plan to make; repeat for more. All three.")
+        list[Plan] | None,
+        typer.Option(help="Plan to make; repeat for more. All three."),
     ] = None,
     families: Annotated[
         str | None, typer.Option(help="Instance families allowed: m5,c6i. Current m, c and r.")
@@ -73,17 +67,15 @@ def nodes(
     demand: Annotated[
         str | None, typer.Option(help="Pods to hold: of the busiest hour, the last, or at peak.")
     ] = None,
-    region: Annotated[
-        str | None, typer.Option(help="Region of the prices. That of the snapshot.")
-    ] = None,
+    region: PricesRegion = None,
     group_minimum: Annotated[
         str | None,
         typer.Option(help="Smallest size of node groups, such as general=3: the replay keeps it."),
     ] = None,
     replay: Annotated[
-        Replay,
+        Literal["auto", "cluster-autoscaler", "karpenter", "none"],
         typer.Option(help="Autoscaler under which the month is replayed; auto: the one in use."),
-    ] = Replay.auto,
+    ] = "auto",
     time_limit: Annotated[
         float | None, typer.Option(help="Work for each plan, in seconds of one idle core.")
     ] = None,
@@ -145,10 +137,10 @@ def nodes(
     )
     source = open_snapshot(snapshot, no_cache=no_cache)
     kind: AutoscalerKind | None = None
-    if replay is Replay.auto:
+    if replay == "auto":
         kind = autoscaler_in_use(newest_rows(source, "nodes"))
-    elif replay is not Replay.none:
-        kind = "karpenter" if replay is Replay.karpenter else "cluster-autoscaler"
+    elif replay != "none":
+        kind = replay
     with progress_bar() as bar:
         bar.add_task("Planning nodes", total=None)
         advice = recommend_sizes(source, settings) if recommended else None
@@ -165,7 +157,7 @@ def nodes(
         try:
             found = planned(autoscaler=kind)
         except NoDataError:
-            if replay is not Replay.auto:
+            if replay != "auto":
                 raise
             # Nobody asked for a month that the snapshot cannot replay.
             found = planned(autoscaler=None)

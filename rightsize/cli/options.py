@@ -65,3 +65,30 @@ NoCache = Annotated[
         "is found beside the snapshot else.",
     ),
 ]
+ChartOption = Annotated[
+    str | None, typer.Option(help="Chart of the file: istiod, gateway, ztunnel or cni.")
+]
+ReleaseOfIstio = Annotated[str | None, typer.Option(help="Istio release of the file.")]
+GatewayOption = Annotated[
+    str | None, typer.Option(help="Gateway a gateway chart's file is for, as ns/name.")
+]
+ReleaseOption = Annotated[
+    str | None,
+    typer.Option(help="Release, revision or cluster to patch, where a file holds several."),
+]
+PricesRegion = Annotated[
+    str | None, typer.Option(help="Region of the prices. That of the snapshot.")
+]
+Commitment = Annotated[
+    float | None, typer.Option(help="Savings Plans commitment in USD/h; 0 says none is held.")
+]
+FilesToPatch = Annotated[
+    list[Path] | None,
+    typer.Option("-f", "--values", help="File to patch; repeat for overlays, last one wins."),
+]
+OutFile = Annotated[Path | None, typer.Option("-o", "--out", help="File to write. stdout without.")]
+NewFile = Annotated[
+    Path, typer.Option("-o", "--out", help="File to write; one that is there is kept.")
+]
+AwsProfile = Annotated[str | None, typer.Option(help="Named AWS profile.")]
+AwsRole = Annotated[str | None, typer.Option(help="Role to assume.")]

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.cli.options import FormatOption, NoCache, SettingsFile, SnapshotOption
+from rightsize.cli.options import (
+    ChartOption,
+    Commitment,
+    FilesToPatch,
+    FormatOption,
+    GatewayOption,
+    NoCache,
+    ReleaseOfIstio,
+    SettingsFile,
+    SnapshotOption,
+)
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.output.console import error_console
 from rightsize.output.tables import Answer, show
@@ -23,10 +33,7 @@ app = typer.Typer(rich_markup_mode="markdown")
 @app.command()
 def plan(
     snapshot: SnapshotOption = None,
-    values: Annotated[
-        list[Path] | None,
-        typer.Option("-f", "--values", help="File to patch; repeat for overlays, last one wins."),
-    ] = None,
+    values: FilesToPatch = None,
     objects: Annotated[
         list[Path] | None,
         typer.Option(
@@ -39,19 +46,13 @@ def plan(
         Path | None, typer.Option("-o", "--out", help="Folder for the plan and its files.")
     ] = None,
     output_format: FormatOption = "table",
-    chart: Annotated[
-        str | None, typer.Option(help="Chart of the file: istiod, gateway, ztunnel or cni.")
-    ] = None,
-    istio_version: Annotated[str | None, typer.Option(help="Istio release of the file.")] = None,
-    gateway: Annotated[
-        str | None, typer.Option(help="Gateway a gateway chart's file is for, as ns/name.")
-    ] = None,
+    chart: ChartOption = None,
+    istio_version: ReleaseOfIstio = None,
+    gateway: GatewayOption = None,
     workload: Annotated[
         str | None, typer.Option(help="Workload a manifest is for, as ns/name, where unclear.")
     ] = None,
-    commitment: Annotated[
-        float | None, typer.Option(help="Savings Plans commitment in USD/h; 0 says none is held.")
-    ] = None,
+    commitment: Commitment = None,
     settings_file: SettingsFile = None,
     no_cache: NoCache = False,
 ) -> None:

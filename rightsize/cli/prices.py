@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from rightsize.border import csv_cell, write_files
-from rightsize.cli.options import FormatOption, SettingsFile
+from rightsize.cli.options import AwsProfile, AwsRole, FormatOption, SettingsFile
 from rightsize.errors import UsageError
 from rightsize.output.console import error_console
 from rightsize.output.tables import Answer, show
@@ -30,8 +30,8 @@ def prices(
         str | None,
         typer.Option(help="AWS region. The snapshot's, or that of the profile or environment."),
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Named AWS profile.")] = None,
-    role_arn: Annotated[str | None, typer.Option(help="Role to assume.")] = None,
+    profile: AwsProfile = None,
+    role_arn: AwsRole = None,
     cluster: Annotated[
         str | None, typer.Option(help="EKS cluster: its machines, scaling events and support.")
     ] = None,

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.cli.options import SettingsFile, SnapshotOption
+from rightsize.cli.options import (
+    ChartOption,
+    GatewayOption,
+    ReleaseOfIstio,
+    ReleaseOption,
+    SettingsFile,
+    SnapshotOption,
+)
 from rightsize.cli.patching import PatchOptions, patched
 from rightsize.cli.recommend import computed
 from rightsize.cli.snapshots import open_snapshot
@@ -38,17 +45,10 @@ def pull_request(
         str | None, typer.Option(help="Title. 'Right-size the proxies of CLUSTER'.")
     ] = None,
     remote: Annotated[str, typer.Option(help="Remote to push to.")] = "origin",
-    chart: Annotated[
-        str | None, typer.Option(help="Chart of the file: istiod, gateway, ztunnel or cni.")
-    ] = None,
-    istio_version: Annotated[str | None, typer.Option(help="Istio release of the file.")] = None,
-    gateway: Annotated[
-        str | None, typer.Option(help="Gateway a gateway chart's file is for, as ns/name.")
-    ] = None,
-    release: Annotated[
-        str | None,
-        typer.Option(help="Release, revision or cluster to patch, where a file holds several."),
-    ] = None,
+    chart: ChartOption = None,
+    istio_version: ReleaseOfIstio = None,
+    gateway: GatewayOption = None,
+    release: ReleaseOption = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the text.")] = Path(
         "rightsize-out"
     ),

@@ -4,59 +4,45 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Group
 
-from rightsize.cli.options import NoCache, SettingsFile, SizesFormatOption, SnapshotOption
+from rightsize.cli.options import (
+    ChartOption,
+    FilesToPatch,
+    GatewayOption,
+    NoCache,
+    ReleaseOfIstio,
+    ReleaseOption,
+    SettingsFile,
+    SizesFormatOption,
+    SnapshotOption,
+)
 from rightsize.cli.patching import PatchOptions, patched, write_and_show
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import ChangesFoundError, NoDataError, RightsizeError, UsageError
 from rightsize.output.console import error_console, output_console, progress_bar
 from rightsize.output.tables import Answer, show
+from rightsize.results import Component
 from rightsize.sizing.profiles import profile_named, profile_policy, profiles
 
 if TYPE_CHECKING:
     from rightsize.config import Settings
     from rightsize.cost.requests_worth import MonthlyWorth
     from rightsize.patch.model import Outcome
-    from rightsize.results import Advice, Component, Sizes
+    from rightsize.results import Advice, Sizes
     from rightsize.snapshot import Snapshot
 
 app = typer.Typer(rich_markup_mode="markdown")
 
 
-class Limits(StrEnum):
-    raise_only = "raise"
-    fit = "fit"
-
-
-class Part(StrEnum):
-    sidecar = "sidecar"
-    istiod = "istiod"
-    gateway = "gateway"
-    waypoint = "waypoint"
-    ztunnel = "ztunnel"
-    cni = "istio-cni"
-
-
-def part_of(component: Part) -> Component:
-    """The component of that name."""
-    from rightsize.results import Component
-
-    return next(name for name in get_args(Component) if name == component.value)
-
-
 @app.command()
 def recommend(
     snapshot: SnapshotOption = None,
-    values: Annotated[
-        list[Path] | None,
-        typer.Option("-f", "--values", help="File to patch; repeat for overlays, last one wins."),
-    ] = None,
+    values: FilesToPatch = None,
     traces: Annotated[
         Path | None,
         typer.Option(help="Usage traces instead of a snapshot: CSV, or CSV with gzip."),
@@ -84,32 +70,26 @@ def recommend(
         float | None, typer.Option(help="Days of history below which nothing is cut.")
     ] = None,
     limits: Annotated[
-        Limits | None, typer.Option(help="Whether limits only go up, or follow the policy.")
+        Literal["raise", "fit"] | None,
+        typer.Option(help="Whether limits only go up, or follow the policy."),
     ] = None,
     max_overrides: Annotated[
         int | None, typer.Option(help="Most workloads that may get annotations of their own.")
     ] = None,
-    chart: Annotated[
-        str | None, typer.Option(help="Chart of the file: istiod, gateway, ztunnel or cni.")
-    ] = None,
-    istio_version: Annotated[str | None, typer.Option(help="Istio release of the file.")] = None,
-    gateway: Annotated[
-        str | None, typer.Option(help="Gateway a gateway chart's file is for, as ns/name.")
-    ] = None,
+    chart: ChartOption = None,
+    istio_version: ReleaseOfIstio = None,
+    gateway: GatewayOption = None,
     workload: Annotated[
         str | None,
         typer.Option(
             help="This workload alone, as name or ns/name; with -f, the one a manifest is for."
         ),
     ] = None,
-    release: Annotated[
-        str | None,
-        typer.Option(help="Release, revision or cluster to patch, where a file holds several."),
-    ] = None,
+    release: ReleaseOption = None,
     namespace: Annotated[
         str | None, typer.Option("-n", "--namespace", help="Workloads of this namespace alone.")
     ] = None,
-    component: Annotated[Part | None, typer.Option(help="This component alone.")] = None,
+    component: Annotated[Component | None, typer.Option(help="This component alone.")] = None,
     in_place: Annotated[bool, typer.Option(help="Write into the given files themselves.")] = False,
     evict_local_volumes: Annotated[
         bool,
@@ -180,8 +160,7 @@ def recommend(
     given = given_sizes(values or (), chart=chart, istio_version=istio_version)
     advice = computed(source, settings, given)
     if namespace is not None or component is not None or (workload is not None and not values):
-        chosen = None if component is None else part_of(component)
-        advice = advice.only(namespace=namespace, workload=workload, component=chosen)
+        advice = advice.only(namespace=namespace, workload=workload, component=component)
         if not advice.recommendations:
             raise NoDataError(
                 "the snapshot has no mesh container of these",
