@@ -192,8 +192,8 @@ def _describes_a_chart(source: Source) -> bool:
 def _nothing_known(read: Read) -> AmbiguousChartError:
     """The error for files none of which is of a known kind."""
     layer = read.unknown[0]
-    is_values = tree.text_at(layer.root, ("kind",)) is None
-    if is_values and not isinstance(layer.source, HclSource):
+    is_values = isinstance(layer.root, tree.Mapping) and not isinstance(layer.source, HclSource)
+    if is_values and not _is_object(layer):
         return ambiguous_chart(layer.source, 0)
     return _no_sizes(_why(read, layer.source, False, False), [layer.source.path])
 
@@ -264,11 +264,19 @@ def _why(read: Read, source: Source, used: bool, held: bool) -> str:
         return f"its sizes are in {', '.join(dict.fromkeys(elsewhere))}"
     if _describes_a_chart(source):
         return "describes a chart; its sizes are in the values beside it"
-    kinds = [tree.text_at(x.root, ("kind",)) for x in read.unknown if x.source is source]
+    kinds = [_named(layer) for layer in read.unknown if layer.source is source]
     if kinds:
-        other = "Terraform" if isinstance(source, HclSource) else "values of another chart"
-        return f"{NO_SIZES} ({', '.join(dict.fromkeys(k or other for k in kinds))})"
+        return f"{NO_SIZES} ({', '.join(dict.fromkeys(kinds))})"
     return NO_SIZES
+
+
+def _named(layer: Layer) -> str:
+    """What a document is that no kind of file fits."""
+    if isinstance(layer.source, HclSource):
+        return "Terraform"
+    if isinstance(layer.root, tree.Sequence):
+        return "a list"
+    return tree.text_at(layer.root, ("kind",)) or "values of another chart"
 
 
 def effective_sizes(

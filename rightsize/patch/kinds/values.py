@@ -39,7 +39,7 @@ class AppChart(AnnotationsGroup):
 @kind
 def values(layer: Layer, given: Given) -> list[Group] | None:
     root = layer.root
-    if isinstance(layer.source, HclSource):
+    if isinstance(layer.source, HclSource) or isinstance(root, tree.Sequence):
         return None
     if not isinstance(root, tree.Mapping):
         raise layer.source.error(
