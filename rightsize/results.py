@@ -52,6 +52,7 @@ class ShapeKind(StrEnum):
     STEP_DOWN = "step-down"
     LEAK = "leak"
     DAILY_BURST = "daily-burst"
+    SHORT_BURST = "short-burst"
     UNEVEN_POD = "uneven-pod"
     START_UP = "start-up"
     FEW_DAYS = "few-days"
@@ -132,6 +133,8 @@ class Usage:
     p95: float | None = None
     p99: float | None = None
     peak: float | None = None
+    burst: float | None = None
+    """Highest CPU over two scrapes, where these are at most 30 seconds apart and it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,7 @@ def _print(advice: Advice, row: Recommendation) -> None:
                 ("p95", usage.p95),
                 ("p99", usage.p99),
                 ("peak", usage.peak),
+                *([] if usage.burst is None else [("over two scrapes", usage.burst)]),
             )
         )
         console.print(f"  {resource} used: {used}")

@@ -130,6 +130,7 @@ def _resource(advice: ResourceAdvice, own_request: float | None) -> dict[str, An
         "p95": _tidy(advice.usage.p95),
         "p99": _tidy(advice.usage.p99),
         "peak": _tidy(advice.usage.peak),
+        "burst": _tidy(advice.usage.burst),
         "rule": advice.rule.value,
         "basis": advice.basis,
     }

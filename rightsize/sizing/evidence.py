@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -26,7 +27,7 @@ def evidence_of(history: ContainerHistory) -> Evidence | None:
         days=days_between(start, end),
         pods=np.unique(daily.pod).size,
         windows=int(daily.windows.sum()),
-        cpu=daily.cpu.tally.pooled().usage,
+        cpu=replace(daily.cpu.tally.pooled().usage, burst=history.cpu_burst),
         memory=daily.memory.tally.pooled().usage,
         throttled_share=throttled_share(history),
         oom_kills=history.events.oom_kills,

@@ -156,7 +156,8 @@ def _limits(
     if now is None:
         return None, None
     round_up = _rounded(case.resource)
-    seen = round_up((case.usage.peak or 0.0) * (1 + settings.limit_margin))
+    highest = max(case.usage.peak or 0.0, case.usage.burst or 0.0)
+    seen = round_up(highest * (1 + settings.limit_margin))
     proven = 0.0 if case.needed_limit is None else round_up(case.needed_limit)
     end = step_limit = max(now, seen, proven)
     free = case.thin is None and case.event is None and case.hold is None

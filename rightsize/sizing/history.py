@@ -112,6 +112,8 @@ class ContainerHistory:
     labels: Mapping[str, str]
     records: Records
     pod_cpu_limit: Floats
+    cpu_burst: float | None = None
+    """Highest CPU over two scrapes, in cores."""
     sizes_as_of: date | None = None
     """The day of the sizes in force, where the last days did not report them."""
 
@@ -374,6 +376,7 @@ def _history(group: _Group, end: pd.Timestamp) -> ContainerHistory:
         labels=_json(newest["labels"]),
         records=group.records,
         pod_cpu_limit=group.pod_cpu_limit,
+        cpu_burst=_known(rows["cpu_burst"].max()),
         sizes_as_of=as_of,
     )
 

@@ -24,6 +24,8 @@ _LEAK_GROWTH = 0.05
 _LEAK_LEAST = 1.0 * MEBIBYTE
 _BURST = 4.0
 """An hour of the day is a burst where its mean is this many times the median hour's."""
+_SHORT_BURST = 3.0
+"""Of the highest 5 minutes; rates over two scrapes are above these by themselves."""
 _UNEVEN = 4.0
 _START = 1.5
 
@@ -83,6 +85,7 @@ def shapes_of(history: ContainerHistory) -> Shapes:
             )
         if resource == "cpu":
             found += _daily_burst(history)
+            found += _short_burst(history, days)
         found += _uneven(resource, days)
     growth = 0.0
     if known["memory"] and since is None:
@@ -191,6 +194,19 @@ def _daily_burst(history: ContainerHistory) -> Iterator[Shape]:
     hours = f"{busy[0]:02d}:00" if len(busy) == 1 else f"{busy[0]:02d}:00 to {busy[-1] + 1:02d}:00"
     text = f"each day about {hours} UTC CPU is {format_cpu(level)}{times}; else {format_cpu(usual)}"
     yield Shape(ShapeKind.DAILY_BURST, "cpu", text)
+
+
+def _short_burst(history: ContainerHistory, days: _Days) -> Iterator[Shape]:
+    """CPU of less than a minute far above the highest 5 minutes."""
+    burst, peak, limit = history.cpu_burst, float(days.peak.max()), history.in_force.cpu_limit
+    if burst is None or burst < _SHORT_BURST * peak:
+        return
+    against = "" if limit is None else f"; its limit is {format_cpu(limit)}"
+    text = (
+        f"CPU bursts to {format_cpu(burst)} for less than a minute, which 5-minute means hide (their "
+        f"peak is {format_cpu(peak)}){against}"
+    )
+    yield Shape(ShapeKind.SHORT_BURST, "cpu", text)
 
 
 def _uneven(resource: Resource, days: _Days) -> Iterator[Shape]:

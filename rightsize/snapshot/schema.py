@@ -171,6 +171,13 @@ CONTAINERS = make_table(
         ("restarts", SHORT, "restarts", "restarts during the day; null if unknown"),
         ("oom_kills", SHORT, "kills", "OOM kills during the day; null if unknown"),
         (
+            "cpu_burst",
+            FLOAT,
+            "cores",
+            "highest CPU over two scrapes; null where scrapes are more than 30 seconds apart, and for "
+            "pods of which nothing much was to be expected",
+        ),
+        (
             "left_out",
             SHORT,
             "windows",
@@ -184,7 +191,7 @@ CONTAINERS = make_table(
             + ", ".join(f"`{cause}` ({words})" for cause, words in LEFT_OUT_CAUSES.items()),
         ),
     ],
-    later=["requests_known", "limits_known", "left_out", "left_out_cause"],
+    later=["requests_known", "limits_known", "cpu_burst", "left_out", "left_out_cause"],
 )
 
 NODES = make_table(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rightsize.collectors.objects import Objects
+from rightsize.collectors.prometheus.bursts import bursts_of
 from rightsize.collectors.prometheus.cluster import (
     hpas_frame,
     namespaces_frame,
@@ -90,10 +91,14 @@ def assemble(
     hours = day.grid(Shape.HOURS)
     mesh = {key for key, container in containers.items() if container.component is not None}
     nodes = nodes_frame(answers, day, objects)
-    usage, left_out = within_bounds(usage, _bounds(answers, pods, containers, nodes))
+    bounds = _bounds(answers, pods, containers, nodes)
+    usage, left_out = within_bounds(usage, bounds)
+    # An application may well call a container `discovery`.
+    usage = usage.only(mesh)
+    bursts = bursts_of(usage, answers["sample_counts"], pods, bounds, day, source)
     tables = {
         "pods": pods_frame(pods, objects),
-        "containers": containers_frame(containers, counts, left_out),
+        "containers": containers_frame(containers, counts, left_out, bursts),
         "nodes": nodes,
         "namespaces": namespaces_frame(answers, pods, objects),
         "hpas": hpas_frame(answers, objects),
@@ -121,8 +126,6 @@ def assemble(
         "impossible_samples": float(sum(answer.impossible for answer in answers.values())),
     }
     version = istio_version(answers["containers"])
-    # An application may well call a container `discovery`.
-    usage = usage.only(mesh)
     return Assembled(tables, usage, len(pods), regions, version, inferred, stats)
 
 

@@ -232,6 +232,7 @@ def containers_frame(
     containers: Mapping[ContainerKey, Container],
     counts: DayCounts,
     left_out: Mapping[ContainerKey, LeftOut],
+    bursts: Mapping[ContainerKey, float],
 ) -> pd.DataFrame:
     """Return the rows of table `containers`."""
     rows = [
@@ -250,6 +251,7 @@ def containers_frame(
             "limits_known": container.limits_known,
             "restarts": counts.restarts.get(key),
             "oom_kills": counts.kills(key),
+            "cpu_burst": bursts.get(key),
             "left_out": left_out[key].windows if key in left_out else 0,
             "left_out_cause": left_out[key].cause if key in left_out else None,
         }

@@ -102,7 +102,8 @@ SAMPLE_COUNTS = Query(
 )
 
 
-def _sample_times(name: str, text: str, pods: str | None) -> Query:
+def _of_cpu(name: str, shape: Shape, text: str, pods: str | None) -> Query:
+    """A question about the CPU counters, `$series` in its text, of the pods a pattern names."""
     metric = "container_cpu_usage_seconds_total"
     parts = [
         text.replace(
@@ -113,17 +114,28 @@ def _sample_times(name: str, text: str, pods: str | None) -> Query:
         )
         for container, pod in (("container", "pod"), ("container_name", "pod_name"))
     ]
-    return Query(name, Shape.WINDOWS, " or ".join(parts), (metric,))
+    return Query(name, shape, " or ".join(parts), (metric,))
 
 
 def sample_times(pods: str | None) -> Query:
     """When the last CPU sample of each window was taken, of the pods a regular expression names."""
-    return _sample_times("sample_times", "timestamp($series)", pods)
+    return _of_cpu("sample_times", Shape.WINDOWS, "timestamp($series)", pods)
 
 
 def ended_sample_times(pods: str | None) -> Query:
     """The same for series that ended within a window, which the server calls stale at its end."""
-    return _sample_times("ended_times", "max_over_time(timestamp($series)[$window:10s])", pods)
+    text = "max_over_time(timestamp($series)[$window:10s])"
+    return _of_cpu("ended_times", Shape.WINDOWS, text, pods)
+
+
+def short_rates(pods: str, interval: int) -> Query:
+    """The day's highest rate over two scrapes, `interval` seconds apart, of these pods.
+
+    Twice a scrape, as no two scrapes are apart by that exactly: else one pair or another is missed.
+    """
+    rate = f"rate($series[{2 * interval - 1}s999ms])"
+    text = f"max_over_time({rate}[$day:{interval // 2}s])"
+    return _of_cpu("short_rates", Shape.DAY, text, pods)
 
 
 POD_WINDOWS = Query(

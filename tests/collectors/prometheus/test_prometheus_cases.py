@@ -66,6 +66,26 @@ def _scraped(step: float) -> Callable[[], list[Series]]:
     return world
 
 
+def _bursts(step: float) -> Callable[[], list[Series]]:
+    """Half a minute of 1.5 cores in each hour, 20m else; groups below see two thirds of it."""
+
+    def world() -> list[Series]:
+        times = [t + 0.2 * (i % 3) for i, t in enumerate(every(step, SINCE + 7, DAY + 26 * HOUR))]
+        hours, within = np.divmod(np.array(times) - SINCE, HOUR)
+        used = 0.02 * (np.array(times) - SINCE)
+        used += 1.48 * (30 * hours + np.clip(within - 1000, 0, 30))
+        cgroup = f"/kubepods/{POD.name}/istio-proxy"
+        return [
+            *POD.described(),
+            *POD.used(cpu=list(zip(times, used, strict=True)), cgroup=cgroup),
+            *POD.used(
+                cpu=list(zip(times, used * 2 / 3, strict=True)), cgroup=f"{cgroup}/init.scope"
+            ),
+        ]
+
+    return world
+
+
 def _runs() -> list[Series]:
     """A job every 20 minutes whose proxy lives 4; kube-state-metrics says nothing."""
     series = []
@@ -153,6 +173,9 @@ WORLDS: dict[str, Callable[[], list[Series]]] = {
     "scraped-120": _scraped(120),
     "scraped-90": _scraped(90),
     "scraped-45": _scraped(45),
+    "bursts-15": _bursts(15),
+    "bursts-30": _bursts(30),
+    "bursts-60": _bursts(60),
     "runs": _runs,
     "underflow": _underflow,
     "dropped-labels": _dropped_labels,
@@ -237,6 +260,25 @@ def test_a_constant_usage_is_constant_at_every_scrape_interval(
     times = np.array(every(step, DAY - 2 * HOUR + 7, DAY + 26 * HOUR))
     first, last = times[times <= DAY].max(), times[times <= NEXT_DAY].max()
     assert (usage["cpu"] * usage["seconds"]).sum() == pytest.approx(0.12 * (last - first))
+
+
+@pytest.mark.parametrize(("step", "share"), [(15, 1.0), (30, 0.5)])
+def test_bursts_of_half_a_minute_are_seen_where_scrapes_are_close(
+    step: int, share: float, taken: Callable[[str], Snapshot]
+) -> None:
+    # A burst that two pairs of scrapes share shows half of it, at least.
+    snapshot = taken(f"bursts-{step}")
+    assert 1.5 * share <= _proxy(snapshot)["cpu_burst"] <= 1.5 * 1.05
+    assert _usage(snapshot)["cpu"].max() < 0.2
+    done = rightsize("recommend", "--snapshot", snapshot.path, "--all", "--format", "json")
+    (row,) = (r for r in json.loads(done.stdout)["recommendations"] if r["workload"] == "web")
+    assert "for less than a minute, which 5-minute means hide" in row["reason"]
+    assert row["cpu"]["burst"] == pytest.approx(_proxy(snapshot)["cpu_burst"])
+    assert row["cpu"]["recommended_limit"] >= 2.0
+
+
+def test_scrapes_a_minute_apart_show_no_shorter_burst(taken: Callable[[str], Snapshot]) -> None:
+    assert np.isnan(_proxy(taken("bursts-60"))["cpu_burst"])
 
 
 def test_a_run_of_four_minutes_used_what_it_used_in_them(taken: Callable[[str], Snapshot]) -> None:
