@@ -141,6 +141,8 @@ def objects_of(
     rules = ClusterRules()
     try:
         for item in items:
+            if fault := shape_fault(item):
+                raise ValueError(fault)
             kind, about = item["kind"], item["metadata"]
             name, namespace = about["name"], about.get("namespace", "")
             if kind == "Node":
@@ -166,7 +168,7 @@ def objects_of(
             if (key[0], *reference) in templates:
                 templates[key] = templates[(key[0], *reference)]
         pdbs = {one: _budget(one[0], spec, templates) for one, spec in budgets.items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputFileError(
             f"holds an object of another shape ({error})",
             path=place or ", ".join(read_from),
@@ -174,6 +176,27 @@ def objects_of(
         ) from error
     hpas += rules.scalers(hpas)
     return Objects(nodes, namespaces, pods, templates, hpas, pdbs, rules, read_from)
+
+
+def shape_fault(item: Mapping[str, Any]) -> str | None:
+    """Say what no object of Kubernetes has; None where the parts that all have are sound."""
+    about = item.get("metadata")
+    if not isinstance(about, dict) or not isinstance(about.get("name"), str):
+        return "has no metadata with a name"
+    if not isinstance(about.get("namespace", ""), (str, type(None))):
+        return "has a namespace that is no text"
+    if not all(isinstance(item.get(name, ""), str) for name in ("kind", "apiVersion")):
+        return "has a kind that is no text"
+    for name in ("labels", "annotations"):
+        notes = about.get(name)
+        if notes is not None and not (
+            isinstance(notes, dict) and all(isinstance(one, str) for one in notes.values())
+        ):
+            return f"has {name} that are no texts"
+    for name in ("spec", "status"):
+        if not isinstance(item.get(name), (dict, type(None))):
+            return f"has a {name} that is no map"
+    return None
 
 
 def _items(path: Path) -> list[Mapping[str, Any]]:

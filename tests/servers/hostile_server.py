@@ -11,6 +11,7 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 Raw = Callable[[], Iterator[bytes]]
 _MEBIBYTE = 1 << 20
@@ -30,7 +31,7 @@ def endless(opening: bytes, piece: bytes) -> Raw:
     """A body that begins and never ends."""
 
     def body() -> Iterator[bytes]:
-        yield opening
+        yield opening or piece
         many = piece * max(_MEBIBYTE // len(piece), 1)
         while True:
             yield many
@@ -158,3 +159,13 @@ VALUES: dict[str, str] = {
     "tiny": "5e-324",
 }
 """Samples that a server may send in place of every sample of an answer."""
+
+
+def peak_mib() -> float:
+    """Most memory of this process since its program began.
+
+    `ru_maxrss` would begin with what the process that started it held (getrusage(2)).
+    """
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return float(line.split()[1]) / 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -62,12 +63,7 @@ def fetch_bill(
         ],
         "Filter": {"And": parts},
     }
-    rows = [
-        _row(period, group)
-        for page in session.pages(COST, asked)
-        for period in page.get("ResultsByTime", [])
-        for group in period.get("Groups", [])
-    ]
+    rows = list(session.rows(COST, asked, _lines))
     if not rows:
         tagged = "" if cluster is None else f" with the tag {CLUSTER_COST_TAG}={cluster}"
         raise NoDataError(
@@ -96,6 +92,12 @@ def category(service: str, usage_type: str) -> str:
     ):
         return "ec2"
     return "other"
+
+
+def _lines(page: dict[str, Any]) -> Iterator[dict[str, object]]:
+    for period in page.get("ResultsByTime", []):
+        for group in period.get("Groups", []):
+            yield _row(period, group)
 
 
 def _row(period: dict[str, Any], group: dict[str, Any]) -> dict[str, object]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
+from math import inf
 from typing import Any
 
 import pandas as pd
@@ -26,14 +28,15 @@ def fetch_savings_plans(session: AwsSession) -> pd.DataFrame:
     AwsError
         If the request fails, or a commitment cannot be read or is not in USD.
     """
-    rows = [
-        _plan(item)
-        for page in session.pages(PLANS, {"states": ["active"], "maxResults": 1000})
-        for item in page.get("savingsPlans", [])
-        if item.get("savingsPlanType") in _PLAN_KINDS
-        and (item.get("savingsPlanType") == "Compute" or item.get("region") == session.region)
-    ]
-    return table_of("commitments", rows)
+
+    def read(page: dict[str, Any]) -> Iterator[dict[str, object]]:
+        for item in page["savingsPlans"]:
+            kind = item.get("savingsPlanType")
+            if kind == "Compute" or (kind in _PLAN_KINDS and item.get("region") == session.region):
+                yield _plan(item)
+
+    asked = {"states": ["active"], "maxResults": 1000}
+    return table_of("commitments", list(session.rows(PLANS, asked, read)))
 
 
 def fetch_reserved_instances(session: AwsSession) -> pd.DataFrame:
@@ -49,14 +52,14 @@ def fetch_reserved_instances(session: AwsSession) -> pd.DataFrame:
         If the request fails.
     """
     asked = {"Filters": [{"Name": "state", "Values": ["active"]}]}
-    rows = [
-        _reservation(item)
-        for page in session.pages(RESERVED, asked)
-        for item in page.get("ReservedInstances", [])
-        if "Linux/UNIX" in item.get("ProductDescription", "")
-        and item.get("InstanceTenancy", "default") == "default"
-    ]
-    return table_of("commitments", rows)
+
+    def read(page: dict[str, Any]) -> Iterator[dict[str, object]]:
+        for item in page["ReservedInstances"]:
+            shared = item.get("InstanceTenancy", "default") == "default"
+            if shared and "Linux/UNIX" in item.get("ProductDescription", ""):
+                yield _reservation(item)
+
+    return table_of("commitments", list(session.rows(RESERVED, asked, read)))
 
 
 def fetch_coverage(session: AwsSession, start: date, end: date) -> pd.DataFrame:
@@ -74,18 +77,21 @@ def fetch_coverage(session: AwsSession, start: date, end: date) -> pd.DataFrame:
         "Granularity": "MONTHLY",
         "Filter": {"Dimensions": {"Key": "REGION", "Values": [session.region]}},
     }
-    covered = total = 0.0
-    for page in session.pages(COVERAGE, asked):
+
+    def read(page: dict[str, Any]) -> Iterator[tuple[float, float]]:
         for item in page.get("SavingsPlansCoverages", []):
             share = item.get("Coverage", {})
-            covered += float(share.get("SpendCoveredBySavingsPlans") or 0)
-            total += float(share.get("TotalCost") or 0)
-    if total <= 0:
+            part, whole = share.get("SpendCoveredBySavingsPlans"), share.get("TotalCost")
+            yield float(part or 0), float(whole or 0)
+
+    spends = list(session.rows(COVERAGE, asked, read))
+    covered, total = (sum(column) for column in zip(*spends, strict=True)) if spends else (0.0, 0.0)
+    if not 0 < total < inf or not 0 <= covered < inf:
         raise AwsError(f"{COVERAGE.action} has no eligible spend from {start} to {end}")
     row = {
         "commitment": "coverage",
         "kind": "coverage",
-        "covered_share": covered / total,
+        "covered_share": min(covered / total, 1.0),
         "source": f"Cost Explorer, {start} to {end}",
     }
     return table_of("commitments", [row])

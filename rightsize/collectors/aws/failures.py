@@ -63,7 +63,7 @@ _NO_CREDENTIALS = (
     boto.NoAuthTokenError,
 )
 _STALE = (boto.TokenRetrievalError, boto.SSOError, boto.UnauthorizedSSOTokenError)
-_NETWORK = (boto.HTTPClientError, boto.ConnectionError, boto.EndpointConnectionError)
+_NETWORK = (boto.HTTPClientError, boto.ConnectionError)
 
 
 def translated(error: Exception, where: str, *, known_region: bool = True) -> AwsError:
@@ -72,6 +72,8 @@ def translated(error: Exception, where: str, *, known_region: bool = True) -> Aw
     `known_region` False says that botocore's list lacks the region: then an endpoint that cannot
     be reached means that there is no such region.
     """
+    if isinstance(error, AwsError):
+        return type(error)(f"{where}: {error.what}", hint=error.hint)
     if isinstance(error, ClientError):
         return _answered(error, where)
     if isinstance(error, _STALE):
@@ -87,15 +89,21 @@ def translated(error: Exception, where: str, *, known_region: bool = True) -> Aw
         return AwsRegionError(f"{where}: AWS has no such region as far as this boto3 knows")
     if isinstance(error, _NETWORK):
         return AwsUnreachableError(
-            f"{where}: {error}",
+            f"{where}: {_short(error)}",
             hint="check the network, a proxy, and AWS_ENDPOINT_URL settings",
         )
-    return AwsError(f"{where}: {error}")
+    kind = "" if isinstance(error, boto.BotoCoreError) else f"{type(error).__name__}: "
+    return AwsError(f"{where}: {kind}{_short(error)}")
+
+
+def _short(text: object) -> str:
+    """On one line, and no longer than a person reads."""
+    return " ".join(str(text).split())[:400]
 
 
 def _answered(error: ClientError, where: str) -> AwsError:
-    problem = error.response.get("Error", {})
-    code, text = str(problem.get("Code", "")), str(problem.get("Message", "")).strip()
+    problem = error.response.get("Error") or {}
+    code, text = _short(problem.get("Code", "")), _short(problem.get("Message", ""))
     said = f"{where}: {code}" + (f" ({text})" if text else "")
     if code in _EXPIRED:
         return AwsExpiredError(said, hint=_SIGN_IN)

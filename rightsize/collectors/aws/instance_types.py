@@ -24,8 +24,13 @@ def fetch_instance_types(session: AwsSession) -> pd.DataFrame:
     AwsError
         If the request fails, or lists no type at all.
     """
-    pages = session.pages(INSTANCE_TYPES, {"MaxResults": _PAGE})
-    rows = [_row(item) for page in pages for item in page.get("InstanceTypes", [])]
+    rows = list(
+        session.rows(
+            INSTANCE_TYPES,
+            {"MaxResults": _PAGE},
+            lambda page: map(_row, page.get("InstanceTypes", [])),
+        )
+    )
     if not rows:
         raise AwsError(f"{INSTANCE_TYPES.action} in {session.region} lists no instance type")
     return table_of("instance_types", pd.DataFrame(rows).drop_duplicates("instance_type"))

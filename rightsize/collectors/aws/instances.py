@@ -43,12 +43,7 @@ def fetch_instances(session: AwsSession, cluster: str) -> pd.DataFrame:
         ],
         "MaxResults": _PAGE,
     }
-    rows = [
-        _row(item)
-        for page in session.pages(INSTANCES, asked)
-        for reservation in page.get("Reservations", [])
-        for item in reservation.get("Instances", [])
-    ]
+    rows = list(session.rows(INSTANCES, asked, _machines))
     if not rows:
         raise NoDataError(
             f"no running EC2 instance in {session.region} has the tag {cluster_tag(cluster)}",
@@ -103,14 +98,25 @@ def fetch_support(session: AwsSession, cluster: str) -> str:
     AwsError
         If a request fails, or EKS does not know the version.
     """
-    body = next(session.pages(CLUSTER, {"name": cluster}))
-    version = body.get("cluster", {}).get("version")
-    for page in session.pages(VERSIONS, {"clusterVersions": [version]}):
-        for item in page.get("clusterVersions", []):
-            status = str(item.get("versionStatus") or item.get("status") or "").lower()
-            if item.get("clusterVersion") == version and status:
-                return "standard" if "standard" in status else "extended"
+    version = next(
+        session.rows(CLUSTER, {"name": cluster}, lambda page: [page["cluster"]["version"]])
+    )
+    asked = {"clusterVersions": [version]}
+    for one, status in session.rows(VERSIONS, asked, _support_of_versions):
+        if one == version and status:
+            return "standard" if "standard" in status else "extended"
     raise AwsError(f"EKS does not say how version {version} of {cluster} is supported")
+
+
+def _support_of_versions(page: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for item in page.get("clusterVersions", []):
+        status = str(item.get("versionStatus") or item.get("status") or "").lower()
+        yield item.get("clusterVersion"), status
+
+
+def _machines(page: dict[str, Any]) -> Iterator[dict[str, object]]:
+    for reservation in page.get("Reservations", []):
+        yield from map(_row, reservation.get("Instances", []))
 
 
 def _row(item: dict[str, Any]) -> dict[str, object]:
@@ -137,12 +143,15 @@ def _volumes(session: AwsSession, ids: list[str]) -> Iterator[tuple[object, ...]
     for start in range(0, len(ids), _IDS_AT_ONCE):
         some = ids[start : start + _IDS_AT_ONCE]
         asked = {"Filters": [{"Name": "attachment.instance-id", "Values": some}]}
-        for page in session.pages(VOLUMES, asked):
-            for item in page.get("Volumes", []):
-                for attachment in item.get("Attachments", []):
-                    yield (
-                        attachment.get("InstanceId"),
-                        attachment.get("AttachTime"),
-                        float(item["Size"]),
-                        item.get("VolumeType"),
-                    )
+        yield from session.rows(VOLUMES, asked, _attachments)
+
+
+def _attachments(page: dict[str, Any]) -> Iterator[tuple[object, ...]]:
+    for item in page.get("Volumes", []):
+        for attachment in item.get("Attachments", []):
+            yield (
+                attachment.get("InstanceId"),
+                attachment.get("AttachTime"),
+                float(item["Size"]),
+                item.get("VolumeType"),
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -46,17 +47,12 @@ def fetch_plan_rates(session: AwsSession, *, plan: str = "Compute") -> pd.DataFr
         "maxResults": _PAGE,
     }
     rates: dict[str, Decimal] = {}
-    for page in session.pages(PLAN_RATES, asked):
-        for item in page.get("searchResults", []):
-            read = _rate(item)
-            if read is None:
-                continue
-            name, rate = read
-            if rates.setdefault(name, rate) != rate:
-                raise AmbiguousPriceError(
-                    f"{plan} Savings Plans have two rates for {name} in {session.region}: "
-                    f"{rates[name]} and {rate} USD/h"
-                )
+    for name, rate in session.rows(PLAN_RATES, asked, _rates):
+        if rates.setdefault(name, rate) != rate:
+            raise AmbiguousPriceError(
+                f"{plan} Savings Plans have two rates for {name} in {session.region}: "
+                f"{rates[name]} and {rate} USD/h"
+            )
     if not rates:
         raise AwsError(f"{PLAN_RATES.action} gives no one-year rate for {session.region}")
     table = pd.DataFrame({"instance_type": list(rates), "usd_per_hour": map(float, rates.values())})
@@ -71,6 +67,10 @@ def fetch_plan_rates(session: AwsSession, *, plan: str = "Compute") -> pd.DataFr
     )
 
 
+def _rates(page: dict[str, Any]) -> Iterator[tuple[str, Decimal]]:
+    return filter(None, map(_rate, page.get("searchResults", [])))
+
+
 def _rate(item: dict[str, Any]) -> tuple[str, Decimal] | None:
     offering = item.get("savingsPlanOffering", {})
     if offering.get("durationSeconds") != _YEAR_SECONDS or item.get("unit") != "Hrs":
@@ -83,4 +83,4 @@ def _rate(item: dict[str, Any]) -> tuple[str, Decimal] | None:
         rate = Decimal(item["rate"])
     except (KeyError, InvalidOperation) as error:
         raise AwsError(f"a Savings Plans rate of {name} cannot be read") from error
-    return (name, rate) if name and rate > 0 else None
+    return (str(name), rate) if name and rate.is_finite() and rate > 0 else None

@@ -135,11 +135,14 @@ def _offers(session: AwsSession) -> Iterator[Offer]:
         {"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in wanted.items()
     ]
     asked = {"ServiceCode": "AmazonEC2", "Filters": filters, "MaxResults": _PAGE}
-    for page in session.pages(PRODUCTS, asked):
+
+    def read(page: dict[str, Any]) -> Iterator[Offer]:
         for text in page.get("PriceList", []):
             offer = read_offer(text, session.region)
             if offer is not None:
                 yield offer
+
+    return session.rows(PRODUCTS, asked, read)
 
 
 def _hourly(terms: dict[str, Any]) -> Iterator[tuple[Decimal, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -29,22 +30,28 @@ def fetch_scaling_events(session: AwsSession, cluster: str) -> pd.DataFrame:
         "Filters": [{"Name": "tag-key", "Values": [cluster_tag(cluster)]}],
         "MaxRecords": _PAGE,
     }
-    groups = [
-        item["AutoScalingGroupName"]
-        for page in session.pages(GROUPS, asked)
-        for item in page.get("AutoScalingGroups", [])
-    ]
+    groups = list(session.rows(GROUPS, asked, _names))
     if not groups:
         raise NoDataError(
             f"no Auto Scaling group in {session.region} has the tag {cluster_tag(cluster)}"
         )
     rows = [
-        _row(item)
+        row
         for group in groups
-        for page in session.pages(ACTIVITIES, {"AutoScalingGroupName": group, "MaxRecords": _PAGE})
-        for item in page.get("Activities", [])
+        for row in session.rows(
+            ACTIVITIES, {"AutoScalingGroupName": group, "MaxRecords": _PAGE}, _activities
+        )
     ]
     return table_of("scaling_events", rows)
+
+
+def _names(page: dict[str, Any]) -> Iterator[str]:
+    for item in page.get("AutoScalingGroups", []):
+        yield item["AutoScalingGroupName"]
+
+
+def _activities(page: dict[str, Any]) -> Iterator[dict[str, object]]:
+    return map(_row, page.get("Activities", []))
 
 
 def _row(item: dict[str, Any]) -> dict[str, object]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError, UnknownRegionError
+from urllib3.exceptions import HTTPError as TransportError
 
 from rightsize.collectors.aws.calls import READ_EXPORT, Call
 from rightsize.collectors.aws.failures import translated
+from rightsize.collectors.aws.transport import BoundedHttp, CallBudget
 from rightsize.errors import (
     AwsCredentialsError,
     AwsError,
@@ -22,15 +24,17 @@ from rightsize.errors import (
     AwsRegionError,
     AwsRoleError,
     AwsUnreachableError,
+    RightsizeError,
 )
+from rightsize.secrets import register
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 _QUICK_ATTEMPTS = 2
-_FAILED = (BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError, TypeError)
-"""What a call raises, answers that botocore cannot parse included."""
-
 _PIECE = 2**20
+_SLOWEST = 2**18
+"""Bytes a second of a download."""
+_Row = TypeVar("_Row")
 
 
 class AwsSession:
@@ -73,6 +77,7 @@ class AwsSession:
         self._config = _config(max_attempts)
         self._quick = _config(min(max_attempts, _QUICK_ATTEMPTS))
         self._clients: dict[str, Any] = {}
+        self._budget = CallBudget()
         try:
             self._boto = boto3.Session(profile_name=profile, region_name=region)
         except BotoCoreError as error:
@@ -92,16 +97,37 @@ class AwsSession:
         AwsError
             One of its family, by what went wrong; with the operation and region in its text.
         """
-        asked = dict(parameters)
+        asked, tokens = dict(parameters), set()
+        self._budget.begin()
         while True:
             body = self._ask(call, asked)
             yield body
             token = body.get(call.token_out) if call.token_out else None
             if not token:
                 return
-            if token == asked.get(call.token_in):
+            if token in tokens:
                 raise AwsError(f"{call.action} repeats its page token: its answer has no end")
+            tokens.add(token)
             asked[call.token_in] = token
+
+    def rows(
+        self,
+        call: Call,
+        parameters: Mapping[str, Any],
+        read: Callable[[dict[str, Any]], Iterable[_Row]],
+    ) -> Iterator[_Row]:
+        """Yield what `read` makes of each page of a call.
+
+        Raises
+        ------
+        AwsError
+            One of its family; also for a page that `read` fails at: what an answer is made of
+            comes from outside.
+        """
+        for page in self.pages(call, parameters):
+            with reading(call.action):
+                found = list(read(page))
+            yield from found
 
     def download(self, bucket: str, key: str, path: Path, *, most: int) -> None:
         """Write an object of S3 into a file, piece by piece.
@@ -111,6 +137,7 @@ class AwsSession:
         AwsError
             One of its family; also if the object is larger than `most` bytes.
         """
+        self._budget.begin(READ_SECONDS + most / _SLOWEST)
         body = self._ask(READ_EXPORT, {"Bucket": bucket, "Key": key})["Body"]
         left = most
         try:
@@ -120,7 +147,7 @@ class AwsSession:
                     if left < 0:
                         raise AwsError(f"s3://{bucket}/{key} grew while it was read")
                     file.write(piece)
-        except BotoCoreError as error:
+        except (BotoCoreError, TransportError) as error:
             raise translated(error, f"s3:GetObject of {bucket}/{key}") from error
 
     def endpoint(self, call: Call) -> str:
@@ -139,9 +166,8 @@ class AwsSession:
             If the credentials are missing, refused or expired.
         """
         try:
-            sts = self._boto.client("sts", region_name=self.region, config=self._quick)
-            return str(sts.get_caller_identity()["Account"])
-        except _FAILED as error:
+            return str(self._made("sts", self._quick).get_caller_identity()["Account"])
+        except Exception as error:
             failure = translated(error, f"sts:GetCallerIdentity in {self.region}")
             if isinstance(failure, AwsCredentialsError | AwsExpiredError):
                 raise failure from error
@@ -168,7 +194,8 @@ class AwsSession:
         client = self._client(call.service)
         try:
             body: dict[str, Any] = getattr(client, call.method)(**parameters)
-        except _FAILED as error:
+        except Exception as error:
+            # Of the library, or of what it parses: nothing of ours runs in there.
             where = f"{call.action} in {client.meta.region_name}"
             raise translated(error, where, known_region=self._is_known()) from error
         return body
@@ -183,18 +210,22 @@ class AwsSession:
             if service == "pricing":
                 region = self.price_list_region() or self.region
             try:
-                self._clients[service] = self._boto.client(
-                    service, region_name=region, config=self._config
-                )
+                self._clients[service] = self._made(service, self._config, region)
             except (BotoCoreError, ValueError) as error:
                 raise translated(error, f"{service} in {region}") from error
         return self._clients[service]
 
+    def _made(self, service: str, config: Any, region: str | None = None) -> Any:
+        client = self._boto.client(service, region_name=region or self.region, config=config)
+        client._endpoint.http_session = BoundedHttp(client._endpoint.http_session, self._budget)
+        return client
+
     def _assumed(self, role_arn: str) -> Any:
         try:
-            sts = self._boto.client("sts", region_name=self.region, config=self._config)
-            answer = sts.assume_role(RoleArn=role_arn, RoleSessionName="rightsize")
-        except _FAILED as error:
+            sts = self._made("sts", self._config)
+            got = sts.assume_role(RoleArn=role_arn, RoleSessionName="rightsize")["Credentials"]
+            keys = got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"]
+        except Exception as error:
             failure = translated(error, f"sts:AssumeRole of {role_arn}")
             if isinstance(failure, AwsCredentialsError | AwsExpiredError | AwsUnreachableError):
                 raise failure from error
@@ -203,13 +234,22 @@ class AwsSession:
                 hint="its trust policy must name your identity, and yours must allow "
                 "sts:AssumeRole on it",
             ) from error
-        got = answer["Credentials"]
-        return boto3.Session(
-            aws_access_key_id=got["AccessKeyId"],
-            aws_secret_access_key=got["SecretAccessKey"],
-            aws_session_token=got["SessionToken"],
-            region_name=self.region,
-        )
+        register(*keys[1:])
+        return boto3.Session(*keys, region_name=self.region)
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Whatever a block raises over an answer of AWS is a fault of the answer."""
+    try:
+        yield
+    except RightsizeError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        raise AwsError(
+            f"{what} answered what cannot be read ({type(error).__name__}: {said})"
+        ) from error
 
 
 def _config(attempts: int) -> Any:

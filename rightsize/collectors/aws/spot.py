@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 
 from rightsize.collectors.aws.calls import SPOT_HISTORY
 from rightsize.collectors.aws.prices import dollars_per
-from rightsize.collectors.aws.session import AwsSession
+from rightsize.collectors.aws.session import AwsSession, reading
 from rightsize.collectors.aws.tables import table_of
 from rightsize.errors import AwsError
 
@@ -57,18 +58,16 @@ def fetch_spot_prices(
     }
     if instance_types:
         asked["InstanceTypes"] = list(instance_types)
-    rows = [
-        (
-            item["InstanceType"],
-            item["AvailabilityZone"],
-            float(Decimal(item["SpotPrice"]) * rate),
-            item["Timestamp"],
-        )
-        for page in session.pages(SPOT_HISTORY, asked)
-        for item in page.get("SpotPriceHistory", [])
-    ]
+
+    def read(page: dict[str, Any]) -> Iterator[tuple[object, ...]]:
+        for item in page.get("SpotPriceHistory", []):
+            price = float(Decimal(item["SpotPrice"]) * rate)
+            yield item["InstanceType"], item["AvailabilityZone"], price, item["Timestamp"]
+
+    rows = list(session.rows(SPOT_HISTORY, asked, read))
     history = pd.DataFrame(rows, columns=["instance_type", "zone", "usd_per_hour", "set_at"])
-    history["set_at"] = pd.to_datetime(history["set_at"], utc=True)
+    with reading(SPOT_HISTORY.action):
+        history["set_at"] = pd.to_datetime(history["set_at"], utc=True)
     return spot_table(history, session.region, now)
 
 

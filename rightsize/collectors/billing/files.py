@@ -141,12 +141,15 @@ def _on_s3(place: str, session: Callable[[], AwsSession] | None) -> list[ExportF
         raise UsageError(f"{printable(place)} is no place on S3", hint="s3://BUCKET/PREFIX")
     aws, bucket, prefix = session(), found[1], found[2] or ""
     files = []
-    for page in aws.pages(LIST_EXPORT, {"Bucket": bucket, "Prefix": prefix}):
+
+    def read(page: dict[str, Any]) -> Iterator[tuple[str, int]]:
         for one in page.get("Contents", []):
-            key, size = str(one["Key"]), int(one["Size"])
-            if key.lower().endswith(_ENDINGS) and size:
-                files.append(ExportFile(f"s3://{bucket}/{key}", _fetched(aws, bucket, key, size)))
-        _not_too_many(len(files), place)
+            yield str(one["Key"]), int(one["Size"])
+
+    for key, size in aws.rows(LIST_EXPORT, {"Bucket": bucket, "Prefix": prefix}, read):
+        if key.lower().endswith(_ENDINGS) and 0 < size <= MOST_BYTES:
+            files.append(ExportFile(f"s3://{bucket}/{key}", _fetched(aws, bucket, key, size)))
+            _not_too_many(len(files), place)
     return files
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from rightsize.collectors.deadline import POOLS, Deadline, read_whole
 from rightsize.collectors.errors import (
+    MalformedAnswerError,
     MetricsServerError,
     SlowServerError,
     TlsError,
@@ -19,10 +21,15 @@ from rightsize.collectors.errors import (
 from rightsize.errors import InputFileError, UsageError
 from rightsize.secrets import register, register_header
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 32 * 2**20
 """Of one answer: a page of pods takes about 5 MB."""
+ERROR_BYTES = 64 * 2**10
+_MOST_PARTS = 4_000_000
+"""Members of one answer: parsed, each takes up to 100 bytes."""
 _TIMEOUT_SECONDS = (10.0, 60.0)
 """To connect, and between bytes of an answer."""
+_ANSWER_SECONDS = 120.0
+"""Of one answer, from the request to its last byte."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class ApiServer:
     client: Any
     """`kubernetes.client.ApiClient`."""
     timeout: tuple[float, float] = _TIMEOUT_SECONDS
+    seconds: float = _ANSWER_SECONDS
 
     def get(self, path: str, query: Mapping[str, str]) -> Reply:
         """Ask once.
@@ -69,32 +77,61 @@ class ApiServer:
         """
         import urllib3
 
+        manager = self.client.rest_client.pool_manager
+        manager.pool_classes_by_scheme = POOLS
         headers = {"Accept": "application/json", "User-Agent": "rightsize"}
         # Asks an exec plugin again where its token has run out.
         self.client.update_params_for_auth(headers, [], ["BearerToken"])
         for header, value in headers.items():
             if header.lower() == "authorization":
                 register_header(header, value)
-        try:
-            answer = self.client.rest_client.pool_manager.request(
-                "GET",
-                self.client.configuration.host.rstrip("/") + path,
-                fields=dict(query),
-                headers=headers,
-                timeout=urllib3.Timeout(connect=self.timeout[0], read=self.timeout[1]),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
+        with Deadline(self.seconds) as deadline:
             try:
-                body = answer.read(MAX_BYTES + 1, decode_content=True)
-            finally:
-                answer.close()
-        except urllib3.exceptions.HTTPError as error:
-            raise _failed(self.name, error) from error
-        if len(body) > MAX_BYTES:
-            raise MetricsServerError(f"{self.name}: an answer is larger than {MAX_BYTES >> 20} MiB")
+                answer = manager.request(
+                    "GET",
+                    self.client.configuration.host.rstrip("/") + path,
+                    fields=dict(query),
+                    headers=headers,
+                    timeout=urllib3.Timeout(connect=self.timeout[0], read=self.timeout[1]),
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                )
+                body = self._body(answer)
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                if deadline.over:
+                    raise self._too_slow() from None
+                raise _failed(self.name, error) from error
+            if deadline.over:
+                raise self._too_slow()
         return Reply(answer.status, body, answer.headers.get("Retry-After"))
+
+    def _body(self, answer: Any) -> bytes:
+        packed = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
+        most = MAX_BYTES if answer.status == 200 else ERROR_BYTES
+        try:
+            body = b"" if packed else read_whole(answer, most)
+            cut = len(body) <= most and bool(answer.length_remaining)
+        finally:
+            answer.close()
+        if packed or cut:
+            raise MalformedAnswerError(
+                f"{self.name}: the answer {'was cut off' if cut else 'is packed, which was not asked for'}",
+                hint="look at proxies between here and the API server",
+                passing=cut,
+            )
+        parts = sum(body.count(mark) for mark in b"{[,")
+        if answer.status == 200 and (len(body) > most or parts > _MOST_PARTS):
+            raise MalformedAnswerError(
+                f"{self.name}: an answer is larger than {most >> 20} MiB, or made of too many parts"
+            )
+        return body
+
+    def _too_slow(self) -> SlowServerError:
+        return SlowServerError(
+            f"{self.name}: no whole answer within {self.seconds:.3g} s",
+            hint="try again when the server has less to do",
+        )
 
 
 def connect(

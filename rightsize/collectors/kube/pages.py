@@ -15,11 +15,14 @@ from rightsize.collectors.errors import (
     TooManyRequestsError,
 )
 from rightsize.collectors.kube.connection import Cluster, Reply, unauthorized
+from rightsize.collectors.objects import shape_fault
 
 PAGE = 250
 """Objects of one answer: of large pods about 5 MB, and an etcd read that hurts nobody."""
 _ATTEMPTS = 4
 _RESTARTS = 5
+_MOST_OBJECTS = 1_000_000
+"""Of one list: EKS clusters have up to some hundred thousand pods."""
 _LONGEST_WAIT = 30.0
 Item = dict[str, Any]
 
@@ -67,6 +70,7 @@ def get(cluster: Cluster, path: str, query: Mapping[str, str] | None = None) -> 
 def listed(cluster: Cluster, path: str) -> Iterator[Item]:
     """Every object of a list, each once; a list that expired in the middle begins anew."""
     seen: set[tuple[str, str]] = set()
+    tokens: set[object] = set()
     query = {"limit": str(PAGE)}
     restarts = 0
     while True:
@@ -80,24 +84,41 @@ def listed(cluster: Cluster, path: str) -> Iterator[Item]:
                     hint="try when the API server is less busy",
                 ) from None
             query = {"limit": str(PAGE)}
+            tokens.clear()
             continue
-        items = page.get("items", ())
-        if items is not None and not isinstance(items, (list, tuple)):
+        items, about = page.get("items", "none"), page.get("metadata") or {}
+        if not (items is None or isinstance(items, (list, tuple))) or not isinstance(about, dict):
             raise MalformedAnswerError(f"{cluster.name}: {path} is no list")
         for item in items or ():  # Go writes an empty list as null
-            about = item.get("metadata") if isinstance(item, dict) else None
-            if not isinstance(about, dict) or not isinstance(about.get("name"), str):
-                raise MalformedAnswerError(f"{cluster.name}: {path} holds what is no object")
-            key = (str(about.get("namespace", "")), about["name"])
+            one = checked(cluster, path, item)
+            key = (one["metadata"].get("namespace") or "", one["metadata"]["name"])
             if key not in seen:
                 seen.add(key)
-                yield item
-        following = (page.get("metadata") or {}).get("continue")
+                yield one
+        following = about.get("continue")
         if not following:
             return
-        if query.get("continue") == following:
-            raise MalformedAnswerError(f"{cluster.name}: {path} has a page that leads to itself")
-        query = {"limit": str(PAGE), "continue": str(following)}
+        if not isinstance(following, str) or following in tokens or len(seen) > _MOST_OBJECTS:
+            raise MalformedAnswerError(
+                f"{cluster.name}: {path} has no end: {len(seen):,} objects, and a page that leads "
+                "to another"
+            )
+        tokens.add(following)
+        query = {"limit": str(PAGE), "continue": following}
+
+
+def checked(cluster: Cluster, path: str, item: object) -> Item:
+    """The object itself.
+
+    Raises
+    ------
+    MalformedAnswerError
+        If it has not the shape that every object has.
+    """
+    if not isinstance(item, dict) or (fault := shape_fault(item)):
+        what = fault if isinstance(item, dict) else "is no map"
+        raise MalformedAnswerError(f"{cluster.name}: {path} holds what is no object: it {what}")
+    return item
 
 
 def _document(name: str, path: str, reply: Reply) -> Item:
@@ -128,4 +149,4 @@ def _wait(reply: Reply, attempt: int) -> float:
         asked = float(reply.retry_after or "")
     except ValueError:
         asked = 0.2 * 2**attempt
-    return min(max(asked, 0.0), _LONGEST_WAIT)
+    return asked if 0.0 <= asked <= _LONGEST_WAIT else _LONGEST_WAIT

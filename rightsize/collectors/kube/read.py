@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from rightsize.collectors.kube.connection import Cluster
-from rightsize.collectors.kube.pages import AbsentError, Item, RefusedError, get, listed
+from rightsize.collectors.kube.pages import AbsentError, Item, RefusedError, checked, get, listed
 from rightsize.collectors.kube.resources import RESOURCES, Names, Resource, Use
 from rightsize.collectors.objects import Objects, objects_of
 from rightsize.snapshot.manifest import Missing
@@ -124,10 +124,11 @@ def _places(cluster: Cluster, resource: Resource) -> Iterable[str | None]:
 def _of_version(
     cluster: Cluster, resource: Resource, version: str, place: str | None, name: str
 ) -> Iterator[Item]:
+    if resource.kind == "Namespace":
+        name, place = place or "", None
     if name:
-        yield get(cluster, resource.path(version, place, name))
-    elif resource.kind == "Namespace" and place:
-        yield get(cluster, resource.path(version, name=place))
+        path = resource.path(version, place, name)
+        yield checked(cluster, path, get(cluster, path))
     else:
         yield from listed(cluster, resource.path(version, place))
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import socket
-import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -18,10 +16,9 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError as TransportError
 
+from rightsize.collectors.deadline import POOLS, Deadline
 from rightsize.collectors.errors import (
     MalformedAnswerError,
     MetricsServerError,
@@ -36,88 +33,15 @@ _CHUNK = 1 << 20
 _ERROR_BYTES = 64 << 10
 """Of the body of an answer that is no 200: a message and no more."""
 
-_now = threading.local()
-"""The `_Deadline` of the request that this thread is making."""
-
-
-class _Deadline:
-    """Ends a request when its time is over, wherever it waits: sockets know no total time."""
-
-    def __init__(self, seconds: float) -> None:
-        self.over = False
-        self.received = 0
-        self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-
-    def __enter__(self) -> _Deadline:
-        _now.deadline = self
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        _now.deadline = None
-
-    def watch(self, opened: socket.socket) -> None:
-        self._sockets.append(opened)
-        if self.over:
-            self._end()
-
-    def _end(self) -> None:
-        self.over = True
-        for opened in self._sockets:
-            with contextlib.suppress(OSError):
-                opened.shutdown(socket.SHUT_RDWR)
-
-
-def _watch(opened: socket.socket | None) -> None:
-    deadline: _Deadline | None = getattr(_now, "deadline", None)
-    if deadline is not None and opened is not None:
-        deadline.watch(opened)
-
-
-class _Http(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        opened = super()._new_conn()
-        _watch(opened)
-        return opened
-
-    def request(self, *arguments: Any, **options: Any) -> None:
-        _watch(self.sock)
-        super().request(*arguments, **options)
-
-
-class _Https(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        opened = super()._new_conn()
-        _watch(opened)
-        return opened
-
-    def request(self, *arguments: Any, **options: Any) -> None:
-        _watch(self.sock)
-        super().request(*arguments, **options)
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _Https
-
-
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
-
 
 class _WatchedAdapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*arguments, **options)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = POOLS
         return manager
 
 
@@ -163,7 +87,7 @@ class BoundedSession(requests.Session):
         MetricsServerError
             One of its kinds.
         """
-        with _Deadline(seconds) as deadline:
+        with Deadline(seconds) as deadline:
             try:
                 yield
             except (MetricsServerError, OSError, ValueError) as error:
@@ -225,7 +149,7 @@ class BoundedSession(requests.Session):
 
     def _pieces(self, answer: requests.Response) -> Iterator[bytes]:
         raw = answer.raw
-        deadline: _Deadline | None = getattr(_now, "deadline", None)
+        deadline = Deadline.of_this_thread()
         chunked = raw.stream(_CHUNK, decode_content=False) if raw.chunked else None
         while piece := next(chunked, b"") if chunked else raw.read1(_CHUNK, decode_content=False):
             self._received(len(piece))

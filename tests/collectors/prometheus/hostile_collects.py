@@ -19,20 +19,10 @@ import rightsize.cli
 from rightsize.collectors.prometheus import client
 from tests.collectors.prometheus.mesh import DAY, HOUR
 from tests.servers.faulty_proxy import Asked, Fault, faulty_proxy
-from tests.servers.hostile_server import HOSTILE, VALUES, Raw, answered
+from tests.servers.hostile_server import HOSTILE, VALUES, Raw, answered, peak_mib
 
 SECOND_DAY = DAY + 24 * HOUR
 When = Callable[[Asked], bool]
-
-
-def peak_mib() -> float:
-    """Most memory of this process since its program began.
-
-    `ru_maxrss` would begin with what the process that started it held (getrusage(2)).
-    """
-    status = Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return float(line.split()[1]) / 1024
 
 
 def windows(asked: Asked) -> bool:
