@@ -16,7 +16,7 @@ from rightsize.patch.kinds.autoscaler import AutoscalerGroup
 from rightsize.patch.kinds.openshift import ControlPlaneGroup
 from rightsize.patch.kinds.terraform import UnwrittenGroup
 from rightsize.patch.kinds.values import AppChart
-from rightsize.patch.manifests import ContainerGroup, PodAnnotations
+from rightsize.patch.manifests import ContainerGroup, PodAnnotations, WorkloadPatch
 from rightsize.patch.model import SizeChange
 from rightsize.patch.values import ValuesGroup
 
@@ -69,7 +69,7 @@ def _matched(
     scalers = [g for g in fitting if isinstance(g, AutoscalerGroup) and _is_workload(g, change)]
     manifests = [g for g in fitting if isinstance(g, ContainerGroup | PodAnnotations)]
     own = _manifest(manifests, change, changes, flags.workload)
-    if own is not None:
+    if own is not None and not is_partial(own):
         return Match((own, *scalers))
     releases = [
         g
@@ -82,8 +82,16 @@ def _matched(
     found = _gateway(releases, change, changes, flags) if change.component == "gateway" else None
     if found is None:
         found = _of_revision(releases, change, changes, flags)
-    one_cluster = _one_cluster(found.groups, change, flags)
-    return Match((*one_cluster, *scalers), found.reason)
+    chosen = _one_cluster(found.groups, change, flags)
+    if own is not None:
+        # What it sets outranks the release's values; the other sizes are theirs.
+        return Match((own, *chosen, *scalers))
+    return Match((*chosen, *scalers), found.reason)
+
+
+def is_partial(group: Group) -> bool:
+    """Whether it is a patch of single sizes of a workload, whose others are set elsewhere."""
+    return all(isinstance(layer, WorkloadPatch) for layer in group.layers)
 
 
 def _called(group: Group, name: str) -> bool:

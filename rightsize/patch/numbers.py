@@ -38,7 +38,7 @@ def number_at(node: tree.Scalar, path: tree.Path, source: Source, *, whole: bool
         return parse_quantity(node.value)
     except ValueError:
         pass
-    variable = re.search(r"\$\{+\s*(?:var\.|local\.)?([A-Za-z_][\w.]*)", node.value)
+    variable = re.search(r"(?:\$\{|\{\{-?)+\s*(?:var|local|)\.?([A-Za-z_][\w.]*)", node.value)
     if variable is not None:
         raise source.error(
             f"{where}: {node.value!r} takes its number from {variable[1]}",

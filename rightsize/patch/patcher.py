@@ -20,7 +20,7 @@ from rightsize.patch.kinds import groups_of
 from rightsize.patch.kinds.autoscaler import AutoscalerGroup
 from rightsize.patch.kustomize import FOLDER, by_hand, kustomize_folder
 from rightsize.patch.local_volumes import volume_writes
-from rightsize.patch.matching import Flags, Match, matched
+from rightsize.patch.matching import Flags, Match, is_partial, matched
 from rightsize.patch.model import (
     EffectiveSizes,
     Outcome,
@@ -222,6 +222,7 @@ def _placed(
     settled: list[SizeChange] = []
     missing: set[str] = set()
     reasons: list[str] = []
+    whole = [g for g in match.groups if not isinstance(g, AutoscalerGroup) and not is_partial(g)]
     for group in match.groups:
         bounds_only = isinstance(group, AutoscalerGroup)
         placed = group.place(change, largest_node, None if bounds_only else match.scaled_on)
@@ -231,7 +232,7 @@ def _placed(
         writes += placed.writes
         settled += [] if placed.settled is None else [placed.settled]
         held += placed.held
-        if not bounds_only:
+        if group in whole or not (bounds_only or whole):
             missing |= {slot for slot in placed.missing if slot not in BOUNDS}
     places = [f"{w.layer.source.path}: {dotted(w.path)}" for w in writes]
     status: Status = "written" if writes else "already right" if held else "no place"

@@ -35,7 +35,6 @@ def refused(tmp_path: Path, content: bytes, *flags: str) -> InputFileError:
         (b"pilot:\n  a: \x00\n", 2, 6, "NUL byte"),
         (b"pilot:\n  a: caf\xe9\n", 2, 9, "not UTF-8"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", 3, 1, "NUL byte"),
-        (b"- pilot\n", 1, 1, "not a mapping"),
         (b"just text\n", 1, 1, "not a mapping"),
         (b"pilot: [a]\nmeshConfig: {}\n", 1, 8, "pilot is a list"),
         (b"pilot: on\nmeshConfig: {}\n", 1, 8, "pilot is not a mapping"),

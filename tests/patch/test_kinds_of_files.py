@@ -250,6 +250,36 @@ def test_an_operator_that_installs_no_istiod_gets_no_sizes_of_it(
     assert not checked(tmp_path, "iop.yaml", text, ISTIOD, SIDECAR).changed
 
 
+AFTER_RENDERING = {
+    "overlay.yaml": "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n"
+    "  components:\n    pilot:\n      k8s:\n        resources: {requests: {cpu: 500m, memory: 2Gi}}\n"
+    "        overlays:\n        - kind: Deployment\n          name: istiod\n          patches:\n"
+    "          - path: spec.template.spec.containers.[name:discovery].resources.requests.cpu\n"
+    "            value: 1500m\n",
+    "post.yaml": FLUX.replace("NAME", "istiod, namespace: istio-system")
+    + "  chart: {spec: {chart: istiod}}\n  values: {pilot: {resources: {requests: {cpu: 500m, memory: 2Gi}}}}\n"
+    "  postRenderers:\n  - kustomize:\n      patches:\n      - target: {kind: Deployment, name: istiod}\n"
+    "        patch: |\n          - op: replace\n"
+    "            path: /spec/template/spec/containers/0/resources/requests/cpu\n"
+    "            value: 1500m\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AFTER_RENDERING)
+def test_what_is_patched_after_rendering_is_changed_together_with_the_values(
+    tmp_path: Path, name: str
+) -> None:
+    patched = checked(tmp_path, name, AFTER_RENDERING[name], ISTIOD)
+    written = AFTER_RENDERING[name].replace("1500m", "250m").replace("500m", "250m")
+    assert patched.text_after == written.replace("2Gi", "1Gi")
+
+
+def test_a_number_that_a_template_fills_in_names_what_to_change(tmp_path: Path) -> None:
+    text = "pilot: {resources: {requests: {cpu: '{{ .Values.cpu }}', memory: 2Gi}}}\n"
+    with pytest.raises(InputFileError, match="takes its number from Values.cpu"):
+        checked(tmp_path, "values.yaml", text, ISTIOD)
+
+
 def test_an_autoscaler_manifest_keeps_its_ceiling(tmp_path: Path) -> None:
     text = (
         "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: istiod}\n"

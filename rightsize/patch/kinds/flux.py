@@ -8,6 +8,7 @@ from rightsize.files.source import Layer
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Group, Release
 from rightsize.patch.kinds.chart_values import Place, inline, release_groups, whole_file
+from rightsize.patch.kinds.kustomization import patches_at
 from rightsize.patch.kinds.registry import kind
 
 
@@ -36,6 +37,10 @@ def helm_release(layer: Layer, given: Given) -> list[Group] | None:
             layer.source,
             f"HelmRelease {name} has no values here; give the ConfigMap of its valuesFrom with -f",
         )
+    rendered = tree.lookup(root, ("spec", "postRenderers"))
+    for number in range(len(rendered.items) if isinstance(rendered, tree.Sequence) else 0):
+        # What is patched after rendering outranks values.
+        groups += patches_at(layer, given, ("spec", "postRenderers", number, "kustomize"))
     return groups
 
 

@@ -38,11 +38,16 @@ def kustomization(layer: Layer, given: Given) -> list[Group] | None:
     for number in range(len(listed.items) if isinstance(listed, tree.Sequence) else 0):
         groups += _chart(layer, given, ("helmCharts", number))
     groups += _resources(layer, given)
-    for key in LISTS:
-        listed = tree.lookup(layer.root, (key,))
-        for number in range(len(listed.items) if isinstance(listed, tree.Sequence) else 0):
-            groups += _patch(layer, given, (key, number))
+    groups += patches_at(layer, given, ())
     return groups
+
+
+def patches_at(layer: Layer, given: Given, path: tree.Path) -> Iterator[Group]:
+    """The workloads that the lists of patches below a path change."""
+    for key in LISTS:
+        listed = tree.lookup(layer.root, (*path, key))
+        for number in range(len(listed.items) if isinstance(listed, tree.Sequence) else 0):
+            yield from _patch(layer, given, (*path, key, number))
 
 
 def _chart(layer: Layer, given: Given, path: tree.Path) -> list[Group]:
