@@ -45,6 +45,11 @@ class PolicySettings(_Section):
     min_change: float = Field(
         0.1, ge=0, lt=1, description="cuts smaller than this share are not worth a rollout"
     )
+    start_up: Literal["raise", "show"] = Field(
+        "raise",
+        description="where a rollout's start-up memory does not fit into what is free on the nodes: "
+        "`raise` the memory request, or `show` it alone",
+    )
     limits: Literal["raise", "fit"] = Field(
         "raise",
         description="`raise`: limits only go up, since cutting one frees no node and adds risk; "

@@ -29,7 +29,7 @@ from rightsize.sizing.cluster_rules import (
 )
 from rightsize.sizing.drafts import Drafting, Progress, drafts_of
 from rightsize.sizing.mesh_default import MeshDefault, with_mesh_default
-from rightsize.sizing.node_bound import largest_node, within_nodes
+from rightsize.sizing.node_bound import free_memory, largest_node, within_nodes
 from rightsize.sizing.pod_rules import (
     budget_warnings,
     quota_warnings,
@@ -137,7 +137,8 @@ def _computed(snapshot: Snapshot, asked: _Question, progress: Progress | None) -
     rules, days, given = asked.rules, asked.days, asked.given
     scalers = autoscalers(snapshot, days)
     advices = istiod_advices(snapshot, rules, days) if asked.with_model else {}
-    drafting = Drafting(asked.policy, rules, scalers, given, propagation_holds(advices))
+    holds, free = propagation_holds(advices), free_memory(snapshot, days)
+    drafting = Drafting(asked.policy, rules, scalers, given, holds, free)
     drafts, sidecars = drafts_of(snapshot, drafting, days=days, progress=progress)
     drafts = with_istiod_model(drafts, advices, rules)
     cluster = cluster_rules(snapshot, days)

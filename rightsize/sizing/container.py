@@ -61,6 +61,7 @@ def size_container(
     *,
     held: str | None = None,
     memory_held: str | None = None,
+    free_memory: float | None = None,
     given: Sizes | None = None,
 ) -> Recommendation:
     """Size one container on its own, the mesh default left aside.
@@ -75,13 +76,15 @@ def size_container(
         Why the CPU request must not be cut (an autoscaler counts with it).
     memory_held : str, optional
         Why the memory request must not be cut.
+    free_memory : float, optional
+        Bytes that no pod requests on a node of its pods.
     given : Sizes, optional
         What the given file says: in force where no metric reports it.
     """
     history = replace(history, in_force=with_given(history.in_force, given))
     evidence = evidence_of(history)
     thin = thin_evidence(evidence, settings)
-    shapes = shapes_of(history)
+    shapes = shapes_of(history, free_memory)
     wanted = _wanted(history, policy, shapes, settings)
     unsafe = history.events.unsafe(settings.max_gap_share)
     situations = [
@@ -168,6 +171,8 @@ def _wanted(
         if resource == "memory" and shapes.growth:
             peak = float(daily.memory.tally.highest.max())
             amounts = _larger(amounts, Amounts(peak + _LEAK_DAYS * shapes.growth, None))
+        if resource == "memory" and settings.start_up == "raise":
+            amounts = _larger(amounts, Amounts(shapes.start_request, None))
         abstained = fitted.abstained_.get(resource)
         found[resource] = _Wanted(amounts, fitted.rules_[resource], abstained)
     return found

@@ -39,6 +39,8 @@ class Drafting:
     """What the user's files set."""
     istiod_holds: Mapping[str, str]
     """Why an istiod must not be cut, by workload."""
+    free_memory: Mapping[tuple[str, str], float]
+    """What its nodes have free, by namespace and workload."""
 
     @property
     def needs_windows(self) -> bool:
@@ -57,6 +59,7 @@ class Drafting:
                 self.settings,
                 held=hold or held_by_autoscaler(self.scalers, history, "cpu"),
                 memory_held=hold or held_by_autoscaler(self.scalers, history, "memory"),
+                free_memory=self.free_memory.get((history.namespace, history.workload)),
                 given=None if self.given is None else self.given.get(history.component),
             )
             if draft.component == "sidecar":

@@ -1,4 +1,4 @@
-"""No size is written that the largest node cannot hold: its pod would never be scheduled."""
+"""What nodes can hold: sizes that never fit are not written, and what is free bounds a start."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Recommendation, Resource, ResourceAdvice, Rule
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
+from rightsize.snapshot.views import containers_by_day
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,24 @@ def largest_node(snapshot: Snapshot, days: list[date] | None = None) -> Largest:
     return Largest(
         float(cpu) if cpu > 0 else LARGEST_CPU, float(memory) if memory > 0 else LARGEST_MEMORY
     )
+
+
+def free_memory(snapshot: Snapshot, days: list[date] | None = None) -> dict[tuple[str, str], float]:
+    """Bytes that no pod requests on the median node of each workload, at the end of the last day.
+
+    Keys are namespace and workload; workloads on nodes of unknown size are absent.
+    """
+    last = max(snapshot.days if days is None else days)
+    nodes = snapshot.read("nodes", days=[last], columns=["node", "allocatable_memory"])
+    rows = containers_by_day(snapshot, [last])
+    there = rows["ended"].isna() & (rows["last_seen"] == rows["last_seen"].max())
+    rows = rows[there & (~rows["init"].eq(True) | rows["native"].eq(True))]
+    requested = rows.groupby("node")["memory_request"].sum()
+    size = nodes.astype({"node": str}).set_index("node")["allocatable_memory"].astype(float)
+    free = (size - requested.reindex(size.index).fillna(0.0)).clip(lower=0.0)
+    by_pod = rows.drop_duplicates(["namespace", "pod"])
+    found = by_pod.assign(free=by_pod["node"].map(free)).dropna(subset=["free"])
+    return dict(found.groupby(["namespace", "workload"])["free"].median().items())
 
 
 def within_nodes(rows: Iterable[Recommendation], most: Largest) -> list[Recommendation]:

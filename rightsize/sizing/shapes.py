@@ -43,12 +43,15 @@ class Shapes:
         The new level is the higher one.
     growth : float
         Bytes a day by which memory grows; 0 where it does not.
+    start_request : float or None
+        Bytes that each pod must request for a rollout's start to fit on a node; None where it fits.
     """
 
     found: tuple[Shape, ...] = ()
     since: int | None = None
     rises: bool = False
     growth: float = 0.0
+    start_request: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,15 @@ class _Days:
     peak: Floats
 
 
-def shapes_of(history: ContainerHistory) -> Shapes:
-    """Name the shapes of one container's usage; a job's runs have none but their peaks."""
+def shapes_of(history: ContainerHistory, free_memory: float | None = None) -> Shapes:
+    """Name the shapes of one container's usage; a job's runs have none but their peaks.
+
+    Parameters
+    ----------
+    history : ContainerHistory
+    free_memory : float, optional
+        Bytes that no pod requests on a node of its pods.
+    """
     daily = history.daily
     if not daily.rows or history.is_job or not history.running:
         return Shapes()
@@ -92,8 +102,9 @@ def shapes_of(history: ContainerHistory) -> Shapes:
         leak = _leak(_days(daily, daily.memory), history.in_force)
         found += [] if leak is None else [leak[0]]
         growth = 0.0 if leak is None else leak[1]
-    found += _start_peak(history)
-    return Shapes(tuple(found), since, rises, growth)
+    start = _start_peak(history, free_memory)
+    found += [] if start is None else [start[0]]
+    return Shapes(tuple(found), since, rises, growth, None if start is None else start[1])
 
 
 def _days(daily: Daily, measured: Measured) -> _Days:
@@ -226,30 +237,38 @@ def _uneven(resource: Resource, days: _Days) -> Iterator[Shape]:
         yield Shape(ShapeKind.UNEVEN_POD, resource, text)
 
 
-def _start_peak(history: ContainerHistory) -> Iterator[Shape]:
-    """Memory in the first minutes of a run against that of the rest."""
+def _start_peak(
+    history: ContainerHistory, free_memory: float | None
+) -> tuple[Shape, float | None] | None:
+    """Memory in the first minutes of a run against that of the rest, and what a rollout asks for."""
     daily, records, runs = history.daily, history.records, history.presence
     # A row is the start of a run where it begins with the run's first window.
     begins = np.isin(_moments(daily.pod, daily.first), _moments(runs.pod, runs.first))
     later = np.where(begins, records.later, daily.memory.tally.peaks())
     # What ran when the snapshot begins may have started before: its first windows are neither.
     starts = begins & (daily.first > daily.first.min())
-    early = np.fmax.reduce(records.start[starts], initial=0.0)
-    usual = np.fmax.reduce(later, initial=0.0)
-    if usual and early >= _START * usual:
-        text = (
-            f"memory peaks at {format_memory(early)} while it starts and stays below "
-            f"{format_memory(usual)} afterwards: the request is for the latter, the limit for the "
-            "start"
+    early = float(np.fmax.reduce(records.start[starts], initial=0.0))
+    usual = float(np.fmax.reduce(later, initial=0.0))
+    if not usual or early < _START * usual:
+        return None
+    text = (
+        f"memory peaks at {format_memory(early)} while it starts and stays below "
+        f"{format_memory(usual)} afterwards: the request is for the latter, the limit for the start"
+    )
+    at_once = _started_at_once(history)
+    more, request = at_once * (early - usual), None
+    if at_once:
+        pods = "1 of its pods" if at_once == 1 else f"{at_once} of its pods at once"
+        text += (
+            f"; a rollout starts up to {pods}, and a node that takes "
+            f"{'it' if at_once == 1 else 'them all'} needs {format_memory(more)} beyond requests"
         )
-        at_once = _started_at_once(history)
-        if at_once:
-            more = format_memory(at_once * (early - usual))
-            text += (
-                f"; a rollout starts up to {at_once} of its pods at once, and a node that takes them "
-                f"all needs {more} beyond their requests"
-            )
-        yield Shape(ShapeKind.START_UP, "memory", text)
+    if at_once and free_memory is not None:
+        text += f": {format_memory(free_memory)} are free on its nodes"
+        if more > free_memory:
+            request = early - free_memory / at_once
+            text += f", so each pod would have to request {format_memory(request)}"
+    return Shape(ShapeKind.START_UP, "memory", text), request
 
 
 def _started_at_once(history: ContainerHistory) -> int:

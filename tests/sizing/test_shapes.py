@@ -9,7 +9,9 @@ import pytest
 from rightsize.config import PolicySettings, Settings
 from rightsize.recommend import recommend
 from rightsize.results import ShapeKind, Sizes
+from rightsize.sizing.container import size_container
 from rightsize.sizing.history import ContainerHistory, Events
+from rightsize.sizing.node_bound import free_memory
 from rightsize.sizing.policies import PercentilePolicy
 from rightsize.sizing.presence import presence
 from rightsize.sizing.shapes import shapes_of
@@ -18,6 +20,7 @@ from tests.tiny_mesh import MIB, Tiny, tiny_snapshot
 
 START = pd.Timestamp("2026-09-01", tz="UTC")
 EXACT = PercentilePolicy(cpu_margin=0.0, memory_margin=0.0)
+P99 = PercentilePolicy(memory_percentile=99, memory_margin=0.0)
 
 
 def row(tmp_path, *containers, days=10, **policy):
@@ -128,15 +131,52 @@ def test_a_start_that_needs_much_more_tells_request_and_limit_apart():
     assert "the request is for the latter, the limit for the start" in shape.text
 
 
-@pytest.mark.parametrize(("pods", "at_once", "more"), [(1, 1, "820Mi"), (8, 4, "3280Mi")])
-def test_a_start_says_what_a_rollout_does_to_a_node(pods, at_once, more):
+def rollout(pods):
+    """Of pods that take 900Mi as they start, and 80Mi afterwards."""
     flat, start = np.full(900, 80 * MIB), np.full(900, 80 * MIB)
     start[:1] = 900 * MIB
     cpu = np.full(900, 0.01)
     new = {f"new-{n}": (900, cpu, start) for n in range(pods)}
-    (shape,) = shapes_of(history({"old": (0, cpu, flat), **new})).found
-    assert f"starts up to {at_once} of its pods at once" in shape.text
-    assert f"needs {more} beyond their requests" in shape.text
+    return history({"old": (0, cpu, flat), **new})
+
+
+@pytest.mark.parametrize(
+    ("pods", "words", "more"),
+    [(1, "1 of its pods", "820Mi"), (8, "4 of its pods at once", "3280Mi")],
+)
+def test_a_start_says_what_a_rollout_does_to_a_node(pods, words, more):
+    (shape,) = shapes_of(rollout(pods)).found
+    assert f"starts up to {words}" in shape.text
+    assert f"needs {more} beyond requests" in shape.text
+
+
+@pytest.mark.parametrize(("start_up", "wanted"), [("raise", 400 * MIB), ("show", 80 * MIB)])
+def test_a_start_that_does_not_fit_raises_the_request_unless_it_is_to_be_shown_alone(
+    start_up, wanted
+):
+    # Four at once have 2000Mi beyond requests of 80Mi: 400Mi each.
+    settings = PolicySettings(start_up=start_up, min_days=2)
+    found = size_container(rollout(8), P99, settings, free_memory=2000 * MIB)
+    assert found.memory.target_request == pytest.approx(wanted, rel=0.02)
+    assert "2000Mi are free on its nodes, so each pod would have to request 400Mi" in found.reason
+
+
+def test_a_start_that_fits_raises_nothing():
+    found = size_container(rollout(8), P99, PolicySettings(min_days=2), free_memory=4000 * MIB)
+    assert found.memory.target_request == pytest.approx(80 * MIB, rel=0.02)
+    assert "would have to" not in found.reason
+
+
+def test_what_no_pod_requests_is_free_on_a_node(tmp_path):
+    containers = (
+        Tiny(pods=4),
+        Tiny("db", pods=2, app_cpu_request=0.1, app_memory_request=1024 * MIB),
+    )
+    snapshot = tiny_snapshot(tmp_path / "s", *containers, nodes=2)
+    allocatable = snapshot.read("nodes", days=snapshot.days[-1:])["allocatable_memory"].iloc[0]
+    free = free_memory(snapshot)
+    assert free["shop", "web"] == allocatable - 3 * 128 * MIB - 1024 * MIB
+    assert free_memory(tiny_snapshot(tmp_path / "none", Tiny())) == {}
 
 
 def test_a_start_at_the_beginning_of_the_snapshot_hides_none_of_the_later_ones():
