@@ -11,6 +11,7 @@ from cloudcoil.models.istio.networking import v1beta1 as older_networking
 from cloudcoil.models.istio.security import v1 as security
 from ruamel.yaml import YAML
 
+from rightsize.audit import coherent
 from rightsize.audit.rules import mutual_tls
 from rightsize.files.yaml_text import to_yaml
 from rightsize.namespaces.destination_rules import (
@@ -69,8 +70,9 @@ def test_a_destination_rule(pool, outliers):
 
 
 def test_the_policies_that_the_audit_writes():
-    accepted(security.AuthorizationPolicy, YAML(typ="safe").load(mutual_tls._DENY))
-    accepted(security.PeerAuthentication, YAML(typ="safe").load(mutual_tls._STRICT))
+    version = coherent.api_version("security", (1, 22))
+    accepted(security.AuthorizationPolicy, YAML(typ="safe").load(mutual_tls.DENY.format(version)))
+    accepted(security.PeerAuthentication, YAML(typ="safe").load(mutual_tls.STRICT.format(version)))
 
 
 def test_the_check_itself_refuses_what_istio_does_not_know():

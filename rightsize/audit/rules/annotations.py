@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rightsize.audit.model import Sources
+from rightsize.audit.model import KubeObject, Sources
 from rightsize.audit.registry import Hit, at, rule
 from rightsize.audit.tree import Node
 from rightsize.files.known import nearest
@@ -88,11 +88,8 @@ def on_workload(sources: Sources) -> Iterator[Hit]:
         annotations = obj.root.get("metadata", "annotations")
         for name in (*_REQUESTS, *_LIMITS):
             node = None if annotations is None else annotations.get(_PREFIX + name)
-            if node is not None:
-                fix = (
-                    "spec:\n  template:\n    metadata:\n      annotations:\n"
-                    f'        {_PREFIX}{name}: "{node.text}"'
-                )
+            if annotations is not None and node is not None:
+                fix = _in_template(obj, annotations, _mesh_default(sources))
                 yield at(node, f"{obj.title} carries {_PREFIX}{name} in its metadata", fix)
     for command in sources.commands:
         for words in command.stages("kubectl"):
@@ -123,7 +120,7 @@ def bad_quantity(sources: Sources) -> Iterator[Hit]:
             try:
                 parse_quantity(node.text or "")
             except ValueError:
-                fix = f'{_PREFIX}{name}: "{_DEFAULTS[name]}"'
+                fix = f'{_PREFIX}{name}: "{_beside(mapping, name)}"'
                 yield at(node, f"{_PREFIX}{name} is {node.text!r}", fix)
 
 
@@ -208,6 +205,31 @@ def _coherent(given: dict[str, str], mesh: dict[str, str]) -> dict[str, str]:
         else:
             sizes[limit] = sizes[request]
     return sizes
+
+
+def _in_template(obj: KubeObject, annotations: Node, mesh: dict[str, str]) -> str:
+    """All four sizes in the pod template, as one alone would drop the others."""
+    template = obj.pod_template
+    own = None if template is None else template.get("metadata", "annotations")
+    written = {
+        name: text
+        for where in (annotations, own)
+        for name in (*_REQUESTS, *_LIMITS)
+        if (text := None if where is None else where.text_of(_PREFIX + name))
+    }
+    sizes = _coherent(written, mesh)
+    lines = [f'{_PREFIX}{name}: "{sizes[name]}"' for name in (*_REQUESTS, *_LIMITS)]
+    job = ("jobTemplate", "spec") if obj.kind == "CronJob" else ()
+    keys = ("spec", *job, "template", "metadata", "annotations")
+    head = [f"{'  ' * depth}{key}:" for depth, key in enumerate(keys)]
+    return "\n".join([*head, *("  " * len(keys) + line for line in lines)])
+
+
+def _beside(annotations: Node, name: str) -> str:
+    """A size for one annotation that fits those that stand beside it."""
+    there = {n: annotations.text_of(_PREFIX + n) for n in (*_REQUESTS, *_LIMITS) if n != name}
+    sizes = _coherent({n: text for n, text in there.items() if text}, dict(_DEFAULTS))
+    return sizes[name]
 
 
 def _amount(text: str) -> float:

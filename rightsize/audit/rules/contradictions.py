@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from rightsize.audit.coherent import amount
 from rightsize.audit.model import KubeObject, Sources
 from rightsize.audit.registry import Hit, at, rule
 from rightsize.audit.tree import Node
-from rightsize.quantity import parse_quantity
 
 _PREFIX = "sidecar.istio.io/"
 _SIZES = (("proxyCPU", "proxyCPULimit"), ("proxyMemory", "proxyMemoryLimit"))
@@ -48,7 +48,7 @@ def request_above_limit(sources: Sources) -> Iterator[Hit]:
 
 
 def _above(request: Node | None, limit: Node | None, what: str, key: str) -> Iterator[Hit]:
-    wanted, allowed = _amount(request), _amount(limit)
+    wanted, allowed = amount(request), amount(limit)
     if request is not None and limit is not None and wanted and allowed and wanted > allowed:
         fix = f'{key}: "{request.text}"  # the limit, at least as large as the request'
         yield at(limit, f"{what} is {request.text} above a limit of {limit.text}", fix)
@@ -97,12 +97,12 @@ def concurrency_above_limit(sources: Sources) -> Iterator[Hit]:
     for written, title in all_annotations(sources):
         node, config = written.get(_CONFIG), _proxy_config(written)
         limit = written.get(f"{_PREFIX}proxyCPULimit")
-        yield from _threads(node, config.get("concurrency"), _amount(limit), title, limit)
+        yield from _threads(node, config.get("concurrency"), amount(limit), title, limit)
     for values in sources.values_of("istiod", "operator"):
         node = values.root.get("meshConfig", "defaultConfig", "concurrency")
         limit = values.root.get("global", "proxy", "resources", "limits", "cpu")
         number = None if node is None else node.number
-        yield from _threads(node, number, _amount(limit), "the mesh default", limit)
+        yield from _threads(node, number, amount(limit), "the mesh default", limit)
 
 
 def _threads(
@@ -127,7 +127,7 @@ def go_memory_limit(sources: Sources) -> Iterator[Hit]:
     for sized in resources_of(sources):
         limit = sized.resources.get("limits", "memory")
         node = _variable(sized.environment, "GOMEMLIMIT")
-        wanted, allowed = _go_bytes(node), _amount(limit)
+        wanted, allowed = _go_bytes(node), amount(limit)
         if node is None or limit is None or wanted is None or not allowed or wanted < allowed:
             continue
         fix = f'GOMEMLIMIT: "{int(allowed * 0.9 / 2**20)}MiB"  # nine tenths of the limit'
@@ -244,13 +244,6 @@ def _go_bytes(node: Node | None) -> float | None:
         if number != text and number.isdigit():
             return int(number) * _ENGINE_UNITS[unit]
     return float(text) if text.isdigit() else None
-
-
-def _amount(node: Node | None) -> float | None:
-    try:
-        return None if node is None else parse_quantity(node.text or "")
-    except ValueError:
-        return None
 
 
 def _seconds(text: str) -> float | None:

@@ -81,7 +81,8 @@ def no_cache(sources: Sources) -> Iterator[Hit]:
             fix = "cache 30"
             yield at(forward.place, "the block of the root zone has no cache", fix)
     if not sources.corefiles and sources.objects:
-        yield absent(sources.objects[0].root, "a Corefile", "cache 30")
+        fix = "# cache 30 in the block of the root zone"
+        yield absent(sources.objects[0].root, "a Corefile", fix)
 
 
 @rule(
@@ -125,4 +126,7 @@ def _cache_seconds(line: CorefileLine) -> int | None:
 def _with_seconds(line: CorefileLine) -> str:
     words = list(line.words)
     words[1 if words[0] == "cache" else 2] = str(_LEAST_CACHE_SECONDS)
+    if line.place.path.endswith(".parameters"):
+        # In the values of CoreDNS' chart the plugin's name stands in a key of its own.
+        return f'parameters: "{" ".join(words[1:])}"'
     return " ".join(words)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
+from rightsize.audit.coherent import CHART_MOST, minimum_raised
 from rightsize.audit.model import KubeObject, Sources, Values
 from rightsize.audit.registry import Hit, absent, at, rule
 from rightsize.audit.tree import Node
@@ -46,7 +48,7 @@ def istiod_one_replica(sources: Sources) -> Iterator[Hit]:
             fixed = scaling is not None and scaling.truth is False
             node = values.istiod("replicaCount" if fixed else "autoscaleMin")
             if node is not None and node.number == 1:
-                yield at(node, f"{node.place.path} is 1", f"{node.path[-1]}: 2")
+                yield at(node, f"{node.place.path} is 1", _two(values, fixed))
 
 
 @rule(
@@ -88,8 +90,25 @@ def no_budget(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         node = values.root.get("global", "defaultPodDisruptionBudget", "enabled")
         if node is not None and node.truth is False:
-            fix = "enabled: true  # with autoscaleMin of 2 or more"
-            yield at(node, f"{node.place.path} is false", fix)
+            yield at(node, f"{node.place.path} is false", _enabled(values))
+
+
+def _enabled(values: Values) -> str:
+    """The budget switched on, and two pods, since over one it blocks drains."""
+    scaling = values.istiod("autoscaleEnabled")
+    fixed = scaling is not None and scaling.truth is False
+    least = values.istiod("replicaCount" if fixed else "autoscaleMin")
+    on = "global:\n  defaultPodDisruptionBudget:\n    enabled: true"
+    if least is not None and (least.number or 0) > 1:
+        return on
+    return f"{on}\npilot:\n" + textwrap.indent(_two(values, fixed), "  ")
+
+
+def _two(values: Values, fixed: bool) -> str:
+    """At least two pods of istiod."""
+    most = None if fixed else values.istiod("autoscaleMax")
+    key = "replicaCount" if fixed else "autoscaleMin"
+    return minimum_raised(key, 2, "autoscaleMax", most, CHART_MOST)
 
 
 @rule(
@@ -133,7 +152,7 @@ def _istiod(values: Values, sources: Sources) -> Iterator[Hit]:
     node = values.istiod("replicaCount" if fixed else "autoscaleMin")
     key = "replicaCount" if fixed else "autoscaleMin"
     least = node if node is not None else (scaling if fixed else None)
-    fix = f"{key}: 2"
+    fix = _two(values, fixed)
     versions = "1.18 to 1.27; from 1.28 the chart writes no budget over one replica"
     if least is not None and (node is None or node.number == 1):
         yield at(
@@ -177,9 +196,11 @@ def _operator(operator: KubeObject) -> Iterator[Hit]:
     ]
     for name, component in (*single, *listed):
         least = None if component is None else component.get("k8s", "hpaSpec", "minReplicas")
-        if least is not None and least.number == 1:
+        if component is not None and least is not None and least.number == 1:
             evidence = f"{name} may run one pod behind the chart's PodDisruptionBudget"
-            yield at(least, evidence, "minReplicas: 2", versions="1.18 to 1.27 for istiod")
+            most = component.get("k8s", "hpaSpec", "maxReplicas")
+            fix = minimum_raised("minReplicas", 2, "maxReplicas", most, CHART_MOST)
+            yield at(least, evidence, fix, versions="1.18 to 1.27 for istiod")
 
 
 def _blocking(spec: Node | None, least: float | None) -> Node | None:

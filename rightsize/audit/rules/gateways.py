@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from rightsize.audit.coherent import CHART_MOST, minimum_raised
 from rightsize.audit.model import KubeObject, Sources
 from rightsize.audit.registry import Hit, absent, at, rule
 from rightsize.audit.tree import Node
@@ -67,7 +68,12 @@ def no_autoscaler(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("gateway"):
         enabled = values.root.get("autoscaling", "enabled")
         if enabled is not None and enabled.truth is False:
-            fix = "autoscaling:\n  enabled: true\n  minReplicas: 2\n  maxReplicas: 10"
+            count = values.root.get("replicaCount")
+            least = max(2.0, (count.number if count is not None else None) or 0.0)
+            bounds = f"  minReplicas: {least:.0f}\n  maxReplicas: {max(10.0, 2 * least):.0f}"
+            fix = f"autoscaling:\n  enabled: true\n{bounds}"
+            if count is not None:
+                fix += "\n# and delete replicaCount"
             yield at(enabled, f"{enabled.place.path} is false", fix)
     for values in sources.values_of("operator"):
         for name in ("istio-ingressgateway", "istio-egressgateway"):
@@ -106,7 +112,9 @@ def one_replica(sources: Sources) -> Iterator[Hit]:
         key = ("replicaCount",) if off else ("autoscaling", "minReplicas")
         node = values.root.get(*key)
         if node is not None and node.number == 1:
-            yield at(node, f"{node.place.path} is 1", f"{key[-1]}: 2")
+            most = None if off else values.root.get("autoscaling", "maxReplicas")
+            fix = minimum_raised(key[-1], 2, "maxReplicas", most, CHART_MOST)
+            yield at(node, f"{node.place.path} is 1", fix)
 
 
 def _deployments(sources: Sources) -> Iterator[KubeObject]:

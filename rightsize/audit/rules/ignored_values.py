@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rightsize.audit.coherent import CHART_MOST, minimum_raised
 from rightsize.audit.model import Chart, Sources
 from rightsize.audit.registry import Hit, at, rule
 from rightsize.files.known import version_text
@@ -173,11 +175,12 @@ def replicas_ignored(sources: Sources) -> Iterator[Hit]:
         if values.chart == "gateway":
             count = values.root.get("replicaCount")
             enabled = values.root.get("autoscaling", "enabled")
-            least = values.root.get("autoscaling", "minReplicas")
-            instead = "autoscaling:\n  minReplicas"
+            keys = ("autoscaling", "minReplicas", "maxReplicas")
+            least, most = (values.root.get("autoscaling", key) for key in keys[1:])
         elif values.chart in _ISTIOD:
             count, enabled = values.istiod("replicaCount"), values.istiod("autoscaleEnabled")
-            least, instead = values.istiod("autoscaleMin"), "pilot:\n  autoscaleMin"
+            keys = ("pilot", "autoscaleMin", "autoscaleMax")
+            least, most = (values.istiod(key) for key in keys[1:])
         else:
             continue
         off = enabled is not None and enabled.truth is False
@@ -187,7 +190,11 @@ def replicas_ignored(sources: Sources) -> Iterator[Hit]:
             continue  # ignored, and nothing else than what is in force
         said = "is true" if enabled is not None else "is on by default"
         evidence = f"{count.place.path} is {count.text} while autoscaling {said}"
-        yield at(count, evidence, f"{instead}: {count.text}")
+        if count.number is None or count.number < 2:
+            yield at(count, evidence, "# delete it")
+            continue
+        bounds = minimum_raised(keys[1], count.number, keys[2], most, CHART_MOST)
+        yield at(count, evidence, f"{keys[0]}:\n" + textwrap.indent(bounds, "  "))
 
 
 @rule(

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from rightsize.audit.coherent import api_version
 from rightsize.audit.model import KubeObject, Sources
 from rightsize.audit.registry import Hit, absent, at, rule
 
-_STRICT = """apiVersion: security.istio.io/v1
+STRICT = """apiVersion: {}
 kind: PeerAuthentication
-metadata: {name: default, namespace: istio-system}
+metadata: {{name: default, namespace: istio-system}}
 spec:
-  mtls: {mode: STRICT}"""
-_DENY = """apiVersion: security.istio.io/v1
+  mtls: {{mode: STRICT}}"""
+DENY = """apiVersion: {}
 kind: AuthorizationPolicy
-metadata: {name: default-deny, namespace: istio-system}
-spec: {}"""
+metadata: {{name: default-deny, namespace: istio-system}}
+spec: {{}}"""
 _ISTIO_KINDS = ("AuthorizationPolicy", "PeerAuthentication", "VirtualService", "DestinationRule")
 
 
@@ -71,8 +72,9 @@ def client_disabled(sources: Sources) -> Iterator[Hit]:
 def not_strict(sources: Sources) -> Iterator[Hit]:
     if any(sources.of_kind("PeerAuthentication")):
         return
+    fix = STRICT.format(api_version("security", sources.version))
     for place in _needed_at(sources):
-        yield absent(place.root, "a PeerAuthentication with mode STRICT", _STRICT)
+        yield absent(place.root, "a PeerAuthentication with mode STRICT", fix)
 
 
 @rule(
@@ -85,8 +87,9 @@ def no_default_deny(sources: Sources) -> Iterator[Hit]:
     policies = list(sources.of_kind("AuthorizationPolicy"))
     if any(_denies_all(policy) for policy in policies):
         return
+    fix = DENY.format(api_version("security", sources.version))
     for place in _needed_at(sources):
-        yield absent(place.root, "an AuthorizationPolicy that denies by default", _DENY)
+        yield absent(place.root, "an AuthorizationPolicy that denies by default", fix)
 
 
 @rule(

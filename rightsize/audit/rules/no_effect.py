@@ -141,7 +141,7 @@ def mesh_config_below_pilot(sources: Sources) -> Iterator[Hit]:
         if node is not None and (version is None or version < (1, 24)):
             severity: Severity = "info" if version is None else "error"
             evidence = f"{node.place.path} is set"
-            yield at(node, evidence, "meshConfig: {}  # at the top level", severity=severity)
+            yield at(node, evidence, "meshConfig: ...  # at the top level", severity=severity)
 
 
 @rule(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rightsize.audit.coherent import api_version
 from rightsize.audit.model import Sources
 from rightsize.audit.registry import Hit, at, rule
 from rightsize.audit.tree import Node
 
-_FILTERED = """apiVersion: telemetry.istio.io/v1
+_FILTERED = """apiVersion: {}
 kind: Telemetry
-metadata: {name: mesh-default, namespace: istio-system}
+metadata: {{name: mesh-default, namespace: istio-system}}
 spec:
   accessLogging:
-  - providers: [{name: envoy}]
-    filter: {expression: "response.code >= 500"}"""
+  - providers: [{{name: envoy}}]
+    filter: {{expression: "response.code >= 500"}}"""
 
 
 @rule(
@@ -25,15 +26,16 @@ spec:
     "where logs are ingested.",
 )
 def access_log_full(sources: Sources) -> Iterator[Hit]:
+    beside = _filtered(sources)
     for mesh in sources.mesh_configs:
         node = mesh.get("accessLogFile")
         if node is not None and node.text:
-            fix = f'accessLogFile: ""\n---\n{_FILTERED}'
+            fix = f'accessLogFile: ""{beside}'
             yield at(node, f"accessLogFile is {node.text}: every request of the mesh", fix)
         providers = mesh.get("defaultProviders", "accessLogging")
         if providers is not None and providers.items:
             evidence = "defaultProviders.accessLogging: every request of the mesh"
-            yield at(providers, evidence, f"accessLogging: []\n---\n{_FILTERED}")
+            yield at(providers, evidence, f"accessLogging: []{beside}")
     for obj in sources.of_kind("Telemetry"):
         for entry in obj.root.children("spec", "accessLogging"):
             disabled = entry.get("disabled")
@@ -41,6 +43,15 @@ def access_log_full(sources: Sources) -> Iterator[Hit]:
             if not off and entry.get("filter", "expression") is None:
                 fix = 'filter:\n  expression: "response.code >= 500"'
                 yield at(entry, f"{obj.title} logs every request", fix, versions="1.12 and later")
+
+
+def _filtered(sources: Sources) -> str:
+    """A Telemetry that logs failures alone; where the mesh has one, that is where it belongs."""
+    for obj in sources.of_kind("Telemetry"):
+        whole = obj.root.get("spec", "selector") is None
+        if whole and obj.namespace == "istio-system":
+            return f"  # and a filter in spec.accessLogging of Telemetry {obj.name}"
+    return f"\n---\n{_FILTERED.format(api_version('telemetry', sources.version))}"
 
 
 @rule(

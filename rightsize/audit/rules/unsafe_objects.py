@@ -33,14 +33,16 @@ def server_not_verified(sources: Sources) -> Iterator[Hit]:
         tls = policy.get("tls")
         if tls is None or tls.text_of("mode") not in ("SIMPLE", "MUTUAL"):
             continue
+        named = any(tls.text_of(key) for key in ("caCertificates", "credentialName"))
+        fix = "caCertificates: /etc/ssl/certs/ca-certificates.crt"
         skips = tls.get("insecureSkipVerify")
         if skips is not None and skips.truth is True:
-            yield at(skips, f"{title}: insecureSkipVerify is true", "insecureSkipVerify: false")
+            off = "insecureSkipVerify: false"
+            checks = off if named or checked else f"{off}\n{fix}"
+            yield at(skips, f"{title}: insecureSkipVerify is true", checks)
             continue
-        named = any(tls.text_of(key) for key in ("caCertificates", "credentialName"))
         if not named and not checked:
             mode = tls.get("mode") or tls
-            fix = "caCertificates: /etc/ssl/certs/ca-certificates.crt"
             severity: Severity | None = "info" if sources.version is None else None
             evidence = f"{title}: mode {mode.text} without caCertificates"
             yield at(mode, evidence, fix, severity=severity)
