@@ -20,7 +20,7 @@ from rightsize.ambient.figures import Figure, Part
 from rightsize.ambient.order import Measurement, Wave, measurements, plan_waves, ranked
 from rightsize.ambient.own_proxies import figures, proxy_usage, sidecar_law
 from rightsize.ambient.rates import Rates, read_rates
-from rightsize.ambient.running import RunningAmbient, running_ambient
+from rightsize.ambient.running import RunningAmbient, running_ambient, with_waypoints
 from rightsize.ambient.study import AmbientStudy, study_ambient
 from rightsize.audit.model import Sources
 from rightsize.config import Settings
@@ -109,7 +109,7 @@ def answer_ambient(
     rates = read_rates(snapshot)
     study = study_ambient(snapshot, sources, release, rates=rates)
     found = advice or recommend(snapshot, settings)
-    usage = proxy_usage(snapshot)
+    usage = with_waypoints(proxy_usage(snapshot), sources)
     running = running_ambient(snapshot, usage, rates, found, sources)
     if study.sidecars.empty:
         return AmbientAnswer(study, None, running)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rightsize.data_files import data_file
+from rightsize.istiod.law import Floats, NonNegativeQuantileLaw
 from rightsize.results import Interval
 
 Part = Literal["ztunnel", "waypoint", "sidecar"]
@@ -72,8 +73,10 @@ def measured(
 ) -> Figure | None:
     """The figure of proxies that run here; None where too few have traffic.
 
-    CPU for a request is the ratio of the sums, with 90 of 100 resamples of the proxies as its
-    interval; so the CPU of an idle proxy is part of the price, which is high where traffic is low.
+    CPU for a request is the slope over the proxies, where their loads differ enough to separate it from
+    what an idle one uses. Else it is the ratio of the sums, with 90 of 100 resamples of the proxies as
+    its interval. With less traffic than published figures were taken at, idle CPU is a large part of that
+    ratio, which then is only the upper end.
 
     Parameters
     ----------
@@ -85,16 +88,35 @@ def measured(
     if busy.sum() < _LEAST_UNITS:
         return None
     used, rate, held = used[busy], rate[busy], held[busy]
-    random = np.random.default_rng(seed)
+    sizes = [float(value) for value in np.quantile(held, (0.05, 0.5, 0.95))]
+    sources = [f"{len(used)} {part}s of this mesh"]
+    price = _slope(rate, used)
+    if price is None:
+        price = _ratio(rate, used, np.random.default_rng(seed))
+        if float(np.median(rate)) < RATE:
+            known = published()[part]
+            ends = min(price.low, known.cpu.low), min(price.mid, known.cpu.mid), price.high
+            price = Interval(*ends)
+            text = f"their idle CPU is in the high end, at {np.median(rate):.0f} requests/s each"
+            sources += [text, *known.sources[:1]]
+    return Figure(part, price, Interval(*sizes), True, tuple(sources))
+
+
+def _slope(rate: Floats, used: Floats) -> Interval | None:
+    """Cores of one request a second; None where proxies differ too little to determine it."""
+    if used.max() <= 0:
+        return None
+    law = NonNegativeQuantileLaw().fit(rate[:, None], used)
+    mid = float(law.coef_[0])
+    if not law.identified_[0] or mid <= 0:
+        return None
+    low, high = (float(end) for end in law.coef_range_[0])
+    return Interval(min(low, mid), mid, max(high, mid))
+
+
+def _ratio(rate: Floats, used: Floats, random: np.random.Generator) -> Interval:
     drawn = random.integers(0, len(used), (_RESAMPLES, len(used)))
     ratios = used[drawn].sum(axis=1) / rate[drawn].sum(axis=1)
     mid = float(used.sum() / rate.sum())
     low, high = (float(value) for value in np.quantile(ratios, (0.05, 0.95)))
-    sizes = [float(value) for value in np.quantile(held, (0.05, 0.5, 0.95))]
-    return Figure(
-        part,
-        Interval(min(low, mid), mid, max(high, mid)),
-        Interval(*sizes),
-        True,
-        (f"{len(used)} {part}s of this mesh",),
-    )
+    return Interval(min(low, mid), mid, max(high, mid))

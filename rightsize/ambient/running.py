@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
 import pandas as pd
 
 from rightsize.ambient.own_proxies import MODE_LABEL
@@ -79,6 +80,8 @@ class RunningAmbient:
     """In ambient mode by their label."""
     ztunnels: tuple[ZtunnelClass, ...]
     waypoints: tuple[Waypoint, ...]
+    services_read: bool = False
+    """Whether Services are known, whose label may name a waypoint that no namespace and no pod names."""
 
 
 def running_ambient(
@@ -118,7 +121,26 @@ def running_ambient(
         tuple(sorted(n for n, own in labels.items() if own.get(MODE_LABEL) == "ambient")),
         ztunnel_classes(usage, containers, nodes),
         tuple(found),
+        sources is not None and bool(sources.of_kind("Service")),
     )
+
+
+def with_waypoints(usage: pd.DataFrame, sources: Sources | None) -> pd.DataFrame:
+    """Usage in which a proxy that a Gateway of waypoints made is one, whatever its name.
+
+    Without the labels of pods a waypoint looks like any gateway. Its Deployment has the Gateway's name
+    (pilot/pkg/config/kube/gateway/deploymentcontroller.go).
+    """
+    gateways = [] if sources is None else sources.of_kind("Gateway")
+    made = {
+        (one.namespace or "default", one.name)
+        for one in gateways
+        if one.root.text_of("spec", "gatewayClassName") == "istio-waypoint"
+    }
+    owners = zip(usage["namespace"], usage["workload"], strict=True)
+    ours = np.array([(str(space), str(name)) in made for space, name in owners], dtype=bool)
+    component = usage["component"].astype(object)
+    return usage.assign(component=component.mask(ours & component.eq("gateway"), "waypoint"))
 
 
 def ztunnel_classes(
@@ -205,7 +227,8 @@ def _waypoint(
     mine = None if users is None else users.get((namespace, name), ())
     served = {user.partition("/")[0] for user in mine or ()}
     last = rows[rows["time"] == rows["time"].max()]
-    row = next((r for r in advice.of("waypoint") if r.key == f"{namespace}/{name}"), None)
+    sized = (*advice.of("waypoint"), *advice.of("gateway"))
+    row = next((r for r in sized if r.key == f"{namespace}/{name}"), None)
     return Waypoint(
         namespace=namespace,
         name=name,

@@ -109,7 +109,10 @@ def study_ambient(
         for namespace, kind, workload, hit in pod_hits(mesh.pods, mesh.sidecars, mesh.nodes)
     ]  # fmt: skip
     given = () if sources is None else object_obstacles(sources, used)
-    obstacles = in_force([*given, *found], used)
+    # What the object itself says need not be said of its pods again.
+    known = {(one.feature, one.namespace, one.subject) for one in given}
+    unsaid = [one for one in found if (one.feature, one.namespace, one.subject) not in known]
+    obstacles = in_force([*given, *unsaid], used)
     counts = mesh.sidecars.groupby("namespace")["pod"].nunique()
     readers = () if sources is None else layer_7_readers(sources)
     needs = waypoint_needs(

@@ -23,7 +23,7 @@ COMMAND = (
     "kubectl get nodes,namespaces,pods,deployments,statefulsets,daemonsets,cronjobs,hpa,pdb,"
     "limitranges,resourcequotas -A -o json"
 )
-_TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "Rollout", "CronJob")
+_TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "Rollout", "DeploymentConfig", "CronJob")
 _SCHEDULING = (
     "nodeSelector",
     "affinity",
@@ -121,61 +121,108 @@ def read_objects(paths: Iterable[Path]) -> Objects:
     return objects_of(items, [path.name for path in paths], ", ".join(map(str, paths)))
 
 
+@dataclass
+class _Taken:
+    """What is kept of the objects so far."""
+
+    nodes: dict[str, KnownNode] = field(default_factory=dict)
+    namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    pods: dict[_Name, KnownPod] = field(default_factory=dict)
+    templates: dict[tuple[str, str, str], KnownPod] = field(default_factory=dict)
+    hpas: list[Mapping[str, object]] = field(default_factory=list)
+    budgets: dict[_Name, Mapping[str, Any]] = field(default_factory=dict)
+    references: dict[tuple[str, str, str], _Name] = field(default_factory=dict)
+    rules: ClusterRules = field(default_factory=ClusterRules)
+
+    def take(self, item: Mapping[str, Any]) -> None:
+        if fault := shape_fault(item):
+            raise ValueError(fault)
+        kind, about = item["kind"], item["metadata"]
+        name, namespace = about["name"], about.get("namespace", "")
+        if kind == "Node":
+            self.nodes[name] = _node(item)
+        elif kind == "Namespace":
+            self.namespaces[name] = about.get("labels") or {}
+        elif kind == "Pod":
+            self.pods[namespace, name] = _pod(about, item["spec"])
+        elif kind in _TEMPLATES:
+            template = _template(kind, item["spec"])
+            if template is not None:
+                about = template.get("metadata") or {}
+                self.templates[namespace, kind, name] = _pod(about, template["spec"])
+            elif reference := item["spec"].get("workloadRef"):
+                self.references[namespace, kind, name] = reference["kind"], reference["name"]
+        elif kind == "HorizontalPodAutoscaler":
+            self.hpas += _hpa_rows(namespace, name, item["spec"])
+        elif kind == "PodDisruptionBudget":
+            _selects(item["spec"].get("selector") or {}, {})
+            self.budgets[about["namespace"], name] = item["spec"]
+        else:
+            self.rules.add(item)
+
+    def objects(self, read_from: Sequence[str]) -> Objects:
+        for key, reference in self.references.items():
+            if (key[0], *reference) in self.templates:
+                self.templates[key] = self.templates[(key[0], *reference)]
+        pdbs = {one: _budget(one[0], of, self.templates) for one, of in self.budgets.items()}
+        hpas = [*self.hpas, *self.rules.scalers(self.hpas)]
+        return Objects(
+            self.nodes,
+            self.namespaces,
+            self.pods,
+            self.templates,
+            hpas,
+            pdbs,
+            self.rules,
+            read_from,
+        )
+
+
 def objects_of(
-    items: Iterable[Mapping[str, Any]], read_from: Sequence[str], place: str | None = None
+    items: Iterable[Mapping[str, Any]],
+    read_from: Sequence[str],
+    place: str | None = None,
+    *,
+    odd: list[str] | None = None,
 ) -> Objects:
     """Keep of each object what the snapshot needs; no item is held.
+
+    Parameters
+    ----------
+    items : iterable of mapping
+    read_from : sequence of str
+        Names of the files, or of the cluster.
+    place : str, optional
+        Where they stand, for messages.
+    odd : list of str, optional
+        Takes the names of objects of another shape than their kind has, which are passed over: a
+        cluster holds what its controllers refuse, too, a scaler without a value or a VPA without
+        a target.
 
     Raises
     ------
     InputFileError
-        If one is of another shape than its kind has; `place` says where it stands.
+        If one is of another shape than its kind has, without `odd`.
     """
-    nodes: dict[str, KnownNode] = {}
-    namespaces: dict[str, Mapping[str, str]] = {}
-    pods: dict[_Name, KnownPod] = {}
-    templates: dict[tuple[str, str, str], KnownPod] = {}
-    hpas: list[Mapping[str, object]] = []
-    budgets: dict[_Name, Mapping[str, Any]] = {}
-    references: dict[tuple[str, str, str], tuple[str, str]] = {}
-    rules = ClusterRules()
-    try:
-        for item in items:
-            if fault := shape_fault(item):
-                raise ValueError(fault)
-            kind, about = item["kind"], item["metadata"]
-            name, namespace = about["name"], about.get("namespace", "")
-            if kind == "Node":
-                nodes[name] = _node(item)
-            elif kind == "Namespace":
-                namespaces[name] = about.get("labels") or {}
-            elif kind == "Pod":
-                pods[namespace, name] = _pod(about, item["spec"])
-            elif kind in _TEMPLATES:
-                template = _template(kind, item["spec"])
-                if template is not None:
-                    about = template.get("metadata") or {}
-                    templates[namespace, kind, name] = _pod(about, template["spec"])
-                elif reference := item["spec"].get("workloadRef"):
-                    references[namespace, kind, name] = reference["kind"], reference["name"]
-            elif kind == "HorizontalPodAutoscaler":
-                hpas += _hpa_rows(namespace, name, item["spec"])
-            elif kind == "PodDisruptionBudget":
-                budgets[about["namespace"], name] = item["spec"]
-            else:
-                rules.add(item)
-        for key, reference in references.items():
-            if (key[0], *reference) in templates:
-                templates[key] = templates[(key[0], *reference)]
-        pdbs = {one: _budget(one[0], spec, templates) for one, spec in budgets.items()}
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise InputFileError(
-            f"holds an object of another shape ({error})",
-            path=place or ", ".join(read_from),
-            hint=f"make it with {COMMAND}",
-        ) from error
-    hpas += rules.scalers(hpas)
-    return Objects(nodes, namespaces, pods, templates, hpas, pdbs, rules, read_from)
+    taken = _Taken()
+    for item in items:
+        try:
+            taken.take(item)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            if odd is None:
+                raise InputFileError(
+                    f"holds an object of another shape ({error})",
+                    path=place or ", ".join(read_from),
+                    hint=f"make it with {COMMAND}",
+                ) from error
+            odd.append(_title(item))
+    return taken.objects(read_from)
+
+
+def _title(item: Mapping[str, Any]) -> str:
+    about = item["metadata"]
+    place = f"{about['namespace']}/" if about.get("namespace") else ""
+    return f"{item['kind']} {place}{about['name']}"
 
 
 def shape_fault(item: Mapping[str, Any]) -> str | None:

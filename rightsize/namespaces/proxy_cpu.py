@@ -34,8 +34,8 @@ class ProxyCpuLaw:
 
     @property
     def measured(self) -> bool:
-        """Whether this mesh determines the price of a request."""
-        return bool(self.estimator.identified_[1])
+        """Whether this mesh determines the price of a request, which is never nothing."""
+        return bool(self.estimator.identified_[1]) and self.per_request.mid > 0
 
     def _coefficient(self, driver: int) -> Interval:
         low, high = (float(value) for value in self.estimator.coef_range_[driver])

@@ -78,18 +78,26 @@ def running_parts(running: RunningAmbient) -> list[Table | str]:
             Column("pods", lambda one: one.pods, figure=True),
             Column("CPU p99 of all", lambda one: format_cpu(one.cpu), figure=True),
             Column("requests/s", lambda one: f"{one.requests_per_second:,.1f}", figure=True),
-            Column("serves", _serves),
+            Column("serves", lambda one: _serves(one, running.services_read)),
             Column("HPA", lambda one: _scaler(one.autoscaler, "none")),
-            Column("advised HPA", lambda one: _scaler(one.advised, "no request is known")),
+            Column("advised HPA", _advised),
         ]
         parts.append(Table("Waypoints", columns, running.waypoints))
     return parts
 
 
-def _serves(one: Waypoint) -> str:
+def _serves(one: Waypoint, services_read: bool) -> str:
     if one.users is None:
         return "not known: no labels"
-    return ", ".join(one.users) or "nobody: remove it"
+    if services_read:
+        return ", ".join(one.users) or "nobody: remove it"
+    return (
+        ", ".join(one.users) or "no namespace or pod; Services were not read (-f, --kube-context)"
+    )
+
+
+def _advised(one: Waypoint) -> str:
+    return "none" if one.unused else _scaler(one.advised, "no request is known")
 
 
 def _scaler(found: Autoscaler | None, otherwise: str) -> str:

@@ -81,7 +81,7 @@ class WorkloadPatch(Redirected, Workload):
 
 
 def workloads_of(layer: Layer) -> Iterator[Workload]:
-    """The workloads of one document."""
+    """The workloads of one document; what a controller made is nobody's file, and is overwritten."""
     if tree.text_at(layer.root, ("kind",)) == "List":
         listed = tree.lookup(layer.root, ("items",))
         count = len(listed.items) if isinstance(listed, tree.Sequence) else 0
@@ -90,8 +90,9 @@ def workloads_of(layer: Layer) -> Iterator[Workload]:
         prefixes = [()]
     for prefix in prefixes:
         kind = tree.text_at(layer.root, (*prefix, "kind"))
-        if kind in POD_TEMPLATES:
-            metadata = (*prefix, "metadata")
+        metadata = (*prefix, "metadata")
+        owners = tree.lookup(layer.root, (*metadata, "ownerReferences"))
+        if kind in POD_TEMPLATES and not (isinstance(owners, tree.Sequence) and owners.items):
             yield Workload(
                 layer.source,
                 layer.document,

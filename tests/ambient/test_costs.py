@@ -165,6 +165,26 @@ def test_own_proxies_are_measured_within_their_interval():
     assert measured("waypoint", cpu, rate * 0, rate) is None
 
 
+@pytest.mark.parametrize("truth", [0.00006, 0.0004])
+def test_what_an_idle_ztunnel_uses_is_no_part_of_a_requests_price(truth):
+    random = np.random.default_rng(4)
+    rate = random.uniform(5, 300, 30)
+    found = measured("ztunnel", 0.05 + truth * rate, rate, np.full(30, 40e6))
+    assert found.cpu.mid == pytest.approx(truth, rel=0.1)
+
+
+def test_little_and_equal_traffic_bounds_the_price_of_a_request_from_above():
+    low, high = published()["ztunnel"].cpu.mid, 0.05 / 70
+    found = measured("ztunnel", np.full(3, 0.05), np.full(3, 70.0), np.full(3, 40e6))
+    assert (found.cpu.mid, found.cpu.high) == pytest.approx((low, high))
+
+
+def test_a_request_that_seems_to_cost_nothing_is_not_measured():
+    requests = np.tile([20.0, 80.0], 48)
+    law = fit_proxy_cpu(np.full(96, 3.0), requests, np.full(96, 0.06), np.repeat(["a", "b"], 48))
+    assert not law.measured
+
+
 def test_the_price_of_a_request_is_found_in_a_generated_mesh():
     random = np.random.default_rng(2)
     pods = np.repeat([2.0, 5.0, 9.0, 3.0], 100)

@@ -13,7 +13,10 @@ import pytest
 from rightsize.ambient.facts import features
 from rightsize.ambient.obstacles import object_obstacles
 from rightsize.ambient.pod_settings import annotation_hits, pod_hits
+from rightsize.ambient.study import study_ambient
 from rightsize.audit.reading import read_files
+from tests.ambient.test_waypoints import calls
+from tests.tiny_mesh import Tiny, tiny_snapshot
 
 SOURCE = os.environ.get("RIGHTSIZE_ISTIO_SOURCE")
 ROOT = "apiVersion: {group}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec:\n"
@@ -199,3 +202,19 @@ def test_each_marker_is_in_the_source_at_the_releases_claimed(release):
         words = ["grep", "-q", "-F", "-e", feature.marker, release, "--", feature.paths]
         done = subprocess.run(["git", "-C", str(SOURCE), *words], check=False)
         assert done.returncode == 0, feature.id
+
+
+def test_what_an_object_says_is_not_said_of_its_pods_again(tmp_path):
+    traffic = calls(("shop/db", "shop/db", "tcp", 1.0))
+    sets = [
+        Tiny("db", "shop", kind="StatefulSet", days=1),
+        Tiny("own", "shop", kind="StatefulSet", days=1),
+    ]
+    mesh = tiny_snapshot(tmp_path / "s", *sets, days=1, more={"traffic": traffic})
+    path = tmp_path / "objects.yaml"
+    path.write_text(workload("StatefulSet", "{}").replace("name: web", "name: db"))
+    study = study_ambient(mesh, read_files([path]))
+    assert [(one.subject, one.where) for one in study.obstacles] == [
+        ("StatefulSet shop/db", f"{path}:1"),
+        ("StatefulSet shop/own", "snapshot"),
+    ]

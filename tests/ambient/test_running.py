@@ -70,6 +70,40 @@ def test_a_label_of_a_service_counts(tmp_path):
     }
 
 
+def test_a_proxy_that_a_gateway_of_waypoints_made_is_one_whatever_its_name(tmp_path):
+    more = {"traffic": calls(("shop/web", "shop/cart", "http", 100.0))}
+    workloads = [
+        Tiny("waypoint", "shop", "waypoint", pods=1, days=1, cpu=(0.2,)),
+        Tiny("edge-l7", "bank", "gateway", pods=1, days=1, cpu=(0.2,)),
+    ]
+    mesh = tiny_snapshot(tmp_path / "s", *workloads, days=1, more=more)
+    file = tmp_path / "gateway.yaml"
+    file.write_text(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata:\n  name: edge-l7\n"
+        "  namespace: bank\nspec:\n  gatewayClassName: istio-waypoint\n"
+    )
+    found = answer_ambient(mesh, Settings(), read_files([file])).running.waypoints
+    assert [(one.namespace, one.name) for one in found] == [
+        ("bank", "edge-l7"),
+        ("shop", "waypoint"),
+    ]
+
+
+def test_a_waypoint_is_not_called_unused_before_services_were_read(tmp_path):
+    mesh = ambient_mesh(tmp_path, labels={"shop": AMBIENT})
+    file = tmp_path / "service.yaml"
+    file.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n")
+    shown = {}
+    for sources in (None, read_files([file])):
+        parts = ambient_parts(answer_ambient(mesh, Settings(), sources))
+        table = next(part for part in parts if getattr(part, "title", "") == "Waypoints")
+        column = [one.name for one in table.columns].index
+        row = next(row for row in table.cells() if row[0] == "shop/spare")
+        shown[sources is None] = row[column("serves")], row[column("advised HPA")]
+    assert shown[False] == ("nobody: remove it", "none")
+    assert "Services were not read" in shown[True][0]
+
+
 def test_only_waypoints_with_users_get_an_autoscaler(answer):
     made = autoscaler_manifests(answer.running.waypoints)
     assert [one["metadata"]["name"] for one in made] == ["waypoint"]

@@ -357,3 +357,14 @@ def test_a_pod_template_without_dns_config_set_to_null(tmp_path):
     file = patched(tmp_path, "web.yaml", TEMPLATE % "dnsConfig:")
     inside = yaml.safe_load(file.text_after)["spec"]["template"]["spec"]
     assert inside["dnsConfig"]["options"] == [{"name": "ndots", "value": "2"}]
+
+
+def test_what_a_controller_made_is_left_to_it(tmp_path):
+    pod = (
+        "metadata: {name: web-x, namespace: shop, ownerReferences: [{kind: ReplicaSet, name: web}]}"
+    )
+    text = f"apiVersion: v1\nkind: Pod\n{pod}\nspec: {{containers: [{{name: app}}]}}\n"
+    path = tmp_path / "pods.yaml"
+    path.write_text(text)
+    with pytest.raises(AmbiguousChartError, match="holds no settings of DNS"):
+        patch_dns([path], CHANGE)

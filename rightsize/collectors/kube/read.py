@@ -30,8 +30,10 @@ class Read:
 def cluster_objects(cluster: Cluster) -> Objects:
     """What `--objects` would hold of a cluster, one page in memory at a time."""
     refused: _Refused = {}
-    found = objects_of(_objects(cluster, "snapshot", refused), [cluster.name])
-    return replace(found, missing=_missing(refused))
+    odd: list[str] = []
+    found = objects_of(_objects(cluster, "snapshot", refused), [cluster.name], odd=odd)
+    unread = [Missing(f"{one}, an object of another shape", "what it says") for one in odd]
+    return replace(found, missing=[*_missing(refused), *unread])
 
 
 def configuration_objects(cluster: Cluster) -> Read:

@@ -74,6 +74,7 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("apps", "statefulsets", "StatefulSet", _TEMPLATES, _BOTH),
     Resource("apps", "daemonsets", "DaemonSet", _TEMPLATES, _BOTH),
     Resource("argoproj.io", "rollouts", "Rollout", _TEMPLATES, _BOTH, ("v1alpha1",)),
+    Resource("apps.openshift.io", "deploymentconfigs", "DeploymentConfig", _TEMPLATES, _SNAPSHOT),
     Resource("batch", "cronjobs", "CronJob", _TEMPLATES, _BOTH),
     Resource("batch", "jobs", "Job", "jobs are not audited", _AUDIT),
     Resource(

@@ -2,7 +2,7 @@
 
 With `kube_replicaset_owner` and `kube_job_owner` the chain is known; without, the names are read as
 Kubernetes makes them: a Deployment's ReplicaSet is `<deployment>-<pod-template-hash>`, a CronJob's
-Job `<cronjob>-<minutes since 1970>`.
+Job `<cronjob>-<minutes since 1970>`. OpenShift's DeploymentConfigs number their ReplicationControllers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from rightsize.collectors.prometheus.parse import Answer
 _HASH = "[bcdfghjklmnpqrstvwxz2456789]"
 _REPLICASET = re.compile(rf"(.+)-{_HASH}{{6,10}}")
 _JOB = re.compile(r"(.+)-\d{8,11}")
+_CONTROLLER = re.compile(r"(.+)-[1-9]\d{0,5}")
 _CRON_POD = re.compile(rf"(.+)-[2-9]\d{{7}}-(?:\d+-)?{_HASH}{{5}}")
 _REPLICA_POD = re.compile(rf"(.+)-{_HASH}{{6,10}}-{_HASH}{{5}}")
 _RANDOM_POD = re.compile(rf"(.+)-{_HASH}{{5}}")
@@ -48,6 +49,8 @@ class Owners:
             return _above(self.replicasets, namespace, kind, owner, _REPLICASET, "Deployment")
         if kind == "Job":
             return _above(self.jobs, namespace, kind, owner, _JOB, "CronJob")
+        if kind == "ReplicationController":
+            return _above({}, namespace, kind, owner, _CONTROLLER, "DeploymentConfig")
         if kind == "Node":
             # A static pod: the kubelet appends the node's name.
             return "Node", name.removesuffix(f"-{node or owner}")

@@ -263,6 +263,42 @@ def test_a_revision_that_may_not_be_read_is_named(tmp_path):
     assert missing.what == "permission to get configmaps istio-1-24 in istio-system"
 
 
+def broken(kind: str, version: str, spec: object, name: str = "x") -> dict:
+    about = {"namespace": "shop", "name": name}
+    return {"kind": kind, "apiVersion": version, "metadata": about, "spec": spec}
+
+
+_TARGET = {"scaleTargetRef": {"name": "web"}}
+ODD = [
+    broken("ScaledObject", "keda.sh/v1alpha1", _TARGET | {"triggers": [{"type": "cpu", "metadata": {}}]}),
+    broken("ScaledObject", "keda.sh/v1alpha1", {"triggers": []}),
+    broken("ScaledObject", "keda.sh/v1alpha1",
+           _TARGET | {"triggers": [{"type": "cpu", "metadata": {"value": "sixty"}}]}),
+    broken("VerticalPodAutoscaler", "autoscaling.k8s.io/v1", {"updatePolicy": {}}),
+    broken("VerticalPodAutoscaler", "autoscaling.k8s.io/v1", None),
+    broken("Rollout", "argoproj.io/v1alpha1", {"replicas": 1}),
+    broken("Rollout", "argoproj.io/v1alpha1", {"workloadRef": {"name": "web"}}),
+    broken("DeploymentConfig", "apps.openshift.io/v1", {"template": {"spec": None}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("item", ODD, ids=lambda item: item["kind"])
+def test_an_object_that_its_own_controller_refuses_is_named_and_the_rest_is_read(tmp_path, item):
+    with kube_api([*CLUSTER, item]) as api:
+        found = cluster_objects(opened(api, tmp_path))
+    assert len(found.pods) == 8
+    (missing,) = found.missing
+    assert missing.what == f"{item['kind']} shop/x, an object of another shape"
+
+
+def test_a_deployment_config_describes_its_pods(tmp_path):
+    template = {"metadata": {"labels": {"app": "dc"}}, "spec": {"containers": []}}
+    item = broken("DeploymentConfig", "apps.openshift.io/v1", {"template": template}, "dc")
+    with kube_api([item]) as api:
+        found = cluster_objects(opened(api, tmp_path))
+    assert found.pod("shop", "dc-1-x", "DeploymentConfig", "dc").labels == {"app": "dc"}
+
+
 def test_templates_of_jobs_and_of_rollouts_that_point_to_a_deployment_are_known():
     template = {"metadata": {"labels": {"app": "x"}}, "spec": {"nodeSelector": {"a": "b"}}}
     about = {"namespace": "shop"}

@@ -126,6 +126,7 @@ def _mesh() -> list[Series]:
         Pod("report-29707814-x", owner=("Job", "report-29707814")),
         Pod("canary-x", owner=("ReplicaSet", "canary-7f5")),
         Pod("bare", owner=("<none>", "<none>"), containers=("discovery",)),
+        Pod("shop-7-x", owner=("ReplicationController", "shop-7"), containers=("app",)),
         Pod(f"etcd-{NODE}", "kube-system", ("Node", NODE), containers=("etcd",)),
     ]
     pods[3].containers = ("discovery",)
@@ -186,6 +187,7 @@ def containers(snapshot: Snapshot) -> pd.DataFrame:
         ("report-29707814-x", "CronJob", "report"),
         ("canary-x", "Rollout", "canary"),
         ("bare", "Pod", "bare"),
+        ("shop-7-x", "DeploymentConfig", "shop"),
         (f"etcd-{NODE}", "Node", "etcd"),
     ],
 )
