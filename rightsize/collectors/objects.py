@@ -155,7 +155,6 @@ class _Taken:
         elif kind == "HorizontalPodAutoscaler":
             self.hpas += _hpa_rows(namespace, name, item["spec"])
         elif kind == "PodDisruptionBudget":
-            _selects(item["spec"].get("selector") or {}, {})
             self.budgets[about["namespace"], name] = item["spec"]
         else:
             self.rules.add(item)
@@ -205,18 +204,26 @@ def objects_of(
         If one is of another shape than its kind has, without `odd`.
     """
     taken = _Taken()
+    faults = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+    def refused(error: Exception) -> InputFileError:
+        return InputFileError(
+            f"holds an object of another shape ({error})",
+            path=place or ", ".join(read_from),
+            hint=f"make it with {COMMAND}",
+        )
+
     for item in items:
         try:
             taken.take(item)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        except faults as error:
             if odd is None:
-                raise InputFileError(
-                    f"holds an object of another shape ({error})",
-                    path=place or ", ".join(read_from),
-                    hint=f"make it with {COMMAND}",
-                ) from error
+                raise refused(error) from error
             odd.append(_title(item))
-    return taken.objects(read_from)
+    try:
+        return taken.objects(read_from)
+    except faults as error:
+        raise refused(error) from error
 
 
 def _title(item: Mapping[str, Any]) -> str:

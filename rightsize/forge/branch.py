@@ -20,6 +20,9 @@ from rightsize.forge.programs import run, succeeds
 TRAILER = "Proposed-by: rightsize pull-request"
 """Ends the message of each commit of ours: where others are on the branch, it is left alone."""
 
+_AUTHOR = ["-c", "user.name=rightsize", "-c", "user.email=rightsize@localhost"]
+"""Where git knows nobody, as in a fresh pipeline."""
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -211,7 +214,9 @@ def _commit(top: Path, tree: str, base: str, head: str | None, title: str) -> st
         parents = [head, base]
     words = [word for parent in parents for word in ("-p", parent)]
     message = f"{title}\n\n{TRAILER}\n"
-    return run(["git", "commit-tree", tree, *words, "-F", "-"], top, given=message).strip()
+    author = [] if succeeds(["git", "var", "GIT_COMMITTER_IDENT"], top) else _AUTHOR
+    commit = ["git", *author, "commit-tree", tree, *words, "-F", "-"]
+    return run(commit, top, given=message).strip()
 
 
 def _publish(repository: Repository, name: str, commit: str, head: str | None) -> None:

@@ -203,6 +203,17 @@ def test_a_shallow_clone_as_pipelines_make_it_sees_what_is_ours(team):
     assert "# moved on" in team.git("show", "FETCH_HEAD:mesh/values.yaml", at=_fetched(team))
 
 
+def test_a_pipeline_of_which_git_knows_nobody_proposes_as_rightsize(team, monkeypatch):
+    known = team.environment()
+    strange = {k: v for k, v in known.items() if not k.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))}
+    monkeypatch.setattr(team, "environment", lambda: strange | {"EMAIL": ""})
+    team.git("config", "user.useConfigOnly", "true")
+    done = team.propose()
+    assert done.returncode == 0, done.stderr
+    _fetched(team)
+    assert team.git("log", "-1", "--format=%an", "FETCH_HEAD") == "rightsize"
+
+
 def _fetched(team: Team) -> Path:
     team.git("fetch", "--quiet", "origin", "rightsize/sizes")
     return team.clone
