@@ -153,14 +153,16 @@ def test_a_reader_that_stops_reading_is_no_fault():
     assert found.stderr == ""
 
 
-def test_an_interrupt_ends_without_a_traceback():
+@pytest.mark.parametrize("seconds", [0.8, 2.0])
+def test_an_interrupt_ends_without_a_traceback(seconds):
     command = [sys.executable, "-m", "rightsize", "recommend"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(2.0)
+    time.sleep(seconds)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert "Traceback" not in err
-    assert running.returncode == 130
+    # CPython ends by the signal itself where it came inside an extension's import: 130 in a shell.
+    assert running.returncode in (130, -signal.SIGINT)
     assert out == ""
 
 
