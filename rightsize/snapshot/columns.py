@@ -86,7 +86,8 @@ def to_arrow(spec: Table, rows: pd.DataFrame) -> pa.Table:
         array = pa.Array.from_pandas(values)
         if pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(array.type):
             array = array.cast(pa.string()).dictionary_encode()
-        arrays.append(array.cast(column.type))
+        # A moment is one of milliseconds, whatever fraction a server gives.
+        arrays.append(array.cast(column.type, safe=not pa.types.is_timestamp(column.type)))
     return pa.Table.from_arrays(
         [a.combine_chunks() if isinstance(a, pa.ChunkedArray) else a for a in arrays],
         schema=spec.schema,
