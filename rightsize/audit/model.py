@@ -172,6 +172,9 @@ class Sources:
     files: list[str] = field(default_factory=list)
     vendored: set[str] = field(default_factory=set)
     """Files of copies of Istio's own charts: their defaults are not the user's choices."""
+    alternatives: set[str] = field(default_factory=set)
+    """Files that hold an object which another file of their folder holds, too: they stand for each
+    other, and are never applied together."""
     live: set[str] = field(default_factory=set)
     """Names of objects of a cluster, which have no lines."""
     values: list[Values] = field(default_factory=list)

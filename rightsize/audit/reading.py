@@ -87,11 +87,34 @@ def read_files(
             add_document(sources, root, version=version)
     _add_secret_certificates(sources)
     _settle_version(sources)
+    sources.alternatives = _alternatives(sources)
     if sources.strangers:
         names = list(dict.fromkeys(sources.strangers))
         text = f"nothing proves that it holds values of Istio's ({len(names)} such files)"
         sources.notes.append(Note("document", names[0], text))
     return sources
+
+
+def _alternatives(sources: Sources) -> set[str]:
+    """Files that define the same object as another of their folder, which no kustomization joins."""
+    files: dict[tuple[str, ...], set[str]] = {}
+    joined = {
+        folder
+        for folder, _, name in (file.rpartition("/") for file in sources.files)
+        if name.startswith("kustomization.")
+    }
+    for obj in sources.objects:
+        file = obj.root.place.file
+        folder = file.rpartition("/")[0]
+        if obj.name:
+            key = (folder, obj.kind, obj.namespace or "", obj.name)
+            files.setdefault(key, set()).add(file)
+    return {
+        file
+        for (folder, *_), several in files.items()
+        if len(several) > 1 and folder not in joined
+        for file in several
+    }
 
 
 def _passed_over(sources: Sources, before: int) -> None:

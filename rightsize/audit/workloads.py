@@ -27,11 +27,21 @@ def selected(selector: Node | None, obj: KubeObject) -> bool:
     return all(labels.get(key) == (node.text or "") for key, node in wanted.entries.items())
 
 
-def same_namespace(one: KubeObject, other: KubeObject) -> bool:
+def unit_of(sources: Sources, obj: KubeObject) -> str:
+    """What is applied together with an object: its folder, or its file alone."""
+    file = obj.root.place.file
+    return file if file in sources.alternatives else file.rpartition("/")[0]
+
+
+def same_namespace(sources: Sources, one: KubeObject, other: KubeObject) -> bool:
     """Whether two objects can share a namespace; an unnamed one can be any.
 
-    Files of sibling folders (`envs/prod`, `envs/dev`) are never applied together.
+    Files of sibling folders (`envs/prod`, `envs/dev`) are never applied together, nor are files that
+    stand for each other.
     """
+    files = {obj.root.place.file for obj in (one, other)}
+    if len(files) > 1 and files & sources.alternatives:
+        return False
     here, there = (Path(obj.root.place.file).parent for obj in (one, other))
     if here != there and here not in there.parents and there not in here.parents:
         return False
@@ -42,7 +52,7 @@ def autoscaler_of(sources: Sources, workload: KubeObject) -> KubeObject | None:
     """The HorizontalPodAutoscaler or KEDA ScaledObject that scales a workload."""
     for obj in sources.of_kind("HorizontalPodAutoscaler", "ScaledObject"):
         target = obj.root.get("spec", "scaleTargetRef")
-        if target is None or not same_namespace(obj, workload):
+        if target is None or not same_namespace(sources, obj, workload):
             continue
         kind = target.text_of("kind") or "Deployment"
         if target.text_of("name") == workload.name and kind == workload.kind:
@@ -54,7 +64,7 @@ def budgets_of(sources: Sources, workload: KubeObject) -> Iterator[KubeObject]:
     """PodDisruptionBudgets that select a workload's pods."""
     for obj in sources.of_kind("PodDisruptionBudget"):
         selector = obj.root.get("spec", "selector")
-        if same_namespace(obj, workload) and selected(selector, workload):
+        if same_namespace(sources, obj, workload) and selected(selector, workload):
             yield obj
 
 

@@ -58,7 +58,49 @@ def is_vendored(path: Path) -> bool:
             metadata = chart_yaml(folder / "values.yaml")
             if _is_istios_own(metadata) and not istio_dependencies(metadata):
                 return True
-    return False
+    return _defines_profile(path)
+
+
+_PROFILES = frozenset(
+    [
+        "ambient",
+        "default",
+        "demo",
+        "empty",
+        "minimal",
+        "openshift",
+        "openshift-ambient",
+        "preview",
+        "remote",
+        "stable",
+    ]
+)
+_SEVERAL_PROFILES = 3
+
+
+def _defines_profile(path: Path) -> bool:
+    """Whether a file is one of Istio's own profiles, beside others of them.
+
+    `manifests/helm-profiles`, `files/profile-NAME.yaml` of a chart, `profiles` of the Sail operator:
+    what a profile sets is no choice of whoever keeps a copy of all of them.
+    """
+    if path.parent.name not in ("profiles", "helm-profiles", "files") or not _is_profile(path):
+        return False
+    try:
+        beside = sum(_is_profile(one) for one in path.parent.iterdir())
+    except OSError:
+        return False
+    return beside >= _SEVERAL_PROFILES
+
+
+def _is_profile(path: Path) -> bool:
+    name = path.stem
+    if path.parent.name == "files":
+        if not name.startswith("profile-"):
+            return False
+        name = name.removeprefix("profile-")
+    known = name in _PROFILES or name.startswith(("compatibility-version-", "platform-"))
+    return known and path.suffix in (".yaml", ".yml")
 
 
 def _is_istios_own(metadata: tree.Node | None) -> bool:

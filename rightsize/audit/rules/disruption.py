@@ -132,7 +132,7 @@ def _workloads_of(sources: Sources) -> Iterator[tuple[Node, float, KubeObject, K
     for budget in sources.of_kind("PodDisruptionBudget"):
         for workload in sources.of_kind(*SCALED):
             matched = selected(budget.root.get("spec", "selector"), workload)
-            if matched and same_namespace(budget, workload):
+            if matched and same_namespace(sources, budget, workload):
                 least = least_replicas(sources, workload)
                 node = _blocking(budget.root.get("spec"), least)
                 if node is not None and least is not None:

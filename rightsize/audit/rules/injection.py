@@ -53,6 +53,7 @@ def everywhere(sources: Sources) -> Iterator[Hit]:
             yield at(command.place_of("istio"), f"in a loop: {command.text}", fix)
 
 
+_INSTALLS_CNI = re.compile(r"helm\s.*\bistio/cni\b|cni\.enabled=true|istio-cni")
 _REFUSE_NET_ADMIN = ("baseline", "restricted")
 
 
@@ -64,7 +65,7 @@ _REFUSE_NET_ADMIN = ("baseline", "restricted")
     "baseline and restricted refuse: injected pods are not created. The CNI plugin needs no istio-init.",
 )
 def refused_by_pod_security(sources: Sources) -> Iterator[Hit]:
-    if any(_has_cni(values.root) for values in sources.values_of("istiod", "operator")):
+    if _runs_cni(sources):
         return
     for obj in sources.of_kind("Namespace"):
         labels = obj.root.get("metadata", "labels")
@@ -75,6 +76,23 @@ def refused_by_pod_security(sources: Sources) -> Iterator[Hit]:
         if injected and level is not None and level.text in _REFUSE_NET_ADMIN:
             fix = "pilot:\n  cni:\n    enabled: true  # and the istio-cni chart"
             yield at(level, f"{obj.title} enforces {level.text} and is injected", fix)
+
+
+def _runs_cni(sources: Sources) -> bool:
+    """Whether anything in the files installs the CNI plugin."""
+    return (
+        any(_has_cni(values.root) for values in sources.values_of("istiod", "operator"))
+        or any(sources.values_of("cni"))
+        or any(sources.of_kind("IstioCNI"))
+        or any(obj.name.startswith("istio-cni") for obj in sources.of_kind("DaemonSet"))
+        or any(_is_on(one.root.get("spec", "components", "cni")) for one in sources.operators)
+        or any(_INSTALLS_CNI.search(command.text) for command in sources.commands)
+    )
+
+
+def _is_on(component: Node | None) -> bool:
+    enabled = None if component is None else component.get("enabled")
+    return enabled is not None and enabled.truth is True
 
 
 def _has_cni(values: Node) -> bool:

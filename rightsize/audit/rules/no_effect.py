@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rightsize.audit.model import KubeObject, Severity, Sources
 from rightsize.audit.registry import Hit, at, rule
 from rightsize.audit.tree import Node
+from rightsize.audit.workloads import unit_of
 
 _WITH_VALUES = ("In", "NotIn")
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
@@ -159,8 +160,7 @@ def several_sidecars(sources: Sources) -> Iterator[Hit]:
                 fix = "# delete workloadSelector, or move it to the workload's namespace"
                 yield at(selector, f"{obj.title} selects workloads of the root namespace", fix)
             continue
-        folder = obj.root.place.file.rpartition("/")[0]
-        first = seen.setdefault((obj.namespace, folder), obj.name)
+        first = seen.setdefault((obj.namespace, unit_of(sources, obj)), obj.name)
         if first != obj.name:
             fix = "# one Sidecar without workloadSelector a namespace: merge their egress.hosts"
             yield at(obj.root, f"{obj.title} beside Sidecar {first}", fix)

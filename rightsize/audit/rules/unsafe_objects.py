@@ -11,6 +11,7 @@ from rightsize.audit.model import Severity, Sources
 from rightsize.audit.registry import Hit, at, rule
 from rightsize.audit.rules.no_effect import policies_of
 from rightsize.audit.tree import Node
+from rightsize.audit.workloads import unit_of
 from rightsize.files.known import Version
 
 _VERIFIES: Version = (1, 21)
@@ -96,8 +97,7 @@ def several_telemetries(sources: Sources) -> Iterator[Hit]:
             for key in ("selector", "targetRefs", "targetRef")
         ):
             continue
-        folder = obj.root.place.file.rpartition("/")[0]
-        first = seen.setdefault((obj.namespace, folder), obj.name)
+        first = seen.setdefault((obj.namespace, unit_of(sources, obj)), obj.name)
         if first != obj.name:
             fix = "# one Telemetry without selector a namespace: merge them"
             yield at(obj.root, f"{obj.title} beside Telemetry {first}", fix)
