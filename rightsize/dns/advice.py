@@ -50,6 +50,11 @@ PROXY_SETTING = Setting(
     "istiod", "meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE", '"true"'
 )
 ADD_ON = "EKS add-on coredns"
+COREFILE = (
+    "`ttl 30` in the block of the plugin `kubernetes`, whose 5 s without it bound what `cache` keeps (a "
+    "headless Service's callers then learn of new pods as much later), and `cache 30`"
+)
+"""coredns.io, plugins `kubernetes` and `cache`."""
 _NODE_CACHE = "NodeLocal DNSCache, a DaemonSet that caches on every node and asks CoreDNS over TCP"
 
 
@@ -134,7 +139,7 @@ def _search_paths(load: DnsLoad) -> Iterator[DnsFinding]:
     if hits is not None and hits < _FEW_HITS and not load.node_cache:
         yield DnsFinding(
             "cache", "info", f"{hits:.0%} of what was looked up in the cache was there",
-            f"a longer `cache` in the Corefile, or {_NODE_CACHE}",
+            f"in the Corefile {COREFILE}; or {_NODE_CACHE}",
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from rightsize.config import Settings
-from rightsize.dns.advice import NDOTS, DnsFinding, judged
+from rightsize.dns.advice import COREFILE, NDOTS, DnsFinding, judged
 from rightsize.dns.load import DnsLoad, read_coredns, read_load
 from rightsize.dns.sizing import DnsSize, DnsUsage, InForce, Unknown, size_dns
 from rightsize.patch.dns_settings import DnsChange
@@ -83,6 +83,7 @@ def wanted_settings(study: DnsStudy) -> DnsChange:
         budget=study.finding("no-budget") is not None,
         ndots=None if study.finding("search-paths") is None else NDOTS,
         proxy=study.finding("dns-proxy") is not None,
+        corefile=None if study.finding("cache") is None else COREFILE,
     )
 
 

@@ -19,6 +19,7 @@ from rightsize.files.embedded import opened
 from rightsize.files.hcl import HclSource, opened_heredoc
 from rightsize.files.source import Layer, Source
 from rightsize.files.tree import dotted
+from rightsize.patch.coredns_chart import chart_values
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Write, outermost
 from rightsize.patch.kinds import groups_of
@@ -56,6 +57,8 @@ class DnsChange:
     ndots: int | None = None
     proxy: bool = False
     """Turn Istio's DNS proxying on."""
+    corefile: str | None = None
+    """What to change in a Corefile by hand."""
 
     @property
     def sizes(self) -> Iterator[tuple[tree.Path, str]]:
@@ -122,6 +125,12 @@ def patch_dns(files: Sequence[Path], change: DnsChange) -> tuple[PatchedFile, ..
 def _read(layer: Layer, found: _Found) -> None:
     root = layer.root
     kind, api = tree.text_at(root, ("kind",)), tree.text_at(root, ("apiVersion",)) or ""
+    charts = list(chart_values(layer))
+    for inner, path in charts:
+        found.places.add(layer.source)
+        _chart(inner, path, found)
+    if charts:
+        return
     if isinstance(layer.source, HclSource):
         _terraform(layer, found)
         _values(layer, found)
@@ -129,6 +138,8 @@ def _read(layer: Layer, found: _Found) -> None:
         _eksctl(layer, found)
     elif kind == "IstioOperator":
         _capture(layer, ("spec", *CAPTURE), found)
+    elif kind == "ConfigMap" and tree.lookup(root, ("data", "Corefile")) is not None:
+        _corefile(layer, found)
     elif kind in POD_TEMPLATES or kind == "List":
         _manifests(layer, found)
     elif tree.mapping_at(root, ("Resources",)) is not None:
@@ -164,6 +175,32 @@ def _configuration(layer: Layer, prefix: tree.Path, found: _Found) -> None:
         found.put(layer, (*budget, "enabled"), Leaf("true"))
         if tree.lookup(layer.root, (*budget, "minAvailable")) is None:
             found.put(layer, (*budget, "maxUnavailable"), Leaf("1"))
+
+
+def _chart(layer: Layer, prefix: tree.Path, found: _Found) -> None:
+    """Values of CoreDNS's own chart, at `prefix`."""
+    change = found.change
+    for path, text in change.sizes:
+        found.put(layer, (*prefix, "resources", *path), Leaf(text))
+    if change.replicas is not None:
+        if tree.text_at(layer.root, (*prefix, "hpa", "enabled")) == "true":
+            _autoscaling(layer, (*prefix, "hpa"), found)
+        elif tree.text_at(layer.root, (*prefix, "autoscaler", "enabled")) == "true":
+            found.put(layer, (*prefix, "autoscaler", "min"), Leaf(str(change.replicas)))
+        else:
+            found.put(layer, (*prefix, "replicaCount"), Leaf(str(change.replicas)))
+    budget = (*prefix, "podDisruptionBudget")
+    if change.budget and tree.lookup(layer.root, (*budget, "minAvailable")) is None:
+        found.put(layer, (*budget, "maxUnavailable"), Leaf("1"))
+
+
+def _corefile(layer: Layer, found: _Found) -> None:
+    """A Corefile of one's own is no YAML, and is not changed."""
+    found.places.add(layer.source)
+    if found.change.corefile is not None:
+        node = tree.lookup(layer.root, ("data", "Corefile"))
+        line = tree.position(layer.source.text, node.start if node else 0)[0]
+        found.notes.append((layer.source, f"line {line}: by hand: {found.change.corefile}"))
 
 
 def _autoscaling(layer: Layer, path: tree.Path, found: _Found) -> None:

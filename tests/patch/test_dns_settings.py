@@ -368,3 +368,71 @@ def test_what_a_controller_made_is_left_to_it(tmp_path):
     path.write_text(text)
     with pytest.raises(AmbiguousChartError, match="holds no settings of DNS"):
         patch_dns([path], CHANGE)
+
+
+_SERVERS = "servers: [{zones: [{zone: .}], plugins: [{name: cache, parameters: 30}]}]\n"
+_HELM_RELEASE = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: dns, namespace: kube-system}
+spec:
+  chart: {spec: {chart: coredns}}
+"""
+_APPLICATION = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: dns, namespace: argocd}
+spec:
+  source:
+    chart: coredns
+    helm:
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (_SERVERS + "replicaCount: 2\n", ()),
+        (_HELM_RELEASE + "  values:\n    replicaCount: 2\n", ("spec", "values")),
+        (_HELM_RELEASE, ("spec", "values")),
+        (_APPLICATION + "      valuesObject: {replicaCount: 2}\n",
+         ("spec", "source", "helm", "valuesObject")),
+        (_APPLICATION + "      values: |\n        replicaCount: 2\n",
+         ("spec", "source", "helm", "values")),
+    ],
+    ids=["file", "flux", "flux-without-values", "argo-object", "argo-text"],
+)  # fmt: skip
+def test_values_of_corednss_own_chart(tmp_path, text, path):
+    after = yaml.safe_load(patched(tmp_path, "dns.yaml", text).text_after)
+    for key in path:
+        after = after[key]
+    after = yaml.safe_load(after) if isinstance(after, str) else after
+    after.pop("servers", None)
+    assert after == {
+        "replicaCount": 3,
+        "resources": WANTED["resources"],
+        "podDisruptionBudget": {"maxUnavailable": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("scaler", "after"),
+    [
+        ("hpa: {enabled: true, minReplicas: 1, maxReplicas: 20}",
+         {"hpa": {"enabled": True, "minReplicas": 3, "maxReplicas": 20}}),
+        ("autoscaler: {enabled: true, min: 1}", {"autoscaler": {"enabled": True, "min": 3}}),
+    ],
+)  # fmt: skip
+def test_what_scales_corednss_own_chart_gets_the_bound(tmp_path, scaler, after):
+    file = patched(tmp_path, "dns.yaml", _SERVERS + scaler + "\n")
+    found = yaml.safe_load(file.text_after)
+    assert after.items() <= found.items()
+    assert "replicaCount" not in found
+
+
+def test_a_corefile_is_left_as_it_is_and_what_to_change_is_named(tmp_path):
+    text = "kind: ConfigMap\nmetadata: {name: coredns}\ndata:\n  Corefile: |\n    .:53 {\n    }\n"
+    file = patched(tmp_path, "corefile.yaml", text, DnsChange(corefile="ttl 30"))
+    assert not file.changed
+    assert any("line 4" in note and "ttl 30" in note for note in file.notes)
+    assert not patched(tmp_path, "corefile.yaml", text, DnsChange(ndots=2)).notes
