@@ -11,11 +11,13 @@ from rightsize.border import command, promql_string, word
 from rightsize.files.istioctl import istioctl
 from rightsize.files.shell import plain_script
 from rightsize.files.yaml_text import to_yaml
+from rightsize.namespaces.manifests import resources_block
 from rightsize.nodes.plan import NodeSet
-from rightsize.quantity import format_cpu, format_memory
+from rightsize.results import Sizes
 from rightsize.rollout.checks import RECORD
 from rightsize.rollout.model import Check
 from rightsize.rollout.promql import unique
+from rightsize.sizing.node_bound import ANY_NODE, Largest
 
 _LARGEST_WAVE = 8
 _INJECTED_BY = ("istio-injection", "istio.io/rev")
@@ -197,15 +199,20 @@ def install_script(istio_version: str | None) -> str:
 
 
 def wave_files(
-    waves: Sequence[Wave], ztunnel: Request, istio_version: str | None
+    waves: Sequence[Wave],
+    ztunnel: Request,
+    istio_version: str | None,
+    most: Largest = ANY_NODE,
 ) -> dict[str, str]:
     """Scripts there and back for each wave, its checks as Prometheus rules, ztunnel's values."""
-    requests = {"cpu": format_cpu(ztunnel.cpu), "memory": format_memory(ztunnel.memory)}
+    sizes, said = most.part_of(Sizes(cpu_request=ztunnel.cpu, memory_request=ztunnel.memory))
     files = {
         "00-install.sh": install_script(istio_version),
         "ztunnel-values.yaml": to_yaml(
-            [{"resources": {"requests": requests}}],
-            comment="ztunnel chart: requests at the high end, for the node with most traffic",
+            [{"resources": resources_block(sizes)}],
+            comment="\n".join(
+                ["ztunnel chart: requests at the high end, for the node with most traffic", *said]
+            ),
         ),
     }
     for wave in waves:

@@ -62,6 +62,7 @@ def ambient(
     from rightsize.config import load_settings
     from rightsize.files.yaml_text import to_yaml
     from rightsize.output.ambient_rows import ambient_parts, ambient_to_dict
+    from rightsize.sizing.node_bound import largest_node
 
     source = open_snapshot(snapshot)
     settings = load_settings(settings_file)
@@ -83,7 +84,7 @@ def ambient(
         version = istio_version or source.manifest.istio_version
         made: dict[str, str] = {}
         if found.costs is not None:
-            made = wave_files(found.costs.waves, found.costs.ztunnel, version)
+            made = wave_files(found.costs.waves, found.costs.ztunnel, version, largest_node(source))
         scalers = autoscaler_manifests(found.running.waypoints) if found.running else []
         if scalers:
             made["waypoint-autoscalers.yaml"] = to_yaml(scalers)

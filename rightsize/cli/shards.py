@@ -71,6 +71,7 @@ def shards(
     from rightsize.namespaces.shards import choose_shards
     from rightsize.namespaces.traffic import namespace_labels, read_edges
     from rightsize.prices.unit_price import unit_price
+    from rightsize.sizing.node_bound import largest_node
 
     given = read_istio_objects(objects or ())
     cluster, whole = open_cluster(), frozenset[str]()
@@ -120,6 +121,7 @@ def shards(
             mesh,
             istio_version=source.manifest.istio_version,
             labels=namespace_labels(source.read("namespaces")),
+            most=largest_node(source),
         )
         write_files(out, files)
         messages.print(f"{len(files)} files in {out}", markup=False)

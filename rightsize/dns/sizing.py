@@ -20,6 +20,7 @@ from rightsize.quantity import MEBIBYTE
 from rightsize.results import ResourceAdvice, Sizes, Usage
 from rightsize.sizing.guards import Situation, guarded, memory_events
 from rightsize.sizing.history import OutOfMemory
+from rightsize.sizing.node_bound import ANY_NODE, Largest, bounded
 
 PACKETS = 1024.0
 """Packets a second that the VPC resolver takes from one network interface (Amazon VPC user guide,
@@ -132,6 +133,7 @@ def size_dns(
     hold: str | None,
     price: UnitPrice,
     rules: PolicySettings,
+    most_of_node: Largest = ANY_NODE,
 ) -> DnsSize:
     """The number of replicas with the cheapest requests together, and their sizes.
 
@@ -148,6 +150,7 @@ def size_dns(
     price : UnitPrice
         Ranks CPU against memory.
     rules : PolicySettings
+    most_of_node : Largest
     """
     least, pods = least_replicas(load), math.ceil(load.pods or 0)
     days = usage.cpu_total.index.nunique() / 24
@@ -187,12 +190,15 @@ def size_dns(
     if best == least > _FEWEST:
         reasons.append(f"{least} replicas keep each below {PACKETS * ROOM:.0f} packets a second")
     reasons += [f"nothing is cut: {why}" for why in (hold, thin) if why]
+    cpu_advice, memory_advice, beyond = bounded(
+        guarded(cpu_case, rules), guarded(memory_case, rules), most_of_node
+    )
     return DnsSize(
         best,
         max(2 * best, _MOST_BY_DEFAULT),
-        guarded(cpu_case, rules),
-        guarded(memory_case, rules),
-        tuple(reasons),
+        cpu_advice,
+        memory_advice,
+        (*beyond, *reasons),
     )
 
 

@@ -14,6 +14,7 @@ from rightsize.patch.dns_settings import DnsChange
 from rightsize.prices.unit_price import unit_price
 from rightsize.results import Sizes
 from rightsize.sizing.history import Events, OutOfMemory
+from rightsize.sizing.node_bound import largest_node
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_rows
 
@@ -59,6 +60,7 @@ def study_dns(snapshot: Snapshot, settings: Settings) -> DnsStudy:
             hold=holds[0] if holds else None,
             price=price,
             rules=settings.policy,
+            most_of_node=largest_node(snapshot),
         )
     return DnsStudy(
         load=load,

@@ -206,6 +206,8 @@ def _fit(
             f"{_LEAST_HOURS} are needed",
             hint=hint,
         )
+    if not (steady[resource] > 0).any():
+        raise NoDataError(f"istiod's {resource} cannot be modelled: it is never above 0", hint=hint)
     X, y = steady[drivers].to_numpy(dtype=float), steady[resource].to_numpy(dtype=float)
     pods = steady["pod"].to_numpy()
     law = NonNegativeQuantileLaw(coverage=coverage, priors=tuple(priors[d] for d in drivers))

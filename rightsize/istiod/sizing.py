@@ -42,6 +42,7 @@ from rightsize.istiod.zones import ZoneSpread, zone_spread
 from rightsize.prices.unit_price import unit_price
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Interval, Rejected, ResourceAdvice, Sizes
+from rightsize.sizing.node_bound import Largest, bounded
 
 
 @dataclass(frozen=True)
@@ -142,9 +143,10 @@ def recommend_istiod(
         thin=thin,
         rules=rules,
     )
+    cpu_advice, memory_advice, beyond = bounded(*advised, Largest.of(tables.nodes))
     return IstiodAdvice(
-        cpu=advised[0],
-        memory=advised[1],
+        cpu=cpu_advice,
+        memory=memory_advice,
         revision=tables.revision,
         replicas_now=replicas_now,
         autoscale_min=best.replicas,
@@ -156,6 +158,7 @@ def recommend_istiod(
         model=model,
         propagation=delays,
         reasons=(
+            *beyond,
             *_reasons(best, model, Holds(delays.hold, memory_hold), thin),
             *_runtime(tables, model, advised, istio_version),
             *_carried(tables),

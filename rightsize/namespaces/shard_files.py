@@ -16,6 +16,7 @@ from rightsize.namespaces.shard_loads import Namespaces
 from rightsize.namespaces.shards import Shard, ShardAdvice, Sharding, migration_order
 from rightsize.quantity import format_cpu, format_memory, round_up_cpu, round_up_memory
 from rightsize.results import Interval, Sizes
+from rightsize.sizing.node_bound import ANY_NODE, Largest
 
 JSON_VERSION = 1
 _INJECTION = "istio-injection"
@@ -38,8 +39,8 @@ def revision(shard: Shard, istio_version: str | None) -> str:
     return f"{version}-{tag(shard)}" if version else f"r1-{tag(shard)}"
 
 
-def shard_values(shard: Shard, istio_version: str | None) -> Document:
-    """Values of the istiod chart for one shard."""
+def shard_values(shard: Shard, istio_version: str | None, sizes: Sizes) -> Document:
+    """Values of the istiod chart for one shard, with these sizes."""
     plan = shard.plan
     return {
         "revision": revision(shard, istio_version),
@@ -47,7 +48,7 @@ def shard_values(shard: Shard, istio_version: str | None) -> Document:
         "revisionTags": [],
         "meshConfig": {"discoverySelectors": [{"matchLabels": {watch_label(shard): "true"}}]},
         "pilot": {
-            "resources": resources_block(_sizes(plan)),
+            "resources": resources_block(sizes),
             "autoscaleEnabled": True,
             "autoscaleMin": plan.replicas,
             "autoscaleMax": plan.replicas + 2,
@@ -62,6 +63,7 @@ def shard_files(
     *,
     istio_version: str | None,
     labels: Mapping[str, Mapping[str, str]],
+    most: Largest = ANY_NODE,
 ) -> Mapping[str, str]:
     """File name to text.
 
@@ -72,6 +74,8 @@ def shard_files(
     istio_version : str, optional
     labels : mapping of namespace to its labels
         As they are now, for the way back (see `rightsize.namespaces.traffic.namespace_labels`).
+    most : Largest
+        No size beyond it is written.
     """
     shards = advice.chosen.shards
     files = {
@@ -81,6 +85,7 @@ def shard_files(
         )
     }
     for shard in shards:
+        sizes, said = most.part_of(_sizes(shard.plan))
         comment = (
             f"istiod chart, shard {shard.number}: {len(shard.members)} namespaces of its own, "
             f"{len(shard.watched)} watched.\n"
@@ -88,7 +93,7 @@ def shard_files(
             "goes on across shards."
         )
         files[f"2-{tag(shard)}-values.yaml"] = to_yaml(
-            [shard_values(shard, istio_version)], comment=comment
+            [shard_values(shard, istio_version, sizes)], comment="\n".join((comment, *said))
         )
     files["3-migration.md"] = "\n".join(_runbook(advice, mesh, istio_version, labels)) + "\n"
     return files

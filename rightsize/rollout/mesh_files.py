@@ -261,6 +261,7 @@ def sharding_files(study: PlanStudy, folder: str) -> PhaseFiles:
         study.mesh,
         istio_version=study.manifest.istio_version,
         labels=study.namespace_labels,
+        most=study.most,
     )
     steps = (
         Step(

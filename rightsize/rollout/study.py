@@ -27,6 +27,7 @@ from rightsize.recommend import recommend
 from rightsize.results import Advice, Component, Rule, Sizes
 from rightsize.rollout.canary import kubernetes_minor
 from rightsize.rollout.ledger import Ledger
+from rightsize.sizing.node_bound import ANY_NODE, Largest, largest_node
 from rightsize.snapshot import Manifest, Snapshot
 from rightsize.snapshot.views import newest_rows
 
@@ -56,6 +57,8 @@ class PlanStudy:
     autoscaler: AutoscalerKind = "cluster-autoscaler"
     holds: tuple[str, ...] = ()
     """What keeps that autoscaler from taking nodes away."""
+    most: Largest = ANY_NODE
+    """No size beyond it is written."""
     kubernetes_minor: int | None = None
     """Release of the nodes' kubelets, 33 for 1.33; None is unknown."""
 
@@ -167,5 +170,6 @@ def study_plan(
         missing=tuple(missing),
         autoscaler=kind,
         holds=tuple(held),
+        most=largest_node(snapshot),
         kubernetes_minor=kubernetes_minor(snapshot),
     )

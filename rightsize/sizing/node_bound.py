@@ -6,27 +6,57 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 
+import pandas as pd
+
 from rightsize.quantity import format_cpu, format_memory
-from rightsize.results import Recommendation, Resource, ResourceAdvice, Rule
+from rightsize.results import Recommendation, Resource, ResourceAdvice, Rule, Sizes
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
+from rightsize.snapshot.columns import LARGEST_CPU, LARGEST_MEMORY
 from rightsize.snapshot.views import containers_by_day
 
 
 @dataclass(frozen=True)
 class Largest:
-    """The largest node's allocatable, in cores and bytes."""
+    """The largest node's allocatable, in cores and bytes; without one EC2's largest machine."""
 
-    cpu: float
-    memory: float
+    cpu: float = LARGEST_CPU
+    memory: float = LARGEST_MEMORY
+
+    @classmethod
+    def of(cls, nodes: pd.DataFrame) -> Largest:
+        """Among rows of table `nodes`."""
+        cpu, memory = nodes["allocatable_cpu"].max(), nodes["allocatable_memory"].max()
+        return cls(
+            float(cpu) if cpu > 0 else LARGEST_CPU, float(memory) if memory > 0 else LARGEST_MEMORY
+        )
+
+    def part_of(self, sizes: Sizes) -> tuple[Sizes, tuple[str, ...]]:
+        """The sizes that the node can hold, and what is said of the others."""
+        kept: dict[str, float | None] = {}
+        said = []
+        for name, most in (("cpu", self.cpu), ("memory", self.memory)):
+            for kind in ("request", "limit"):
+                size = getattr(sizes, f"{name}_{kind}")
+                beyond = size is not None and not size <= most
+                kept[f"{name}_{kind}"] = None if beyond else size
+                if beyond:
+                    text = format_cpu(most) if name == "cpu" else format_memory(most)
+                    said.append(
+                        f"{name} {kind}: left out, more than the largest node can give ({text})"
+                    )
+        whole = Sizes(
+            kept["cpu_request"], kept["cpu_limit"], kept["memory_request"], kept["memory_limit"]
+        )
+        return whole, tuple(said)
+
+
+ANY_NODE = Largest()
 
 
 def largest_node(snapshot: Snapshot, days: list[date] | None = None) -> Largest:
-    """Return it; without nodes in the snapshot, EC2's largest machine."""
-    nodes = snapshot.read("nodes", days=days, columns=["allocatable_cpu", "allocatable_memory"])
-    cpu, memory = nodes["allocatable_cpu"].max(), nodes["allocatable_memory"].max()
-    return Largest(
-        float(cpu) if cpu > 0 else LARGEST_CPU, float(memory) if memory > 0 else LARGEST_MEMORY
+    """That of a snapshot."""
+    return Largest.of(
+        snapshot.read("nodes", days=days, columns=["allocatable_cpu", "allocatable_memory"])
     )
 
 
@@ -53,16 +83,23 @@ def within_nodes(rows: Iterable[Recommendation], most: Largest) -> list[Recommen
     return [_within(row, most) for row in rows]
 
 
-def _within(row: Recommendation, most: Largest) -> Recommendation:
-    cpu, memory = _note("cpu", row.cpu, most.cpu), _note("memory", row.memory, most.memory)
-    if cpu is None and memory is None:
-        return row
-    whole = replace(
-        row,
-        cpu=row.cpu if cpu is None else kept(row.cpu, Rule.BOUND),
-        memory=row.memory if memory is None else kept(row.memory, Rule.BOUND),
-        reason="; ".join(note for note in (cpu, memory) if note is not None),
+def bounded(
+    cpu: ResourceAdvice, memory: ResourceAdvice, most: Largest
+) -> tuple[ResourceAdvice, ResourceAdvice, tuple[str, ...]]:
+    """Both advices, in force where they exceed `most`, and what is said of it."""
+    notes = _note("cpu", cpu, most.cpu), _note("memory", memory, most.memory)
+    return (
+        cpu if notes[0] is None else kept(cpu, Rule.BOUND),
+        memory if notes[1] is None else kept(memory, Rule.BOUND),
+        tuple(note for note in notes if note is not None),
     )
+
+
+def _within(row: Recommendation, most: Largest) -> Recommendation:
+    cpu, memory, said = bounded(row.cpu, row.memory, most)
+    if not said:
+        return row
+    whole = replace(row, cpu=cpu, memory=memory, reason="; ".join(said))
     return whole if row.needs is None else replace(whole, needs=whole.recommended)
 
 

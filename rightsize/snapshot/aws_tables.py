@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from rightsize.snapshot.columns import FLAG, FLOAT, TEXT, TIME, make_table
+from rightsize.snapshot.columns import (
+    FLAG,
+    FLOAT,
+    LARGEST_CPU,
+    LARGEST_MEMORY,
+    TEXT,
+    TIME,
+    make_table,
+)
 
 PRICES = make_table(
     "prices",
@@ -20,6 +28,7 @@ PRICES = make_table(
         ("lowest", FLOAT, "USD/h", "lowest Spot price of the days asked for; null otherwise"),
         ("highest", FLOAT, "USD/h", "highest Spot price of the days asked for; null otherwise"),
     ],
+    most=dict.fromkeys(("usd_per_hour", "lowest", "highest"), 1e5),
 )
 
 INSTANCE_TYPES = make_table(
@@ -40,6 +49,11 @@ INSTANCE_TYPES = make_table(
         ("current_generation", FLAG, "", "AWS counts it to the current generation"),
         ("gpus", FLOAT, "GPUs", "number of GPUs"),
     ],
+    most={
+        "vcpu": LARGEST_CPU,
+        "memory": LARGEST_MEMORY,
+        **dict.fromkeys(("max_enis", "ipv4_per_eni", "gpus"), 1e4),
+    },
 )
 
 INSTANCES = make_table(
@@ -72,6 +86,7 @@ INSTANCES = make_table(
         ),
         ("metadata_endpoint", TEXT, "", "`enabled` or `disabled`; null if unknown"),
     ],
+    most={"root_gib": 2.0**20, "metadata_hops": 255},
     later=["metadata_tokens", "metadata_hops", "metadata_endpoint"],
 )
 
@@ -99,6 +114,7 @@ COMMITMENTS = make_table(
         ("ends", TIME, "", "when it ends; null if unknown"),
         ("source", TEXT, "", "where it comes from"),
     ],
+    most={"count": 1e7, "usd_per_hour": 1e7, "discount": 1.0, "covered_share": 1.0},
 )
 
 SCALING_EVENTS = make_table(

@@ -18,6 +18,10 @@ SHORT = pa.float32()
 FLAG = pa.bool_()
 JSON = pa.string()
 
+LARGEST_CPU = 4096.0
+"""Cores. EC2's largest machine (u7inh-32tb.480xlarge, 2025) has 1,920 vCPUs and 32 TiB."""
+LARGEST_MEMORY = 2.0**46
+"""Bytes."""
 _MOST = 2.0**63
 """Kubernetes' quantities and counters of bytes end there."""
 

@@ -18,6 +18,8 @@ from rightsize.snapshot.columns import (
     FLAG,
     FLOAT,
     JSON,
+    LARGEST_CPU,
+    LARGEST_MEMORY,
     SHORT,
     TEXT,
     TIME,
@@ -32,10 +34,8 @@ SCHEMA_VERSION = 1
 
 WINDOW_SECONDS = 300
 """Length of a usage window."""
-LARGEST_CPU = 4096.0
-"""Cores. EC2's largest machine (u7inh-32tb.480xlarge, 2025) has 1,920 vCPUs and 32 TiB."""
-LARGEST_MEMORY = 2.0**46
-"""Bytes."""
+_MOST_REPLICAS = 2.0**31
+"""Kubernetes counts them in 32 bits."""
 LEFT_OUT_CAUSES = {
     "start time moved": "its counter went on over a gap under a new start time, as after a restart "
     "of the kubelet",
@@ -232,6 +232,11 @@ NODES = make_table(
             "release of its kubelet, such as `v1.33.5-eks-…`; null if unknown",
         ),
     ],
+    most={
+        **dict.fromkeys(("capacity_cpu", "allocatable_cpu"), LARGEST_CPU),
+        **dict.fromkeys(("capacity_memory", "allocatable_memory"), LARGEST_MEMORY),
+        "allocatable_pods": 1e5,
+    },
     later=["kind", "extended", "kubelet_version"],
 )
 
@@ -264,6 +269,7 @@ HPAS = make_table(
         ("target_utilization", FLOAT, "percent", "target share of the request"),
         ("target_average_value", FLOAT, "", "target average value, in the metric's unit"),
     ],
+    most=dict.fromkeys(("min_replicas", "max_replicas", "target_utilization"), _MOST_REPLICAS),
 )
 
 PDBS = make_table(
@@ -348,6 +354,10 @@ TRAFFIC = make_table(
         ("duration_seconds", FLOAT, "seconds", "sum of the request durations; null for tcp"),
         ("bytes", FLOAT, "bytes", "request and response bytes together"),
     ],
+    most={
+        **dict.fromkeys(("requests", "errors", "mutual_tls"), 1e13),
+        **dict.fromkeys(("duration_seconds", "bytes"), 1e18),
+    },
 )
 
 PROXIES = make_table(
@@ -364,6 +374,11 @@ PROXIES = make_table(
         ("samples", FLOAT, "samples", "most samples in one scrape of a target of the pod"),
         ("samples_a_day", FLOAT, "samples", "samples that the day's scrapes of the pod stored"),
     ],
+    most={
+        **dict.fromkeys(("active_clusters", "listeners", "connections", "samples"), 1e9),
+        "concurrency": LARGEST_CPU,
+        "samples_a_day": 1e12,
+    },
     later=["connections", "samples", "samples_a_day"],
 )
 

@@ -27,6 +27,7 @@ from rightsize.dns.study import study_dns, wanted_settings
 from rightsize.istiod.histograms import BucketQuantile
 from rightsize.prices.unit_price import unit_price
 from rightsize.results import Sizes
+from rightsize.sizing.node_bound import Largest
 from tests.tiny_mesh import FIRST_DAY, Tiny, tiny_snapshot
 
 MIB = 2**20
@@ -55,6 +56,15 @@ def usage(cpu: float, memory: float, pods: int = 2, days: float = 10) -> DnsUsag
 def size(used: DnsUsage, load: DnsLoad = LOAD, sizes: Sizes | None = None, *, nodes=10, hold=None):
     now = InForce(sizes or Sizes(0.1, None, 70 * MIB, 170 * MIB))
     return size_dns(used, load, now, nodes=nodes, hold=hold, price=PRICE, rules=PolicySettings())
+
+
+def test_nothing_exceeds_the_largest_node():
+    found = size_dns(
+        usage(300.0, 2.0**40), LOAD, InForce(Sizes(0.1, None, 70 * MIB, 170 * MIB)), nodes=10,
+        hold=None, price=PRICE, rules=PolicySettings(), most_of_node=Largest(4.0, 2.0**34),
+    )  # fmt: skip
+    assert (found.cpu.recommended_request, found.memory.recommended_request) == (0.1, 70 * MIB)
+    assert "more than the largest node can give" in found.reasons[0]
 
 
 @settings(deadline=None, max_examples=30)

@@ -10,6 +10,7 @@ import pytest
 
 from rightsize.config import PolicySettings
 from rightsize.errors import NoDataError
+from rightsize.istiod.model import fit_istiod
 from rightsize.istiod.observations import IstiodTables
 from rightsize.istiod.replicas import OWN_BUDGET, disruption_budget
 from rightsize.istiod.sizing import recommend_istiod
@@ -172,3 +173,19 @@ def test_the_budget_is_one_that_the_release_reads():
     assert disruption_budget(4, "1.30.3").path == "pdb.maxUnavailable"
     assert disruption_budget(4, "1.26.8").path == OWN_BUDGET
     assert disruption_budget(2, "1.30.3").path == "global.defaultPodDisruptionBudget.enabled"
+
+
+def test_nothing_exceeds_the_largest_node():
+    hours = hours_of(Mesh())
+    rows = {"node": ["n"], "allocatable_cpu": [0.05], "allocatable_memory": [2.0**26]}
+    nodes = frame("nodes", rows).assign(day=START)
+    containers = containers_of(cpu_request=0.01, memory_request=2.0**20)
+    tables = IstiodTables(control_plane_of(hours), frame("usage"), containers, nodes=nodes)
+    found = recommend_istiod(tables, istio_version="1.28.3")
+    assert found.recommended == found.current
+    assert any("more than the largest node can give" in reason for reason in found.reasons)
+
+
+def test_cpu_that_is_never_above_zero_is_no_model():
+    with pytest.raises(NoDataError, match="never above 0"):
+        fit_istiod(hours_of(Mesh()).assign(cpu=0.0))

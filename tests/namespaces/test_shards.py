@@ -15,6 +15,7 @@ from rightsize.namespaces.shard_loads import Namespaces, namespaces_of
 from rightsize.namespaces.shards import choose_shards, divide, migration_order
 from rightsize.namespaces.traffic import edges, namespace_labels
 from rightsize.prices.unit_price import UnitPrice
+from rightsize.sizing.node_bound import Largest
 from rightsize.snapshot.schema import frame
 from tests.istiod.synthetic_istiod import Law, Mesh, hours_of
 
@@ -168,6 +169,17 @@ def test_a_mesh_without_proxies_is_refused():
     found, pods, containers = snapshot_tables()
     with pytest.raises(NoDataError, match="nothing to divide"):
         namespaces_of(found, pods, containers.assign(component=None), 10.0)
+
+
+def test_no_shard_gets_a_size_beyond_the_largest_node(model):
+    mesh = teams(2, 2)
+    advice = choose_shards(mesh, model, PRICE, shards=2)
+    small = Largest(0.001, 2.0**20)
+    made = shard_files(advice, mesh, istio_version="1.28.3", labels={}, most=small)
+    values = [text for name, text in made.items() if name.endswith("-values.yaml")]
+    assert len(values) == 2
+    assert all("requests" not in text.replace("memory request: left out", "") for text in values)
+    assert all("# memory request: left out" in text for text in values)
 
 
 @pytest.fixture(scope="module")

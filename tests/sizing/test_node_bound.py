@@ -8,6 +8,7 @@ import pytest
 
 from rightsize.recommend import recommend
 from rightsize.results import Sizes
+from rightsize.sizing.node_bound import Largest
 from tests.tiny_mesh import Tiny, tiny_nodes, tiny_snapshot
 
 LARGEST = float(tiny_nodes(1)["allocatable_memory"].max())
@@ -41,3 +42,10 @@ def test_one_such_workload_does_not_move_the_mesh_default(advice, tmp_path: Path
 def test_without_nodes_the_largest_machine_of_ec2_is_the_bound(advice) -> None:
     for row in advice(Tiny(memory=(2.0**46,)), nodes=0).recommendations:
         assert (row.memory.recommended_limit or 0) <= 2.0**46
+
+
+def test_what_is_written_as_a_plain_size_is_left_out_beyond_the_largest_node() -> None:
+    sizes, said = Largest(4.0, 2.0**33).part_of(Sizes(4.5, 4.0, 2.0**34, float("nan")))
+    assert sizes == Sizes(None, 4.0, None, None)
+    assert len(said) == 3
+    assert said[0] == "cpu request: left out, more than the largest node can give (4)"
