@@ -11,6 +11,7 @@ from rightsize.results import Rule, Usage
 from rightsize.sizing.guards import (
     Situation,
     cpu_events,
+    envoy_threads,
     exceeds_request,
     guarded,
     memory_events,
@@ -113,3 +114,63 @@ def test_a_wish_below_the_floor_ends_at_the_floor():
 def test_a_quarter_of_a_day_is_forgiven_and_no_more():
     assert thin_evidence(evidence(days=SETTINGS.min_days - 0.25), SETTINGS) is None
     assert "days of history" in str(thin_evidence(evidence(days=SETTINGS.min_days - 0.3), SETTINGS))
+
+
+def test_a_cut_within_one_step_is_the_policys():
+    found = guarded(cpu(request=0.1, wanted=0.06), SETTINGS)
+    assert (found.recommended_request, found.rule) == (0.06, Rule.POLICY)
+
+
+@pytest.mark.parametrize(("wanted", "rule"), [(0.095, Rule.CLOSE), (0.085, Rule.POLICY)])
+def test_a_change_of_less_than_the_least_share_is_not_worth_it(wanted, rule):
+    assert guarded(cpu(wanted=wanted), PolicySettings(min_change=0.1)).rule is rule
+
+
+def test_a_step_is_no_deeper_than_the_largest_cut():
+    found = guarded(cpu(request=0.1, wanted=0.02), PolicySettings(max_cut=0.3))
+    assert (found.recommended_request, found.target_request) == (0.07, 0.02)
+    assert found.rule is Rule.STEP
+
+
+def test_runs_and_windows_at_their_least_are_enough():
+    settings = PolicySettings(min_runs=20, min_windows=100)
+    assert thin_evidence(evidence(runs=20), settings) is None
+    assert "19 runs" in str(thin_evidence(evidence(runs=19), settings))
+    assert thin_evidence(evidence(windows=100), settings) is None
+    assert "99 windows" in str(thin_evidence(evidence(windows=99), settings))
+
+
+def fitted(limit: float, wanted: float, **more) -> float | None:
+    """The memory limit of a step where limits follow the policy down, in MiB."""
+    peak = more.pop("peak", 100 * MIB)
+    case = Situation(
+        "memory", 128 * MIB, limit * MIB, 128 * MIB, wanted * MIB, Usage(peak=peak), MIB, **more
+    )
+    settings = PolicySettings(limits="fit", limit_margin=0.2, max_cut=0.5)
+    found = guarded(case, settings).recommended_limit
+    return None if found is None else found / MIB
+
+
+def test_a_memory_limit_that_fits_goes_down_by_steps_and_never_below_what_was_seen():
+    assert fitted(1024, 640) == 640
+    assert fitted(1024, 200) == 512
+    assert fitted(160, 100) == 128, "the request is never above the limit"
+    assert fitted(256, 100, peak=200 * MIB) == 240
+    assert fitted(1024, 640, needed_limit=700 * MIB) == 704
+
+
+@pytest.mark.parametrize("why", ["thin", "hold", "event"])
+def test_a_memory_limit_is_not_fitted_where_anything_holds_the_size(why):
+    assert fitted(1024, 200, **{why: "a reason"}) == 1024
+
+
+def test_a_limit_of_what_was_never_seen_stays():
+    case = cpu(limit=0.5, wanted=0.05, usage=Usage())
+    assert guarded(case, SETTINGS).recommended_limit == 0.5
+
+
+@pytest.mark.parametrize(
+    ("limit", "threads"), [(None, None), (0.1, 1), (1.0, 1), (1.01, 2), (4.0, 4)]
+)
+def test_envoy_starts_a_thread_for_each_started_core_of_its_limit(limit, threads):
+    assert envoy_threads(limit) == threads
