@@ -90,7 +90,8 @@ def read_files(
     sources.alternatives = _alternatives(sources)
     if sources.strangers:
         names = list(dict.fromkeys(sources.strangers))
-        text = f"nothing proves that it holds values of Istio's ({len(names)} such files)"
+        others = f", and {len(names) - 1} more" if len(names) > 1 else ""
+        text = f"nothing proves that it holds values of Istio's{others}"
         sources.notes.append(Note("document", names[0], text))
     return sources
 

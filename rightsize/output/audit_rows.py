@@ -119,4 +119,5 @@ def _counts(result: AuditResult) -> dict[str, int]:
 
 def _summary(result: AuditResult) -> str:
     counts = ", ".join(f"{n} {severity}" for severity, n in _counts(result).items())
-    return f"{len(result.files)} files: {counts}"
+    many = "" if len(result.files) == 1 else "s"
+    return f"{len(result.files)} file{many}: {counts}"

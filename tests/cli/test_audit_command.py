@@ -52,7 +52,7 @@ def test_json_lists_rule_file_line_path_and_severity(values):
 def test_a_line_of_the_table_begins_with_file_and_line(values):
     lines = run(values).stdout.splitlines()
     assert f"{values}:3: error: pilot.sharding is set  [value-ignored]" in lines
-    assert lines[-1] == "1 files: 1 error, 1 warning, 0 info"
+    assert lines[-1] == "1 file: 1 error, 1 warning, 0 info"
 
 
 def test_markdown_has_a_section_for_the_file_and_the_corrected_text(values):

@@ -140,6 +140,12 @@ def test_runs_and_windows_at_their_least_are_enough():
     assert "99 windows" in str(thin_evidence(evidence(windows=99), settings))
 
 
+def test_gaps_at_the_most_that_is_allowed_are_allowed():
+    settings = PolicySettings(max_gap_share=0.25)
+    assert thin_evidence(evidence(coverage=0.75), settings) is None
+    assert "26% of the windows" in str(thin_evidence(evidence(coverage=0.74), settings))
+
+
 def fitted(limit: float, wanted: float, **more) -> float | None:
     """The memory limit of a step where limits follow the policy down, in MiB."""
     peak = more.pop("peak", 100 * MIB)
