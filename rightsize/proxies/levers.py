@@ -109,9 +109,13 @@ def threads_lever(proxies: pd.DataFrame, law: MemoryLaw | None) -> Lever:
     Parameters
     ----------
     proxies : DataFrame
-        `threads`, `cpu_p99` (cores).
+        `threads`, `cpu_p99` (cores); `cpu_limit` (cores) where it is known.
     """
     known = proxies[proxies["threads"].notna()]
+    above = 0
+    if "cpu_limit" in known:
+        above = int((known["threads"] > known["cpu_limit"].map(ceil, na_action="ignore")).sum())
+    throttled = f"; {above:,} have more threads than their CPU limit has cores" if above else ""
     needed = known["cpu_p99"].fillna(0.0).map(lambda cpu: max(1, ceil(cpu / _BUSY_THREAD)))
     spare = float((known["threads"] - needed).clip(lower=0).sum())
     return _by_memory(
@@ -120,7 +124,7 @@ def threads_lever(proxies: pd.DataFrame, law: MemoryLaw | None) -> Lever:
         law,
         spare,
         f"{known['threads'].mean():.1f} threads a proxy, {spare:,.0f} in all beyond one for each "
-        f"{_BUSY_THREAD:g} cores used"
+        f"{_BUSY_THREAD:g} cores used{throttled}"
         if len(known)
         else "threads are not collected (envoy_server_concurrency)",
     )
@@ -194,7 +198,8 @@ def scrape_lever(
     source : str
         Of the price.
     """
-    known = proxies["samples_a_day"].dropna()
+    proxies = proxies[proxies["samples_a_day"] > 0]
+    known = proxies["samples_a_day"]
     if known.empty:
         text = "samples are not collected (scrape_samples_post_metric_relabeling)"
         return Lever("scrape", "the scrape itself", text, False)

@@ -68,12 +68,12 @@ def sidecars_of(snapshot: Snapshot, usage: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `namespace`, `pod`, `memory` (p95, bytes), `cpu_p99` (cores), `requested` (bytes), and what
-        its Envoy reports, at its most over the week: `clusters`, `threads`, `connections`,
+        `namespace`, `pod`, `memory` (p95, bytes), `cpu_p99` (cores), `requested` (bytes),
+        `cpu_limit` (cores), and what its Envoy reports, at its most over the week: `clusters`, `threads`, `connections`,
         `samples`, `samples_a_day`; NaN where it does not.
     """
     last = plain_text(snapshot.read("containers", days=snapshot.days[-1:]))
-    ours = last[last["component"].eq("sidecar")][[*_KEY, "memory_request"]]
+    ours = last[last["component"].eq("sidecar")][[*_KEY, "memory_request", "cpu_limit"]]
     mine = usage[usage["component"].eq("sidecar")].groupby(_KEY)
     table = ours.rename(columns={"memory_request": "requested"}).drop_duplicates(_KEY)
     for name, values in (

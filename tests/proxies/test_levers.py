@@ -78,6 +78,18 @@ def test_threads_beyond_the_cpu_used_are_what_goes(law):
     assert lever.memory == law.price("threads").scaled(7)
 
 
+def test_threads_are_held_against_the_cpu_limit(law):
+    limits = [0.5, 0.5, np.nan, 2.0]
+    proxies = pd.DataFrame({"threads": [8.0, 1.0, 8.0, 2.0], "cpu_p99": 0.1, "cpu_limit": limits})
+    assert "; 1 have more threads than their CPU limit has cores" in threads_lever(proxies, law).now
+
+
+def test_proxies_whose_scrapes_failed_do_not_make_the_interval():
+    proxies = pd.DataFrame({"samples": [1000.0, 0.0], "samples_a_day": [5_760_000.0, 0.0]})
+    assert "about every 15 s" in scrape_lever(proxies, 1e-7, 1.0, "a price").now
+    assert not scrape_lever(proxies.tail(1), 1e-7, 1.0, "a price").measured
+
+
 def test_connections_without_a_request_in_flight_wait(law):
     proxies = pd.DataFrame({"connections": [100.0, 60.0]})
     waiting, http2 = connections_levers(proxies, 60.0, 0.5, law)
