@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ MAX_BYTES = 32 * 2**20
 ERROR_BYTES = 64 * 2**10
 _MOST_PARTS = 4_000_000
 """Members of one answer: parsed, each takes up to 100 bytes."""
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TIMEOUT_SECONDS = (10.0, 60.0)
 """To connect, and between bytes of an answer."""
 _ANSWER_SECONDS = 120.0
@@ -157,6 +159,9 @@ def connect(
             "reading a cluster needs the kubernetes package",
             hint="pip install 'rightsize[kube]', or give --objects from kubectl",
         ) from error
+    for one in namespaces:
+        if not _NAMESPACE.fullmatch(one):
+            raise UsageError(f"{one!r} is no namespace", hint="look at --kube-namespace")
     if in_cluster and (context or kubeconfig):
         raise UsageError("--in-cluster reads the pod's own account", hint="give one of the two")
     settings = client.Configuration()

@@ -146,8 +146,9 @@ def metrics_service(cluster: ApiServer, wanted: str = "auto") -> MetricsService:
             )
         if mine:
             return _service(mine[0], kinds[0])
+    where = f" in {', '.join(cluster.namespaces)}" if cluster.namespaces else ""
     raise NoDataError(
-        f"{cluster.name}: no Service looks like Prometheus, VictoriaMetrics, Thanos or Mimir",
+        f"{cluster.name}: no Service{where} looks like Prometheus, VictoriaMetrics, Thanos or Mimir",
         hint="name it with --prometheus NAMESPACE/SERVICE:PORT, or give --prometheus-url",
     )
 

@@ -10,9 +10,12 @@ from rightsize.collectors.kube.connection import Cluster
 from rightsize.collectors.kube.pages import AbsentError, Item, RefusedError, checked, get, listed
 from rightsize.collectors.kube.resources import RESOURCES, Names, Resource, Use
 from rightsize.collectors.objects import Objects, objects_of
+from rightsize.errors import NoDataError
 from rightsize.snapshot.manifest import Missing
 
 _REVISION = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_MANY = 5
+"""Kinds refused in every namespace: a ClusterRole is missing, and not one of its rules."""
 _NOISE = "kubectl.kubernetes.io/last-applied-configuration"
 _Refused = dict[Resource, list[str | None]]
 """Namespaces in which a kind may not be read, None for all at once."""
@@ -62,6 +65,10 @@ def _missing(refused: _Refused) -> list[Missing]:
         shown = ", ".join(place or "every namespace" for place in places)
         where = f" {shown}" if resource.names else f" in {shown}" if resource.namespaced else ""
         found.append(Missing(f"permission to {verb} {resource.title}{where}", resource.costs))
+    everywhere = [one for one, places in refused.items() if one.namespaced and None in places]
+    if len(everywhere) >= _MANY:
+        costs = "with a Role in some namespaces alone, give them with --kube-namespace"
+        found.insert(0, Missing("permission for every namespace at once", costs))
     return found
 
 
@@ -110,6 +117,11 @@ def _of_resource(
                     item.setdefault("apiVersion", group + version)
                     yield item
             except AbsentError:
+                if resource.kind == "Namespace" and place:
+                    raise NoDataError(
+                        f"{cluster.name}: there is no namespace {place}",
+                        hint="kubectl get namespaces lists them; look at --kube-namespace",
+                    ) from None
                 continue
             except RefusedError:
                 where = f"{name} in {place}" if name else place

@@ -30,7 +30,7 @@ from rightsize.collectors.kube import (
 from rightsize.collectors.kube.connection import ApiServer
 from rightsize.collectors.kube.pages import listed
 from rightsize.collectors.objects import objects_of, read_objects
-from rightsize.errors import InputFileError, UsageError
+from rightsize.errors import InputFileError, NoDataError, UsageError
 from rightsize.namespaces.configuration import configuration_of
 from rightsize.namespaces.study import routes_known
 from tests.collectors.prometheus.test_prometheus_inventory import OBJECTS
@@ -141,6 +141,25 @@ def test_permissions_in_ones_own_namespaces_are_enough_for_them(api, tmp_path):
     assert {namespace for namespace, _ in found.pods} == {"shop"}
     assert len(found.hpas) == len(found.pdbs) == 1
     assert [one.what for one in found.missing] == ["permission to list nodes"]
+
+
+def test_a_namespace_that_is_not_there_is_no_empty_one(api, tmp_path):
+    with pytest.raises(NoDataError, match="there is no namespace shopp"):
+        cluster_objects(opened(api, tmp_path, namespaces=("shop", "shopp")))
+
+
+@pytest.mark.parametrize("name", ["../shop", "shop/pods", "Shop", "", "shop?x=1", "a" * 64])
+def test_what_is_no_name_of_a_namespace_never_reaches_a_path(api, tmp_path, name):
+    with pytest.raises(UsageError, match="is no namespace"):
+        opened(api, tmp_path, namespaces=(name,))
+    assert api.paths == []
+
+
+def test_without_permission_for_all_namespaces_the_option_for_some_is_named_once(api, tmp_path):
+    api.refused = {f"*/{one.title}" for one in RESOURCES}
+    first, *others = (one.costs for one in cluster_objects(opened(api, tmp_path)).missing)
+    assert "--kube-namespace" in first
+    assert not any("--kube-namespace" in one for one in others)
 
 
 def test_an_older_version_of_an_api_is_read_where_the_newest_is_not_served(tmp_path):
