@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rightsize.errors import AmbiguousChartError
-from rightsize.patch import patch_set
-from tests.patch.patching import ISTIOD
+from rightsize.patch import Flags, patch_set
+from tests.patch.patching import ISTIOD, change
 
 VALUES = "pilot: {resources: {requests: {cpu: 500m, memory: 2Gi}}}\n"
 NESTED = "istiod:\n  pilot: {resources: {requests: {cpu: 500m, memory: 2Gi}}}\n"
@@ -109,3 +109,52 @@ def test_releases_on_two_clusters_of_one_terraform_file_are_asked_about(tmp_path
     (tmp_path / "main.tf").write_text(release.replace("N", "one") + release.replace("N", "two"))
     with pytest.raises(AmbiguousChartError, match=r"--release helm\.one"):
         patch_set([tmp_path / "main.tf"], [ISTIOD])
+
+
+RELEASE = (
+    'resource "helm_release" "istiod" {\n  name   = "istiod"\n  chart  = "istiod"\n'
+    "  values = [VALUES]\n}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "local"),
+    [
+        ("local.sizes", "<<-EOT\n    pilot: {resources: {requests: {cpu: 500m, memory: 2Gi}}}\n  EOT"),
+        ("yamlencode(local.sizes)",
+         '{ pilot = { resources = { requests = { cpu = "500m", memory = "2Gi" } } } }'),
+    ],
+)  # fmt: skip
+def test_a_local_of_terraform_is_patched_where_it_is(
+    tmp_path: Path, value: str, local: str
+) -> None:
+    files = [tmp_path / "main.tf", tmp_path / "locals.tf"]
+    files[0].write_text(RELEASE.replace("VALUES", value))
+    files[1].write_text(f'locals {{\n  env = "prod"\n  sizes = {local}\n}}\n')
+    release, held = patch_set(files, [ISTIOD]).given
+    assert [c.new for c in held.changes] == ["250m", "1Gi"]
+    assert release.why_unchanged == f"its sizes are in {files[1]}"
+    assert release.notes == ()
+
+
+APP = "web: {podAnnotations: {a: b}}\nworker: {podAnnotations: {}}\n"
+
+
+def test_annotations_of_an_applications_chart_go_where_its_workload_is_named(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(APP)
+    web = change("sidecar", "20m", "1", "64Mi", "192Mi", of="shop/worker", kind="Deployment")
+    (patched,) = patch_set([file], [web], flags=Flags(workload="shop/worker")).given
+    assert patched.text_after.startswith(
+        "web: {podAnnotations: {a: b}}\nworker: {podAnnotations: {sidecar"
+    )
+
+
+def test_of_several_places_for_annotations_none_is_guessed(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(APP)
+    cart = change("sidecar", "20m", "1", "64Mi", "192Mi", of="shop/cart", kind="Deployment")
+    with pytest.raises(AmbiguousChartError, match=r"web.podAnnotations, worker.podAnnotations"):
+        patch_set([file], [cart], flags=Flags(workload="shop/cart"))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from rightsize.errors import InputFileError
@@ -62,7 +63,8 @@ def _proven(layer: Layer, given: Given) -> list[Group]:
     for holder in holders:
         held = tree.mapping_at(layer.root, holder)
         for name in [] if held is None else held.names():
-            if name in ("values", "helm_releases", LABELS):
+            used = holder[:1] == ("locals",) and name in _used_locals(given)
+            if used or name in ("values", "helm_releases", LABELS):
                 continue
             for source, document, prefix in _written_out(layer, given, (*holder, name)):
                 for scope in scopes_of_values(source, document, prefix, hints) or []:
@@ -70,6 +72,42 @@ def _proven(layer: Layer, given: Given) -> list[Group]:
                     release = Release("Terraform", scope.name)
                     groups += release_groups(given, release, scope.chart, None, place)
     return groups
+
+
+def _used_locals(given: Given) -> set[str]:
+    """Locals that are the values of a release of Istio's: read there, not by themselves."""
+    used = set()
+    for layer in given.layers:
+        for key in ("resource", "module") if isinstance(layer.source, HclSource) else ():
+            listed = tree.lookup(layer.root, (key,))
+            for block in listed.items if isinstance(listed, tree.Sequence) else []:
+                chart = chart_named(tree.text_at(block, ("chart",)))
+                values = tree.lookup(block, ("values",))
+                items = values.items if isinstance(values, tree.Sequence) else []
+                used |= {_local_name(item) for item in items if chart is not None}
+    return {name for name in used if name is not None}
+
+
+def _local_name(node: tree.Node | None) -> str | None:
+    if not isinstance(node, tree.Scalar) or node.style != "expression":
+        return None
+    found = re.fullmatch(r"local\.(\w+)", node.value.strip())
+    return None if found is None else found[1]
+
+
+def _of_local(by: Layer, given: Given, name: str | None) -> list[Place]:
+    """The values that a local holds, in whichever given file it is."""
+    for layer in given.layers if name is not None else ():
+        listed = (
+            tree.lookup(layer.root, ("locals",)) if isinstance(layer.source, HclSource) else None
+        )
+        for number in range(len(listed.items) if isinstance(listed, tree.Sequence) else 0):
+            found = _written_out(layer, given, ("locals", number, str(name)))
+            if found:
+                if layer.source is not by.source:
+                    given.references.append((by.source, layer.source))
+                return found
+    return []
 
 
 def _names_istio(layer: Layer) -> bool:
@@ -189,6 +227,8 @@ def _values(layer: Layer, given: Given, path: tree.Path, *, known: bool) -> list
             places += whole_file(source)
             if source is None:
                 given.note(layer.source, f"line {line}: {node.value} is not patched; give it by -f")
+        elif known and (local := _of_local(layer, given, _local_name(node))):
+            places += local
         elif known and node is not None:
             given.note(layer.source, f"line {line}: these values are worked out by Terraform")
     return places

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rightsize.errors import AmbiguousChartError
 from rightsize.files import tree
 from rightsize.files.charts import (
     ambiguous_chart,
@@ -14,6 +15,7 @@ from rightsize.files.classify import proofs_by_keys
 from rightsize.files.gateways import role_of
 from rightsize.files.hcl import HclSource
 from rightsize.files.source import Layer
+from rightsize.files.tree import dotted
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Group, Release
 from rightsize.patch.kinds.chart_values import hints
@@ -92,8 +94,16 @@ def _pod_annotations(layer: Layer, given: Given) -> Group | None:
         return None
     places = _named(root, (), "podAnnotations")
     used = [p for p in places if any(tree.lookup(root, (*p, k)) for k in ANNOTATIONS.values())]
-    chosen = used or places
-    if len(chosen) != 1:
+    named = [p for p in places if given.workload.rsplit("/", 1)[-1] in p]
+    chosen = named or used or places
+    if len(chosen) > 1:
+        raise AmbiguousChartError(
+            f"several places for annotations ({', '.join(map(dotted, chosen))}), and none is called "
+            f"like {given.workload}",
+            path=layer.source.path,
+            hint="Write the annotations where the workload's pods take them, by hand.",
+        )
+    if not chosen:
         return None
     return AppChart(Release("app chart", given.workload), [layer], path=chosen[0])
 
