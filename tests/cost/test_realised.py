@@ -102,6 +102,25 @@ def test_raised_requests_that_grew_the_node_set_count_against_the_tool() -> None
     assert found.by_tool.mid == pytest.approx(-20)
 
 
+def test_raised_requests_cost_no_more_than_the_machines_grew() -> None:
+    found = realised_saving(month(1000, 4000), month(1100, 4000, 0.2), [PROXY])
+    assert found.by_tool.mid == pytest.approx(-10)
+
+
+def test_a_request_that_was_not_set_before_held_nothing() -> None:
+    before = month(1000, 4000)
+    before = replace(before, requests=before.requests.replace({"cpu_request": {0.1: None}}))
+    found = realised_saving(before, month(1250, 4000), [PROXY], binding="cpu")
+    assert found.by_tool.mid == pytest.approx(-25)
+
+
+@pytest.mark.parametrize(("earlier", "later"), [(0.0, 0.4), (0.4, 0.0)])
+def test_a_month_in_which_nothing_was_requested_shows_no_saving(earlier, later) -> None:
+    before = month(1000, 4000, earlier / 4, app_cpu=earlier)
+    found = realised_saving(before, month(800, 4000, later / 4, app_cpu=later), [PROXY])
+    assert (found.by_tool.low, found.by_tool.high) == (0.0, 0.0)
+
+
 def test_the_range_runs_over_cpu_and_memory_and_the_binding_one_is_the_middle() -> None:
     after = month(800, 4000, 0.0)
     before = month(1000, 4000)
