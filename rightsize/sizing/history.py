@@ -388,7 +388,8 @@ def _in_force(rows: pd.DataFrame) -> tuple[Sizes, date | None]:
     days = [rows["day"].iloc[-1]]
     for name in _SIZES:
         kind = "requests_known" if name.endswith("request") else "limits_known"
-        known = np.flatnonzero(rows[kind].to_numpy(dtype=bool))
+        # What is reported is known, even where its neighbour is not.
+        known = np.flatnonzero(rows[kind].to_numpy(dtype=bool) | rows[name].notna().to_numpy())
         if not known.size:
             unknown.append(name)
             continue

@@ -139,7 +139,8 @@ class InForce:
             rows = _filled(rows, described, role, key, _ROLE)
             for flag, sizes in _SIZES.items():
                 usable = known[known[flag].ne(False)]
-                rows = _filled(rows, usable, rows[flag].eq(False), key, [*sizes, flag])
+                unsized = rows[flag].eq(False)
+                rows = _filled(rows, usable, unsized, key, [*sizes, flag], keep=sizes)
         return _joined([rows.drop(columns="workload"), *self._other_containers(days, pods, rows)])
 
     def _other_containers(

@@ -168,7 +168,9 @@ def _with_known_sizes(chosen: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         found = known.reindex(keys)
         chosen[flag] = found[flag].eq(True).to_numpy(dtype=bool)
         for name in (f"cpu_{kind}", f"memory_{kind}"):
-            chosen[name] = found[name].to_numpy(dtype=float)
+            # Where its CPU alone is unknown, a container's memory is known.
+            own = chosen[name].to_numpy(dtype=float)
+            chosen[name] = np.where(chosen[flag], found[name].to_numpy(dtype=float), own)
         days = pd.Series(found["day"].to_numpy(), index=chosen.index)
         days = days.dt.tz_localize("UTC") if days.dt.tz is None else days
         as_of = days.where(as_of.isna() | (days < as_of), as_of)

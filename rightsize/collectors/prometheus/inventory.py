@@ -158,7 +158,7 @@ def containers_of(
                     container = containers.setdefault(container_key(labels), Container(init))
                     container.sizes[f"{labels.get('resource')}_{kind}"] = float(value)
     listed = {key[:2] for key, one in containers.items() if not one.init}
-    _mark_known(containers, answers)
+    _mark_known(containers, answers, usage)
     for key in usage.used():
         if key[:2] in pods and key not in containers:
             # It runs beside containers that are listed and is none of them: an init container.
@@ -175,12 +175,27 @@ def containers_of(
     return containers
 
 
-def _mark_known(containers: Mapping[ContainerKey, Container], answers: Answers) -> None:
-    """A size that is not reported is one that is not set, if such sizes are reported at all."""
-    for container in containers.values():
+def _mark_known(
+    containers: Mapping[ContainerKey, Container], answers: Answers, usage: DayUsage
+) -> None:
+    """A size that is not reported is one that is not set, if such sizes are reported at all.
+
+    Some pod always requests CPU and memory, and limits memory; that none limits CPU is common. A
+    container with CFS periods has such a limit.
+    """
+    reported = {
+        kind: {labels.get("resource") for labels in answers[kind].labels}
+        for kind in ("requests", "limits", "init_requests", "init_limits")
+    }
+    limited = usage.with_cpu_limit()
+    for key, container in containers.items():
         prefix = "init_" if container.init else ""
-        container.requests_known = len(answers[f"{prefix}requests"]) > 0
-        container.limits_known = len(answers[f"{prefix}limits"]) > 0
+        requests, limits = reported[f"{prefix}requests"], reported[f"{prefix}limits"]
+        both = requests | (reported["requests"] if requests else set())
+        container.requests_known = both >= {"cpu", "memory"}
+        container.limits_known = bool(limits) and "memory" in limits | reported["limits"]
+        if "cpu_limit" not in container.sizes and (key in limited or "cpu" not in both):
+            container.limits_known = False
 
 
 def _add_written(

@@ -61,6 +61,11 @@ class DayUsage:
         """Containers with a window at all."""
         return [self.keys[int(row)] for row in np.flatnonzero(self.there.any(axis=1))]
 
+    def with_cpu_limit(self) -> set[ContainerKey]:
+        """Containers with CFS periods: the kernel counts them under a CPU limit alone."""
+        limited, _ = np.nonzero(np.nan_to_num(self.periods.values) > 0)
+        return {self.periods.keys[row] for row in np.unique(limited)}
+
     def only(self, wanted: Collection[ContainerKey]) -> DayUsage:
         """The same for some of the containers."""
         rows = [row for row, key in enumerate(self.keys) if key in wanted]

@@ -143,6 +143,22 @@ def _no_limits() -> list[Series]:
     return [*(s for s in POD.described() if not s.name.endswith("limits")), *POD.used()]
 
 
+def _no_cpu_sizes() -> list[Series]:
+    """An allowlist of kube-state-metrics that keeps the memory alone."""
+    sizes = ("kube_pod_container_resource_requests", "kube_pod_container_resource_limits")
+    series = [*POD.described(), *POD.used()]
+    return [s for s in series if s.name not in sizes or s.labels["resource"] == "memory"]
+
+
+def _limited_by_periods_alone() -> list[Series]:
+    """CFS periods of a container of which no CPU limit is reported."""
+    labels = POD.labels(container="istio-proxy", id=f"/kubepods/{POD.name}/istio-proxy")
+    periods = Series("container_cpu_cfs_periods_total", labels, [(t, 10 * t) for t in POD.times])
+    limits = "kube_pod_container_resource_limits"
+    series = [*POD.described(), *POD.used(), periods]
+    return [s for s in series if s.name != limits or s.labels["resource"] == "memory"]
+
+
 def _silent_native() -> list[Series]:
     pod = replace(POD, native=True)
     return [*(s for s in pod.described() if "init_" not in s.name), *pod.used()]
@@ -182,6 +198,8 @@ WORLDS: dict[str, Callable[[], list[Series]]] = {
     "no-inventory": _no_inventory_on_the_last_day,
     "evicted": _evicted,
     "no-limits": _no_limits,
+    "no-cpu-sizes": _no_cpu_sizes,
+    "periods-alone": _limited_by_periods_alone,
     "silent-native": _silent_native,
     "no-reason": _restarted_without_a_reason,
     "other-machines": _other_machines,
@@ -353,6 +371,19 @@ def test_limits_that_nothing_reports_are_unknown_and_not_unset(
 ) -> None:
     proxy = _proxy(taken("no-limits"))
     assert (proxy["requests_known"], proxy["limits_known"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "unknown"),
+    [("no-cpu-sizes", ["cpu_request", "cpu_limit"]), ("periods-alone", ["cpu_limit"])],
+)
+def test_sizes_of_cpu_that_nothing_reports_are_unknown_and_those_of_memory_known(
+    name: str, unknown: list[str], taken: Callable[[str], Snapshot]
+) -> None:
+    done = rightsize("recommend", "--snapshot", taken(name).path, "--all", "--format", "json")
+    (row,) = (r for r in json.loads(done.stdout)["recommendations"] if r["workload"] == "web")
+    assert sorted(row["unknown"]) == sorted(unknown)
+    assert (row["memory"]["request"], row["memory"]["limit"]) == (128 * MIB, 1024 * MIB)
 
 
 def test_limits_that_only_the_objects_have_are_known(server: str, tmp_path: Path) -> None:
