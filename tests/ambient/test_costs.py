@@ -254,6 +254,7 @@ def test_the_report_has_a_chapter_with_a_row_for_each_namespace_and_wave(found):
     assert tables["ambient-namespaces"]["namespace"].tolist() == ["shop", "tcp"]
     assert tables["ambient-waves"]["namespaces"].tolist() == ["tcp", "shop"]
     assert any("published" in text for text in section.paragraphs)
+    assert section.paragraphs[0].startswith("2 of 2 namespaces can go to ambient mode: ")
 
 
 def test_waves_grow_and_lose_nobody():

@@ -50,7 +50,21 @@ def ambient_section(answer: AmbientAnswer) -> Section:
         tables.append(ReportTable("ambient-obstacles", "What stands in the way", frame, columns))
     notes = (*(figure.text for figure in costs.figures.values()), *costs.notes, *study.notes)
     paragraphs = tuple(f"{note[:1].upper()}{note[1:]}." for note in notes)
-    return Section("ambient", _TITLE, paragraphs, tuple(tables))
+    return Section("ambient", _TITLE, (_lead(answer, costs), *paragraphs), tuple(tables))
+
+
+def _lead(answer: AmbientAnswer, costs: AmbientCosts) -> str:
+    """How many namespaces can go, for how much, and which stay."""
+    names = [one.namespace for one in answer.study.needs]
+    stay = [name for name in names if answer.study.stopped(name)]
+    said = f"{len(names) - len(stay)} of {len(names)} namespaces can go to ambient mode"
+    usd = None if costs.together is None else costs.together.usd
+    if usd is not None:
+        said += (
+            f": {usd.mid:,.0f} USD of nodes a month saved ({usd.low:,.0f} to {usd.high:,.0f}) "
+            "against right-sized sidecars"
+        )
+    return f"{said}. On sidecars: {', '.join(stay)}." if stay else f"{said}."
 
 
 def _waves(costs: AmbientCosts) -> ReportTable:
