@@ -15,12 +15,14 @@ with and without the surge. The larger count is promised.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rightsize.config import NodeSettings
 from rightsize.nodes.layout import Layout
+from rightsize.nodes.orders import Orders
 from rightsize.nodes.problem import CPU, MEMORY, Flags, Ints, Problem
 from rightsize.nodes.scheduler import Cluster
 from rightsize.nodes.work import Clock
@@ -29,9 +31,12 @@ _MOST_TIMES = 4.0
 """Node sets larger than so many times the packed one are not promised."""
 _TRIAL_SECONDS = 0.035
 """What one replay of the scheduler takes with some 300 pods."""
-_ORDERS = 50
-"""Orders of arrival tried on the spread state; fewer on node sets of thousands of pods."""
-_PODS_TRIED = 3000
+_PLACED_SECONDS = 3e-5
+"""What one pod takes in one order of arrival, with the losses of nodes."""
+_ORDERS, _FIRST_ORDERS, _ORDERS_AT_ONCE = 200, 6, 25
+"""Orders of arrival tried on the spread state; fewer on node sets of thousands of pods. Of several node sets
+the cheapest is kept, which is the one that chance favoured: many orders must pass for fifty others to."""
+_PODS_TRIED = 40_000
 """Pods placed over all orders together, at least one order's."""
 _SEED = 20260901
 _NO_SURGE = ("StatefulSet", "Job", "CronJob", "Pod")
@@ -149,40 +154,41 @@ def bad_day(layout: Layout, problem: Problem, grown: Grown, settings: NodeSettin
     """Do the pods, a rollout's surge, and those of any lost node all find a place?"""
     cluster = Cluster(problem, layout.owners, grown.offers, grown.zones)
     cluster.place(problem.classes, grown.where)
-    return _stands(layout, cluster, settings)
+    if any(cluster.schedule(int(k)) < 0 for k in surge_classes(layout, problem, settings.surge)):
+        return False
+    full = (1 - cluster.rest / np.maximum(cluster.total, 1)).max(axis=1) * cluster.total[:, 0]
+    # The fullest first: a node set that is too small shows it at once.
+    losses = sorted(_losses(grown.zones, settings), key=lambda lost: -float(full[lost].max()))
+    return all(cluster.survives(nodes) < 0 for nodes in losses)
 
 
-def _stands(layout: Layout, cluster: Cluster, settings: NodeSettings) -> bool:
-    for k in surge_classes(layout, cluster.problem, settings.surge):
-        if cluster.schedule(int(k)) < 0:
-            return False
-    return all(cluster.survives(nodes) < 0 for nodes in _losses(cluster, settings))
-
-
-def spread_day(
-    layout: Layout, problem: Problem, grown: Grown, settings: NodeSettings, order: Ints
-) -> bool:
-    """The bad day where all nodes were there before the pods, which came in this order.
+def spread_days(
+    layout: Layout, problem: Problem, grown: Grown, settings: NodeSettings, orders: Ints
+) -> Flags:
+    """The bad day where all nodes were there before the pods, which came in each of these orders.
 
     Parameters
     ----------
-    order : int array
+    orders : (R, P) int array
         Pods of the layout, the first to be scheduled first.
+
+    Returns
+    -------
+    (R,) bool array
+        Orders in which no pod was left over.
     """
-    cluster = Cluster(problem, layout.owners, grown.offers, grown.zones)
-    classes = problem.classes
-    if any(cluster.schedule(int(classes[pod])) < 0 for pod in order):
-        return False
-    quiet = all(cluster.survives(nodes) < 0 for nodes in _losses(cluster, settings))
-    return quiet and _stands(layout, cluster, settings)
+    trial = Orders(layout, problem, grown.offers, grown.zones, orders)
+    surge = surge_classes(layout, problem, settings.surge)
+    return trial.standing(_losses(grown.zones, settings), surge)
 
 
 def _orders(layout: Layout) -> list[Ints]:
-    """By age, and drawn from a fixed seed."""
+    """By age, and drawn from a fixed seed; in parts, of which the first shows most often what fails."""
     first = arrival_order(layout)
-    count = max(1, min(_ORDERS, _PODS_TRIED // max(len(first), 1)))
+    count = max(_FIRST_ORDERS, min(_ORDERS, _PODS_TRIED // max(len(first), 1)))
     draw = np.random.default_rng(_SEED)
-    return [first, *(draw.permutation(first) for _ in range(count - 1))]
+    every = np.array([first, *(draw.permutation(first) for _ in range(count - 1))])
+    return np.split(every, range(_FIRST_ORDERS, count, _ORDERS_AT_ONCE))
 
 
 def arrival_order(layout: Layout) -> Ints:
@@ -217,14 +223,12 @@ def surge_classes(layout: Layout, problem: Problem, share: float) -> Ints:
     return best
 
 
-def _losses(cluster: Cluster, settings: NodeSettings) -> list[Flags]:
-    nodes = np.arange(len(cluster.offers))
+def _losses(zones: Ints, settings: NodeSettings) -> list[Flags]:
+    """(B,) nodes of a node set that may be lost together, by its zones."""
     if settings.headroom == "node":
-        # The fullest first: a node set that is too small shows it at once.
-        full = (1 - cluster.rest / np.maximum(cluster.total, 1)).max(axis=1)
-        return [nodes == node for node in np.argsort(-full * cluster.total[:, 0], kind="stable")]
+        return list(np.eye(len(zones), dtype=bool))
     if settings.headroom == "zone":
-        return [cluster.zones == zone for zone in np.unique(cluster.zones)]
+        return [zones == zone for zone in np.unique(zones)]
     return []
 
 
@@ -292,27 +296,38 @@ def _with_spares(
     def node_set(added: int) -> Grown:
         return _extended(layout, problem, grown, np.resize(spare, added))
 
-    low, high = -1, 0
-    while not bad_day(layout, problem, node_set(high), settings):
-        if high >= most:
-            return None
-        low, high = high, min(max(2 * high, 1), most)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if bad_day(layout, problem, node_set(middle), settings):
-            high = middle
-        else:
-            low = middle
-    orders, passed, number = _orders(layout), 0, 0
-    while passed < len(orders):
-        clock.spend(_TRIAL_SECONDS)
-        if spread_day(layout, problem, node_set(high), settings, orders[number % len(orders)]):
-            passed, number = passed + 1, number + 1
-            continue
-        # A larger node set spreads the pods in another way: every order is tried again.
-        passed, high = 0, high + max(1, len(grown.offers) // 100)
-        if high > most:
-            return None
-    found = node_set(high)
+    def stands(part: Ints, added: int) -> bool:
+        clock.spend(_PLACED_SECONDS * part.size)
+        return bool(spread_days(layout, problem, node_set(added), settings, part).all())
+
+    parts = _orders(layout)
+    added = _fewest(lambda n: bad_day(layout, problem, node_set(n), settings), 0, most)
+    if added is not None:
+        added = _fewest(lambda n: stands(parts[0], n), added, most)
+    while added is not None:
+        failed = next((i for i, part in enumerate(parts) if not stands(part, added)), None)
+        if failed is None:
+            break
+        # A larger node set spreads the pods in another way: every order is tried again, those that
+        # failed first. Once the work is done the steps are larger.
+        parts = parts[failed:] + parts[:failed]
+        added += max(1, len(grown.offers) // (20 if clock.out else 100))
+        added = None if added > most else added
+    if added is None:
+        return None
+    found = node_set(added)
     cost = float(problem.price[found.offers].sum())
     return Promised(found.offers, found.zones, found.where, cost)
+
+
+def _fewest(passes: Callable[[int], bool], start: int, most: int) -> int | None:
+    """The least count from `start` on that passes, by steps that double and then halve."""
+    low, high, step = start - 1, start, 1
+    while not passes(high):
+        if high >= most:
+            return None
+        low, high, step = high, min(high + step, most), 2 * step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if passes(middle) else (middle, high)
+    return high

@@ -21,10 +21,17 @@ from rightsize.nodes.spread import Owner
 _SCORED_CPU = 100.0
 _SCORED_MEMORY = 200.0 * 2**20
 """What scoring takes for a pod that requests nothing (`schedutil.DefaultMilliCPURequest`)."""
-_SPREAD_WEIGHT = 2.0
+SPREAD_WEIGHT = 2.0
+"""Of PodTopologySpread among the scores."""
 _TAINT_WEIGHT = 3.0
 _MORE_NODES = 16
 """Nodes for which room is made at once."""
+
+
+def score_size(problem: Problem) -> Floats:
+    """(K, 2) CPU and memory that scoring takes a pod of each class to request."""
+    size = problem.size[:, :2]
+    return np.where(size > 0, size, [_SCORED_CPU, _SCORED_MEMORY])
 
 
 class Cluster:
@@ -66,9 +73,7 @@ class Cluster:
         self.owner_of_class: Ints = np.array([names[o.key] for o in owners], dtype=np.int64)
         self.on_node: Ints = np.zeros((len(names), len(offers)), dtype=np.int64)
         self._in_class: Ints = np.zeros((len(problem.count), len(offers)), dtype=np.int64)
-        self._score_size = np.where(
-            problem.size[:, :2] > 0, problem.size[:, :2], [_SCORED_CPU, _SCORED_MEMORY]
-        )
+        self._score_size = score_size(problem)
         self._scored: Floats = np.zeros((len(offers), 2))
         self._total2 = np.maximum(self.total[:, :2], 1.0)
         self._next = 0
@@ -170,7 +175,7 @@ class Cluster:
         count = here[nodes] * host_weight + in_zone[self.zones[nodes]] * zone_weight
         top, low = count.max(), count.min()
         even = np.full(len(nodes), 100.0) if top == 0 else 100 * (top + low - count) / top
-        return np.asarray(least + balanced + _SPREAD_WEIGHT * even)
+        return np.asarray(least + balanced + SPREAD_WEIGHT * even)
 
     def put(self, k: int, node: int) -> None:
         """Bind a pod of class `k` to a node."""

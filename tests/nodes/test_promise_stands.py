@@ -13,7 +13,8 @@ from rightsize.nodes.inventory import read_inventory
 from rightsize.nodes.layout import Layout, lay_out
 from rightsize.nodes.offers import find_offers
 from rightsize.nodes.plans import plan_nodes
-from rightsize.nodes.promise import Grown, spread_day
+from rightsize.nodes.promise import Grown, spread_days, surge_classes
+from rightsize.nodes.scheduler import Cluster
 from rightsize.prices.catalogue import priced_types
 
 CATALOGUE = priced_types("us-east-1")
@@ -58,8 +59,8 @@ def test_no_order_out_of_fifty_breaks_it(make_pods: Make, make_nodes: Make, seed
     pods, nodes, rules = mesh(make_pods, seed), make_nodes(6), settings()
     layout, grown = node_set(pods, nodes, rules, promised(pods, nodes, rules))
     draw = np.random.default_rng(1000 + seed)
-    orders = [draw.permutation(layout.problem.pods) for _ in range(50)]
-    assert all(spread_day(layout, layout.problem, grown, rules, order) for order in orders)
+    orders = np.array([draw.permutation(layout.problem.pods) for _ in range(50)])
+    assert spread_days(layout, layout.problem, grown, rules, orders).all()
 
 
 def test_half_a_node_plus_a_little_takes_a_node_each_and_one_to_lose(
@@ -144,4 +145,64 @@ def test_small_pods_that_spread_leave_no_room_for_large_ones_that_come_late(
     count = promised(pods, nodes, settings(spread="none", surge=0.0))
     layout, grown = node_set(pods, nodes, settings(spread="none", surge=0.0), count)
     late = np.argsort(layout.problem.size[layout.problem.classes, 0], kind="stable")
-    assert spread_day(layout, layout.problem, grown, settings(spread="none", surge=0.0), late)
+    rules = settings(spread="none", surge=0.0)
+    assert spread_days(layout, layout.problem, grown, rules, late[None]).all()
+
+
+def one_after_the_other(layout: Layout, grown: Grown, rules: NodeSettings, order) -> bool:
+    """What `spread_days` says of one order, by the scheduler of the month's replay."""
+    problem = layout.problem
+    cluster = Cluster(problem, layout.owners, grown.offers, grown.zones)
+    losses = np.eye(len(grown.offers), dtype=bool)
+    for pods in (problem.classes[order], surge_classes(layout, problem, rules.surge)):
+        if any(cluster.schedule(int(k)) < 0 for k in pods):
+            return False
+        if any(cluster.survives(lost) >= 0 for lost in losses):
+            return False
+    return True
+
+
+def spread_rule(app: str, topology: str) -> dict[str, object]:
+    """`DoNotSchedule` with a skew of one."""
+    rule = {
+        "topologyKey": topology,
+        "maxSkew": 1,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": app}},
+    }
+    return {"topologySpreadConstraints": [rule]}
+
+
+def host_apart(app: str, other: str) -> dict[str, object]:
+    """Required anti-affinity over hosts against a workload's own pods and another's."""
+    chosen = {"matchExpressions": [{"key": "app", "operator": "In", "values": [app, other]}]}
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": chosen}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    return {"affinity": {"podAntiAffinity": required}}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_many_orders_at_once_are_scheduled_as_each_alone(
+    make_pods: Make, make_nodes: Make, seed: int
+) -> None:
+    draw, rules = np.random.default_rng(seed), settings()
+    choices = (
+        lambda app: None,
+        zone_apart,
+        lambda app: spread_rule(app, "kubernetes.io/hostname"),
+        lambda app: spread_rule(app, "topology.kubernetes.io/zone"),
+        lambda app: host_apart(app, "w0"),
+    )
+    workloads = []
+    for k in range(8):
+        rule = choices[int(draw.integers(0, len(choices)))](f"w{k}")
+        size = (round(float(draw.uniform(0, 1.9)), 2), int(draw.integers(0, 7000)))
+        workloads.append((f"w{k}", int(draw.integers(1, 4)), *size, *([rule] if rule else [])))
+    pods, nodes = make_pods(*workloads), make_nodes(6)
+    layout, grown = node_set(pods, nodes, rules, int(draw.integers(8, 20)))
+    if layout.zoned:
+        offer_of_zone = np.unique(layout.problem.zone, return_index=True)[1]
+        grown = Grown(offer_of_zone[grown.zones], grown.zones, grown.where)
+    orders = np.array([draw.permutation(layout.problem.pods) for _ in range(12)])
+    alone = [one_after_the_other(layout, grown, rules, order) for order in orders]
+    assert spread_days(layout, layout.problem, grown, rules, orders).tolist() == alone
