@@ -29,7 +29,8 @@ from tests.audit.test_absence import DENY, GATEWAY, PDB
 from tests.audit.test_by_release import ENTRY, VALUES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PLANTED = Path(__file__).parent / "planted"
+HERE = Path(__file__).parent
+FILES = sorted([*(HERE / "planted").iterdir(), *(HERE / "newsletter").iterdir()])
 PREFIX = "sidecar.istio.io/"
 COMMANDS = ("kubectl", "istioctl", "make", "aws", "helm", "openssl", "-days", "--set")
 ADVICE = {
@@ -149,7 +150,7 @@ def audited(path: Path, plant: Plant) -> AuditResult:
 
 @cache
 def plants() -> tuple[Plant, ...]:
-    kept = [Plant(path.read_text(), path.name) for path in sorted(PLANTED.iterdir())]
+    kept = [Plant(path.read_text(), path.name) for path in FILES]
     return (*kept, *PLANTS.values())
 
 

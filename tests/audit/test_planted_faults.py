@@ -1,6 +1,7 @@
 """Every planted fault is found at its line, and nothing else is.
 
-A mark `!rule` at the end of a line of `planted/` says what the audit must find there.
+A mark `!rule` at the end of a line of `planted/` says what the audit must find there; `newsletter/` holds
+the settings of a newsletter on Istio at EKS in the same way, those that are right without a mark.
 """
 
 from __future__ import annotations
@@ -30,10 +31,13 @@ def found_in(path: Path) -> set[tuple[int, str]]:
     return {(finding.place.line, finding.rule) for finding in result.findings}
 
 
-@pytest.mark.parametrize("path", sorted((HERE / "planted").iterdir()), ids=lambda path: path.name)
+PLANTED = sorted([*(HERE / "planted").iterdir(), *(HERE / "newsletter").iterdir()])
+
+
+@pytest.mark.parametrize("path", PLANTED, ids=lambda path: path.name)
 def test_planted_faults_are_found_and_nothing_else(path):
     expected = marked(path)
-    assert expected
+    assert expected or path.name == "5-namespaces.yaml"
     assert found_in(path) == expected
 
 
