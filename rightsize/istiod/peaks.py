@@ -27,6 +27,9 @@ _RARE_SHARE = 0.05
 """An event that fills more of the history than this is no event but an ordinary state."""
 _STORM_SHARE = 1.25
 """Share of the proxies on one pod, over what the loss of one other pod explains: a storm."""
+_AROUND = 25
+"""Hours of which the median is the usual number of proxies."""
+_AS_USUAL = 1.1
 _PUSHES = 3.0
 """Pushes over their median from which an hour counts as a full push."""
 _SHOWN = 5
@@ -168,8 +171,19 @@ def _against(hours: pd.DataFrame, law: Law, column: str) -> pd.DataFrame:
 
 
 def _shares(hours: pd.DataFrame) -> pd.Series:
-    total = hours.groupby("time")["proxies"].transform("sum")
-    return (hours["proxies"] / total.where(total > 0)).astype(float)
+    """Share of all proxies on each pod.
+
+    A gauge is the highest of its hour, so that proxies which move within the hour count on both pods.
+    Where one pod gained while the others together have no more than usual, the total is that of the
+    hours around.
+    """
+    by_hour = hours.groupby("time")["proxies"]
+    total, pods = by_hour.transform("sum"), by_hour.transform("size")
+    usual = by_hour.sum().rolling(_AROUND, center=True, min_periods=1).median()
+    around = hours["time"].map(usual)
+    moved = total - hours["proxies"] <= _AS_USUAL * around * (pods - 1) / pods
+    true = total.where(~moved, np.minimum(total, np.maximum(around, hours["proxies"])))
+    return (hours["proxies"] / true.where(true > 0)).astype(float)
 
 
 def _is_storm(hours: pd.DataFrame, shares: pd.Series) -> pd.Series:
