@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from rightsize.ambient.answer import answer_ambient, costs_frame
+from rightsize.arguments import number, one_of, several
 from rightsize.audit.reading import read_files
 from rightsize.config import PolicySettings, Settings
 from rightsize.cost.against_bill import AgainstBill
@@ -101,7 +102,7 @@ class Mesh:
         UsageError
             If there is no such table.
         """
-        _one_of("name", name, tuple(TABLES))
+        one_of("name", name, tuple(TABLES))
         return self.snapshot.read(name)
 
     def advise(self, policy: str | SizingPolicy | None = None) -> Advice:
@@ -117,7 +118,7 @@ class Mesh:
                 f"policy={policy!r} is no policy", hint="give a profile's name or a SizingPolicy"
             )
         if isinstance(policy, str):
-            _one_of("policy", policy, profiles())
+            one_of("policy", policy, profiles())
             chosen = self.settings.policy.model_copy(update={"profile": policy})
             rules = PolicySettings.model_validate(chosen.model_dump())
             return recommend(self.snapshot, self.settings.model_copy(update={"policy": rules}))
@@ -151,7 +152,7 @@ class Mesh:
         NoDataError
             If the snapshot lacks what a node offers.
         """
-        _several("plans", plans, PLAN_NAMES)
+        several("plans", plans, PLAN_NAMES)
         advice = self.advise(policy)
         found = plan_nodes(
             self.snapshot,
@@ -184,7 +185,7 @@ class Mesh:
             columns above with `usd` of that day (NaN is unknown), `core_hours` and `byte_hours`
             requested. Costs that belong to no machine are not in it.
         """
-        _one_of("by", by, ("month", "day"))
+        one_of("by", by, ("month", "day"))
         if by == "month":
             money = price_answer(self.snapshot, settings=self.settings.prices)
             return _carrying(allocation_rows(money), money)
@@ -280,10 +281,10 @@ class Mesh:
                 hint='give some, such as ["balanced"]',
             )
         for name, days in (("train_days", train_days), ("test_days", test_days)):
-            _number(name, days, least=0, itself=False)
+            number(name, days, least=0, itself=False)
         known = {namespace for namespace, _ in mesh_workloads(self.snapshot)}
         for namespace in namespaces or ():
-            _one_of("namespaces", namespace, sorted(known))
+            one_of("namespaces", namespace, sorted(known))
         chosen = (
             policies
             if isinstance(policies, Mapping)
@@ -316,9 +317,9 @@ class Mesh:
             If a number is none, or cannot be.
         """
         for name, value in (("services", services), ("pods", pods)):
-            _number(name, value, least=0, itself=False)
-        _number("requests_per_second", requests_per_second, least=0)
-        _number("waypoint_share", waypoint_share, least=0, most=1)
+            number(name, value, least=0, itself=False)
+        number("requests_per_second", requests_per_second, least=0)
+        number("waypoint_share", waypoint_share, least=0, most=1)
         today, found = what_if(
             self.snapshot,
             self.settings,
@@ -466,8 +467,8 @@ class Mesh:
         component: Component = "sidecar",
     ) -> Axes:
         """Request now, recommended and used of each workload, sorted by p95."""
-        _one_of("resource", resource, get_args(Resource))
-        _one_of("component", component, get_args(Component))
+        one_of("resource", resource, get_args(Resource))
+        one_of("component", component, get_args(Component))
         return request_against_usage(self.advise(policy), resource, component=component)
 
 
@@ -543,43 +544,3 @@ def _carrying(frame: pd.DataFrame, money: MoneyAnswer) -> pd.DataFrame:
         hours_seen=money.covered_hours,
         unpriced=money.allocation.unpriced,
     )
-
-
-def _several(argument: str, values: Sequence[str], allowed: Sequence[str]) -> None:
-    """Raise a UsageError that names the argument where it is not some of `allowed`."""
-    if isinstance(values, str) or not values:
-        raise UsageError(
-            f"{argument}={values!r} is no list of them", hint=f"some of {', '.join(allowed)}"
-        )
-    for value in values:
-        _one_of(argument, value, allowed)
-
-
-def _number(
-    argument: str,
-    value: object,
-    *,
-    least: float,
-    most: float = float("inf"),
-    itself: bool = True,
-) -> None:
-    """Raise a UsageError that names the argument where it is set and out of its range."""
-    if value is None:
-        return
-    if (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and least <= value <= most
-        and (itself or value > least)
-        and value < float("inf")
-    ):
-        return
-    kind = "from" if itself else "more than"
-    upper = "" if most == float("inf") else f" to {most:g}"
-    raise UsageError(f"{argument}={value!r} cannot be", hint=f"a number {kind} {least:g}{upper}")
-
-
-def _one_of(argument: str, value: str, allowed: Sequence[str]) -> None:
-    """Raise a UsageError that names the argument where `value` is none of `allowed`."""
-    if value not in allowed:
-        raise UsageError(f"{argument}={value!r} is not known", hint=f"one of {', '.join(allowed)}")
