@@ -91,7 +91,7 @@ def plan_canary(
     pods = _running(snapshot, row)
     if len(pods) < 2:
         raise NoDataError(
-            f"{workload} has {len(pods)} running pods: a canary needs a sibling beside it",
+            f"{workload} has {'one' if len(pods) else 'no'} running pod: a canary needs a sibling beside it",
             hint="roll the change out in a quiet hour instead, and use rightsize verify",
         )
     able, minor = _able(snapshot, pods)

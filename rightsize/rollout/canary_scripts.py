@@ -149,7 +149,7 @@ fi
 
 def _resize_script(canary: Canary) -> str:
     about = (
-        f"Tries new sizes of {canary.container} on {canary.count} running pods of "
+        f"Tries new sizes of {canary.container} on {_pods(canary.count)} of "
         f"{canary.namespace}/{canary.workload}, without a restart.\n"
         f"way-back.sh takes them back; {JOURNAL} notes what was done. Run again, it goes on where it "
         "stopped."
@@ -195,6 +195,10 @@ echo "$done of $wanted pods resized"
             f"after={word(resize_patch(canary, canary.after))}", loop,
         ]
     )  # fmt: skip
+
+
+def _pods(count: int) -> str:
+    return "one running pod" if count == 1 else f"{count} running pods"
 
 
 def _names(canary: Canary) -> str:
