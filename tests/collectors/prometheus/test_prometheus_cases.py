@@ -182,6 +182,11 @@ def _other_machines() -> list[Series]:
     return [*POD.described(), *POD.used(), *other]
 
 
+def _kubelet_alone(name: str) -> Callable[[], list[Series]]:
+    """No kube-state-metrics: a Deployment's pod of this name, and a StatefulSet's of any cluster's."""
+    return lambda: [*replace(POD, name=name).used(), *replace(POD, name="db-0").used()]
+
+
 WORLDS: dict[str, Callable[[], list[Series]]] = {
     "kubelet-restart": _kubelet_restart,
     "kubelet-restart-at-midnight": _kubelet_restart_at_midnight,
@@ -203,7 +208,12 @@ WORLDS: dict[str, Callable[[], list[Series]]] = {
     "silent-native": _silent_native,
     "no-reason": _restarted_without_a_reason,
     "other-machines": _other_machines,
+    "one-kubelet": _kubelet_alone("web-6d4cf56db6-bcdfg"),
+    "other-kubelet": _kubelet_alone("web-75c9d8f6b4-xxkzj"),
 }
+
+
+NO_NODES = ("no-inventory", "other-machines", "one-kubelet", "other-kubelet")
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +221,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     series = [
         replace(one, labels=one.labels | {"mesh": name})
         for name, world in WORLDS.items()
-        for one in (*world(), *(node() if name not in ("no-inventory", "other-machines") else ()))
+        for one in (*world(), *(node() if name not in NO_NODES else ()))
     ]
     with filled_prometheus(tmp_path_factory.mktemp("cases"), series) as address:
         yield address
@@ -413,23 +423,42 @@ def test_kills_are_unknown_where_a_restart_has_no_reason(taken: Callable[[str], 
     assert pd.isna(proxy["oom_kills"])
 
 
-def test_another_mesh_is_refused_by_its_matcher_and_by_its_machines(
-    server: str, taken: Callable[[str], Snapshot], tmp_path: Path
+def test_another_mesh_is_refused_by_its_matcher(
+    server: str, taken: Callable[[str], Snapshot]
 ) -> None:
     folder = taken("nested").path
     by_matcher = _collect(server, "other-machines", folder)
     assert by_matcher.returncode == 5
     assert "--out" in by_matcher.stderr
-    # Another cluster at the same address: the manifest says the same, the machines do not.
-    taken("other-machines").path.rename(tmp_path / "swapped")
-    manifest = (tmp_path / "swapped" / "manifest.json").read_text()
-    same = manifest.replace("other-machines", "nested").replace(
-        '"complete": true', '"complete": false'
-    )
-    (tmp_path / "swapped" / "manifest.json").write_text(same)
-    by_machines = _collect(server, "nested", tmp_path / "swapped")
-    assert by_machines.returncode == 5
-    assert "i-0other" in by_machines.stderr
+
+
+@pytest.mark.parametrize(
+    ("mesh", "other", "words"),
+    [
+        ("nested", "other-machines", "i-0other"),
+        (
+            "one-kubelet",
+            "other-kubelet",
+            "of its 2 pods with a proxy on 2026-09-14 the server has 1",
+        ),
+    ],
+)
+def test_another_cluster_at_the_same_address_is_refused_by_its_machines_or_its_pods(
+    mesh: str, other: str, words: str, server: str, tmp_path: Path
+) -> None:
+    # The manifest says the same, the machines do not.
+    assert _collect(server, other, tmp_path).returncode == 0
+    manifest = (tmp_path / "manifest.json").read_text()
+    same = manifest.replace(other, mesh).replace('"complete": true', '"complete": false')
+    (tmp_path / "manifest.json").write_text(same)
+    found = _collect(server, mesh, tmp_path)
+    assert found.returncode == 5
+    assert words in found.stderr
+
+
+def test_the_same_cluster_is_gone_on_with_by_its_pods(server: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert _collect(server, "one-kubelet", tmp_path).returncode == 0
 
 
 def test_a_store_of_several_meshes_asks_for_a_matcher_by_the_label_that_splits_them(
