@@ -96,7 +96,8 @@ def _show_changes(files: Sequence[PatchedFile], *, diff_on_stdout: bool) -> None
 
     _show_diff(unified_diff(files), diff_on_stdout=diff_on_stdout)
     for file in files:
-        for text in (*file.added, *file.notes):
+        # The reason for no change stands in the line of the file.
+        for text in (x for x in (*file.added, *file.notes) if x != file.why_unchanged):
             error_console().print(f"{file.path}: {text}", markup=False)
 
 

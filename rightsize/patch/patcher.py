@@ -268,7 +268,8 @@ def _why(read: Read, source: Source, used: bool, held: bool) -> str:
     kinds = [_named(layer) for layer in read.unknown if layer.source is source]
     if kinds:
         return f"{NO_SIZES} ({', '.join(dict.fromkeys(kinds))})"
-    return NO_SIZES
+    # Of a kind that could hold them: what was noted when it was read says why it does not.
+    return next((text for by, text in read.given.notes if by is source), NO_SIZES)
 
 
 def _named(layer: Layer) -> str:
