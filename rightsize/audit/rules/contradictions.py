@@ -98,11 +98,26 @@ def concurrency_above_limit(sources: Sources) -> Iterator[Hit]:
         node, config = written.get(_CONFIG), _proxy_config(written)
         limit = written.get(f"{_PREFIX}proxyCPULimit")
         yield from _threads(node, config.get("concurrency"), amount(limit), title, limit)
-    for values in sources.values_of("istiod", "operator"):
-        node = values.root.get("meshConfig", "defaultConfig", "concurrency")
-        limit = values.root.get("global", "proxy", "resources", "limits", "cpu")
-        number = None if node is None else node.number
-        yield from _threads(node, number, amount(limit), "the mesh default", limit)
+    limits = [
+        values.root.get("global", "proxy", "resources", "limits", "cpu")
+        for values in sources.values_of("istiod", "operator")
+    ]
+    known = [limit for limit in limits if limit is not None]
+    for node in _mesh_concurrency(sources):
+        # Settings of one file belong together; those of several where there is one mesh default.
+        near = [one for one in known if one.place.file == node.place.file]
+        limit = (near or known)[0] if len(near or known) == 1 else None
+        yield from _threads(node, node.number, amount(limit), "the mesh default", limit)
+
+
+def _mesh_concurrency(sources: Sources) -> Iterator[Node]:
+    nodes = [mesh.get("defaultConfig", "concurrency") for mesh in sources.mesh_configs]
+    nodes += [
+        obj.root.get("spec", "concurrency")
+        for obj in sources.of_kind("ProxyConfig")
+        if obj.namespace == "istio-system" and obj.root.get("spec", "selector") is None
+    ]
+    yield from (node for node in nodes if node is not None)
 
 
 def _threads(

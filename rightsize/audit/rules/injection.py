@@ -1,13 +1,15 @@
-"""Injection that is on for everything."""
+"""Injection: where it is on for everything, where it is refused or ignored, and what it keeps alive."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from rightsize.audit.model import Sources
+from rightsize.audit.model import Severity, Sources
 from rightsize.audit.registry import Hit, at, rule
+from rightsize.audit.rules.istiod_environment import variables_of
 from rightsize.audit.tree import Node
+from rightsize.files.known import Version
 
 _SYSTEM = frozenset({"kube-system", "kube-node-lease", "kube-public", "istio-system"})
 _ALL = re.compile(r"\blabel\s+(ns|namespaces?)\s+(.*\s)?--all\b")
@@ -15,6 +17,7 @@ _LISTS_ONE = re.compile(r"\bget\s+(ns|namespaces?)\s+(?!-)\S")
 """A namespace by its name, not all of them."""
 _LIST = re.compile(r"\bget\s+(ns|namespaces?)\b")
 _INJECT = "sidecar.istio.io/inject"
+_NATIVE = "ENABLE_NATIVE_SIDECARS"
 _LABEL_EACH = re.compile(r"\bkubectl\s(.*\s)?label\s.*(\$|\{\}|xargs)|xargs\s.*\blabel\b")
 _LOOP_LINES = 5
 _LABEL = re.compile(r"\b(istio-injection=enabled|istio\.io/rev=\S+)")
@@ -140,12 +143,7 @@ def annotation_for_label(sources: Sources) -> Iterator[Hit]:
             if node is not None and (labels is None or labels.get(name) is None):
                 fix = f"labels:\n  {name}: {node.text}"
                 yield at(node, f"{obj.title} has {name} as an annotation", fix, severity="error")
-    injecting = {
-        obj.name
-        for obj in sources.of_kind("Namespace")
-        if obj.root.text_of("metadata", "labels", "istio-injection") == "enabled"
-        or obj.root.get("metadata", "labels", "istio.io/rev") is not None
-    }
+    injecting = _injecting(sources)
     for obj in sources.objects:
         metadata = None if obj.pod_template is None else obj.pod_template.get("metadata")
         node = None if metadata is None else metadata.get("annotations", _INJECT)
@@ -155,3 +153,74 @@ def annotation_for_label(sources: Sources) -> Iterator[Hit]:
             fix = f'labels:\n  {_INJECT}: "true"'
             evidence = f"{obj.title} asks for a proxy by annotation"
             yield at(node, evidence, fix, severity="info")
+
+
+def _injecting(sources: Sources) -> set[str]:
+    """Namespaces of these files that give every pod a sidecar."""
+    return {
+        obj.name
+        for obj in sources.of_kind("Namespace")
+        if (labels := obj.root.get("metadata", "labels")) is not None
+        and (
+            labels.text_of("istio-injection") == "enabled"
+            or (labels.get("istio.io/rev") is not None and labels.get("istio-injection") is None)
+        )
+    }
+
+
+@rule(
+    "injection-labels-conflict",
+    severity="warning",
+    title="labels of one namespace of which one is ignored",
+    why="istio-injection wins over istio.io/rev, so that the namespace stays on the default revision; a pod "
+    "with a sidecar is left out of ambient mode.",
+)
+def injection_labels_conflict(sources: Sources) -> Iterator[Hit]:
+    for obj in sources.of_kind("Namespace"):
+        labels = obj.root.get("metadata", "labels")
+        injection = None if labels is None else labels.get("istio-injection")
+        if labels is None or injection is None:
+            continue
+        revision, mode = labels.get("istio.io/rev"), labels.get("istio.io/dataplane-mode")
+        if revision is not None:
+            fix = "# delete istio-injection and keep istio.io/rev, or the other way round"
+            yield at(revision, f"{obj.title} has both labels", fix)
+        if mode is not None and mode.text == "ambient" and injection.text == "enabled":
+            fix = "# delete istio-injection, or istio.io/dataplane-mode"
+            yield at(mode, f"{obj.title} asks for sidecars and for ambient mode", fix)
+
+
+_AUTOMATIC: Version = (1, 27)
+"""First release with native sidecars where every node's kubelet is 1.33 or later."""
+
+
+@rule(
+    "job-never-ends",
+    severity="warning",
+    title="a job with a sidecar that never ends",
+    why="The job's pod runs until every container has ended, and the proxy does not, unless it is "
+    "a native sidecar or something calls /quitquitquit.",
+    versions="without native sidecars",
+)
+def job_never_ends(sources: Sources) -> Iterator[Hit]:
+    if any(v.name == _NATIVE and v.value.lower() == "true" for v in variables_of(sources)):
+        return
+    injecting = _injecting(sources)
+    automatic = sources.version is not None and sources.version >= _AUTOMATIC
+    for obj in sources.of_kind("Job", "CronJob"):
+        template = obj.pod_template
+        if template is None or any("quitquitquit" in (n.text or "") for n in template.walk()):
+            continue
+        asked = [template.get("metadata", place, _INJECT) for place in ("labels", "annotations")]
+        written = next((node for node in asked if node is not None), None)
+        native = template.text_of("metadata", "annotations", "sidecar.istio.io/nativeSidecar")
+        injected = obj.namespace in injecting if written is None else written.truth is True
+        if not injected or native == "true":
+            continue
+        fix = (
+            "metadata:\n  annotations:\n    sidecar.istio.io/nativeSidecar: "
+            '"true"  # from 1.24, else label inject: "false"'
+        )
+        said = "asks for a sidecar" if written is not None else "is in a namespace that injects"
+        severity: Severity | None = "info" if automatic else None
+        yield at(written or template, f"{obj.title} {said}", fix, severity=severity)

@@ -14,8 +14,7 @@ _WITH_VALUES = ("In", "NotIn")
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 _SCRIPTS = (".sh", ".bash", ".md")
 _ROOT = "istio-system"
-_UNEXPANDED = re.compile(r"\$\{?[A-Za-z_]\w*\}?|\{\{.*\}\}")
-_INJECT = "sidecar.istio.io/inject"
+_UNEXPANDED = re.compile(r"\$[({]?[A-Za-z_]\w*[)}]?|\{\{.*\}\}")
 
 
 @rule(
@@ -181,48 +180,11 @@ def host_unexpanded(sources: Sources) -> Iterator[Hit]:
         for node in [*nodes, *([host] if host is not None else [])]:
             # A shell expands what stands in its here-documents.
             in_script = node.place.file.endswith(_SCRIPTS)
-            if "$" in (node.text or "") and _UNEXPANDED.search(node.text or "") and not in_script:
-                yield at(node, f"{obj.title}: {node.text}", "# the host with its value put in")
-
-
-@rule(
-    "injection-labels-conflict",
-    severity="warning",
-    title="istio-injection and istio.io/rev on one namespace",
-    why="istio-injection wins and istio.io/rev is ignored: the namespace stays on the default "
-    "revision.",
-)
-def injection_labels_conflict(sources: Sources) -> Iterator[Hit]:
-    for obj in sources.of_kind("Namespace"):
-        labels = obj.root.get("metadata", "labels")
-        revision = None if labels is None else labels.get("istio.io/rev")
-        if labels is not None and revision is not None and labels.get("istio-injection"):
-            fix = "# delete istio-injection and keep istio.io/rev, or the other way round"
-            yield at(revision, f"{obj.title} has both labels", fix)
-
-
-@rule(
-    "job-never-ends",
-    severity="warning",
-    title="a job with a sidecar that never ends",
-    why="The job's pod runs until every container has ended, and the proxy does not, unless it is "
-    "a native sidecar or something calls /quitquitquit.",
-    versions="without native sidecars",
-)
-def job_never_ends(sources: Sources) -> Iterator[Hit]:
-    for obj in sources.of_kind("Job", "CronJob"):
-        template = obj.pod_template
-        metadata = None if template is None else template.get("metadata")
-        for place in ("labels", "annotations"):
-            node = None if metadata is None else metadata.get(place, _INJECT)
-            native = (
-                None
-                if metadata is None
-                else metadata.text_of("annotations", "sidecar.istio.io/nativeSidecar")
-            )
-            if node is not None and node.truth is True and native != "true":
-                fix = 'sidecar.istio.io/nativeSidecar: "true"  # from 1.24, else inject: "false"'
-                yield at(node, f"{obj.title} asks for a sidecar", fix)
+            if _UNEXPANDED.search(node.text or "") and not in_script:
+                # Double braces are a template's, which something most likely renders.
+                severity: Severity | None = "info" if "{{" in (node.text or "") else None
+                fix = "# the host with its value put in"
+                yield at(node, f"{obj.title}: {node.text}", fix, severity=severity)
 
 
 def _of_istio(sources: Sources, *kinds: str) -> Iterator[KubeObject]:
