@@ -6,7 +6,7 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
-from scipy.stats import lognorm
+from scipy.special import ndtr
 
 from rightsize.demo.load import DaySamples, services_on
 from rightsize.demo.parameters import midnight
@@ -86,5 +86,5 @@ def control_plane_rows(mesh: Mesh, samples: DaySamples, day: date) -> pd.DataFra
 
 def _shares(metric: str, bounds: tuple[float, ...]) -> np.ndarray:
     """Cumulative shares of a log-normal law at the bucket bounds."""
-    inside = lognorm.cdf(np.array(bounds, dtype=float), _SPREAD, scale=_MEDIAN[metric])
+    inside = ndtr(np.log(np.array(bounds, dtype=float) / _MEDIAN[metric]) / _SPREAD)
     return np.append(inside, 1.0)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from rightsize.istiod.law import Floats, effective_rows, solve
 
@@ -112,7 +112,7 @@ def _gain(
         return None
     # Twice the log ratio of Laplace likelihoods, brought to Gaussian noise by pi / 2.
     ratio = 2 * effective_rows(residuals, series) * np.log(plain / max(better, 1e-12))
-    return gain if ratio / (np.pi / 2) > chi2.ppf(_SURE, terms.shape[1]) else None
+    return gain if ratio / (np.pi / 2) > 2 * gammaincinv(terms.shape[1] / 2, _SURE) else None
 
 
 def _loss(design: Floats, response: Floats, weights: Floats) -> tuple[float, Floats]:

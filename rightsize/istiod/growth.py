@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from rightsize.errors import NoDataError
 from rightsize.results import Interval
@@ -43,7 +43,7 @@ class _Line:
         mid = self.level + self.slope * ahead
         lever = (self.slope_error * (ahead + self.days / 2)) ** 2
         spread = np.sqrt(lever + self.wander * ahead + self.noise**2)
-        half = student.ppf((1 + coverage) / 2, max(self.days - 2, 2)) * spread
+        half = stdtrit(max(self.days - 2, 2), (1 + coverage) / 2) * spread
         found: Floats = np.c_[mid - half, mid, mid + half]
         return found
 

@@ -7,24 +7,15 @@ exactly as a linear programme, so that a few restarts and full pushes do not pul
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.optimize import linprog
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
-if TYPE_CHECKING:
-
-    class BaseEstimator:
-        def get_params(self, deep: bool = True) -> dict[str, object]: ...
-        def set_params(self, **params: object) -> Self: ...
-
-    class RegressorMixin: ...
-
-else:
-    from sklearn.base import BaseEstimator, RegressorMixin
+from rightsize.estimator import Regressor
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,7 +29,7 @@ _LOOSE = 0.5
 """A coefficient is identified when its interval is narrower than this share of its upper end."""
 
 
-class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
+class NonNegativeQuantileLaw(Regressor):
     """Linear quantile regression with non-negative level and coefficients, and honest intervals.
 
     Parameters
@@ -163,7 +154,7 @@ class NonNegativeQuantileLaw(RegressorMixin, BaseEstimator):
             )
         )
         best = max(best, _FLOOR * self.quantile * self._response.size)
-        excess = _GAUSSIAN * chi2.ppf(self.coverage, 1) / (2 * self.effective_rows_)
+        excess = _GAUSSIAN * 2 * gammaincinv(0.5, self.coverage) / (2 * self.effective_rows_)
         return float(best * np.exp(excess))
 
     def _identify(self, found: Floats) -> None:

@@ -89,14 +89,11 @@ class ClusterAutoscaler:
     def _unneeded(self) -> list[int]:
         running, cluster = self._running, self._running.cluster
         scaler = self._autoscaler
-        below = [
-            int(n)
-            for n in np.flatnonzero(running.may_go())
-            if running.used(int(n), ignore_daemonsets=scaler.ignore_daemonsets) <= scaler.threshold
-        ]
+        used = running.used(ignore_daemonsets=scaler.ignore_daemonsets)
+        below = np.flatnonzero(running.may_go() & (used <= scaler.threshold)).tolist()
         pods = running.pods()
         below.sort(key=lambda n: (pods[n] > 0, n not in self._since, n))
-        trial, found = cluster.copy(), []
+        trial, found = cluster.copy() if below else cluster, []
         for n in below:
             only = np.arange(len(trial.alive)) == n
             if trial.alive.sum() > 1 and trial.drain(only, first_fit=True) is not None:

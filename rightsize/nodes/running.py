@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -123,12 +124,12 @@ class Running:
         return np.array(offers, dtype=np.int64), np.array(where, dtype=np.int64)
 
     def _settle_where_they_ran(self) -> None:
-        number = {name: i for i, name in enumerate(self._start.nodes["node"].astype(str))}
-        for pod in np.flatnonzero((self._lives.first == 0) & (self._lives.end > 0)):
-            node = number.get(str(self.layout.pods["node"].iloc[pod]), -1)
-            if node >= 0:
-                self.cluster.put(int(self.classes[pod]), node)
-                self.where[pod] = node
+        here = (self._lives.first == 0) & (self._lives.end > 0)
+        nodes = pd.Index(self._start.nodes["node"].astype(str))
+        self.where = np.where(
+            here, nodes.get_indexer(pd.Index(self.layout.pods["node"].astype(str))), -1
+        )
+        self.cluster.place(self.classes, self.where)
 
     def timeline(self, scaler: Scaler) -> pd.DataFrame:
         """Nodes, pods, scaling events and USD/h at the end of each hour."""
@@ -149,7 +150,7 @@ class Running:
 
     @property
     def nodes(self) -> int:
-        return int(self.cluster.alive.sum())
+        return int(np.count_nonzero(self.cluster.alive))
 
     def _settle(self, new: Ints, ended: Ints, scaler: Scaler) -> None:
         """Remove ended pods and place new ones, on new nodes where they must be."""
@@ -215,13 +216,14 @@ class Running:
         self.touched[node] = self.hour
         self.changed = True
 
-    def used(self, node: int, *, ignore_daemonsets: bool = False) -> float:
-        """The larger share of CPU and memory that is requested of what the node offers."""
-        cluster, gross = self.cluster, self._gross[self.cluster.offers[node]]
-        asked = cluster.total[node, :2] - cluster.rest[node, :2]
+    def used(self, *, ignore_daemonsets: bool = False) -> Floats:
+        """(B,) the larger share of CPU and memory that is requested of what each node offers."""
+        cluster, gross = self.cluster, self._gross[self.cluster.offers]
+        total = cluster.total[:, :2]
+        asked = total - cluster.rest[:, :2]
         if ignore_daemonsets:
-            return float((asked / np.maximum(cluster.total[node, :2], 1.0)).max())
-        return float(((asked + gross - cluster.total[node, :2]) / gross).max())
+            return np.asarray((asked / np.maximum(total, 1.0)).max(axis=1))
+        return np.asarray(((asked + gross - total) / gross).max(axis=1))
 
     def pods(self) -> Ints:
         """(B,) pods on each node, DaemonSets left out."""
@@ -260,4 +262,6 @@ class Running:
 def _by_hour(hour: Ints, order: Ints, hours: int) -> list[Ints]:
     """Pods by hour, in an order."""
     by = order[np.argsort(hour[order], kind="stable")]
-    return np.split(by, np.searchsorted(hour[by], np.arange(1, hours + 1)))[:hours]
+    cuts = np.searchsorted(hour[by], np.arange(hours + 1)).tolist()
+    cuts[0] = 0
+    return [by[begin:end] for begin, end in pairwise(cuts)]

@@ -12,6 +12,7 @@ Ties go to the first node, where the scheduler draws lots.
 from __future__ import annotations
 
 import copy
+from functools import cache
 
 import numpy as np
 
@@ -110,11 +111,11 @@ class Cluster:
 
     def schedule(self, k: int) -> int:
         """Place one pod of class `k` and return its node; -1 if no node passes the filters."""
-        nodes = np.flatnonzero(self.passing(k))
+        nodes = self.passing(k).nonzero()[0]
         if not len(nodes):
             return -1
         score = self._score(k, nodes)
-        if self.avoided.any():
+        if np.count_nonzero(self.avoided):
             score += _TAINT_WEIGHT * 100 * ~self.avoided[nodes]
         node = int(nodes[score.argmax()])
         self.put(k, node)
@@ -122,7 +123,7 @@ class Cluster:
 
     def first_fit(self, k: int) -> int:
         """Place one pod of class `k` on the next node that passes, as autoscalers try moves."""
-        nodes = np.flatnonzero(self.passing(k))
+        nodes = self.passing(k).nonzero()[0]
         if not len(nodes):
             return -1
         node = int(nodes[np.searchsorted(nodes, self._next) % len(nodes)])
@@ -133,9 +134,12 @@ class Cluster:
     def passing(self, k: int) -> Flags:
         """(B,) nodes that pass every filter for a pod of class `k`."""
         problem, owner = self.problem, self._owners[k]
-        mask: Flags = (self.rest >= problem.size[k]).all(axis=1) & self.alive
+        cpu, memory, slots = problem.size[k].tolist()
+        mask: Flags = (self.rest[:, 0] >= cpu) & self.alive
+        mask &= self.rest[:, 1] >= memory
+        mask &= self.rest[:, 2] >= slots
         mask &= problem.fits[k, self.offers]
-        if not mask.any():
+        if not np.count_nonzero(mask):
             return mask
         here = self.on_node[self.owner_of_class[k]]
         group = problem.group[k]
@@ -163,18 +167,18 @@ class Cluster:
         return np.asarray(allowed[self.zones])
 
     def _score(self, k: int, nodes: Ints) -> Floats:
-        used = (self._scored[nodes] + self._score_size[k]) / self._total2[nodes]
-        used = np.minimum(used, 1.0)
-        least = (1.0 - used).mean(axis=1) * 100
-        balanced = (1.0 - np.abs(used[:, 0] - used[:, 1]) / 2) * 100
+        used = np.minimum((self._scored[nodes] + self._score_size[k]) / self._total2[nodes], 1.0)
+        cpu, memory = used.T
+        least = ((1.0 - cpu) + (1.0 - memory)) / 2 * 100
+        balanced = (1.0 - np.abs(cpu - memory) / 2) * 100
         here = self.on_node[self.owner_of_class[k]]
-        if not here.any():
+        if not np.count_nonzero(here):
             return np.asarray(least + balanced)
         in_zone = np.bincount(self.zones, weights=here * self.alive, minlength=self._zone_count)
-        host_weight, zone_weight = np.log(len(nodes) + 2), np.log(self._zone_count + 2)
-        count = here[nodes] * host_weight + in_zone[self.zones[nodes]] * zone_weight
-        top, low = count.max(), count.min()
-        even = np.full(len(nodes), 100.0) if top == 0 else 100 * (top + low - count) / top
+        host_weight, zone_weight = _log(len(nodes) + 2), _log(self._zone_count + 2)
+        count = here[nodes] * host_weight + (in_zone * zone_weight)[self.zones[nodes]]
+        top, low = np.maximum.reduce(count), np.minimum.reduce(count)
+        even = 100.0 if top == 0 else 100 * (top + low - count) / top
         return np.asarray(least + balanced + SPREAD_WEIGHT * even)
 
     def put(self, k: int, node: int) -> None:
@@ -230,7 +234,7 @@ class Cluster:
         kept = self.alive, self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
         size, moved, left = self.problem.size, [], []
         for k in sorted(self.lose(nodes), key=lambda k: (-size[k, 0], -size[k, 1], k)):
-            fits = np.flatnonzero(self.passing(int(k)))
+            fits = self.passing(int(k)).nonzero()[0]
             if len(fits):
                 self.put(int(k), int(fits[0]))
                 moved.append((int(k), int(fits[0])))
@@ -284,3 +288,8 @@ class Cluster:
         for k, node in moved:
             self.remove(k, node)
         self.alive, self.on_node[:, nodes], self._in_class[:, nodes] = kept
+
+
+@cache
+def _log(number: int) -> float:
+    return float(np.log(number))

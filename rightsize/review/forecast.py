@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from rightsize.results import Interval
 
@@ -60,7 +60,7 @@ def forecast(daily: pd.Series) -> Forecast | None:
     free = len(y) - 2
     variance = float(left @ left) / free
     widened = variance * _inflation(left)
-    quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, free))
+    quantile = float(stdtrit(free, 0.5 + CONFIDENCE / 2))
     months = []
     start = max(known.index).replace(day=1)
     for _ in range(_MONTHS):

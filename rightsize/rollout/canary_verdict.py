@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from rightsize.rollout.canary_folder import TriedSize
 
@@ -246,7 +246,7 @@ def _difference(
         middle -= float(habit.mean())
         spread += _variance_of_mean(habit)
     confidence = _CONFIDENCE if len(apart) >= LEAST_HOURS else _EARLY_CONFIDENCE
-    half = float(stats.t.ppf(0.5 + confidence / 2, len(apart) - 1)) * math.sqrt(spread)
+    half = float(stdtrit(len(apart) - 1, 0.5 + confidence / 2)) * math.sqrt(spread)
     low, high = middle - half, middle + half
     answer = "worse" if low > tolerated else "holds" if high <= tolerated else "too early"
     return Difference(signal, mean, siblings, low, high, answer)

@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, mannwhitneyu
 
 from rightsize.results import Sizes
 from rightsize.snapshot import Snapshot
@@ -128,6 +127,8 @@ def _newest(rows: pd.DataFrame) -> Sizes:
 def _rate(signal: str, before: pd.Series, after: pd.Series) -> Compared:
     """Events for each pod and day; two Poisson rates compared by the conditional binomial test
     (Przyborowski and Wilenski 1940)."""
+    from scipy.stats import binomtest
+
     old, new = before.dropna(), after.dropna()
     unit = "per pod and day"
     if old.empty or new.empty:
@@ -183,6 +184,8 @@ def _latency(snapshot: Snapshot, since: date) -> pd.DataFrame:
 
 def _slower(hours: pd.DataFrame) -> Compared:
     """Median of the hourly means; hours compared by the Mann-Whitney test."""
+    from scipy.stats import mannwhitneyu
+
     old = hours.loc[~hours["late"], "milliseconds"].to_numpy(dtype=float)
     new = hours.loc[hours["late"], "milliseconds"].to_numpy(dtype=float)
     if not old.size or not new.size:

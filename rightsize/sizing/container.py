@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
-from sklearn.base import clone
 
 from rightsize.config import PolicySettings
 from rightsize.results import (
@@ -183,7 +182,7 @@ def _fitted(
 ) -> SizingPolicy:
     """The policy fitted on days, from `since` on: on the peaks of a job's runs, and on windows where
     it cannot do with summaries."""
-    fresh: SizingPolicy = clone(policy)
+    fresh = policy.fresh()
     if history.is_job:
         return fresh.fit(run_peaks(history.daily, history.presence))
     if isinstance(fresh, DailyPolicy):

@@ -8,7 +8,6 @@ from datetime import date
 
 import joblib
 import pandas as pd
-from sklearn.base import clone
 
 from rightsize.config import PolicySettings
 from rightsize.results import Component, Recommendation, Sizes
@@ -55,7 +54,7 @@ class Drafting:
             hold = self._istiod_hold(history)
             draft = size_container(
                 history,
-                clone(self.policy),
+                self.policy.fresh(),
                 self.settings,
                 held=hold or held_by_autoscaler(self.scalers, history, "cpu"),
                 memory_held=hold or held_by_autoscaler(self.scalers, history, "memory"),

@@ -20,27 +20,19 @@ limits, floors, rounding) come after the policy, in `rightsize.sizing.guards`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rightsize.estimator import Estimator
 from rightsize.results import Resource, Sizes
-
-if TYPE_CHECKING:
-
-    class BaseEstimator:
-        def get_params(self, deep: bool = True) -> dict[str, object]: ...
-        def set_params(self, **params: object) -> Self: ...
-
-else:
-    from sklearn.base import BaseEstimator
 
 Floats = npt.NDArray[np.float64]
 
 
-class SizingPolicy(BaseEstimator):
+class SizingPolicy(Estimator):
     """Base class: `fit` learns `sizes_` from usage; parameters are stored untouched.
 
     Attributes
