@@ -120,7 +120,7 @@ def _distinct(rows: pa.Table, key: Sequence[str]) -> int:
 def _counted(rows: pa.Table, key: Sequence[str]) -> int:
     codes = np.zeros(rows.num_rows, dtype=np.int64)
     for name in key:
-        part, names = pd.factorize(rows.column(name).to_pandas())
+        part = pd.factorize(codes_of(rows.column(name)))[0]
         # Renumbered before each step, so that the product of the counts cannot overflow.
-        codes = pd.factorize(codes)[0] * (len(names) + 1) + part + 1
+        codes = pd.factorize(codes)[0] * (int(part.max(initial=0)) + 1) + part
     return len(pd.unique(codes))

@@ -45,6 +45,9 @@ from rightsize.snapshot.table_files import (
 )
 
 _Read = tuple[str, tuple[date, ...], tuple[str, ...] | None]
+_FEW_ROWS = 2_000
+"""Rows of a small file; one that was read whole is kept, some 0.2 MB."""
+_MOST_FILES = 600
 
 
 class Snapshot:
@@ -73,6 +76,8 @@ class Snapshot:
         self._all_days = self.manifest.days
         self._kept: dict[_Read, pd.DataFrame] = {}
         """Small tables that were read: most answers ask for the same few again."""
+        self._files: dict[tuple[str, date], pa.Table] = {}
+        """Small files, for those who ask for some of the days."""
         if not self.manifest.days:
             raise SnapshotError(
                 f"{self.path}: the snapshot has no finished day",
@@ -83,7 +88,7 @@ class Snapshot:
         return read_manifest(self.path)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_kept": {}}
+        return {**self.__dict__, "_kept": {}, "_files": {}}
 
     @property
     def days(self) -> list[date]:
@@ -173,7 +178,13 @@ class Snapshot:
         """
         spec = TABLES[table]
         for day in self.days if days is None else sorted(days):
-            part = self._read_file(table, day, columns, namespaces)
+            whole = columns is None and namespaces is None
+            few = whole and self.manifest.days[day].rows.get(table, 0) <= _FEW_ROWS
+            part = self._files.get((table, day)) if few else None
+            if part is None:
+                part = self._read_file(table, day, columns, namespaces)
+            if few and len(self._files) < _MOST_FILES:
+                self._files[table, day] = part
             if spec.grain == "day":
                 stamp = pa.scalar(datetime(day.year, day.month, day.day), pa.timestamp("ms"))
                 part = part.append_column(
