@@ -63,13 +63,13 @@ def test_a_drained_nodes_pods_that_went_to_the_fullest_node_would_let_more_nodes
             monkeypatch.setattr(scheduler.Cluster, "_score", scores)
 
     monkeypatch.setattr(scheduler.Cluster, "_evacuate", packing)
-    monkeypatch.setattr(scheduler, "TAINT_SCORE", 0.0)
+    monkeypatch.setattr(scheduler, "_TAINT_WEIGHT", 0.0)
     _, new = ends(*SETTINGS)
     assert [one.last for one in new] == [24, 18, 18]
 
 
 def test_without_the_taint_fewer_nodes_are_sure_to_go(monkeypatch):
     """Scores alone send a drained node's pods to the next unneeded nodes, which then may stay."""
-    monkeypatch.setattr(scheduler, "TAINT_SCORE", 0.0)
+    monkeypatch.setattr(scheduler, "_TAINT_WEIGHT", 0.0)
     _, new = ends(SETTINGS[1], orders=10)
     assert (new[0].ends.low, new[0].ends.high) == (19, 22)
