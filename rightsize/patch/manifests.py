@@ -10,7 +10,7 @@ from rightsize.files import tree
 from rightsize.files.blocks import Leaf
 from rightsize.files.redirected import Redirected
 from rightsize.files.source import Layer
-from rightsize.patch.groups import SIZES, Found, Group, cpu_text, sizes_of
+from rightsize.patch.groups import SIZES, Found, Group, cpu_text, real_path, sizes_of
 from rightsize.patch.model import SizeChange, Slot
 from rightsize.patch.settle import InFile
 from rightsize.quantity import format_memory
@@ -152,7 +152,7 @@ class AnnotationsGroup(Group):
         return Leaf(text, quoted=True)
 
     def _beside(self, found: Found, sibling: Slot, slot: Slot) -> tree.Path | None:
-        return (*found.path[:-1], ANNOTATIONS[slot])
+        return real_path(found.layer, (*found.path[:-1], ANNOTATIONS[slot]))
 
 
 @dataclass(eq=False)

@@ -13,6 +13,7 @@ from rightsize.files.gateways import contradiction, gateway_signs
 from rightsize.patch.groups import Group, outermost
 from rightsize.patch.istio_operator import OperatorGroup
 from rightsize.patch.kinds.autoscaler import AutoscalerGroup
+from rightsize.patch.kinds.kustomization import SelectedPatch
 from rightsize.patch.kinds.openshift import ControlPlaneGroup
 from rightsize.patch.kinds.terraform import UnwrittenGroup
 from rightsize.patch.kinds.values import AppChart
@@ -69,12 +70,15 @@ def _matched(
     scalers = [g for g in fitting if isinstance(g, AutoscalerGroup) and _is_workload(g, change)]
     manifests = [g for g in fitting if isinstance(g, ContainerGroup | PodAnnotations)]
     own = _manifest(manifests, change, changes, flags.workload)
+    selected = [g for g in fitting if isinstance(g, SelectedPatch)]
+    if own is not None and selected:
+        return Match((selected[0],))
     if own is not None and not is_partial(own):
         return Match((own, *scalers))
     releases = [
         g
         for g in fitting
-        if not isinstance(g, AutoscalerGroup | ContainerGroup | PodAnnotations)
+        if not isinstance(g, AutoscalerGroup | ContainerGroup | PodAnnotations | SelectedPatch)
         and not (isinstance(g, AppChart) and change.component != "sidecar")
     ]
     if flags.release is not None:

@@ -41,6 +41,7 @@ spec:
       - name: discovery
         resources: {requests: {cpu: '1', memory: 4Gi}}
 """
+PREFIX = "sidecar.istio.io/proxy"
 PLACE = "/spec/template/spec/containers/0/resources/requests"
 SET_CPU = f"- op: replace\n  path: {PLACE}/cpu\n  value: '1'\n"
 SET_IN_JSON = (
@@ -131,3 +132,63 @@ def built(folder: Path) -> list[dict]:
 def requests(objects: list[dict]) -> dict[str, str]:
     (found,) = (one for one in objects if one["kind"] == "Deployment")
     return found["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]
+
+
+WEB = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {template: {metadata: {annotations: {a: b}}, spec: {containers: [{name: app, image: shop}]}}}
+"""
+CHANGE = change("sidecar", "20m", "1", "64Mi", "192Mi", of="shop/web", kind="Deployment")
+ANNOTATIONS = {
+    "whole": f"- op: add\n  path: /spec/template/metadata/annotations\n  value:\n    {PREFIX}CPU: 50m\n",
+    "single": "- op: add\n  path: /spec/template/metadata/annotations/sidecar.istio.io~1proxyCPU\n"
+    "  value: 50m\n",
+}
+EVERY = f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: not-used}}
+spec: {{template: {{metadata: {{annotations: {{{PREFIX}CPU: 50m, {PREFIX}Memory: 64Mi}}}}}}}}
+"""
+
+
+def with_patch(folder: Path, patch: str, target: str) -> list[Path]:
+    """A workload and a kustomization that patches it."""
+    files = [folder / "kustomization.yaml", folder / "web.yaml"]
+    lines = "".join(f"    {line}\n" for line in patch.splitlines())
+    files[0].write_text(
+        f"resources: [web.yaml]\npatches:\n- target: {target}\n  patch: |-\n{lines}"
+    )
+    files[1].write_text(WEB)
+    return files
+
+
+@pytest.mark.parametrize("patch", ANNOTATIONS)
+def test_annotations_that_a_json_6902_patch_sets_are_built_as_recommended(
+    tmp_path: Path, patch: str
+) -> None:
+    files = with_patch(tmp_path, ANNOTATIONS[patch], "{kind: Deployment, name: web}")
+    write_patched(patch_set(files, [CHANGE]).given, None)
+    (web,) = built(tmp_path)
+    found = web["spec"]["template"]["metadata"]["annotations"]
+    assert {key.removeprefix(PREFIX): value for key, value in found.items() if key != "a"} == {
+        "CPU": "20m", "CPULimit": "1000m", "Memory": "64Mi", "MemoryLimit": "192Mi",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["{kind: Deployment}", "{kind: Deployment, name: w.*}", "{labelSelector: app=web, name: web}"],
+)
+def test_what_a_patch_of_many_workloads_outranks_is_refused(tmp_path: Path, target: str) -> None:
+    (outcome,) = patch_set(with_patch(tmp_path, EVERY, target), [CHANGE]).outcomes
+    assert outcome.status == "refused"
+    assert "outranks what is written for shop/web" in outcome.reason
+
+
+def test_a_patch_of_other_workloads_outranks_nothing(tmp_path: Path) -> None:
+    files = with_patch(tmp_path, EVERY, "{kind: Deployment, name: api-.*}")
+    (outcome,) = patch_set(files, [CHANGE]).outcomes
+    assert outcome.status == "written"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rightsize.errors import InputFileError
 from rightsize.files import tree
@@ -10,7 +12,7 @@ from rightsize.files.chart_metadata import chart_named
 from rightsize.files.embedded import opened
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
-from rightsize.patch.groups import Group, Release
+from rightsize.patch.groups import Group, Placed, Release
 from rightsize.patch.kinds.chart_values import (
     Place,
     inline,
@@ -19,7 +21,16 @@ from rightsize.patch.kinds.chart_values import (
 )
 from rightsize.patch.kinds.manifests import workload_group
 from rightsize.patch.kinds.registry import kind
-from rightsize.patch.manifests import POD_TEMPLATES, WorkloadPatch, workloads_of
+from rightsize.patch.manifests import (
+    ANNOTATIONS,
+    CONTAINERS,
+    POD_TEMPLATES,
+    Workload,
+    WorkloadPatch,
+    workloads_of,
+)
+from rightsize.patch.model import SizeChange, Slot
+from rightsize.results import Sizes
 
 LISTS = ("patches", "patchesJson6902", "patchesStrategicMerge")
 
@@ -96,32 +107,98 @@ def _patch(layer: Layer, given: Given, path: tree.Path) -> Iterator[Group]:
     else:
         name = tree.text_at(root, (*path, "path")) or tree.text_at(root, path) or ""
         source = given.follow(layer.source, name)
-        if source is None or source in given.sources:
-            # A patch that was given by itself is read by itself, unless it needs the target.
-            inside = [] if source is None else _operations_only(source)
-        else:
-            inside = [Layer(source, number) for number in range(len(source.documents))]
+        count = 0 if source is None else len(source.documents)
+        inside = [Layer(source, number) for number in range(count) if source is not None]
+    target = tree.mapping_at(root, (*path, "target"))
     for one in inside:
-        if isinstance(one.root, tree.Sequence):
-            found = _operations(one, layer, (*path, "target"))
-            if found is not None:
+        # A patch that was given by itself is read by itself, unless it needs the target.
+        read_itself = one.source in given.sources and isinstance(one.root, tree.Mapping)
+        for found in _patched(one, target):
+            selected = None if target is None else _selected(found, target)
+            if selected is not None:
+                yield selected
+            elif not read_itself:
                 yield workload_group(found)
-        else:
-            for workload in workloads_of(one):
-                yield workload_group(workload)
 
 
-def _operations_only(source: object) -> list[Layer]:
-    from rightsize.files.source import Source
+def _patched(one: Layer, target: tree.Mapping | None) -> Iterator[Workload]:
+    """The workloads of a patch; a target outranks the name that the patch bears."""
+    if isinstance(one.root, tree.Sequence):
+        found = _operations(one, target)
+        yield from [] if found is None else [found]
+        return
+    for workload in workloads_of(one):
+        if target is not None:
+            workload.name = tree.text_at(target, ("name",))
+            workload.namespace = tree.text_at(target, ("namespace",)) or workload.namespace
+        yield workload
 
-    assert isinstance(source, Source)
-    layers = [Layer(source, number) for number in range(len(source.documents))]
-    return [layer for layer in layers if isinstance(layer.root, tree.Sequence)]
+
+def _selected(workload: Workload, target: tree.Mapping) -> SelectedPatch | None:
+    """The patch of whatever a target selects, if that is not one workload by name."""
+    by_labels = any(tree.text_at(target, (key,)) for key in ("labelSelector", "annotationSelector"))
+    if workload.name is not None and re.fullmatch(r"[a-z0-9-]+", workload.name) and not by_labels:
+        return None
+    release = Release("patch", None, workload.namespace)
+    return SelectedPatch(release, [workload], selects=workload.name or ".*")
 
 
-def _operations(one: Layer, layer: Layer, target: tree.Path) -> WorkloadPatch | None:
+@dataclass(eq=False)
+class SelectedPatch(Group):
+    """A patch of many workloads: it outranks what is written for one of them elsewhere."""
+
+    selects: str = ".*"
+    """Regular expression of names, as Kustomize reads it: of the whole name."""
+
+    def covers(self, change: SizeChange) -> bool:
+        (workload,) = self.layers
+        assert isinstance(workload, Workload)
+        container = workload.container(CONTAINERS[change.component])
+        template = workload.template
+        places = [(*template, "metadata", "annotations", key) for key in ANNOTATIONS.values()]
+        if change.component != "sidecar":
+            places = []
+        if container is not None:
+            places.append((*container, "resources"))
+        return (
+            change.workload is not None
+            and change.kind in (None, workload.kind)
+            and workload.namespace in (None, change.namespace)
+            and _matches(self.selects, change.workload)
+            and any(tree.lookup(workload.root, place) is not None for place in places)
+        )
+
+    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
+        return []
+
+    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
+        return None
+
+    def place(
+        self,
+        change: SizeChange,
+        largest_node: Sizes | None = None,
+        scaled_on: str | None = None,
+    ) -> Placed:
+        (workload,) = self.layers
+        assert isinstance(workload, Workload)
+        reason = (
+            f"a patch in {workload.source.path} sets these sizes for every {workload.kind} that its "
+            f"target selects, and outranks what is written for {change.key}: take them out of it"
+        )
+        return Placed(refused=reason)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.fullmatch(pattern, name) is not None
+    except re.error:
+        return True
+
+
+def _operations(one: Layer, target: tree.Mapping | None) -> WorkloadPatch | None:
     """A JSON 6902 patch as a tree of what it sets."""
-    kind_of = tree.text_at(layer.root, (*target, "kind")) or "Deployment"
+    kind_of = tree.text_at(target, ("kind",)) or "Deployment"
     if kind_of not in POD_TEMPLATES or not isinstance(one.root, tree.Sequence):
         return None
     entries: dict[tree.Path, tree.Path] = {}
@@ -134,8 +211,8 @@ def _operations(one: Layer, layer: Layer, target: tree.Path) -> WorkloadPatch | 
         one.document,
         (),
         kind_of,
-        tree.text_at(layer.root, (*target, "name")),
-        tree.text_at(layer.root, (*target, "namespace")),
+        tree.text_at(target, ("name",)),
+        tree.text_at(target, ("namespace",)),
         entries=entries,
     )
 
