@@ -147,6 +147,7 @@ class Configuration:
             if service in named:
                 continue
             named.add(service)
+            found.update(dict.fromkeys(self._defined_apart(service)))
             for alias in self._other_names(service):
                 found.update(dict.fromkeys(self._owners(alias)))
                 waiting.append(alias)
@@ -184,10 +185,28 @@ class Configuration:
     def _owners(self, host: str) -> tuple[str, ...]:
         """Where a host's own service is defined, as `namespace/dnsName`."""
         home = _home(host)
+        apart = self._defined_apart(host)
         if home is not None:
-            return (f"{home}/{host}",)
-        places = self._entry_homes(host)
-        return tuple(f"{place}/{host}" for place in sorted(places)) or (f"*/{host}",)
+            return (f"{home}/{host}", *apart)
+        exact = {place for place, known in self.entries if _matches(host, known)}
+        return (*(f"{place}/{host}" for place in sorted(exact)), *apart) or (f"*/{host}",)
+
+    def _defined_apart(self, host: str) -> tuple[str, ...]:
+        """ServiceEntries for a host that importing the host itself would lose.
+
+        A service with a wildcard is imported by its own name or a wider one alone, never by a name
+        that it covers (`hostClassification.Matches`, pilot/pkg/model/sidecar.go); and a name of a
+        Kubernetes service may be that of a ServiceEntry in another namespace.
+        """
+        home = _home(host)
+        return tuple(
+            f"{place}/{known}"
+            for place, known in sorted(set(self.entries))
+            if _matches(known, host)
+            and (
+                (known != host and not host.startswith("*")) or (home is not None and home != place)
+            )
+        )
 
     def _entry_homes(self, host: str) -> frozenset[str]:
         return frozenset(
@@ -217,7 +236,12 @@ def configuration_of(objects: Iterable[_Object], whole: Collection[str] = ()) ->
     }
     routes = [_route(place, name, spec, virtual) for (place, name), spec in virtual.items()]
     attached = [one for one in ours if one.get("kind") in _ROUTE_KINDS]
-    routes += [_attached_route(one) for one in attached]
+    entries = {
+        (_namespace(one), _name(one)): tuple(map(str, _list(_map(one.get("spec")).get("hosts"))))
+        for one in ours
+        if one.get("kind") == "ServiceEntry"
+    }
+    routes += [_attached_route(one, entries) for one in attached]
     return Configuration(
         routes=tuple(route for route in routes if route is not None),
         namespaces={place: ", ".join(sorted(found)) for place, found in sorted(kinds.items())},
@@ -233,12 +257,7 @@ def configuration_of(objects: Iterable[_Object], whole: Collection[str] = ()) ->
             for one in ours
             if one.get("kind") == "DestinationRule"
         },
-        entries=tuple(
-            (_namespace(one), str(host))
-            for one in ours
-            if one.get("kind") == "ServiceEntry"
-            for host in _list(_map(one.get("spec")).get("hosts"))
-        ),
+        entries=tuple((place, host) for (place, _), hosts in entries.items() for host in hosts),
         aliases=_aliases(everything),
         providers=_providers(everything),
         kinds=frozenset({*whole, *(str(one.get("kind")) for one in everything)}),
@@ -278,14 +297,21 @@ def _providers(objects: Iterable[_Object]) -> tuple[str, ...]:
     return tuple(hosts)
 
 
-def _attached_route(route: _Object) -> Route | None:
-    """A route of Gateway API with a Service as its parent, which sidecars follow."""
+def _attached_route(
+    route: _Object, entries: Mapping[tuple[str, str], tuple[str, ...]]
+) -> Route | None:
+    """A route of Gateway API with a Service or ServiceEntry as its parent, which sidecars follow.
+
+    `entries` holds the hosts of ServiceEntries by namespace and name.
+    """
     spec, namespace = _map(route.get("spec")), _namespace(route)
-    hosts = [
-        _service(parent, namespace)
-        for parent in map(_map, _list(spec.get("parentRefs")))
-        if parent.get("kind") in ("Service", "ServiceEntry", "Hostname")
-    ]
+    hosts: list[str] = []
+    for parent in map(_map, _list(spec.get("parentRefs"))):
+        if parent.get("kind") == "ServiceEntry":
+            key = (str(parent.get("namespace") or namespace), str(parent.get("name")))
+            hosts += entries.get(key, ())
+        elif parent.get("kind") in ("Service", "Hostname"):
+            hosts.append(_service(parent, namespace))
     if not hosts:
         return None
     ends = []

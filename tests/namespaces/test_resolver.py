@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rightsize.namespaces.configuration import Configuration, configuration_of
 from rightsize.namespaces.study import routes_known
-from rightsize.namespaces.traffic import CLUSTER_DOMAIN
+from rightsize.namespaces.traffic import CLUSTER_DOMAIN, egress_host
 
 GATEWAY = f"istio-egressgateway.istio-system.{CLUSTER_DOMAIN}"
 WEB = f"web.shop.{CLUSTER_DOMAIN}"
@@ -123,41 +123,148 @@ def test_files_count_as_whole_only_when_they_hold_what_istiod_knows(held, report
     assert routes_known(None, reported) is (reported == 0)
 
 
+def test_a_route_with_a_service_entry_as_its_parent_holds_for_the_entrys_hosts():
+    parent = {
+        "kind": "ServiceEntry",
+        "group": "networking.istio.io",
+        "name": "api",
+        "namespace": "x",
+    }
+    spec = {"parentRefs": [parent], "rules": [{"backendRefs": [{"name": "proxy", "port": 80}]}]}
+    found = configuration_of(
+        [
+            obj("ServiceEntry", "api", "x", {"hosts": ["api.example.com"]}),
+            obj("HTTPRoute", "r", "y", spec, "gateway.networking.k8s.io/v1"),
+        ]
+    )
+    imports = found.imports_for("front", [f"proxy.y.{CLUSTER_DOMAIN}"])
+    assert {"y/api.example.com", "x/api.example.com"} <= set(imports)
+
+
+def test_an_entry_with_a_wildcard_is_imported_by_its_own_name():
+    found = configuration_of([obj("ServiceEntry", "e", "out", {"hosts": ["*.example.com"]})])
+    assert found.imports_for("front", ["api.example.com"]) == ("out/*.example.com",)
+    assert "out" in found.homes_for("front", ["api.example.com"])
+
+
+def test_an_entry_named_like_a_service_is_imported_from_where_it_lies():
+    found = configuration_of([obj("ServiceEntry", "vm", "infra", {"hosts": [WEB]})])
+    assert found.imports_for("front", [WEB]) == (f"infra/{WEB}",)
+
+
 NAMESPACES = st.sampled_from(["a", "b", "c"])
 SERVICES = st.builds(
     lambda name, place: f"{name}.{place}.{CLUSTER_DOMAIN}", st.sampled_from("stu"), NAMESPACES
 )
-HOSTS = st.one_of(SERVICES, st.sampled_from(["api.example.com", "x.example.org"]))
+OUTSIDE = st.sampled_from(["api.example.com", "x.example.org", "deep.api.example.com"])
+HOSTS = st.one_of(SERVICES, OUTSIDE)
+WRITTEN = st.one_of(HOSTS, st.sampled_from("stu"), st.sampled_from(["*.example.com", "*.org"]))
+"""As people write them: short names and wildcards, too."""
+DOCUMENTED = st.one_of(HOSTS, st.sampled_from(["*.example.com", "*.api.example.com"]))
+
+
+@st.composite
+def attached(draw, number: int):
+    parent = draw(st.sampled_from([
+        {"kind": "Service", "group": "", "name": draw(st.sampled_from("stu"))},
+        {"kind": "Service", "group": "", "name": "s", "namespace": draw(NAMESPACES)},
+        {"kind": "ServiceEntry", "group": "networking.istio.io", "name": "e0",
+         "namespace": draw(NAMESPACES)},
+        {"kind": "Hostname", "group": "networking.istio.io", "name": draw(HOSTS)},
+    ]))  # fmt: skip
+    backend = draw(st.sampled_from([
+        {"name": draw(st.sampled_from("stu")), "port": 80},
+        {"name": "t", "namespace": draw(NAMESPACES), "port": 80},
+        {"kind": "Hostname", "group": "networking.istio.io", "name": draw(OUTSIDE)},
+    ]))  # fmt: skip
+    spec = {"parentRefs": [parent], "rules": [{"backendRefs": [backend]}]}
+    kind = draw(st.sampled_from(["HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"]))
+    return obj(kind, f"g{number}", draw(NAMESPACES), spec, "gateway.networking.k8s.io/v1")
 
 
 @st.composite
 def meshes(draw):
     objects = [
         obj("VirtualService", f"r{n}", draw(NAMESPACES), {
-            "hosts": draw(st.lists(HOSTS, min_size=1, max_size=2, unique=True)),
+            "hosts": draw(st.lists(WRITTEN, min_size=1, max_size=2, unique=True)),
             "http": [{"route": [{"destination": {"host": h}}
-                                for h in draw(st.lists(HOSTS, min_size=1, max_size=2))]}],
+                                for h in draw(st.lists(WRITTEN.filter(lambda h: "*" not in h),
+                                                       min_size=1, max_size=2))]}],
         })
         for n in range(draw(st.integers(0, 4)))
     ]  # fmt: skip
     objects += [
-        obj("ServiceEntry", f"e{n}", draw(NAMESPACES), {"hosts": [host]})
-        for n, host in enumerate(["api.example.com", "x.example.org"])
-        if draw(st.booleans())
+        obj("ServiceEntry", f"e{n}", draw(NAMESPACES), {"hosts": [draw(DOCUMENTED)]})
+        for n in range(draw(st.integers(0, 3)))
     ]
+    objects += [draw(attached(n)) for n in range(draw(st.integers(0, 2)))]
     objects += [
-        alias(f"alias{n}", draw(NAMESPACES), draw(SERVICES)) for n in range(draw(st.integers(0, 2)))
+        alias(f"alias{n}", draw(NAMESPACES), draw(HOSTS)) for n in range(draw(st.integers(0, 2)))
     ]
     return configuration_of(objects)
 
 
+def subset_of(name: str, other: str) -> bool:
+    """istio/istio, pkg/config/host/name.go."""
+    if name.startswith("*"):
+        longer = len(name) >= len(other)
+        return other.startswith("*") and longer and name[1:].endswith(other[1:])
+    return name.endswith(other[1:]) if other.startswith("*") else name == other
+
+
+def is_imported(host: str, namespace: str, egress: set[str]) -> bool:
+    """Whether a Sidecar with these egress hosts has a service (pilot/pkg/model/sidecar.go)."""
+    pairs = [one.split("/", 1) for one in egress]
+    return any(place in ("*", namespace) and subset_of(host, name) for place, name in pairs)
+
+
+def egress_of(mesh: Configuration, caller: str, called: list[str]) -> set[str]:
+    """Hosts of the Sidecar: those of the calls that were seen, and what leads to them."""
+    seen = {egress_host(name, "unknown") for name in called}
+    return {*seen, *mesh.imports_for(caller, called)}
+
+
 @given(meshes(), NAMESPACES, st.lists(HOSTS, min_size=1, max_size=3))
 def test_every_route_that_leads_to_a_called_name_is_imported_with_its_host(mesh, caller, called):
-    imports = mesh.imports_for(caller, called)
+    egress = egress_of(mesh, caller, called)
     for route in mesh.routes:
-        if set(route.destinations) & set(called) or set(route.hosts) & set(called):
-            assert any(f"{route.namespace}/{host}" in imports for host in route.hosts)
-    assert mesh.imports_for(caller, called) == imports
+        ends = any(subset_of(name, end) for end in route.destinations for name in called)
+        holds = any(subset_of(name, host) for host in route.hosts for name in called)
+        if ends or holds:
+            pairs = [one.split("/", 1) for one in egress]
+            assert any(
+                place in ("*", route.namespace) and (subset_of(h, name) or subset_of(name, h))
+                for place, name in pairs
+                for h in route.hosts
+            ), route
+
+
+@given(meshes(), NAMESPACES, st.lists(HOSTS, min_size=1, max_size=3))
+def test_every_service_of_a_called_name_stays_wherever_it_is_defined(mesh, caller, called):
+    egress = egress_of(mesh, caller, called)
+    for name in called:
+        if name.endswith(CLUSTER_DOMAIN):
+            assert is_imported(name, name.split(".")[1], egress)
+        for place, entry in mesh.entries:
+            if subset_of(name, entry):
+                assert is_imported(entry, place, egress), (place, entry)
+
+
+@given(meshes(), NAMESPACES, st.lists(HOSTS, min_size=1, max_size=3))
+def test_the_host_of_a_route_to_a_called_name_keeps_its_own_service(mesh, caller, called):
+    """A host without a service in scope has no listener: its route then matches nothing."""
+    egress = egress_of(mesh, caller, called)
+    for route in mesh.routes:
+        if not any(subset_of(name, end) for end in route.destinations for name in called):
+            continue
+        if any(subset_of(name, host) for host in route.hosts for name in called):
+            continue
+        for host in route.hosts:
+            if host.endswith(CLUSTER_DOMAIN) and "*" not in host:
+                assert is_imported(host, host.split(".")[1], egress), host
+            for place, entry in mesh.entries:
+                if subset_of(host, entry):
+                    assert is_imported(entry, place, egress), (host, place, entry)
 
 
 @given(meshes(), NAMESPACES, st.lists(HOSTS, min_size=1, max_size=3))
