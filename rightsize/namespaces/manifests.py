@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rightsize.files.yaml_text import Document
 from rightsize.istiod.pilot_settings import minor_release
-from rightsize.istiod.replicas import OWN_BUDGET
+from rightsize.istiod.replicas import OWN_BUDGET, DisruptionBudget
 from rightsize.istiod.sizing import IstiodAdvice
 from rightsize.namespaces.destination_rules import ConnectionPool, OutlierDetection, ServiceRule
 from rightsize.namespaces.discovery import DiscoveryScope
@@ -27,21 +29,33 @@ def istiod_values(advice: IstiodAdvice) -> Document:
         "cpu": {"targetAverageUtilization": advice.target_utilization},
     }
     if advice.spread is not None and advice.spread.written:
-        pilot["topologySpreadConstraints"] = [
-            {
-                "maxSkew": 1,
-                "topologyKey": key,
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": _labels(advice)},
-            }
-            for key in advice.spread.written
-        ]
-    values: dict[str, object] = {"pilot": pilot}
-    if advice.budget.path.startswith("pdb."):
+        pilot["topologySpreadConstraints"] = spread_constraints(
+            advice.spread.written, _revision(advice)
+        )
+    own = advice.budget.path == OWN_BUDGET
+    return {"pilot": pilot, **budget_values(advice.budget, by_chart=not own)}
+
+
+def spread_constraints(keys: Sequence[str], revision: str) -> list[Document]:
+    """Constraints that prefer to spread istiod's pods of one revision, and never forbid."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": _labels(revision)},
+        }
+        for key in keys
+    ]
+
+
+def budget_values(budget: DisruptionBudget, *, by_chart: bool) -> dict[str, object]:
+    """Values of istiod's PodDisruptionBudget, made by the chart or not."""
+    values: dict[str, object] = {}
+    if budget.path.startswith("pdb."):
         # maxUnavailable wins over the chart's minAvailable of 1.
-        values["pdb"] = {"maxUnavailable": int(advice.budget.value)}
-    chart_budget = advice.budget.path != OWN_BUDGET
-    values["global"] = {"defaultPodDisruptionBudget": {"enabled": chart_budget}}
+        values["pdb"] = {"maxUnavailable": int(budget.value)}
+    values["global"] = {"defaultPodDisruptionBudget": {"enabled": by_chart}}
     return values
 
 
@@ -58,14 +72,17 @@ def istiod_budget(advice: IstiodAdvice, namespace: str = "istio-system") -> Docu
         },
         "spec": {
             "maxUnavailable": 1,
-            "selector": {"matchLabels": _labels(advice)},
+            "selector": {"matchLabels": _labels(_revision(advice))},
         },
     }
 
 
-def _labels(advice: IstiodAdvice) -> dict[str, str]:
+def _revision(advice: IstiodAdvice) -> str:
+    return advice.revision.removeprefix("istiod").lstrip("-") or "default"
+
+
+def _labels(revision: str) -> dict[str, str]:
     """Labels that the chart gives the pods of one revision, in every release from 1.18 on."""
-    revision = advice.revision.removeprefix("istiod").lstrip("-") or "default"
     return {"app": "istiod", "istio.io/rev": revision}
 
 

@@ -10,10 +10,11 @@ from rightsize.files.istioctl import istioctl, proxy_status
 from rightsize.files.shell import Change, change_script
 from rightsize.files.yaml_text import Document, to_yaml
 from rightsize.istiod.pilot_settings import minor_release
-from rightsize.istiod.replicas import ReplicaPlan
-from rightsize.namespaces.manifests import resources_block
+from rightsize.istiod.replicas import ReplicaPlan, disruption_budget
+from rightsize.namespaces.manifests import budget_values, resources_block, spread_constraints
 from rightsize.namespaces.shard_loads import Namespaces
 from rightsize.namespaces.shards import Shard, ShardAdvice, Sharding, migration_order
+from rightsize.nodes.rules import HOSTNAME, ZONE
 from rightsize.quantity import format_cpu, format_memory, round_up_cpu, round_up_memory
 from rightsize.results import Interval, Sizes
 from rightsize.sizing.node_bound import ANY_NODE, Largest
@@ -41,9 +42,10 @@ def revision(shard: Shard, istio_version: str | None) -> str:
 
 def shard_values(shard: Shard, istio_version: str | None, sizes: Sizes) -> Document:
     """Values of the istiod chart for one shard, with these sizes."""
-    plan = shard.plan
+    plan, name = shard.plan, revision(shard, istio_version)
+    budget = disruption_budget(plan.replicas, istio_version)
     return {
-        "revision": revision(shard, istio_version),
+        "revision": name,
         # Tags of the values in use would belong to two releases: one webhook and Service, two owners.
         "revisionTags": [],
         "meshConfig": {"discoverySelectors": [{"matchLabels": {watch_label(shard): "true"}}]},
@@ -53,7 +55,11 @@ def shard_values(shard: Shard, istio_version: str | None, sizes: Sizes) -> Docum
             "autoscaleMin": plan.replicas,
             "autoscaleMax": plan.replicas + 2,
             "cpu": {"targetAverageUtilization": plan.target},
+            # Those of the values in use select the pods of another revision.
+            "topologySpreadConstraints": spread_constraints((ZONE, HOSTNAME), name),
         },
+        # Likewise a budget beside the chart, for which the chart's own may be off.
+        **budget_values(budget, by_chart=True),
     }
 
 

@@ -18,9 +18,10 @@ from rightsize.istiod.replicas import ReplicaPlan
 from rightsize.namespaces.destination_rules import OutlierDetection, ServiceRule
 from rightsize.namespaces.manifests import destination_rule
 from rightsize.namespaces.shard_delay import predicted_delay
+from rightsize.namespaces.shard_files import shard_values
 from rightsize.namespaces.shard_loads import namespaces_of
 from rightsize.namespaces.shards import Shard
-from rightsize.results import Interval
+from rightsize.results import Interval, Sizes
 from tests.namespaces.test_egress_and_discovery import CART, call, cluster, graph
 
 SOURCE = os.environ.get("RIGHTSIZE_ISTIO_SOURCE")
@@ -83,3 +84,17 @@ def test_a_shards_delay_falls_with_its_load_but_not_below_the_quiet_time():
     assert found.low == pytest.approx(4 + 56 * 0.125 * 0.5)
     assert found.mid == pytest.approx(4 + 56 * 0.125)
     assert found.high == 60.0
+
+
+@pytest.mark.parametrize(("release", "replicas"), [("1.28.3", 3), ("1.28.3", 2), ("1.24.6", 4)])
+def test_a_shard_has_a_budget_and_a_spread_of_its_own(release, replicas):
+    """What the values in use hold selects the pods of another revision, or leaves it to a manifest."""
+    plan = ReplicaPlan(replicas, Interval.exactly(1.0), Interval.exactly(1.0), 1.0, 50)
+    shard = Shard(1, (), (), MeshLoad(500.0, 1000.0, 1.0), plan, 0.25)
+    values = shard_values(shard, release, Sizes(cpu_request=1.0, memory_request=2**30))
+    assert values["global"]["defaultPodDisruptionBudget"]["enabled"] is True
+    assert ("pdb" in values) == (replicas > 2 and release >= "1.28")
+    spread = values["pilot"]["topologySpreadConstraints"]
+    assert {one["labelSelector"]["matchLabels"]["istio.io/rev"] for one in spread} == {
+        values["revision"]
+    }
