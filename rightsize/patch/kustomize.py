@@ -19,18 +19,22 @@ _HOW = (
     "# Patches apply to manifests that state their namespace: a `namespace:` of the outer\n"
     "# kustomization is set only afterwards."
 )
-API_VERSIONS = {"Rollout": "argoproj.io/v1alpha1", "Job": "batch/v1", "CronJob": "batch/v1"}
+_SETTLED = ("Job", "Pod")
+API_VERSIONS = {"Rollout": "argoproj.io/v1alpha1", "CronJob": "batch/v1"}
 
 
 def by_hand(change: SizeChange) -> str | None:
-    """What to put into the pod template of a workload of a kind not known here; else None.
+    """What to put into the pod template of a workload that no patch can change; else None.
 
-    Its API group, the place of its pod template and the patches it takes are its controller's own.
+    Of a kind not known here the API group, the place of its pod template and the patches it takes are
+    its controller's own; the template of a Job and the annotations of a running pod are settled.
     """
-    if change.kind in POD_TEMPLATES:
+    if change.kind in POD_TEMPLATES and change.kind not in _SETTLED:
         return None
     lines = ", ".join(f'{key}: "{text}"' for key, text in annotation_values(change).items())
     kind = f"kind {change.kind}" if change.kind else "a workload of unknown kind"
+    if change.kind in _SETTLED:
+        return f"no patch changes a {change.kind} that is there: put into the next one's manifest {lines}"
     return f"no patch is written for {kind}: put into its pod template {lines}"
 
 

@@ -125,6 +125,8 @@ def _direction(size: ResourceAdvice) -> str:
 
 
 def _used(case: Situation) -> str:
+    if case.usage.peak is None:
+        return "was not measured"
     if case.resource == "cpu":
         return f"p95 {formatted('cpu', case.usage.p95)}"
     return f"peak {formatted('memory', case.usage.peak)}"

@@ -22,7 +22,15 @@ def test_an_unknown_kind_gets_the_lines_for_its_pod_template(kind):
     assert text.count("sidecar.istio.io/") == 4
 
 
-@pytest.mark.parametrize("kind", POD_TEMPLATES)
+@pytest.mark.parametrize("kind", ["Job", "Pod"])
+def test_what_is_settled_once_it_is_there_gets_the_lines_for_the_next_one(kind):
+    assert kustomize_folder([sidecar(kind)]) == []
+    text = by_hand(sidecar(kind))
+    assert f"no patch changes a {kind} that is there" in text
+    assert text.count("sidecar.istio.io/") == 4
+
+
+@pytest.mark.parametrize("kind", [kind for kind in POD_TEMPLATES if kind not in ("Job", "Pod")])
 def test_a_known_kind_gets_its_patch(kind):
     assert by_hand(sidecar(kind)) is None
     assert len(kustomize_folder([sidecar(kind)])) == 2

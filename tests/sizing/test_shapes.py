@@ -193,6 +193,11 @@ def test_the_first_windows_of_a_snapshot_are_no_start():
     assert not shapes_of(history({"old": (0, np.full(900, 0.01), start)})).found
 
 
+def test_what_was_not_measured_says_so(tmp_path):
+    found = row(tmp_path, Tiny(cpu=[np.nan]))
+    assert "CPU was not measured: request stays 100m" in found.reason
+
+
 def test_little_history_raises_what_exceeds_its_request(tmp_path):
     found = row(tmp_path, Tiny(cpu=[0.464], days=1, skip_days=9))
     assert found.cpu.recommended_request == pytest.approx(0.47)
