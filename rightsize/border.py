@@ -25,6 +25,7 @@ _LONGEST_PART = 200
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that a reader does not see, or that move what they see."""
 _CODE_OR_TAG = re.compile(r"(?ms)^\s*```.*?^\s*```$|`[^`\n]+`|<")
+_PAGES = frozenset({".md", ".html"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """OWASP, "CSV Injection", full-width forms included."""
 
@@ -82,8 +83,9 @@ def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """The same as `write_bytes` for text."""
-    return write_bytes(path, text.encode("utf-8", "surrogateescape"))
+    """The same as `write_bytes` for text; pages for people have no hidden characters."""
+    shown = printable_lines(text) if path.suffix in _PAGES else text
+    return write_bytes(path, shown.encode("utf-8", "surrogateescape"))
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
@@ -97,9 +99,10 @@ def write_bytes(path: Path, content: bytes) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, content)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # A NUL in a path is a ValueError.
+        reason = getattr(error, "strerror", None) or error
         raise OutputError(
-            f"{printable(str(path))}: cannot be written ({error.strerror or error})",
+            f"{printable(str(path))}: cannot be written ({reason})",
             hint="give another folder with --out",
         ) from error
     return path

@@ -16,10 +16,11 @@ from urllib.parse import quote, quote_plus, unquote
 
 BLANK = "***"
 _USER_INFO = re.compile(r"://(\S*)@", re.DOTALL)
-_IN_ENVIRONMENT = re.compile(
-    r"AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN|AWS_ENDPOINT_URL\w*|(https?|all|no)_proxy|.*_URL",
-    re.IGNORECASE,
+_IN_ENVIRONMENT = re.compile(r"AWS_ENDPOINT_URL\w*|(https?|all|no)_proxy|.*_URL", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r".*(TOKEN|SECRET|PASSWORD|_KEY)(_(?!FILE|PATH|DIR|NAME|ID|URI)\w+)?", re.IGNORECASE
 )
+"""Variables of the forges' programs, of AWS and of what users name in their settings."""
 _SHORTEST = 4
 """Characters below which a text would blank figures rather than a secret."""
 _SECRET_LENGTH = 8
@@ -67,8 +68,8 @@ def register_environment(environment: Mapping[str, str] | None = None) -> None:
     for name, value in (os.environ if environment is None else environment).items():
         if _IN_ENVIRONMENT.fullmatch(name):
             register_address(value)
-            if ("SECRET" in name or "TOKEN" in name) and len(value) >= 2 * _SECRET_LENGTH:
-                register(value)
+        if _SECRET_NAME.fullmatch(name) and len(value) >= 2 * _SECRET_LENGTH:
+            register(value)
 
 
 def blanked(text: str) -> str:

@@ -29,3 +29,16 @@ def test_an_error_and_a_manifest_pass_the_gate():
     assert "pa/ss#word" not in str(UsageError("server says pa/ss#word", hint="not pa%2Fss%23word"))
     made = Manifest("c", "prometheus", simulated=False, facts={"said": "pa/ss#word"})
     assert "ss#word" not in made.to_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [
+        ("GH_TOKEN", True), ("GITLAB_TOKEN", True), ("AWS_SECRET_ACCESS_KEY", True),
+        ("CI_JOB_TOKEN", True), ("PROM_PASSWORD", True), ("GRAFANA_API_KEY", True),
+        ("AWS_ACCESS_KEY_ID", False), ("AWS_WEB_IDENTITY_TOKEN_FILE", False), ("HOME", False),
+    ],
+)  # fmt: skip
+def test_variables_that_hold_a_secret_are_known_by_their_name(name, hidden):
+    secrets.register_environment({name: "abcdef-0123456789"})
+    assert (secrets.blanked("abcdef-0123456789") == secrets.BLANK) is hidden

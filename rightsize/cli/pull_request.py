@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode="markdown")
 
+_MOST_BYTES = 60_000
+"""GitHub takes 65,536 characters of text, and a command line of `glab` 128 KiB."""
+
 
 @app.command()
 def pull_request(
@@ -67,7 +70,7 @@ def pull_request(
 
     `rightsize pull-request -f base.yaml -f prod.yaml --base main --branch rightsize/prod`
     """
-    from rightsize.border import write_text
+    from rightsize.border import printable, write_text
     from rightsize.config import load_settings
     from rightsize.cost.requests_worth import monthly_worth
     from rightsize.forge import MARKER, Repository, forge_of, proposed
@@ -82,7 +85,7 @@ def pull_request(
     advice = computed(source, settings)
     options = PatchOptions(chart, istio_version, gateway, None, out, True, None, release,
                            largest_node(source))  # fmt: skip
-    named = title or f"Right-size the proxies of {advice.cluster}"
+    named = title or printable(f"Right-size the proxies of {advice.cluster}")
     outcomes: list[Outcome] = []
 
     def change(folder: Path) -> Sequence[Path]:
@@ -93,7 +96,7 @@ def pull_request(
         error_console().print(f"{repository.base} has these sizes already: nothing to propose")
         return
     worth = monthly_worth(advice, source.manifest.region, settings.prices.hours_per_month)
-    text = f"{MARKER}\n{advice_markdown(advice, outcomes=outcomes, worth=worth)}"
+    text = _fitting(f"{MARKER}\n{advice_markdown(advice, outcomes=outcomes, worth=worth)}")
     file = write_text(out / "pull-request.md", text).resolve()
     _say_branch(repository, found)
     forge = forge_of(repository.address)
@@ -114,6 +117,15 @@ def pull_request(
     )
     error_console().print(f"{done}: {request.address}", markup=False, soft_wrap=True)
     typer.echo(request.address)
+
+
+def _fitting(text: str) -> str:
+    """The text, or its first lines where a forge would refuse it."""
+    if len(text.encode()) <= _MOST_BYTES:
+        return text
+    kept = text.encode()[:_MOST_BYTES].decode(errors="ignore").rpartition("\n")[0]
+    left = text.count("\n") - kept.count("\n")
+    return f"{kept}\n\n{left} more lines: `rightsize recommend --format markdown` has them all.\n"
 
 
 def _patch_below(

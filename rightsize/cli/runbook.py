@@ -32,7 +32,7 @@ def runbook(
 
     `rightsize runbook -n shop -o runbook.md`
     """
-    from rightsize.border import replace_file
+    from rightsize.border import write_text
     from rightsize.rollout.runbook import names_of
     from rightsize.rollout.runbook import runbook as written
 
@@ -40,5 +40,5 @@ def runbook(
     if out is None:
         Printer().write(text)
         return
-    replace_file(out, text.encode())
+    write_text(out, text)
     error_console().print(f"Written: {out}", markup=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rightsize.border import path_part, promql_string
+from rightsize.border import path_part, printable, promql_string
 from rightsize.collectors.prometheus.days import DAY_SECONDS
 from rightsize.collectors.prometheus.queries import MESH_CONTAINERS
 from rightsize.collectors.prometheus.source import open_source
@@ -59,7 +59,7 @@ def clusters_in(settings: PrometheusSettings, label: str, *, days: int = 1) -> l
 def fleet_text(settings: PrometheusSettings, label: str, values: Sequence[str]) -> str:
     """A fleet's file: the server in `[defaults]`, and a cluster for each value of the label.
 
-    Values that cannot be printed are left out.
+    A value that cannot be printed is left out, and named.
 
     Raises
     ------
@@ -81,6 +81,7 @@ def fleet_text(settings: PrometheusSettings, label: str, values: Sequence[str]) 
         names[name] = value
     lines = [
         "# The fleet; docs/fleet.md lists every key. What a cluster does not say it inherits.",
+        *(f"# left out: {label}={printable(one)}" for one in values if not one.isprintable()),
         "[defaults]",
         *(f"{key} = {toml_value(one)}" for key, one in given.items() if key != "matchers"),
     ]

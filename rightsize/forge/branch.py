@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rightsize.border import below
 from rightsize.errors import InputFileError, OutputError, UsageError
 from rightsize.forge.programs import run, succeeds
+from rightsize.secrets import register_address
 
 TRAILER = "Proposed-by: rightsize pull-request"
 """Ends the message of each commit of ours: where others are on the branch, it is left alone."""
@@ -48,6 +50,8 @@ class Repository:
             )
         top = Path(run(["git", "rev-parse", "--show-toplevel"], folder).strip())
         there = remote in run(["git", "remote"], top).split()
+        if there:
+            register_address(run(["git", "remote", "get-url", remote], top).strip())
         found = base or _default_branch(top, remote if there else None)
         if not succeeds(["git", "check-ref-format", "--branch", found], top):
             raise UsageError(f"{found!r} is no branch", hint="give --base")
@@ -161,6 +165,7 @@ def proposed(
                 raise InputFileError(
                     f"is not on {repository.base}", path=file, hint="commit it there first"
                 )
+            below(folder, (folder / file).resolve().as_posix())
         _add(folder, change(folder))
         tree = run(["git", "write-tree"], folder).strip()
         changed = run(["git", "diff", "--cached", "--name-only", "-z", base], folder)

@@ -54,5 +54,7 @@ def _done(
             env={**os.environ, **_QUIET}, capture_output=True, text=True, errors="replace",
             timeout=_SECONDS, check=False,
         )  # fmt: skip
+    except OSError as error:
+        raise OutputError(f"{words[0]} does not run: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise OutputError(f"{words[0]} took more than {_SECONDS} s") from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rightsize.border import printable
 from rightsize.errors import OutputError
 from rightsize.forge.programs import run
 
@@ -85,19 +86,20 @@ def request_of(forge: Forge, top: Path, branch: str, base: str, title: str, file
     if not found:
         said = run(forge.making(branch, base, title, text, file), top)
         addresses = re.findall(r"https?://\S+", said)
-        return Request(addresses[-1] if addresses else said.strip(), made=True, updated=False)
+        address = printable(addresses[-1] if addresses else said.strip())
+        return Request(address, made=True, updated=False)
     one = found[0]
     mine = str(one.get(forge.text) or "").lstrip().startswith(MARKER)
     if mine:
         run(forge.changing(str(one[forge.number]), title, text, file), top)
-    return Request(str(one.get(forge.address, "")), made=False, updated=mine)
+    return Request(printable(one.get(forge.address, "")), made=False, updated=mine)
 
 
 def _listed(forge: Forge, top: Path, branch: str) -> list[Mapping[str, Any]]:
     said = run(forge.listing(branch), top)
     try:
         found = json.loads(said or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list) or not all(
         isinstance(one, dict) and forge.number in one for one in found

@@ -14,6 +14,7 @@ from rightsize.errors import InputFileError
 from rightsize.results import Component
 from rightsize.rollout.canary import NAME
 from rightsize.rollout.canary_scripts import JOURNAL
+from rightsize.snapshot.columns import LARGEST_MEMORY
 
 _HINT = "rightsize canary writes this folder, and its resize.sh notes the pods"
 _LINE = re.compile(r"([^\t]*)\t([0-9A-Za-z-]{1,64})\t(\d{9,11})\t(trying|resized|refused|back)")
@@ -82,6 +83,8 @@ def read_canary(folder: Path) -> TriedSize:
 
 def _limit(sizes: Mapping[str, Any]) -> float | None:
     limit = sizes["memory_limit"]
+    if limit is not None and not 0 < float(limit) <= LARGEST_MEMORY:
+        raise ValueError("no machine has this memory")
     return None if limit is None else float(limit)
 
 

@@ -17,6 +17,8 @@ _UNIQUE = frozenset(
     ("usage", "pods", "containers", "nodes", "namespaces", "control_plane", "traffic", "proxies")
 )
 """Tables that are joined or added up by their key."""
+_NAMED = frozenset(("usage", "pods", "containers", "nodes", "namespaces"))
+"""Tables of which every part of the key is known."""
 _FIRST_TIME, _LAST_TIME = (datetime(year, 1, 1, tzinfo=UTC) for year in (1970, 2200))
 
 
@@ -47,6 +49,9 @@ def value_faults(spec: Table, day: date, rows: pa.Table) -> Iterator[str]:
     for column in spec.columns:
         if column.name in rows.column_names:
             yield from _column_faults(spec, column, day, rows.column(column.name))
+    for name in spec.key if spec.name in _NAMED else ("time",):
+        if name in rows.column_names and (count := rows.column(name).null_count):
+            yield f"{name} is not known of {count} rows"
     if spec.name in _UNIQUE and set(spec.key) <= set(rows.column_names):
         double = rows.num_rows - _distinct(rows, spec.key)
         if double:

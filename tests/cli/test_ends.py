@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from rightsize.cli import run
+from rightsize.errors import OutputError
+from tests.tiny_mesh import Tiny, tiny_snapshot
+
 COMMAND = [sys.executable, "-m", "rightsize"]
 
 
@@ -47,3 +51,20 @@ def test_a_signal_ends_it_in_order(number, code):
     _, err = ran.communicate(timeout=30)
     assert ran.returncode == code
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("place", ["folder", "x" * 300, "/proc/nothing", "/dev/full"])
+@pytest.mark.parametrize("command", ["alerts", "dashboard", "runbook"])
+def test_a_file_that_cannot_be_written_is_one_message(
+    command: str, place: str, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    tiny_snapshot(tmp_path / "s", Tiny(days=1, pods=1), days=1)
+    monkeypatch.setattr(sys, "argv", ["rightsize", command, "--snapshot", "s", "-o", place])
+    with pytest.raises(SystemExit) as left:
+        run()
+    assert left.value.code == OutputError.exit_code
+    said = capsys.readouterr().err
+    assert "cannot be written" in said
+    assert "Traceback" not in said

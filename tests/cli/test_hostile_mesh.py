@@ -18,6 +18,7 @@ from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import get_args
 
 import openpyxl
 import pandas as pd
@@ -29,6 +30,7 @@ from rightsize.cli import COMMANDS, app, run
 from rightsize.demo.parameters import DemoParameters, midnight
 from rightsize.demo.tables import day_tables
 from rightsize.demo.topology import build_mesh
+from rightsize.quantity import parse_quantity
 from rightsize.snapshot import DayRecord, Manifest, SnapshotWriter
 
 EVIL = (
@@ -37,13 +39,33 @@ EVIL = (
     "a\ntouch pwned", '"} or {x="', "a" * 253, "a.b", "y", "0x1f", "-rf", "*", "%s{0}",
     "'; touch pwned; '", "$\\frac", "@x", "1:20", "nul\x00l", "{{ .Values }}", "~", "\u2028",
 )  # fmt: skip
-NAMES = ("source_workload", "destination_workload", "workload", "source_namespace", "hpa",
-         "destination_namespace", "namespace")  # fmt: skip
+NAMES = ("source_workload", "destination_workload", "workload", "source_namespace", "hpa", "pod",
+         "destination_namespace", "namespace", "node", "pdb", "destination_service")  # fmt: skip
 KEPT = {"istio-system", "istiod", "istio-ingress"}
 BODY = json.dumps({"status": "error", "errorType": "\x1b[31m", "error": "<script>\x1b[2J" * 99})
 GROUP = typer.main.get_command(app)
+VALUES = """\
+global:
+  proxy:
+    resources:
+      requests: {cpu: 100m, memory: 128Mi}
+pilot:
+  resources:
+    requests: {cpu: 500m, memory: 2Gi}
+"""
+BILL = (
+    "BillingPeriodStart,ChargePeriodStart,ChargePeriodEnd,ChargeCategory,BilledCost,EffectiveCost,"
+    "ResourceId,ServiceName,SkuId,Tags,RegionId,BillingCurrency,ProviderName\n"
+    + "".join(
+        f"2026-10-01T00:00:00Z,2026-10-{day}T00:00:00Z,2026-10-{day + 1}T00:00:00Z,Usage,1.5,1.5,"
+        f'"{name}","=HYPERLINK(1)",<script>,"{{}}",us-east-1,USD,AWS\n'
+        for day in (27, 28)
+        for name in ("i-1", "../../x", "\x1b[31m")
+    )
+)
 WITH = {
     "collect": ["--days", "1", "-o", "out"],
+    "pull-request": ["-f", "values.yaml"],
     "nodes": ["--time-limit", "0.1", "--plan", "single-type"],
     "cost": ["--time-limit", "0.1"],
     "verify": ["--since", "2026-10-31"],
@@ -53,9 +75,9 @@ WITH = {
     "shards": ["-o", "out", "--shards", "2"],
     "control-plane": ["-o", "out"],
     "plan": ["-o", "out"],
-    "report": ["-o", "out"],
     "explain": ["-o", "out"],
     "prices": ["--region", "us-east-1", "-o", "out"],
+    "report": ["--billing-account", "1"],
     "demo": ["-o", "/dev/null/no"],
 }
 
@@ -84,7 +106,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The snapshot, and a workload of it as `explain` takes it."""
+    """The snapshot, and a workload of it as `explain` takes it. istiod uses more than a node has."""
     folder = tmp_path_factory.mktemp("mesh") / "snapshot"
     parameters = DemoParameters.tiny(start=date(2026, 10, 27))
     topology = build_mesh(parameters)
@@ -93,11 +115,19 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     def renamed(name: object) -> object:
         if not isinstance(name, str) or name in KEPT or not name:
             return name
+        if name.endswith(".svc.cluster.local"):
+            service, namespace, rest = name.split(".", 2)
+            return f"{renamed(service)}.{renamed(namespace)}.{rest}"
         return evil.setdefault(name, EVIL[len(evil) % len(EVIL)] + "2" * (len(evil) // len(EVIL)))
 
     with SnapshotWriter(folder, Manifest("\x1b[1m../c", "demo", True, region="us-east-1")) as out:
         for day in parameters.days:
             tables = day_tables(topology, day)
+            tables["dns"] = _of_coredns(day)
+            usage = tables["usage"]
+            istiod = usage["namespace"].eq("istio-system").to_numpy()
+            usage.loc[istiod, "cpu"] = (usage.loc[istiod, "cpu"] * 1e4).clip(upper=4000)
+            usage.loc[istiod, "memory"] = 2.0**45
             for table in tables.values():
                 for column in [name for name in NAMES if name in table.columns]:
                     known = {name: renamed(name) for name in pd.unique(table[column])}
@@ -110,26 +140,49 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, f"{one['namespace']}/{one['workload']}"
 
 
+def _of_coredns(day: date) -> pd.DataFrame:
+    """A CoreDNS that would need more than a machine has."""
+    hours = pd.date_range(midnight(day) + timedelta(hours=1), periods=24, freq="1h")
+    kinds = {"coredns_cpu_peak": 3e4, "coredns_memory": 2.0**50, "coredns_requests_peak": 1e9}
+    rows = [
+        {"time": hour, "pod": f"coredns-{pod}", "metric": metric, "label": "", "value": value}
+        for hour in hours
+        for pod in range(2)
+        for metric, value in kinds.items()
+    ]
+    return pd.DataFrame(rows)
+
+
 def formats(name: str) -> list[str]:
     for one in GROUP.get_command(None, name).params:
         if "--format" in one.opts:
-            metavar = one.metavar or f"[{'|'.join(one.type_descriptor.annotation)}]"
-            return metavar.strip("[]").split("|")
+            if one.metavar:
+                return one.metavar.strip("[]").split("|")
+            return [str(form) for form in get_args(one.type_descriptor.annotation)]
     return [""]
 
 
-SLOW = {"ambient", "plan", "report", "demo", "cost", "nodes", "shards", "scope"}
-"""Their other formats are the same answer by the same writers."""
+SLOW = {"ambient": "yaml", "plan": "markdown", "report": "focus", "demo": None, "cost": "csv",
+        "nodes": "json", "shards": "markdown", "scope": "csv", "simulate": "table"}  # fmt: skip
+"""Their other formats are the same answer by the same writers: `make fuzz` tries them all. The demo has
+a mesh of its own."""
 CASES = [
-    (name, form)
-    for name in COMMANDS
-    for form in formats(name)
-    if name not in SLOW or form in ("", "markdown")
-]
+    *((name, [], form) for name in COMMANDS for form in formats(name)
+      if form == SLOW.get(name, form) or "RIGHTSIZE_FUZZ_SECONDS" in os.environ),
+    ("recommend", ["-f", "values.yaml", "-o", "out"], "yaml"),
+    ("recommend", ["-f", "values.yaml", "--in-place"], "csv"),
+    ("report", ["--bill", "bill.csv", "-o", "out"], ""),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "form"), CASES)
-def test_nothing_escapes(name, form, mesh, server, tmp_path, monkeypatch, capsys):
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all: an answer that one format has computed is there for the others."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.parametrize(("name", "more", "form"), CASES)
+def test_nothing_escapes(name, more, form, mesh, server, cache, tmp_path, monkeypatch, capsys):
     snapshot, workload = mesh
     work = tmp_path / "work"
     work.mkdir()
@@ -137,14 +190,17 @@ def test_nothing_escapes(name, form, mesh, server, tmp_path, monkeypatch, capsys
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    Path("values.yaml").write_text(VALUES)
+    Path("bill.csv").write_text(BILL)
+    if name == "pull-request":
+        a_repository(work)
     options = {flag for one in GROUP.get_command(None, name).params for flag in one.opts}
-    words = ["rightsize", name, *WITH.get(name, []), *(["--format", form] if form else [])]
+    words = ["rightsize", name, *WITH.get(name, []), *more, *(["--format", form] if form else [])]
     words += ["--snapshot", str(snapshot)] if "--snapshot" in options and name != "prices" else []
     words += ["--prometheus-url", server] if "--prometheus-url" in options else []
-    words += {"check": [str(snapshot)], "explain": [workload], "audit": [str(snapshot)]}.get(
-        name, []
-    )
+    words += {"check": [str(snapshot)], "explain": [workload], "audit": [str(snapshot)],
+              "canary": ["--workload", workload]}.get(name, [])  # fmt: skip
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as left:
         run()
@@ -157,12 +213,20 @@ def test_nothing_escapes(name, form, mesh, server, tmp_path, monkeypatch, capsys
     unharmed(work, tmp_path)
 
 
+def a_repository(folder: Path) -> None:
+    for words in (["init", "-q", "-b", "main"], ["add", "values.yaml"],
+                  ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]):  # fmt: skip
+        subprocess.run(["git", *words], cwd=folder, check=True)
+
+
 def unharmed(work: Path, tmp_path: Path) -> None:
-    assert {path.name for path in tmp_path.iterdir()} <= {"work", "cache"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"work", "bin"}
     assert {path.name for path in work.iterdir()} <= {
-        "out", "reports", "rightsize-out", "rightsize.toml",
+        "out", "reports", "rightsize-out", "rightsize.toml", "values.yaml", "bill.csv", ".git",
+        "sidecar-annotations",
     }  # fmt: skip
-    files = [path for path in work.rglob("*") if path.is_file()]
+    files = [path for path in work.rglob("*") if path.is_file() and ".git" not in path.parts]
+    files = [path for path in files if path != work / "bill.csv"]
     suffixes = {".yaml": "yaml", ".json": "json", ".csv": "csv", ".md": "markdown"}
     for path in files:
         if path.suffix in suffixes:
@@ -171,6 +235,7 @@ def unharmed(work: Path, tmp_path: Path) -> None:
             xml.etree.ElementTree.parse(path)
         elif path.suffix == ".html":
             assert "<script>alert" not in path.read_text()
+            assert not hidden(path.read_text())
             _Page().feed(path.read_text())
         elif path.suffix == ".xlsx":
             of_a_workbook(path)
@@ -188,8 +253,9 @@ def parsed(text: str, form: str) -> None:
     assert not hidden(text)
     if form in ("json", "sarif"):
         json.loads(text)
-    elif form in ("yaml", "rules", "operator"):
-        list(yaml.safe_load_all(text))
+    elif form in ("yaml", "rules", "operator", "vpa", "kustomize", "configmap"):
+        for document in yaml.safe_load_all(text):
+            within_a_node(document)
     elif form == "csv":
         rows = list(csv.reader(io.StringIO(text)))
         assert len({len(row) for row in rows if row}) <= 1
@@ -199,6 +265,23 @@ def parsed(text: str, form: str) -> None:
         assert "<script" not in shown
     elif form == "junit":
         xml.etree.ElementTree.fromstring(text)
+
+
+LARGEST = {"cpu": 3.92, "memory": 14162 * 2.0**20}
+"""What a node of the demo can give."""
+
+
+def within_a_node(node: object, inside: bool = False) -> None:
+    """No quantity below `requests`, `limits` and their like is more than a node has."""
+    if isinstance(node, list):
+        for one in node:
+            within_a_node(one, inside)
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if inside and key in LARGEST and isinstance(value, (str, int, float)):
+                assert parse_quantity(str(value)) <= LARGEST[key], (key, value)
+            sizes = ("requests", "limits", "minAllowed", "maxAllowed", "target")
+            within_a_node(value, inside=key in sizes)
 
 
 class _Page(html.parser.HTMLParser):
@@ -214,7 +297,7 @@ def of_a_workbook(path: Path) -> None:
 
 def harmless(scripts: list[Path], tmp_path: Path) -> None:
     """Under `sh` with stand-ins for the programs that they call."""
-    tools = tmp_path / "cache" / "bin"
+    tools = tmp_path / "bin"
     tools.mkdir(parents=True, exist_ok=True)
     for name in ("kubectl", "helm", "istioctl", "aws", "eksctl"):
         (tools / name).write_text("#!/bin/sh\nexit 0\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -14,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 from rightsize.border import printable, printable_lines, write_bytes
 
@@ -146,6 +147,10 @@ def halo(text: Any) -> None:
     text.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])
 
 
+def _printed(written: Callable[..., str]) -> Callable[..., str]:
+    return lambda *place: printable(written(*place))
+
+
 def _readable(figure: Figure) -> Figure:
     """Names in a chart are data: what a reader does not see is drawn as an escape."""
     for axes in figure.axes:
@@ -153,6 +158,8 @@ def _readable(figure: Figure) -> Figure:
             formatter = axis.get_major_formatter()
             if isinstance(formatter, FixedFormatter):
                 formatter.seq = [printable(text) for text in formatter.seq]
+            elif isinstance(formatter, FuncFormatter):  # Names that were given with their places.
+                formatter.func = _printed(formatter.func)
     for words in figure.findobj(Text):
         if isinstance(words, Text):
             words.set_text(printable_lines(words.get_text()))

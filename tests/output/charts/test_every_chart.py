@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ElementTree
 from itertools import combinations
 
 import matplotlib.colors as mcolors
@@ -188,3 +189,17 @@ def test_nodes_are_drawn_without_a_replay_too():
 def test_without_any_policy_there_is_no_chart():
     with pytest.raises(NoDataError, match="no policy"):
         waste_against_risk(policies().assign(cpu_above=np.nan))
+
+
+@pytest.mark.parametrize("name", ["bill", "namespaces"])
+def test_names_at_an_axis_are_escaped_in_every_form(name, tmp_path, monkeypatch):
+    evil = "\x1b[1m\u202e--><script>"
+    monkeypatch.setattr("tests.output.charts.test_every_chart.PARTS", PARTS.assign(part=evil))
+    monkeypatch.setattr("tests.output.charts.test_every_chart.SOURCE", evil)
+    axes = CHARTS[name]()
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks([0, 1], [evil, evil])
+    path = save(axes, tmp_path / "chart.svg")
+    ElementTree.parse(path)
+    assert "\x1b" not in path.read_text()
+    assert "\u202e" not in path.read_text()
