@@ -25,7 +25,7 @@ def init(
     """Write a commented rightsize.toml with every setting, and in force what could be found out.
 
     Nothing is asked, neither you nor a server. The metrics server is taken from PROMETHEUS_URL, else
-    from the newest snapshot under ./snapshots/. Secrets are never written.
+    from the newest snapshot under ./snapshots/, with its matchers. Secrets are never written.
 
     **Examples**
 
@@ -46,7 +46,7 @@ def init(
 
 
 def _found() -> Found:
-    """The metrics server, without credentials."""
+    """The metrics server, without credentials, and the matchers of the mesh in it."""
     from rightsize.cli.snapshots import SNAPSHOTS
     from rightsize.snapshot import Snapshot
     from rightsize.snapshot.store import newest_snapshot
@@ -58,5 +58,14 @@ def _found() -> Found:
     manifest = None if newest is None else Snapshot(newest).manifest
     if manifest is None or manifest.simulated or not manifest.facts.get("servers"):
         return {}
-    # Names of servers are addresses without credentials.
-    return {("prometheus", "url"): (manifest.facts["servers"].split(", "), str(newest))}
+    # Names of servers are addresses without credentials, or Services behind a cluster's API server.
+    servers = manifest.facts["servers"].split(", ")
+    if not all(one.startswith(("http://", "https://")) for one in servers):
+        return {}
+    found: dict[tuple[str, str], tuple[object, str]] = {
+        ("prometheus", "url"): (servers, str(newest))
+    }
+    matchers = manifest.facts.get("matchers", "").split(", ")
+    if all("=" in one for one in matchers):
+        found["prometheus", "matchers"] = matchers, str(newest)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from rightsize.cli.init import app
 from rightsize.config import Settings, load_settings
 from rightsize.errors import UsageError
 from rightsize.output.settings_text import settings_text
+from rightsize.snapshot.manifest import Manifest
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +68,22 @@ def test_a_file_that_is_there_is_kept(folder):
     (folder / "rightsize.toml").write_text("[policy]\nmin_days = 3\n")
     assert isinstance(run().exception, UsageError)
     assert (folder / "rightsize.toml").read_text() == "[policy]\nmin_days = 3\n"
+
+
+def collected_with(folder: Path, monkeypatch, **facts: str) -> None:
+    monkeypatch.setattr("rightsize.snapshot.store.newest_snapshot", lambda _: folder / "s")
+    about = Manifest(cluster="c", source="prometheus", simulated=False, facts=facts)
+    monkeypatch.setattr("rightsize.snapshot.Snapshot", lambda _: SimpleNamespace(manifest=about))
+
+
+def test_a_server_behind_a_clusters_api_server_is_no_address(folder, monkeypatch):
+    collected_with(folder, monkeypatch, servers="monitoring/prometheus through prod")
+    assert run().exit_code == 0
+    assert load_settings(folder / "rightsize.toml", environment={}) == Settings()
+
+
+def test_a_mesh_of_a_store_of_many_keeps_its_matchers(folder, monkeypatch):
+    collected_with(folder, monkeypatch, servers="https://thanos", matchers="cluster=prod, a=~b")
+    assert run().exit_code == 0
+    found = load_settings(folder / "rightsize.toml", environment={}).prometheus
+    assert (found.url, found.matchers) == (("https://thanos",), ("cluster=prod", "a=~b"))
