@@ -71,7 +71,7 @@ def collect(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Snapshot folder; ./snapshots/<cluster or matcher> by default."),
+        typer.Option(help="Snapshot folder; ./snapshots/<cluster, matcher or context> by default."),
     ] = None,
     cluster: Annotated[str | None, typer.Option(help="Name of the cluster.")] = None,
     objects: Annotated[

@@ -92,6 +92,8 @@ class Objects:
     """Names of the files, or of the cluster."""
     missing: Sequence[Missing] = ()
     """What could not be read."""
+    cluster: str | None = None
+    """Name of the cluster that was read."""
 
     def node(self, name: str) -> KnownNode:
         return self.nodes.get(name, _NO_NODE)

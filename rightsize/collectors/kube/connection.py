@@ -27,6 +27,8 @@ MAX_BYTES = 32 * 2**20
 ERROR_BYTES = 64 * 2**10
 _MOST_PARTS = 4_000_000
 """Members of one answer: parsed, each takes up to 100 bytes."""
+IN_CLUSTER = "in-cluster"
+"""Name of the cluster that this pod runs in: its own is not known."""
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TIMEOUT_SECONDS = (10.0, 60.0)
 """To connect, and between bytes of an answer."""
@@ -165,7 +167,7 @@ def connect(
     if in_cluster and (context or kubeconfig):
         raise UsageError("--in-cluster reads the pod's own account", hint="give one of the two")
     settings = client.Configuration()
-    place = "in-cluster" if in_cluster else str(kubeconfig or "kubeconfig")
+    place = IN_CLUSTER if in_cluster else str(kubeconfig or "kubeconfig")
     settings.retries = False  # the reader's own, which wait as long as the server says
     with _messages_of_plugins() as messages:
         try:
@@ -187,8 +189,17 @@ def connect(
         raise InputFileError(
             f"the credentials plugin failed: {messages[0]}", path=place, hint=_HINT
         )
-    name = context or ("in-cluster" if in_cluster else settings.host)
+    name = IN_CLUSTER if in_cluster else context or _current(kubeconfig) or settings.host
     return ApiServer(name, namespaces, client.ApiClient(settings))
+
+
+def _current(kubeconfig: Path | None) -> str | None:
+    """Name of the context that counts where none is given."""
+    from kubernetes import config
+
+    _, current = config.list_kube_config_contexts(None if kubeconfig is None else str(kubeconfig))
+    name = current.get("name") if isinstance(current, dict) else None
+    return name if isinstance(name, str) else None
 
 
 _HINT = "kubectl get --raw /version with the same context says whether kubectl gets in"

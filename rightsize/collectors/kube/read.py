@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from rightsize.collectors.kube.connection import Cluster
+from rightsize.collectors.kube.connection import IN_CLUSTER, Cluster
 from rightsize.collectors.kube.pages import AbsentError, Item, RefusedError, checked, get, listed
 from rightsize.collectors.kube.resources import RESOURCES, Names, Resource, Use
 from rightsize.collectors.objects import Objects, objects_of
@@ -36,7 +36,21 @@ def cluster_objects(cluster: Cluster) -> Objects:
     odd: list[str] = []
     found = objects_of(_objects(cluster, "snapshot", refused), [cluster.name], odd=odd)
     unread = [Missing(f"{one}, an object of another shape", "what it says") for one in odd]
-    return replace(found, missing=[*_missing(refused), *unread])
+    own = None if cluster.name == IN_CLUSTER else cluster_name(cluster.name)
+    return replace(found, missing=[*_missing(refused), *unread], cluster=own)
+
+
+def cluster_name(context: str) -> str:
+    """The cluster's own name in that of its context.
+
+    Examples
+    --------
+    >>> cluster_name("arn:aws:eks:eu-west-1:123456789012:cluster/prod")
+    'prod'
+    >>> cluster_name("ann@prod.eu-west-1.eksctl.io")
+    'prod.eu-west-1'
+    """
+    return context.rpartition("/")[2].rpartition("@")[2].removesuffix(".eksctl.io")
 
 
 def configuration_objects(cluster: Cluster) -> Read:

@@ -81,13 +81,13 @@ def collect(
     settings : PrometheusSettings
     out : Path, optional
         The snapshot's folder; by default `./snapshots/` with the cluster's label, else the
-        matchers' values, else `cluster`.
+        matchers' values, else the name of its context, else `cluster`.
     days : int
         Days before `end`, where no `start` is given.
     start, end : datetime, optional
         Times in UTC; `start` counts from its day's midnight, `end` is now by default.
     cluster : str, optional
-        Name of the cluster; by default what a `cluster` label says, else `cluster`.
+        Name of the cluster; by default as the folder.
     objects : sequence of Path, or Objects
         Files of `kubectl get … -o json`, or what was read of the cluster.
     progress : callable, optional
@@ -107,7 +107,7 @@ def collect(
     with _arrow_frees_memory(), open_source(settings, permits) as source:
         now = int(source.now())
         wanted = _days(now, days, start, end)
-        found = folder_name(cluster_label(source, wanted[-1].end), settings)
+        found = folder_name(cluster_label(source, wanted[-1].end), settings, known.cluster)
         name = cluster or cluster_of(out, found)
         folder = out or Path("snapshots") / name
         manifest = Manifest(

@@ -43,10 +43,10 @@ def mesh_identity(source: Source, at: int) -> dict[str, str]:
     return {"kube_system_uid": uids.pop()} if len(uids) == 1 else {}
 
 
-def folder_name(label: str | None, settings: PrometheusSettings) -> str:
-    """Name of the cluster by its label, else by the values of the matchers, else `cluster`."""
+def folder_name(label: str | None, settings: PrometheusSettings, context: str | None = None) -> str:
+    """Name of the cluster: its label, else the matchers' values, else its context, else `cluster`."""
     values = [match.group(1) for text in settings.matchers if (match := _VALUE.fullmatch(text))]
-    name = label if label is not None else "-".join(values)
+    name = label if label is not None else "-".join(values) or context or ""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or _NO_NAME
 
 

@@ -29,6 +29,7 @@ from rightsize.collectors.kube import (
 )
 from rightsize.collectors.kube.connection import ApiServer
 from rightsize.collectors.kube.pages import listed
+from rightsize.collectors.kube.read import cluster_name
 from rightsize.collectors.objects import objects_of, read_objects
 from rightsize.errors import InputFileError, NoDataError, UsageError
 from rightsize.namespaces.configuration import configuration_of
@@ -437,6 +438,18 @@ def test_what_is_no_kubeconfig_is_said_with_its_file(tmp_path, text):
     file.write_text(text)
     with pytest.raises(InputFileError, match="kubeconfig"):
         connect(kubeconfig=file)
+
+
+@pytest.mark.parametrize(
+    ("context", "name"),
+    [
+        ("prod", "prod"),
+        ("arn:aws:eks:eu-west-1:123456789012:cluster/prod", "prod"),
+        ("ann@prod.eu-west-1.eksctl.io", "prod.eu-west-1"),
+    ],
+)
+def test_a_cluster_has_its_own_name_of_that_of_its_context(context, name):
+    assert cluster_name(context) == name
 
 
 def test_an_unknown_context_is_said(api, tmp_path):

@@ -179,6 +179,7 @@ def test_the_first_run_is_one_command_with_get_and_list_alone(prometheus, tmp_pa
     assert "t0ken" not in done.stdout + done.stderr
     manifest = Snapshot(tmp_path / "s").manifest
     assert manifest.facts["servers"].startswith("monitoring/kps-prometheus through")
+    assert manifest.cluster == "prod", "by the kubeconfig's current context"
     rules = [*cluster_role()["rules"], *prometheus_role()["rules"]]
     granted = {(v, p) for rule in rules for v in rule["verbs"] for p in rule["resources"]}
     assert asked <= granted
