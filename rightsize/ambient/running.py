@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -82,6 +82,8 @@ class RunningAmbient:
     waypoints: tuple[Waypoint, ...]
     services_read: bool = False
     """Whether Services are known, whose label may name a waypoint that no namespace and no pod names."""
+    missing: tuple[str, ...] = ()
+    """What is labelled with a waypoint of which no proxy was seen, with the waypoint's name."""
 
 
 def running_ambient(
@@ -122,7 +124,16 @@ def running_ambient(
         ztunnel_classes(usage, containers, nodes),
         tuple(found),
         sources is not None and bool(sources.of_kind("Service")),
+        tuple(_without(users or {}, {(one.namespace, one.name) for one in found})),
     )
+
+
+def _without(
+    users: Mapping[tuple[str, str], tuple[str, ...]], running: set[tuple[str, str]]
+) -> Iterator[str]:
+    for (place, name), titles in sorted(users.items()):
+        if (place, name) not in running:
+            yield f"{', '.join(titles)} ({place}/{name})"
 
 
 def with_waypoints(usage: pd.DataFrame, sources: Sources | None) -> pd.DataFrame:

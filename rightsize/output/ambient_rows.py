@@ -83,6 +83,11 @@ def running_parts(running: RunningAmbient) -> list[Table | str]:
             Column("advised HPA", _advised),
         ]
         parts.append(Table("Waypoints", columns, running.waypoints))
+    if running.missing:
+        parts.append(
+            f"labelled with a waypoint of which no proxy was seen: {'; '.join(running.missing)}; calls "
+            "go there without one, past its routes and policies (condition istio.io/WaypointBound)"
+        )
     return parts
 
 

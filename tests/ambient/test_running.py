@@ -104,6 +104,14 @@ def test_a_waypoint_is_not_called_unused_before_services_were_read(tmp_path):
     assert "Services were not read" in shown[True][0]
 
 
+def test_a_label_with_a_waypoint_that_does_not_run_is_named(tmp_path):
+    labels = {"shop": AMBIENT | {"istio.io/use-waypoint": "gone"}, "bank": {}}
+    answer = answer_ambient(ambient_mesh(tmp_path, labels=labels), Settings())
+    assert answer.running.missing == ("shop (shop/gone)",)
+    texts = [part for part in ambient_parts(answer) if isinstance(part, str)]
+    assert any("no proxy was seen: shop (shop/gone)" in text for text in texts)
+
+
 def test_only_waypoints_with_users_get_an_autoscaler(answer):
     made = autoscaler_manifests(answer.running.waypoints)
     assert [one["metadata"]["name"] for one in made] == ["waypoint"]
