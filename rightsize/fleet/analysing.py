@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rightsize.config import Settings
+from rightsize.errors import RightsizeError
 from rightsize.fleet.collecting import Progress
 from rightsize.fleet.dask_run import Task, run
 from rightsize.fleet.fleet_file import Fleet
-from rightsize.fleet.tasks import Site, nodes_cluster, recommend_cluster, report_cluster
+from rightsize.fleet.tasks import Failure, Site, nodes_cluster, recommend_cluster, report_cluster
+from rightsize.patch import patch_files
 from rightsize.patch.in_force import given_sizes
 from rightsize.results import Component, Sizes
 from rightsize.snapshot.object_store import ObjectStore
@@ -44,15 +46,29 @@ def recommend_fleet(
     progress: Progress | None = None,
 ) -> list[ClusterAnswer]:
     """Sizes of every cluster, from the days of `days` that the store has."""
-    given: dict[tuple[tuple[Path, ...], str | None], Mapping[Component, Sizes]] = {}
-    tasks = []
+    given: dict[tuple[tuple[Path, ...], str | None], Mapping[Component, Sizes] | Failure] = {}
+    tasks, failed = [], {}
     for name, cluster in fleet.clusters.items():
         files = (cluster.values, cluster.chart)
         if files not in given:
-            given[files] = given_sizes(cluster.values, chart=cluster.chart)
-        site = Site(store, name, cluster)
-        tasks.append(Task(name, recommend_cluster, (site, settings, given[files], days)))
-    return _answers(client, fleet, tasks, keep, progress)
+            given[files] = _given(*files)
+        sizes = given[files]
+        if isinstance(sizes, Failure):
+            failed[name] = sizes
+            continue
+        tasks.append(
+            Task(name, recommend_cluster, (Site(store, name, cluster), settings, sizes, days))
+        )
+    return _answers(client, fleet, tasks, keep, progress, failed)
+
+
+def _given(files: tuple[Path, ...], chart: str | None) -> Mapping[Component, Sizes] | Failure:
+    try:
+        if files:
+            patch_files(files, (), chart=chart)  # What cannot be read is said before any work.
+        return given_sizes(files, chart=chart)
+    except RightsizeError as error:
+        return Failure(str(error), error.exit_code)
 
 
 def nodes_fleet(
@@ -92,9 +108,17 @@ def report_fleet(
 
 
 def _answers(
-    client: Any, fleet: Fleet, tasks: Sequence[Task], keep: Keep, progress: Progress | None
+    client: Any,
+    fleet: Fleet,
+    tasks: Sequence[Task],
+    keep: Keep,
+    progress: Progress | None,
+    failed: Mapping[str, Failure] | None = None,
 ) -> list[ClusterAnswer]:
-    found: dict[str, ClusterAnswer] = {}
+    found = {
+        name: ClusterAnswer(name, fleet.clusters[name].team, None, why.reason, why.exit_code)
+        for name, why in (failed or {}).items()
+    }
     for done, ended in enumerate(run(client, tasks), start=1):
         name = ended.task.cluster
         team = fleet.clusters[name].team

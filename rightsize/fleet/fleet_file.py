@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -98,6 +98,8 @@ class Fleet:
     """The clusters by name, in the order of the file."""
 
     clusters: Mapping[str, FleetCluster]
+    others: Mapping[str, FleetCluster] = field(default_factory=dict)
+    """Clusters of the file that were not chosen: they share servers and values files with these."""
 
     def only(self, names: Iterable[str] = (), team: str | None = None) -> Fleet:
         """Those of these names and of this team.
@@ -117,13 +119,14 @@ class Fleet:
             raise UsageError(
                 f"no cluster of team {team!r}", hint=f"the fleet has the teams {', '.join(teams)}"
             )
-        return replace(self, clusters=kept)
+        left = {n: c for n, c in self.clusters.items() if n not in kept}
+        return replace(self, clusters=kept, others={**self.others, **left})
 
     @cached_property
     def in_flight(self) -> dict[str, int]:
         """Requests at once by budget: the smallest that a cluster of it allows."""
         found: dict[str, int] = {}
-        for cluster in self.clusters.values():
+        for cluster in (*self.clusters.values(), *self.others.values()):
             for budget in cluster.budgets:
                 found[budget] = min(found.get(budget, cluster.in_flight), cluster.in_flight)
         return found

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rightsize.errors import RightsizeError
 from rightsize.fleet.analysing import ClusterAnswer
 from rightsize.fleet.fleet_file import Fleet
 from rightsize.patch import SizeChange, patch_files, write_patched
 from rightsize.results import Sizes
 
 _FIELDS = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
+_Set = tuple[tuple[Path, ...], str | None]
+"""Values files and their chart."""
 _Place = tuple[str, str | None, str | None]
 """Component, namespace and workload."""
 
@@ -48,26 +51,66 @@ def shared_files(fleet: Fleet, answers: Sequence[ClusterAnswer], hours: float) -
     """For each set of values files of the fleet, the sizes that suit every cluster that uses it.
 
     A request or limit is the highest that any of the clusters should have; one that some cluster
-    leaves unset stays so. `hours` are those of a month.
+    leaves unset stays so. Sets of which one would be written in a file of the other get the same
+    sizes. Clusters of the file that were not asked have no answer. `hours` are those of a month.
     """
-    found = {answer.cluster: answer.found for answer in answers}
-    groups: dict[tuple[tuple[Path, ...], str | None], list[str]] = {}
-    for name, cluster in fleet.clusters.items():
+    found = {a.cluster: a.found for a in answers if a.found is not None}
+    asked = {cluster.values for cluster in fleet.clusters.values() if cluster.values}
+    groups: dict[_Set, list[str]] = {}
+    for name, cluster in (*fleet.clusters.items(), *fleet.others.items()):
         if cluster.values:
             groups.setdefault((cluster.values, cluster.chart), []).append(name)
+    alone = {of: _together(of, names, names, found, hours) for of, names in groups.items()}
     result = []
-    for (files, chart), names in groups.items():
-        known = {name: answer for name in names if (answer := found.get(name)) is not None}
-        places: dict[_Place, dict[str, Mapping[str, Any]]] = {}
-        for name, answer in known.items():
-            for row in answer["shared"]:
-                place = (row["component"], row["namespace"], row["workload"])
-                places.setdefault(place, {})[name] = row
-        unknown = tuple(name for name in names if name not in known)
-        sizes = [] if unknown else [_suiting(known, rows, hours) for rows in places.values()]
-        kept = tuple(size for size in sizes if size.change.sizes != size.change.running)
-        result.append(SharedFiles(files, chart, tuple(names), unknown, kept))
+    for of, bound in _bound_together(alone).items():
+        if of[0] in asked:
+            every = [name for other in bound for name in groups[other]]
+            result.append(_together(of, groups[of], every, found, hours))
     return result
+
+
+def _together(
+    of: _Set,
+    names: Sequence[str],
+    every: Sequence[str],
+    found: Mapping[str, Mapping[str, Any]],
+    hours: float,
+) -> SharedFiles:
+    """Sizes in the files of `names` that suit every cluster, and what they cost `names`."""
+    places: dict[_Place, dict[str, Mapping[str, Any]]] = {}
+    for name in every:
+        for row in found.get(name, {}).get("shared", ()):
+            place = (row["component"], row["namespace"], row["workload"])
+            places.setdefault(place, {})[name] = row
+    unknown = tuple(name for name in every if name not in found)
+    own = [rows for rows in places.values() if rows.keys() & set(names)]
+    sizes = [_suiting(found, rows, hours, names) for rows in own]
+    kept = [size for size in sizes if size.change.sizes != size.change.running]
+    return SharedFiles(*of, tuple(names), unknown, () if unknown else tuple(kept))
+
+
+def _bound_together(alone: Mapping[_Set, SharedFiles]) -> dict[_Set, set[_Set]]:
+    """The sets that each one must agree with: both take a size from the file where it is changed."""
+    bound = {of: {of} for of in alone}
+    for of, shared in alone.items():
+        written = _written(shared, of) if len(alone) > 1 else set()
+        for other in alone:
+            if other in bound[of] or not written & set(other[0]):
+                continue
+            if written & _written(shared, other):
+                joined = bound[of] | bound[other]
+                bound.update(dict.fromkeys(joined, joined))
+    return bound
+
+
+def _written(shared: SharedFiles, of: _Set) -> set[Path]:
+    """The files of a set that these sizes would be written in; none where that cannot be done."""
+    changes = [size.change for size in shared.sizes]
+    try:
+        files = patch_files(of[0], changes, chart=of[1]) if changes else ()
+    except RightsizeError:
+        return set()
+    return {file.path for file in files if file.changed}
 
 
 def patched_files(shared: Sequence[SharedFiles], out: Path) -> list[Path]:
@@ -95,6 +138,7 @@ def _suiting(
     answers: Mapping[str, Mapping[str, Any]],
     rows: Mapping[str, Mapping[str, Any]],
     hours: float,
+    names: Sequence[str],
 ) -> SharedSize:
     own = {name: _sizes(row, "recommended_") for name, row in rows.items()}
     today = [_sizes(row, "") for row in rows.values()]
@@ -115,7 +159,7 @@ def _suiting(
                 for resource, price in (
                     ("cpu", "usd_per_core_hour"), ("memory", "usd_per_byte_hour"))
             )
-            for name, row in rows.items()
+            for name, row in rows.items() if name in names
         },
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ import pytest
 from rightsize.config import Settings
 from rightsize.fleet.analysing import ClusterAnswer, nodes_fleet, recommend_fleet
 from rightsize.fleet.fleet_file import Fleet, FleetCluster
-from rightsize.fleet.shared_files import patched_files, shared_files
+from rightsize.fleet.shared_files import SharedFiles, SharedSize, patched_files, shared_files
 from rightsize.fleet.tables import nodes_answer, sizes_answer
 from rightsize.fleet.tasks import Site, recommend_cluster
 from rightsize.output.advice_rows import advice_to_dict
@@ -111,6 +111,50 @@ def test_nothing_is_changed_in_a_file_while_one_of_its_clusters_has_no_answer(
     document: Any = sizes_answer(answers, [shared], 730.0).document()
     assert document["clusters"][1]["reason"] == "its server is down"
     assert document["clusters"][1]["usd_per_month"] is None
+
+
+def default_of(shared: SharedFiles) -> SharedSize:
+    return next(size for size in shared.sizes if size.change.workload is None)
+
+
+@pytest.mark.parametrize("own", ["meshConfig: {}\n", VALUES])
+def test_sets_that_share_a_file_agree_where_a_size_is_written_in_it(
+    fleet: Fleet, store: ObjectStore, tmp_path: Path, own: str
+) -> None:
+    answers, overlay = answers_of(fleet, store), tmp_path / "idle.yaml"
+    overlay.write_text(own)
+    base = fleet.clusters["busy"].values
+    idle = fleet.clusters["idle"].model_copy(update={"values": (*base, overlay)})
+    both = shared_files(Fleet({**fleet.clusters, "idle": idle}), answers, 730.0)
+    busy_size, idle_size = map(default_of, both)
+    assert list(idle_size.usd_per_month) == ["idle"]
+    if own == VALUES:
+        assert idle_size.change.sizes.cpu_request == idle_size.own["idle"].cpu_request
+    else:
+        assert idle_size.change.sizes == busy_size.change.sizes
+        texts = {path.read_text() for path in patched_files(both, tmp_path / "out")}
+        assert len(texts) == 1
+
+
+def test_a_file_of_clusters_that_were_not_asked_is_not_changed(
+    fleet: Fleet, store: ObjectStore
+) -> None:
+    part = fleet.only(["idle"])
+    answers = answers_of(part, store)
+    (shared,) = shared_files(part, answers, 730.0)
+    assert (shared.sizes, shared.unknown) == ((), ("busy",))
+    assert part.in_flight == fleet.in_flight
+
+
+def test_a_cluster_of_which_the_values_file_cannot_be_read_is_a_row(
+    client: Any, fleet: Fleet, store: ObjectStore, tmp_path: Path
+) -> None:
+    lost = fleet.clusters["idle"].model_copy(update={"values": (tmp_path / "lost.yaml",)})
+    found = recommend_fleet(
+        client, Fleet({**fleet.clusters, "idle": lost}), store, SETTINGS, WANTED
+    )
+    assert [answer.exit_code for answer in found] == [0, 3]
+    assert "lost.yaml" in str(found[1].reason)
 
 
 def test_nodes_of_every_cluster(client: Any, fleet: Fleet, store: ObjectStore) -> None:
