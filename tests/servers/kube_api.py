@@ -55,6 +55,8 @@ class KubeApi:
     `title/NAME` for one object."""
     absent: set[str] = field(default_factory=set)
     """Titles of resources that are not installed: 404."""
+    broken: set[str] = field(default_factory=set)
+    """Titles of resources that a conversion webhook fails for: 500."""
     expires_once: set[str] = field(default_factory=set)
     """Titles of resources of which the second page answers 410, the first time."""
     busy: list[int] = field(default_factory=list)
@@ -87,6 +89,8 @@ class KubeApi:
         resource, namespace, name = _understood(url.path)
         if resource is None or resource.title in self.absent:
             return self._status(404)
+        if resource.title in self.broken:
+            return self._status(500)
         verb = "get" if name else "list"
         self.asked.append(Asked(verb, resource.group, resource.plural, namespace, name))
         titles = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from rightsize.collectors.errors import ServerFailedError
 from rightsize.collectors.kube.connection import IN_CLUSTER, Cluster
 from rightsize.collectors.kube.pages import AbsentError, Item, RefusedError, checked, get, listed
 from rightsize.collectors.kube.resources import RESOURCES, Names, Resource, Use
@@ -17,8 +18,16 @@ _REVISION = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _MANY = 5
 """Kinds refused in every namespace: a ClusterRole is missing, and not one of its rules."""
 _NOISE = "kubectl.kubernetes.io/last-applied-configuration"
-_Refused = dict[Resource, list[str | None]]
-"""Namespaces in which a kind may not be read, None for all at once."""
+
+
+@dataclass
+class _Gaps:
+    """What could not be read."""
+
+    refused: dict[Resource, list[str | None]] = field(default_factory=dict)
+    """Namespaces in which a kind may not be read, None for all at once."""
+    failed: dict[Resource, str] = field(default_factory=dict)
+    """What the server said of kinds that others define: their conversion webhooks may be down."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,12 @@ class Read:
 
 def cluster_objects(cluster: Cluster) -> Objects:
     """What `--objects` would hold of a cluster, one page in memory at a time."""
-    refused: _Refused = {}
+    gaps = _Gaps()
     odd: list[str] = []
-    found = objects_of(_objects(cluster, "snapshot", refused), [cluster.name], odd=odd)
+    found = objects_of(_objects(cluster, "snapshot", gaps), [cluster.name], odd=odd)
     unread = [Missing(f"{one}, an object of another shape", "what it says") for one in odd]
     own = None if cluster.name == IN_CLUSTER else cluster_name(cluster.name)
-    return replace(found, missing=[*_missing(refused), *unread], cluster=own)
+    return replace(found, missing=[*_missing(gaps), *unread], cluster=own)
 
 
 def cluster_name(context: str) -> str:
@@ -65,28 +74,29 @@ def audited_objects(cluster: Cluster) -> Read:
 
 
 def _read(cluster: Cluster, use: Use) -> Read:
-    refused: _Refused = {}
-    objects = list(_objects(cluster, use, refused))
+    gaps = _Gaps()
+    objects = list(_objects(cluster, use, gaps))
     kinds = {one.kind for one in RESOURCES if use in one.uses and not cluster.namespaces}
-    whole = kinds - {resource.kind for resource in refused}
-    return Read(objects, _missing(refused), frozenset(whole))
+    whole = kinds - {resource.kind for resource in (*gaps.refused, *gaps.failed)}
+    return Read(objects, _missing(gaps), frozenset(whole))
 
 
-def _missing(refused: _Refused) -> list[Missing]:
+def _missing(gaps: _Gaps) -> list[Missing]:
     found = []
-    for resource, places in refused.items():
+    for resource, places in gaps.refused.items():
         verb = "get" if resource.names else "list"
         shown = ", ".join(place or "every namespace" for place in places)
         where = f" {shown}" if resource.names else f" in {shown}" if resource.namespaced else ""
         found.append(Missing(f"permission to {verb} {resource.title}{where}", resource.costs))
-    everywhere = [one for one, places in refused.items() if one.namespaced and None in places]
+    everywhere = [one for one, places in gaps.refused.items() if one.namespaced and None in places]
     if len(everywhere) >= _MANY:
         costs = "with a Role in some namespaces alone, give them with --kube-namespace"
         found.insert(0, Missing("permission for every namespace at once", costs))
+    found += [Missing(f"{one.title} ({why})", one.costs) for one, why in gaps.failed.items()]
     return found
 
 
-def _objects(cluster: Cluster, use: Use, refused: _Refused) -> Iterator[Item]:
+def _objects(cluster: Cluster, use: Use, gaps: _Gaps) -> Iterator[Item]:
     revisions: dict[str, None] = {}
     for resource in RESOURCES:
         if use not in resource.uses:
@@ -98,7 +108,7 @@ def _objects(cluster: Cluster, use: Use, refused: _Refused) -> Iterator[Item]:
                 for revision in revisions
                 for place, name in resource.per_revision
             )
-        for item in _of_resource(cluster, resource, names, refused):
+        for item in _of_resource(cluster, resource, names, gaps):
             if resource.kind == "MutatingWebhookConfiguration":
                 if not _is_injector(item):
                     continue
@@ -117,9 +127,7 @@ def _revision(item: Item) -> Iterator[str]:
         yield revision
 
 
-def _of_resource(
-    cluster: Cluster, resource: Resource, names: Names, refused: _Refused
-) -> Iterator[Item]:
+def _of_resource(cluster: Cluster, resource: Resource, names: Names, gaps: _Gaps) -> Iterator[Item]:
     """All objects of a kind; a kind that the server does not have has none."""
     for place, name in names or ((place, "") for place in _places(cluster, resource)):
         for version in resource.versions:
@@ -139,7 +147,11 @@ def _of_resource(
                 continue
             except RefusedError:
                 where = f"{name} in {place}" if name else place
-                refused.setdefault(resource, []).append(where)
+                gaps.refused.setdefault(resource, []).append(where)
+            except ServerFailedError as error:
+                if not resource.custom:
+                    raise
+                gaps.failed[resource] = error.what.partition(": ")[2]
             break
 
 

@@ -37,6 +37,11 @@ class Resource:
         return f"{start}{place}/{self.plural}" + (f"/{name}" if name else "")
 
     @property
+    def custom(self) -> bool:
+        """Whether a CustomResourceDefinition makes it."""
+        return self.group not in _BUILT_IN
+
+    @property
     def title(self) -> str:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
@@ -55,6 +60,9 @@ _REVISED = ("istio", "istio-sidecar-injector")
 """ConfigMaps that each revision of Istio has: the MeshConfig, and what the injector writes."""
 _GATEWAY = "gateway.networking.k8s.io"
 _RBAC = "rbac.authorization.k8s.io"
+_BUILT_IN = frozenset(
+    ("", "apps", "batch", "autoscaling", "policy", _RBAC, "admissionregistration.k8s.io")
+)
 _ACCESS = "who may read the Secrets of the mesh's CA is not audited"
 
 RESOURCES: tuple[Resource, ...] = (

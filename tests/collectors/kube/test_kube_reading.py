@@ -163,6 +163,29 @@ def test_without_permission_for_all_namespaces_the_option_for_some_is_named_once
     assert not any("--kube-namespace" in one for one in others)
 
 
+@pytest.mark.parametrize("title", [one.title for one in RESOURCES if one.custom])
+def test_a_kind_that_its_conversion_fails_for_is_named_and_the_rest_is_read(
+    api, tmp_path, title, monkeypatch
+):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    api.broken = {title}
+    cluster = opened(api, tmp_path)
+    resources = [one for one in RESOURCES if one.title == title]
+    missing = [*cluster_objects(cluster).missing, *configuration_objects(cluster).missing]
+    wanted = {one.costs for one in resources if one.uses & {"snapshot", "configuration"}}
+    assert {one.costs for one in missing} == wanted
+    assert all("answered 500" in one.what for one in missing)
+    whole = configuration_objects(cluster).whole
+    assert not whole & {one.kind for one in resources}
+
+
+def test_a_kind_of_kubernetes_itself_that_fails_is_an_error(api, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    api.broken = {"deployments.apps"}
+    with pytest.raises(ServerFailedError):
+        cluster_objects(opened(api, tmp_path))
+
+
 def test_an_older_version_of_an_api_is_read_where_the_newest_is_not_served(tmp_path):
     asked = []
 
