@@ -41,7 +41,7 @@ from rightsize.results import Advice, Interval
 from rightsize.review.review import at_end_state
 from rightsize.simulate.simulate import AMBIENT_HEADROOM
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import plain_text
+from rightsize.snapshot.views import newest_rows, plain_text
 
 _KEY = ["namespace", "pod"]
 _PLANNED_ALONE = 20
@@ -195,7 +195,7 @@ def _planner(
     law = sidecar_law(usage, rates)
     return AmbientPlanner(
         pods=table,
-        nodes=plain_text(snapshot.read("nodes", days=snapshot.days[-1:])),
+        nodes=newest_rows(snapshot, "nodes"),
         catalogue=catalogue_of(book)[0],
         settings=rules,
         rates=rates,

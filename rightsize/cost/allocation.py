@@ -67,8 +67,9 @@ class Allocation:
 
     @property
     def sidecar_usd(self) -> float | None:
-        """The sidecar tax."""
-        return known_sum(self.rows[self.rows["component"] == "sidecar"])
+        """The sidecar tax; None if some of it is unknown, or no machine is known that could hold one."""
+        rows = self.rows[self.rows["component"] == "sidecar"]
+        return None if rows.empty and self.mesh_usd is None else known_sum(rows)
 
     @property
     def idle_usd(self) -> float | None:

@@ -12,9 +12,10 @@ def gap_notes(missing: int, covered: float, terms: Terms) -> list[str]:
     """What the reader must know first: old prices, days without machines, how it is scaled."""
     said = []
     if missing:
+        rest = f"every amount and share is taken from the other {covered / 24:g} days"
         said.append(
-            f"{missing} days have no row of a node: every amount and share is taken from the "
-            f"other {covered / 24:g} days"
+            f"{missing} days have no row of a node: "
+            + (rest if covered else "what machines cost is not known of any day")
         )
     if covered and abs(covered - terms.hours) > 0.5:
         said.append(f"{covered:g} h were seen; amounts are scaled to {terms.hours:g} h")
@@ -37,7 +38,7 @@ def bill_notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ..
     notes += burstable_notes(lot.instance_type for lot in today.node_set.mid if lot.count)
     notes += [f"a stored price that cannot be was left out: {one}" for one in terms.book.doubted]
     price = terms.other.get("cross_zone")
-    if price is not None and moved.moved.high > 0:
+    if price is not None and moved.moved.high > 0 and not moved.nothing_known:
         less = moved.locality_saving(price)
         notes.append(
             f"locality-aware routing would save {less.mid:,.0f} ({less.low:,.0f} to "

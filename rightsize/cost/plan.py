@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -134,7 +134,7 @@ def price_plan(
     covered = None if unpriced else cover(node_set.mid, terms.book, terms.commitments)
     lines = (
         *_ec2_lines(node_set, terms, month, covered, unpriced),
-        root_volumes(node_set, terms),
+        _unseen_volumes(root_volumes(node_set, terms), unseen),
         *_auto_mode(node_set, terms, unpriced),
         _control_plane(terms),
         _balancers(terms),
@@ -269,6 +269,11 @@ def root_volumes(node_set: PlannedNodeSet, terms: Terms) -> CostLine:
     assumed = "" if stated else f"{terms.root_gib:g} GiB a node assumed"
     note = "; ".join(part for part in (assumed, price.note(terms.region)) if part)
     return CostLine(name, interval_of(usd), f"{price.source}, {price.as_of}", note, "ebs")
+
+
+def _unseen_volumes(line: CostLine, unseen: tuple[str, ...]) -> CostLine:
+    """The line of the volumes, unknown where machines run of which nothing is known."""
+    return replace(line, usd=None, note=f"not known of {', '.join(unseen)}") if unseen else line
 
 
 def auto_mode_fee(node_set: NodeSet, terms: Terms) -> float | None:

@@ -40,6 +40,11 @@ class CrossZone:
     """By workload pair: `source`, `destination` (`namespace/workload`), `bytes` a month, shares
     `low`, `mid`, `high`, `local`; most moved first."""
 
+    @property
+    def nothing_known(self) -> bool:
+        """Bytes moved, and of none of them both zones are known."""
+        return self.unknown > 0 and self.pairs.empty
+
     def line(self, price: UnitCost | None, region: str | None = None) -> CostLine:
         """Return the monthly cost now; unknown without a price."""
         name = "cross-zone traffic of the mesh"
@@ -49,7 +54,7 @@ class CrossZone:
         if self.unknown:
             note += f"; {self.unknown / GIGABYTE:,.1f} GB of unknown zones left out"
         note = "; ".join(part for part in (note, price.note(region)) if part)
-        usd = self.moved.scaled(price.usd / GIGABYTE)
+        usd = None if self.nothing_known else self.moved.scaled(price.usd / GIGABYTE)
         return CostLine(name, usd, f"{price.source}, {price.as_of}", note, "data-transfer")
 
     def locality_saving(self, price: UnitCost) -> Interval:

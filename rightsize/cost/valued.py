@@ -17,6 +17,7 @@ from rightsize.prices.book import snapshot_book
 from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice, Recommendation
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import newest_rows
 
 MESH_DEFAULT = "mesh default"
 
@@ -68,7 +69,7 @@ def value_changes(
     """
     chosen = (settings or NodeSettings()).model_copy(update={"time_limit": 1.0})
     pods, containers = snapshot.read("pods"), snapshot.read("containers")
-    nodes = snapshot.read("nodes", days=snapshot.days[-1:])
+    nodes = newest_rows(snapshot, "nodes")
     stated = (prices or PriceSettings()).machines
     catalogue, _ = catalogue_of(snapshot_book(snapshot, region or snapshot.manifest.region, stated))
     now = scheduled_pods(pods, containers, at=chosen.demand)

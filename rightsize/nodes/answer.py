@@ -180,7 +180,7 @@ def answer(
     """
     chosen = settings or NodeSettings()
     pods, containers = snapshot.read("pods"), snapshot.read("containers")
-    nodes = snapshot.read("nodes", days=snapshot.days[-1:])
+    nodes = newest_rows(snapshot, "nodes")
     where = region or snapshot.manifest.region or _region(nodes)
     catalogue, said = catalogue_of(
         snapshot_book(snapshot, where, (prices or PriceSettings()).machines)

@@ -99,7 +99,7 @@ def node_set_in_use(
     Nodes of Fargate and Hybrid Nodes cost no EC2.
     """
     if nodes.empty:
-        return NodeSet(())
+        return NodeSet((), known=False)
     # A missed scrape or two does not take a node away.
     end = nodes["last_seen"].max() if until is None else until
     last = nodes[nodes["last_seen"] >= end - 3 * pd.Timedelta(seconds=WINDOW_SECONDS)]

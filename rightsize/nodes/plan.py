@@ -37,6 +37,8 @@ class NodeSet:
     """Nodes to buy. `usd_per_hour` None: the price of some type is unknown."""
 
     groups: tuple[NodeGroup, ...]
+    known: bool = True
+    """False where nodes run of which no row was collected."""
 
     @property
     def nodes(self) -> int:
@@ -44,6 +46,8 @@ class NodeSet:
 
     @property
     def usd_per_hour(self) -> float | None:
+        if not self.known:
+            return None
         total = 0.0
         for group in self.groups:
             if group.usd_per_hour is None:

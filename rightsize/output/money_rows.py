@@ -71,7 +71,7 @@ def money_to_dict(answer: MoneyAnswer, levers: Sequence[Lever] = ()) -> dict[str
             "gb_with_locality_routing": round(moved.local / 1e9, 3),
             "gb_of_unknown_zones": round(moved.unknown / 1e9, 3),
             "locality_routing_saves": None
-            if price is None
+            if price is None or moved.nothing_known
             else interval_fields(moved.locality_saving(price)),
         },
         "access_log": {"lines": round(answer.logs.lines), "gb": round(answer.logs.bytes / 1e9, 3)},
@@ -136,7 +136,7 @@ def _bill_table(answer: MoneyAnswer, mark: str) -> Table:
     table = _table(f"Bill of {nodes} nodes, USD a month{_support(answer)}{mark}", "USD")
     for line in today.lines:
         table.add_row(line.name, dollars(line.usd), _source(line))
-    named = "known lines" if today.unknown else "total"
+    named = "known lines" if today.unknown and today.total is not None else "total"
     table.add_row(named, dollars(today.total), _left_out(today.unknown))
     return table
 

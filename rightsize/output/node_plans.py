@@ -77,7 +77,14 @@ def answer_table(answer: NodeAnswer, hours: float = HOURS_PER_MONTH) -> Table:
         table.add_column(name)
     today = answer.today
     table.add_row(
-        "today", "in use", "", "", str(today.nodes or "?"), _usd(today, hours), _types(today), ""
+        "today",
+        "in use",
+        "",
+        "",
+        str(today.nodes) if today.known else "unknown",
+        _usd(today, hours),
+        _types(today),
+        "",
     )
     for requests, plans in (("today", answer.before), ("recommended", answer.after)):
         for plan in plans.plans if plans else ():
@@ -219,7 +226,7 @@ def _packed(packed: PackedNodeSet, hours: float) -> dict[str, Any]:
 
 def _node_set(node_set: NodeSet, hours: float) -> dict[str, Any]:
     return {
-        "nodes": node_set.nodes,
+        "nodes": node_set.nodes if node_set.known else None,
         "usd_per_hour": node_set.usd_per_hour,
         "usd_per_month": _month(node_set, hours),
         "groups": [

@@ -7,6 +7,7 @@ import pandas as pd
 from rightsize.nodes.requests import with_advice
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import newest_rows
 
 _COLUMNS = ["cpu_mesh", "cpu_other", "memory_mesh", "memory_other"]
 _PODS = ["namespace", "pod"]
@@ -32,8 +33,8 @@ def packed_shares(
         One row a node, fullest first: `cpu_mesh`, `cpu_other`, `memory_mesh`, `memory_other` as
         shares of allocatable. The second is empty without a placement.
     """
-    last = snapshot.days[-1:]
-    nodes = snapshot.read("nodes", days=last)
+    nodes = newest_rows(snapshot, "nodes")
+    last = snapshot.days[-1:] if nodes.empty else list(nodes["day"].dt.date.unique())
     pods = snapshot.read("pods", days=last)
     alive = pods[pods["last_seen"] >= pods["last_seen"].max()]
     containers = snapshot.read("containers", days=last)

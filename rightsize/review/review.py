@@ -14,7 +14,7 @@ from rightsize.cost.against_bill import AgainstBill
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.levers import find_levers
 from rightsize.cost.levers.lever import Lever
-from rightsize.cost.months import MonthFacts, scaled
+from rightsize.cost.months import MonthFacts, month_facts, scaled
 from rightsize.cost.node_sets import PlannedNodeSet
 from rightsize.cost.plan import PlanCost, Terms, added, price_plan
 from rightsize.cost.planned import lots_of, planned
@@ -45,6 +45,7 @@ from rightsize.review.savings import Credit, Months, Promises, Running
 from rightsize.review.strip import StripMonth, month_strip
 from rightsize.sizing.backtest import Backtest
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import newest_rows
 
 _KEYS = ["namespace", "workload", "container"]
 _SECONDS_A_PLAN = 4.0
@@ -179,8 +180,8 @@ def review_month(
     plan_terms = replace(money.terms, hours=rules.prices.hours_per_month)
     steps = _steps(plans, end_plans, plan_terms)
     history = Months(snapshot, money.terms.book, results or {})
-    facts = history.facts(month.label)
-    assert facts is not None
+    # Without a row of a node nothing is known of what the month cost, but of its pods.
+    facts = history.facts(month.label) or month_facts(ours, money.terms.book)
     before = history.facts(month.label_before)
     promises = {name: rows for name, rows in (earlier or {}).items() if name < month.label}
     fell = _lowered(before, facts, advice)
@@ -276,7 +277,7 @@ def _plans(
     )
     book = snapshot_book(snapshot, found.region, settings.prices.machines)
     catalogue, _ = catalogue_of(book)
-    nodes = snapshot.read("nodes", days=snapshot.days[-1:])
+    nodes = newest_rows(snapshot, "nodes")
     return found, plan_nodes(end, catalogue, rules, nodes)
 
 
@@ -284,7 +285,7 @@ def _steps(plans: NodeAnswer | None, end_plans: NodePlans | None, terms: Terms) 
     """Today's node set, then what stays needed after each change, all of today's type but the last."""
     if plans is None or plans.after is None or end_plans is None:
         return ()
-    today = PlannedNodeSet("today", lots_of(plans.today))
+    today = PlannedNodeSet("today", lots_of(plans.today)) if plans.today.known else None
     named: list[tuple[StepKind, NodePlan]] = [
         ("packed", plans.before.named("same-type")),
         ("this-step", plans.after.named("same-type")),

@@ -29,6 +29,7 @@ from rightsize.review.review import at_end_state
 from rightsize.rollout.model import Certainty, PhaseMoney, PhaseName
 from rightsize.rollout.parts import SIZE_PHASES, phase_of
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import newest_rows
 
 Floats = npt.NDArray[np.float64]
 
@@ -80,7 +81,7 @@ class Ledger:
 
     def __init__(self, snapshot: Snapshot, advice: Advice, settings: Settings) -> None:
         pods, containers = snapshot.read("pods"), snapshot.read("containers")
-        self._nodes = snapshot.read("nodes", days=snapshot.days[-1:])
+        self._nodes = newest_rows(snapshot, "nodes")
         if self._nodes.empty:
             raise NoDataError("no node is in the snapshot", hint="collect with kube-state-metrics")
         self._settings = settings.nodes

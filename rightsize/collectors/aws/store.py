@@ -9,6 +9,7 @@ from pathlib import Path
 from rightsize.collectors.aws.collect import AWS_MARK, AwsFacts
 from rightsize.errors import UsageError
 from rightsize.snapshot import Snapshot, SnapshotWriter
+from rightsize.snapshot.views import newest_rows
 
 
 def store_aws(path: Path, facts: AwsFacts) -> None:
@@ -56,7 +57,7 @@ def regions_of(path: Path) -> frozenset[str]:
     snapshot = Snapshot(path)
     if snapshot.manifest.region is not None:
         return frozenset({snapshot.manifest.region})
-    named = snapshot.read("nodes", days=snapshot.days[-1:], columns=["region"])["region"]
+    named = newest_rows(snapshot, "nodes")["region"]
     return frozenset(named.dropna().astype(str))
 
 

@@ -16,6 +16,7 @@ from rightsize.prices.book import snapshot_book
 from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Interval
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import newest_rows
 
 _LEAST = 1e-6
 """Less is rounding."""
@@ -30,7 +31,7 @@ def safe_commitment(
 ) -> Lever | None:
     """A one-year commitment on the machines that even the quietest hour after the change needs."""
     tables = snapshot.read("pods"), snapshot.read("containers")
-    machines = snapshot.read("nodes", days=snapshot.days[-1:])
+    machines = newest_rows(snapshot, "nodes")
     catalogue, _ = catalogue_of(snapshot_book(snapshot, terms.region, prices.machines))
     floors = [
         node_floor(*tables, catalogue, settings, machines, advice)
