@@ -42,7 +42,7 @@ PLAIN_PROFILES = ("default", "minimal", "empty")
 """Profiles that set no sizes; others (demo) set `k8s.resources`, which outranks values."""
 
 
-WITHOUT_ISTIOD = ("empty", "remote")
+WITHOUT_ISTIOD = ("empty", "remote", "external")
 """Profiles that install nothing, or no istiod, unless a component is enabled by name."""
 NAMES: dict[Component, str] = {
     "istiod": "pilot",

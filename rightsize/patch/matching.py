@@ -12,7 +12,7 @@ from rightsize.files.classify import RELEASE_KINDS
 from rightsize.files.gateways import contradiction, gateway_signs
 from rightsize.patch.groups import Group, outermost
 from rightsize.patch.istio_operator import OperatorGroup
-from rightsize.patch.kinds.autoscaler import AutoscalerGroup
+from rightsize.patch.kinds.autoscaler import AutoscalerGroup, VerticalGroup
 from rightsize.patch.kinds.kustomization import SelectedPatch
 from rightsize.patch.kinds.openshift import ControlPlaneGroup
 from rightsize.patch.kinds.terraform import UnwrittenGroup
@@ -20,6 +20,11 @@ from rightsize.patch.kinds.values import AppChart
 from rightsize.patch.manifests import ContainerGroup, PodAnnotations, WorkloadPatch
 from rightsize.patch.model import SizeChange
 from rightsize.patch.values import ValuesGroup
+
+_OF_ONE_WORKLOAD = (
+    AutoscalerGroup, VerticalGroup, ContainerGroup, PodAnnotations, SelectedPatch,
+)  # fmt: skip
+"""Groups that are matched by their workload's name, and are no release."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,9 @@ def _matched(
     change: SizeChange, groups: Sequence[Group], changes: Sequence[SizeChange], flags: Flags
 ) -> Match:
     fitting = [group for group in groups if group.covers(change)]
+    vertical = [g for g in fitting if isinstance(g, VerticalGroup) and _is_workload(g, change)]
+    if vertical:
+        return Match((vertical[0],))
     scalers = [g for g in fitting if isinstance(g, AutoscalerGroup) and _is_workload(g, change)]
     manifests = [g for g in fitting if isinstance(g, ContainerGroup | PodAnnotations)]
     own = _manifest(manifests, change, changes, flags.workload)
@@ -78,7 +86,7 @@ def _matched(
     releases = [
         g
         for g in fitting
-        if not isinstance(g, AutoscalerGroup | ContainerGroup | PodAnnotations | SelectedPatch)
+        if not isinstance(g, _OF_ONE_WORKLOAD)
         and not (isinstance(g, AppChart) and change.component != "sidecar")
     ]
     if flags.release is not None:

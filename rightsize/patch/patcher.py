@@ -115,7 +115,7 @@ def patch_set(
         outcomes.append(outcome)
         writes += more
         sources = {outermost(x.source) for g in match.groups for x in g.layers}
-        if outcome.status == "no place":
+        if outcome.status in ("no place", "refused"):
             unplaced_in |= dict.fromkeys(sources, outcome.reason or "it has no place for it")
         else:
             used |= sources

@@ -239,7 +239,7 @@ def test_an_application_of_ones_own_is_refused_and_its_annotations_patched_when_
     assert len(patched.changes) == 4
 
 
-@pytest.mark.parametrize("profile", ["empty", "remote"])
+@pytest.mark.parametrize("profile", ["empty", "remote", "external"])
 def test_an_operator_that_installs_no_istiod_gets_no_sizes_of_it(
     tmp_path: Path, profile: str
 ) -> None:
@@ -288,6 +288,50 @@ def test_an_autoscaler_manifest_keeps_its_ceiling(tmp_path: Path) -> None:
     bounded = change("istiod", of="istio-system/istiod", bounds=(2, 5, None))
     patched = checked(tmp_path, "hpa.yaml", text, bounded)
     assert [c.new for c in patched.changes] == ["2"]
+
+
+SCALED = (
+    "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: i}\nspec:\n"
+    "  scaleTargetRef: {name: istiod}\n  minReplicaCount: 1\n  maxReplicaCount: 20\n"
+    "  triggers: [{type: memory, metricType: Utilization, metadata: {value: '75'}}]\n"
+)
+VERTICAL = (
+    "apiVersion: autoscaling.k8s.io/v1\nkind: VerticalPodAutoscaler\nmetadata: {name: i}\n"
+    "spec: {targetRef: {kind: Deployment, name: istiod}, updatePolicy: {updateMode: MODE}POLICIES}\n"
+)
+
+
+def with_values(folder: Path, text: str) -> tuple[PatchedFile, ...]:
+    """What becomes of an autoscaler's manifest, and of the values beside it."""
+    files = [folder / "autoscaler.yaml", folder / "values.yaml"]
+    files[0].write_text(text)
+    files[1].write_text(VALUES + "\n")
+    bounded = change("istiod", "250m", None, "1Gi", of="istio-system/istiod", bounds=(2, 5, None))
+    return patch_set(files, [bounded]).given
+
+
+def test_an_object_that_scales_on_memory_holds_the_request(tmp_path: Path) -> None:
+    scaled, values = with_values(tmp_path, SCALED)
+    assert [c.new for c in scaled.changes] == ["2"]
+    assert "cpu: 250m, memory: 2Gi" in values.text_after
+
+
+@pytest.mark.parametrize(
+    ("mode", "policies", "acts"),
+    [
+        ("Auto", "", True),
+        ("Initial", "", True),
+        ("'Off'", "", False),
+        ("Auto", ", resourcePolicy: {containerPolicies: [{containerName: discovery, mode: 'Off'}]}", False),
+        ("Auto", ", resourcePolicy: {containerPolicies: [{containerName: app, mode: 'Off'}]}", True),
+    ],
+)  # fmt: skip
+def test_sizes_that_a_vertical_autoscaler_sets_are_left_to_it(
+    tmp_path: Path, mode: str, policies: str, acts: bool
+) -> None:
+    text = VERTICAL.replace("MODE", mode).replace("POLICIES", policies)
+    values = with_values(tmp_path, text)[1]
+    assert values.changed is not acts
 
 
 def test_an_object_of_an_unknown_kind_is_no_silent_success(tmp_path: Path) -> None:

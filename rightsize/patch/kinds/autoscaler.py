@@ -1,4 +1,4 @@
-"""HorizontalPodAutoscaler manifests of istiod and of gateways: bounds and the CPU target."""
+"""Manifests of autoscalers: bounds and targets of HPAs and KEDA's, and what a VPA takes over."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from rightsize.files import tree
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
-from rightsize.patch.groups import Group, Release
+from rightsize.patch.groups import Group, Placed, Release
 from rightsize.patch.kinds.registry import kind
 from rightsize.patch.manifests import CONTAINERS
 from rightsize.patch.model import SizeChange, Slot
+from rightsize.results import Sizes
 
 TARGETS: tuple[tree.Path, ...] = (("target", "averageUtilization"), ("targetAverageUtilization",))
 
@@ -63,12 +64,83 @@ def _target(layer: Layer) -> tree.Path:
     return ("spec", "targetCPUUtilizationPercentage")
 
 
+@dataclass(eq=False)
+class ScaledObjectGroup(AutoscalerGroup):
+    """One ScaledObject of KEDA, which makes the HPA (keda.sh, "CPU" and "Memory" scalers)."""
+
+    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
+        if slot == "autoscale_min":
+            return [("spec", "minReplicaCount")]
+        if slot == "autoscale_max":
+            return [("spec", "maxReplicaCount")]
+        target = self._trigger("cpu", change)
+        return [target] if slot == "target_cpu" and target is not None else []
+
+    def scales_on_memory(self, change: SizeChange) -> str | None:
+        target = self._trigger("memory", change)
+        return None if target is None else tree.dotted(target)
+
+    def _trigger(self, resource: str, change: SizeChange) -> tree.Path | None:
+        (layer,) = self.layers
+        listed = tree.lookup(layer.root, ("spec", "triggers"))
+        for number, item in enumerate(listed.items if isinstance(listed, tree.Sequence) else []):
+            container = tree.text_at(item, ("metadata", "containerName"))
+            by = tree.text_at(item, ("metricType",)) or tree.text_at(item, ("metadata", "type"))
+            if (
+                tree.text_at(item, ("type",)) == resource
+                and by == "Utilization"
+                and container in (None, CONTAINERS[change.component])
+            ):
+                return ("spec", "triggers", number, "metadata", "value")
+        return None
+
+
+@dataclass(eq=False)
+class VerticalGroup(Group):
+    """One VerticalPodAutoscaler: what it acts on is not sized by a file."""
+
+    def covers(self, change: SizeChange) -> bool:
+        (layer,) = self.layers
+        if tree.text_at(layer.root, ("spec", "updatePolicy", "updateMode")) == "Off":
+            return False
+        policies = tree.lookup(layer.root, ("spec", "resourcePolicy", "containerPolicies"))
+        modes = {
+            tree.text_at(item, ("containerName",)): tree.text_at(item, ("mode",))
+            for item in (policies.items if isinstance(policies, tree.Sequence) else [])
+        }
+        own = CONTAINERS[change.component]
+        return modes.get(own, modes.get("*")) != "Off" and change.workload is not None
+
+    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
+        return []
+
+    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
+        return None
+
+    def place(
+        self,
+        change: SizeChange,
+        largest_node: Sizes | None = None,
+        scaled_on: str | None = None,
+    ) -> Placed:
+        (layer,) = self.layers
+        name = f"the VerticalPodAutoscaler in {layer.source.path}"
+        return Placed(refused=f"{name} acts on {change.key}, and replaces what is written here")
+
+
+_KINDS: dict[str, tuple[type[Group], tree.Path]] = {
+    "HorizontalPodAutoscaler": (AutoscalerGroup, ("spec", "scaleTargetRef", "name")),
+    "ScaledObject": (ScaledObjectGroup, ("spec", "scaleTargetRef", "name")),
+    "VerticalPodAutoscaler": (VerticalGroup, ("spec", "targetRef", "name")),
+}
+
+
 @kind
 def autoscaler(layer: Layer, given: Given) -> list[Group] | None:
     root = layer.root
-    if tree.text_at(root, ("kind",)) != "HorizontalPodAutoscaler":
+    kind_of = tree.text_at(root, ("kind",))
+    if kind_of not in _KINDS:
         return None
-    target = ("spec", "scaleTargetRef", "name")
+    group, target = _KINDS[kind_of]
     name = tree.text_at(root, target) or tree.text_at(root, ("metadata", "name"))
-    namespace = tree.text_at(root, ("metadata", "namespace"))
-    return [AutoscalerGroup(Release("HorizontalPodAutoscaler", name, namespace), [layer])]
+    return [group(Release(kind_of, name, tree.text_at(root, ("metadata", "namespace"))), [layer])]
