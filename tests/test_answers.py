@@ -13,7 +13,7 @@ import pytest
 from pydantic import TypeAdapter
 
 import rightsize.recommend as engine
-from rightsize import answers
+from rightsize import answers, kept
 from rightsize.answers import FOLDER, answered
 from rightsize.config import PolicySettings, Settings
 from rightsize.recommend import recommend
@@ -53,7 +53,7 @@ def computed(monkeypatch):
     return calls
 
 
-def kept(folder) -> list[Path]:
+def names(folder) -> list[Path]:
     return sorted((folder / FOLDER).glob("*.json"))
 
 
@@ -63,7 +63,7 @@ def ask(folder, **policy):
 
 def test_an_answer_is_computed_once_and_comes_back_as_it_was(folder, computed):
     first, second = ask(folder), ask(folder)
-    assert (len(computed), len(kept(folder))) == (1, 1)
+    assert (len(computed), len(names(folder))) == (1, 1)
     assert first == second
     assert second.start.tzinfo is UTC
     assert second.recommendations[-1].evidence.end.tzinfo is UTC
@@ -74,7 +74,7 @@ def test_without_the_cache_it_is_computed_anew_and_nothing_is_kept(folder, compu
         snapshot = Snapshot(folder)
         snapshot.keeps_answers = False
         recommend(snapshot)
-    assert (len(computed), kept(folder)) == (2, [])
+    assert (len(computed), names(folder)) == (2, [])
 
 
 CHANGES = {
@@ -130,18 +130,18 @@ def test_another_release_computes_anew(folder, computed, monkeypatch):
 
 
 def test_the_program_is_known_by_its_files_its_data_and_its_libraries(monkeypatch, tmp_path):
-    plain = answers.program()
-    answers.program.cache_clear()
-    monkeypatch.setattr(answers, "version", lambda name: "0.0")
-    assert answers.program() != plain
-    answers.program.cache_clear()
+    plain = kept.program()
+    kept.program.cache_clear()
+    monkeypatch.setattr(kept, "version", lambda name: "0.0")
+    assert kept.program() != plain
+    kept.program.cache_clear()
     monkeypatch.undo()
-    shutil.copytree(Path(answers.data_file("demo.toml")).parent, tmp_path / "data")
+    shutil.copytree(Path(kept.data_file("demo.toml")).parent, tmp_path / "data")
     with (tmp_path / "data" / "demo.toml").open("a") as file:
         file.write("\n")
-    monkeypatch.setattr(answers, "data_file", lambda name: tmp_path / "data" / name)
-    assert answers.program() != plain
-    answers.program.cache_clear()
+    monkeypatch.setattr(kept, "data_file", lambda name: tmp_path / "data" / name)
+    assert kept.program() != plain
+    kept.program.cache_clear()
 
 
 def test_a_profile_of_the_users_own_is_never_kept(folder, computed, monkeypatch):
@@ -152,7 +152,7 @@ def test_a_profile_of_the_users_own_is_never_kept(folder, computed, monkeypatch)
     monkeypatch.setitem(POLICIES, "own", own)
     ask(folder, profile="own")
     ask(folder, profile="own")
-    assert (len(computed), kept(folder)) == (2, [])
+    assert (len(computed), names(folder)) == (2, [])
 
 
 def damaged(file):
@@ -180,7 +180,7 @@ def running(file):
 @pytest.mark.parametrize("change", [damaged, cut, forged, running])
 def test_what_is_damaged_or_foreign_is_computed_anew(folder, computed, change):
     first = ask(folder)
-    change(kept(folder)[0])
+    change(names(folder)[0])
     assert ask(folder) == first
     assert len(computed) == 2
     assert ask(folder) == first
@@ -197,7 +197,7 @@ def test_an_answer_from_another_machine_is_not_taken(folder, computed, tmp_path,
 def test_an_answer_under_another_answers_name_is_not_taken(folder, computed):
     ask(folder)
     ask(folder, profile="lean")
-    one, other = kept(folder)
+    one, other = names(folder)
     shutil.copy(one, other)
     assert ask(folder, profile="lean").policy == "lean"
     assert ask(folder).policy == "balanced"
@@ -214,15 +214,15 @@ def test_without_a_folder_for_the_key_it_is_computed_each_time(folder, computed,
     home.mkdir()
     (home / "rightsize").write_text("a file where the folder should be")
     assert ask(folder) == ask(folder)
-    assert (len(computed), kept(folder)) == (2, [])
+    assert (len(computed), names(folder)) == (2, [])
 
 
 def test_the_answers_not_used_for_longest_go(folder, monkeypatch):
-    monkeypatch.setattr(answers, "_MOST", 3)
+    monkeypatch.setattr(kept, "_MOST", 3)
     kind = TypeAdapter(int)
     for number in range(6):
         assert answered(Snapshot(folder), "n", {"n": number}, kind, lambda n=number: n) == number
-    assert len(kept(folder)) == 3
+    assert len(names(folder)) == 3
 
 
 def test_an_answer_that_json_does_not_carry_is_not_kept(folder):
@@ -230,7 +230,7 @@ def test_an_answer_that_json_does_not_carry_is_not_kept(folder):
     for _ in range(2):
         found = answered(Snapshot(folder), "nan", {}, kind, lambda: float("nan"))
         assert np.isnan(found)
-    assert kept(folder) == []
+    assert names(folder) == []
 
 
 def test_summaries_made_meanwhile_leave_the_answer_as_it_is(folder, computed):

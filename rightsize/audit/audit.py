@@ -25,6 +25,8 @@ class AuditResult:
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...]
     problems: tuple[Problem, ...]
+    stranger: str | None = None
+    """The first file, where nothing in any of them is anything that the rules look at."""
 
     def at_least(self, severity: Severity) -> tuple[Finding, ...]:
         """Findings of a severity or worse."""
@@ -86,6 +88,7 @@ def audit(
         (*measured, *ordered),
         tuple(dict.fromkeys(notes)),
         tuple(sources.problems),
+        sources.strangers[0] if sources.is_strange else None,
     )
 
 

@@ -125,17 +125,30 @@ def _passed_over(sources: Sources, before: int) -> None:
     del sources.problems[before:]
 
 
+def files_in(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files that are read, or passed over as templates: those named, and those of folders."""
+    for path in paths:
+        if path.is_dir():
+            yield from _inside(path)
+        else:
+            yield path
+
+
+def _inside(folder: Path) -> list[Path]:
+    return sorted(
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and (p.suffix.lower() in _READ_IN_FOLDERS or p.name == "Corefile")
+    )
+
+
 def _expanded(paths: Iterable[Path], sources: Sources) -> Iterator[tuple[Path, bool]]:
     """Each file, and whether it was named itself."""
     for path in paths:
         if not path.is_dir():
             yield path, True
             continue
-        inside = sorted(
-            p
-            for p in path.rglob("*")
-            if p.is_file() and (p.suffix.lower() in _READ_IN_FOLDERS or p.name == "Corefile")
-        )
+        inside = _inside(path)
         templates = [p for p in inside if _is_template_of_chart(p)]
         inside = [p for p in inside if not _is_template_of_chart(p)]
         for folder in dict.fromkeys(str(p.parent) for p in templates):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,6 +52,10 @@ def audit(
         Severity | None, typer.Option(help="End with exit code 11 for findings this bad or worse.")
     ] = None,
     output_format: FindingsFormatOption = "table",
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Audit anew. Files that did not change are found else."),
+    ] = False,
 ) -> None:
     """Find settings that Istio ignores or refuses, and those that hurt, in files and runbooks.
 
@@ -68,22 +73,58 @@ def audit(
 
     `rightsize audit deploy/ --format sarif > audit.sarif` – for code scanning
     """
-    from rightsize.audit.audit import audit as run_audit
-    from rightsize.audit.reading import read_files
-
     cluster = open_cluster()
     if not files and cluster is None:
         raise UsageError("nothing to audit", hint="give files or folders, or --kube-context")
+    asked = _Asked(tuple(files or ()), release_of(istio_version), _chart(chart), complete)
+    now = datetime.now(tz=UTC)
+    if cluster is None and snapshot is None and not no_cache:
+        from rightsize.audit.kept_audit import kept_audit
+
+        options = (asked.version, asked.chart, complete)
+        result = kept_audit(asked.files, options, now, lambda: _audited(asked, now))
+    else:
+        objects = () if cluster is None else running(cluster)
+        result = _audited(asked, now, objects, snapshot)
+    show(_answer(result), output_format)
+    if result.stranger is not None and not result.findings:
+        raise AmbiguousChartError(
+            "nothing proves that these values are Istio's, nor which chart they are for",
+            path=Path(result.stranger),
+            hint="Say --chart istiod|gateway|ztunnel|cni, or keep the file beside its Chart.yaml.",
+        )
+    _end(result, fail_on)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Files, and how they are read."""
+
+    files: tuple[Path, ...]
+    version: Version | None
+    chart: Chart | None
+    complete: bool
+
+
+def _audited(
+    asked: _Asked,
+    now: datetime,
+    objects: Iterable[tuple[str, Mapping[str, object]]] = (),
+    snapshot: Path | None = None,
+) -> AuditResult:
+    """Read the files with a progress bar, and run every rule."""
+    from rightsize.audit.audit import audit as run_audit
+    from rightsize.audit.reading import read_files
+
     with progress_bar() as bar:
         task = bar.add_task("Reading files", total=None)
         sources = read_files(
-            files or (),
-            version=release_of(istio_version),
-            chart=_chart(chart),
-            objects=() if cluster is None else running(cluster),
+            asked.files,
+            version=asked.version,
+            chart=asked.chart,
+            objects=objects,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    now = datetime.now(tz=UTC)
     measured: tuple[Finding, ...] = ()
     if snapshot is not None:
         from rightsize.audit.measured import measured_findings
@@ -91,15 +132,7 @@ def audit(
 
         measured, measured_notes = measured_findings(open_at(snapshot), now=now)
         sources.notes += measured_notes
-    result = run_audit(sources, now=now, complete=complete, measured=measured)
-    show(_answer(result), output_format)
-    if sources.is_strange and not result.findings:
-        raise AmbiguousChartError(
-            "nothing proves that these values are Istio's, nor which chart they are for",
-            path=Path(sources.strangers[0]),
-            hint="Say --chart istiod|gateway|ztunnel|cni, or keep the file beside its Chart.yaml.",
-        )
-    _end(result, fail_on)
+    return run_audit(sources, now=now, complete=asked.complete, measured=measured)
 
 
 def running(cluster: Cluster) -> Iterator[tuple[str, Mapping[str, object]]]:

@@ -76,6 +76,7 @@ _PROFILES = frozenset(
     ]
 )
 _SEVERAL_PROFILES = 3
+PROFILE_FOLDERS = ("profiles", "helm-profiles", "files")
 
 
 def _defines_profile(path: Path) -> bool:
@@ -84,7 +85,7 @@ def _defines_profile(path: Path) -> bool:
     `manifests/helm-profiles`, `files/profile-NAME.yaml` of a chart, `profiles` of the Sail operator:
     what a profile sets is no choice of whoever keeps a copy of all of them.
     """
-    if path.parent.name not in ("profiles", "helm-profiles", "files") or not _is_profile(path):
+    if path.parent.name not in PROFILE_FOLDERS or not _is_profile(path):
         return False
     try:
         beside = sum(_is_profile(one) for one in path.parent.iterdir())

@@ -23,11 +23,11 @@ from typing import Any
 import orjson
 
 import rightsize
-from rightsize.answers import program
 from rightsize.collectors import prometheus
 from rightsize.config import Settings
 from rightsize.errors import NoDataError, RightsizeError
 from rightsize.fleet.fleet_file import FleetCluster
+from rightsize.kept import program
 from rightsize.nodes.answer import answer as plan_nodes
 from rightsize.nodes.autoscaler import autoscaler_in_use
 from rightsize.output.advice_rows import advice_to_dict
