@@ -127,10 +127,10 @@ def recommend_cluster(
 
     def made() -> dict[str, Any]:
         advice = recommend(snapshot, settings, given=given)
-        return _facts(site, snapshot, advice) | {"advice": advice_to_dict(advice)}
+        return _plain(_facts(site, snapshot, advice) | {"advice": advice_to_dict(advice)})
 
     known = {name: asdict(sizes) for name, sizes in given.items()}
-    return _once(site, "recommend", snapshot, [settings.model_dump(mode="json"), known], made)
+    return _once(site, "recommend", snapshot, [_terms(settings), known], made)
 
 
 def nodes_cluster(site: Site, settings: Settings, wanted: Sequence[date]) -> dict[str, Any]:
@@ -152,9 +152,9 @@ def nodes_cluster(site: Site, settings: Settings, wanted: Sequence[date]) -> dic
                 if scaler is None:
                     raise
         hours = settings.prices.hours_per_month
-        return _facts(site, snapshot, advice) | {"nodes": answer_to_dict(found, hours)}
+        return _plain(_facts(site, snapshot, advice) | {"nodes": answer_to_dict(found, hours)})
 
-    return _once(site, "nodes", snapshot, [settings.model_dump(mode="json")], made)
+    return _once(site, "nodes", snapshot, [_terms(settings)], made)
 
 
 def report_cluster(site: Site, settings: Settings, month: str) -> dict[str, Any]:
@@ -177,10 +177,20 @@ def report_cluster(site: Site, settings: Settings, month: str) -> dict[str, Any]
         name = f"{site.name}/answers/report.{hashlib.sha256(pages).hexdigest()}.zip"
         site.store.create(name, pages)
         facts = _facts(site, snapshot, review.advice) | _reviewed(review)
-        return facts | {"pages": name, "report": orjson.loads(results)}
+        return _plain(facts | {"pages": name, "report": orjson.loads(results)})
 
-    known = [settings.model_dump(mode="json"), month, earlier.promises]
+    if settings.review.bill is not None:
+        return made()  # The bill may be another one every time.
+    known = [_terms(settings), month, earlier.promises, earlier.results]
     return _once(site, "report", snapshot, known, made)
+
+
+def _terms(settings: Settings) -> list[Any]:
+    """The settings, with what the file that they name holds."""
+    costs = settings.prices.other_costs_file
+    there = costs is not None and costs.is_file()
+    content = hashlib.sha256(costs.read_bytes()).hexdigest() if costs and there else None
+    return [settings.model_dump(mode="json"), content]
 
 
 def _permit(budget: str, most: int) -> Callable[[], AbstractContextManager[object]]:
@@ -211,9 +221,15 @@ def _once(
     try:
         found: dict[str, Any] = orjson.loads(site.store.read(path))
     except (FileNotFoundError, orjson.JSONDecodeError):
-        found = json.loads(json.dumps(made(), default=str))
+        found = made()
         site.store.put(path, orjson.dumps(found))
     return found
+
+
+def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as it comes back from JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    return plain
 
 
 def _facts(site: Site, snapshot: StoredSnapshot, advice: Advice) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rightsize.fleet.analysing import ClusterAnswer, nodes_fleet, recommend_flee
 from rightsize.fleet.fleet_file import Fleet, FleetCluster
 from rightsize.fleet.shared_files import SharedFiles, SharedSize, patched_files, shared_files
 from rightsize.fleet.tables import nodes_answer, sizes_answer
-from rightsize.fleet.tasks import Site, recommend_cluster
+from rightsize.fleet.tasks import Site, nodes_cluster, recommend_cluster
 from rightsize.output.advice_rows import advice_to_dict
 from rightsize.recommend import recommend
 from rightsize.snapshot import Snapshot
@@ -79,6 +79,24 @@ def test_an_answer_is_found_once(fleet: Fleet, store: ObjectStore, monkeypatch) 
     for changed in ((other, WANTED), (SETTINGS, WANTED[:8])):
         with pytest.raises(TypeError, match="not callable"):
             recommend_cluster(site, changed[0], {}, changed[1])
+
+
+def test_a_file_of_prices_that_changed_is_another_answer(
+    fleet: Fleet, store: ObjectStore, tmp_path: Path, monkeypatch
+) -> None:
+    costs = tmp_path / "costs.toml"
+    costs.write_text("")
+    settings = SETTINGS.model_copy(update={
+        "nodes": SETTINGS.nodes.model_copy(update={"time_limit": 0.1}),
+        "prices": SETTINGS.prices.model_copy(update={"other_costs_file": costs}),
+    })  # fmt: skip
+    site = Site(store, "busy", fleet.clusters["busy"])
+    first = nodes_cluster(site, settings, WANTED)
+    monkeypatch.setattr("rightsize.fleet.tasks.plan_nodes", None)
+    assert nodes_cluster(site, settings, WANTED) == first
+    costs.write_text("# dearer\n")
+    with pytest.raises(TypeError, match="not callable"):
+        nodes_cluster(site, settings, WANTED)
 
 
 def test_a_shared_file_gets_the_size_that_suits_all_and_what_it_costs_each(
