@@ -23,8 +23,10 @@ from rightsize.cost.node_sets import (
 )
 from rightsize.cost.other import other_costs
 from rightsize.cost.plan import CostLine, Terms, price_plan
-from rightsize.cost.saving import saving
+from rightsize.cost.saving import Saving, as_replayed, saving
 from rightsize.errors import InputFileError
+from rightsize.nodes.answer import Freed
+from rightsize.nodes.autoscaler import Autoscaler
 from rightsize.prices.book import PriceBook
 from rightsize.results import Interval
 from rightsize.snapshot import frame
@@ -408,3 +410,46 @@ def test_the_packing_gap_lowers_what_is_paid_at_low_demand() -> None:
     assert wide.realisable is not None
     assert wide.realisable.high > exact.realisable.high
     assert wide.realisable.mid == pytest.approx(exact.realisable.mid)
+
+
+def replayed(by_default: int, expected: int, planned: int, usd: Interval | None) -> Saving:
+    freed = Freed(by_default, expected, planned, Autoscaler("cluster-autoscaler"))
+    return as_replayed(Saving(usd, usd, float(planned), "note"), freed)
+
+
+def test_a_saving_is_that_of_the_nodes_that_the_autoscaler_takes_away() -> None:
+    found = replayed(1, 3, 4, Interval(300, 400, 500))
+    assert found.on_demand_equivalent == Interval(75, 300, 500)
+    assert found.realisable == found.on_demand_equivalent
+    assert found.nodes == 3
+
+
+def test_what_costs_more_is_not_shared_out_over_nodes_that_go() -> None:
+    assert replayed(1, 3, 4, Interval(-30, -20, -10)).realisable == Interval(-30, -20, -10)
+    assert replayed(1, 3, 4, None).realisable is None
+    assert replayed(0, 1, 2, Interval(-50, 100, 150)).realisable == Interval(0, 50, 150)
+
+
+def test_a_plan_that_frees_no_node_is_left_as_it_is() -> None:
+    usd = Interval(-5, 0, 5)
+    assert replayed(0, 0, 0, usd) == Saving(usd, usd, 0.0, "note")
+
+
+@pytest.mark.parametrize(("now", "after"), [("m5.large", "x9.huge"), ("x9.huge", "m5.large")])
+def test_a_saving_between_plans_of_which_one_has_no_price_is_unknown(now: str, after: str) -> None:
+    priced = (price_plan(plan(2, name), terms()) for name in (now, after))
+    found = saving(*priced, terms())
+    assert (found.on_demand_equivalent, found.realisable) == (None, None)
+    assert found.note == "no price for x9.huge (on-demand)"
+
+
+def test_without_commitments_a_saving_says_that_none_is_held() -> None:
+    found = saving(price_plan(plan(4), terms()), price_plan(plan(2), terms()), terms())
+    assert found.note == "no commitment is held"
+
+
+def test_an_old_price_widens_what_is_realisable() -> None:
+    old = terms(book(("m5.large", "on-demand", 0.1), as_of=datetime(2024, 11, 23, tzinfo=UTC)))
+    found = saving(price_plan(plan(4), old), price_plan(plan(2), old), old).realisable
+    assert found.low < found.mid < found.high
+    assert found.high - found.mid == pytest.approx(found.mid - found.low, rel=0.2)
