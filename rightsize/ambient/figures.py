@@ -22,6 +22,8 @@ RATE = 1000.0
 PAYLOAD = 2000.0
 """Bytes of a request and its answer in them."""
 _LEAST_UNITS = 3
+_LEAST_FITTED = 6
+"""Proxies below which a slope's interval holds the truth less often than it says."""
 _RESAMPLES = 400
 
 
@@ -104,7 +106,7 @@ def measured(
 
 def _slope(rate: Floats, used: Floats) -> Interval | None:
     """Cores of one request a second; None where proxies differ too little to determine it."""
-    if used.max() <= 0:
+    if used.max() <= 0 or len(used) < _LEAST_FITTED:
         return None
     law = NonNegativeQuantileLaw().fit(rate[:, None], used)
     mid = float(law.coef_[0])

@@ -173,6 +173,18 @@ def test_what_an_idle_ztunnel_uses_is_no_part_of_a_requests_price(truth):
     assert found.cpu.mid == pytest.approx(truth, rel=0.1)
 
 
+@pytest.mark.parametrize("count", [3, 5, 6, 12])
+def test_the_price_of_a_request_lies_in_its_interval_however_few_proxies_run(count):
+    held = []
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        rate = random.lognormal(np.log(100), 0.8, count)
+        cpu = (0.003 + 0.0001 * rate) * random.lognormal(0, 0.1, count)
+        price = measured("ztunnel", cpu, rate, np.full(count, 40e6)).cpu
+        held.append(price.low <= 0.0001 <= price.high)
+    assert np.mean(held) >= 0.8
+
+
 def test_little_and_equal_traffic_bounds_the_price_of_a_request_from_above():
     low, high = published()["ztunnel"].cpu.mid, 0.05 / 70
     found = measured("ztunnel", np.full(3, 0.05), np.full(3, 70.0), np.full(3, 40e6))
