@@ -19,7 +19,7 @@ def profiles_table() -> str:
         lines.append(
             _row(text, [f"{getattr(promise, name):.0%}" for promise in promises().values()])
         )
-    for name in policy_named("balanced").get_params():
+    for name in sorted(policy_named("balanced").get_params()):
         values = [f"{policy_named(p).get_params()[name]:g}" for p in profiles()]
         lines.append(_row(f"`{name}`", values))
     return "\n".join(lines)
