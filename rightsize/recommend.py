@@ -171,7 +171,12 @@ def _advice(
         start=min(record.start for record in records),
         end=max(record.end for record in records),
         policy=asked.name,
-        parameters={**asked.policy.get_params(), "max_cut": rules.max_cut, "limits": rules.limits},
+        # By name: the order of scikit-learn's differs between its releases.
+        parameters={
+            **dict(sorted(asked.policy.get_params().items())),
+            "max_cut": rules.max_cut,
+            "limits": rules.limits,
+        },
         recommendations=tuple(_with_scale_notes(rows, points)),
         scale_points=points,
         overrides=default.curve,
