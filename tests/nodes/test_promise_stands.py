@@ -181,6 +181,25 @@ def host_apart(app: str, other: str) -> dict[str, object]:
     return {"affinity": {"podAntiAffinity": required}}
 
 
+@pytest.mark.parametrize(
+    ("workloads", "rollout"),
+    [
+        ([("cpu", 4, 1.9, 300), ("memory", 4, 0.1, 3000)], ["cpu"]),
+        ([("cpu", 4, 0.5, 300), ("memory", 4, 0.1, 6000)], ["memory"]),
+        ([("large", 2, 1.0, 300), ("many", 12, 0.4, 300)], ["many"] * 3),
+        ([("large", 4, 1.5, 900), ("many", 12, 0.4, 300)], ["large"]),
+    ],
+)
+def test_the_rollout_that_asks_for_the_largest_share_surges(
+    make_pods: Make, make_nodes: Make, workloads: list[tuple[object, ...]], rollout: list[str]
+) -> None:
+    """A quarter more pods of one workload, by the larger share of all CPU, or all memory, asked for."""
+    layout, _ = node_set(make_pods(*workloads), make_nodes(3), settings(), 1)
+    classes = surge_classes(layout, layout.problem, 0.25)
+    assert [layout.owners[k].key[2] for k in classes] == rollout
+    assert len(surge_classes(layout, layout.problem, 0.0)) == 0
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_many_orders_at_once_are_scheduled_as_each_alone(
     make_pods: Make, make_nodes: Make, seed: int
