@@ -52,9 +52,10 @@ class Confidence:
     @property
     def text(self) -> str:
         word = "well seen" if self.enough else "not yet safe to apply"
+        new = "1 host" if self.new_in_last_week == 1 else f"{self.new_in_last_week} hosts"
         return (
             f"{word}: calls on {self.days} of {self.window_days} days, "
-            f"{self.new_in_last_week} hosts new in the last 7 days, "
+            f"{new} new in the last 7 days, "
             f"{self.unseen_share:.1%} of a further day's calls may be to hosts not seen, "
             f"about {self.unseen_hosts:.0f} of which there are"
         )
@@ -185,7 +186,7 @@ def _confidence(
         window_days=window_days,
         new_in_last_week=int((by_host["first"] > end - pd.Timedelta(7, "D")).sum()),
         unseen_share=once / total if total else 1.0,
-        unseen_hosts=once * (once - 1) / (2 * (twice + 1)),
+        unseen_hosts=max(once * (once - 1), 0.0) / (2 * (twice + 1)),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -375,3 +377,13 @@ def test_three_hosts_seen_once_beside_daily_ones_expect_three_more():
     assert confidence.unseen_share < 0.011
     assert not confidence.enough
     assert scopes(*daily)["shop"].confidence.enough
+
+
+@pytest.mark.parametrize(
+    ("new", "words"), [(0, "0 hosts new"), (1, "1 host new"), (2, "2 hosts new")]
+)
+def test_a_history_without_rare_hosts_has_none_unseen_in_words_too(new, words):
+    confidence = scopes(call("shop/web", CART))["shop"].confidence
+    assert confidence.unseen_hosts == 0
+    assert "about 0 of which there are" in confidence.text
+    assert words in replace(confidence, new_in_last_week=new).text
