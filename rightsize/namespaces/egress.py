@@ -186,7 +186,7 @@ def _confidence(
         window_days=window_days,
         new_in_last_week=int((by_host["first"] > end - pd.Timedelta(7, "D")).sum()),
         unseen_share=once / total if total else 1.0,
-        unseen_hosts=max(once * (once - 1), 0.0) / (2 * (twice + 1)),
+        unseen_hosts=once * max(once - 1, 0.0) / (2 * (twice + 1)),
     )
 
 
