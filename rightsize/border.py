@@ -7,6 +7,7 @@ out of data.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -34,8 +35,8 @@ def path_part(name: str) -> str:
     """One part of a path out of a name that comes from data.
 
     A name that Kubernetes could have stays as it is. In any other, each byte outside of letters,
-    digits, `.`, `_` and `-` is written as `%XX`, a leading dot too, so that different names stay
-    different and none leaves its folder.
+    digits, `.`, `_` and `-` is written as `%XX`, a leading dot or dash too, so that different names
+    stay different, none leaves its folder, and none is an option of a program.
     """
     if _PLAIN.fullmatch(name) and len(name) <= _LONGEST_PART:
         return name
@@ -44,8 +45,8 @@ def path_part(name: str) -> str:
         f"%{byte:02X}"
         for byte in name.encode("utf-8", "surrogateescape")
     )  # fmt: skip
-    if text.startswith("."):
-        text = f"%2E{text[1:]}"
+    if text.startswith((".", "-")):
+        text = f"%{ord(text[0]):02X}{text[1:]}"
     if len(text) <= _LONGEST_PART:
         return text or "%"
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -106,6 +107,24 @@ def write_bytes(path: Path, content: bytes) -> Path:
             hint="give another folder with --out",
         ) from error
     return path
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """The bytes of a file that was given, which may be a device without end.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or holds more than `most` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except ValueError as error:  # A NUL in its name.
+        raise OSError(errno.EINVAL, str(error)) from error
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most >> 10:,} KiB")
+    return content
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rightsize import secrets
+from rightsize.border import read_file
 from rightsize.errors import InputFileError, RightsizeError, UsageError
 
 SETTINGS_FILE = "rightsize.toml"
@@ -168,6 +169,7 @@ class PrometheusSettings(_Section):
     timeout_seconds: float = Field(
         120.0,
         gt=0,
+        le=86400,
         description="time for one answer, connecting and reading included; a question in all its "
         "pieces and repeats has three times that",
     )
@@ -390,16 +392,19 @@ def _keep_secrets(given: Mapping[str, Any]) -> None:
         return
     for name in ("url", "proxy", "headers"):
         texts = given.get(name) or ()
-        for text in (texts,) if isinstance(texts, str) else texts:
+        for text in texts if isinstance(texts, (list, tuple)) else (texts,):
             secrets.register_address(str(text))
             if name == "headers":
                 header, _, value = str(text).partition(":")
                 secrets.register_header(header.strip(), value.strip())
 
 
+_LARGEST_BYTES = 4 * 2**20
+
+
 def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(read_file(path, _LARGEST_BYTES).decode())
     except OSError as error:
         raise InputFileError(
             f"cannot be read ({error.strerror})", path=path, hint=_SETTINGS_HINT

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rightsize import border
+from rightsize.border import csv_cell, path_part, printable, read_file, word
 from rightsize.errors import OutputError
 from rightsize.files.shell import Change, change_script
 from rightsize.files.yaml_text import to_yaml
@@ -174,3 +177,37 @@ def test_the_script_passes_shellcheck(tmp_path):
         [require_program("shellcheck"), script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "a\0b", "/nowhere", "/"])
+def test_a_file_without_end_or_without_a_name_is_an_error_of_the_system(name):
+    with pytest.raises(OSError):
+        read_file(Path(name), 1000)
+
+
+LEGAL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+"""A DNS subdomain (RFC 1123), what Kubernetes asks of the names of workloads; without dots, and of 63
+letters at most, it is a DNS label, what it asks of namespaces. kubernetes.io, "Object Names and IDs"."""
+
+
+@pytest.mark.parametrize(
+    ("name", "legal"),
+    [
+        ("no", True), ("y", True), ("1e3", True), ("0x1f", True), ("on", True), ("a.b", True), ("1.5", True),
+        ("a" * 253, True), ("a" * 254, False), ("-rf", False), ("~", False), ("1:20", False), ("A", False),
+        ("../x", False), ("a..b", False), (".a", False), ("a-", False), ("", False), ("a\n", False),
+        ("inv$(x)", False), ("*", False), ("%s{0}", False), ("\u202e", False), ("a_b", False),
+    ],
+)  # fmt: skip
+def test_a_legal_name_stays_in_paths_words_and_yaml_and_another_is_escaped(name, legal):
+    assert (LEGAL.fullmatch(name) is not None and len(name) <= 253) is legal
+    part = path_part(name)
+    assert re.fullmatch(r"[A-Za-z0-9_%][A-Za-z0-9._%-]*", part)
+    assert len(part) <= 255
+    if legal:
+        assert part == name or len(name) > 200
+        assert printable(name) == name
+        assert word(name) == name
+        assert csv_cell(name) == name
+    assert yaml.safe_load(to_yaml([{"name": name}])) == {"name": name}
+    assert shlex.split(word(name)) == [printable(name)]

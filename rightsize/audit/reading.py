@@ -180,7 +180,8 @@ def _text(path: Path, sources: Sources) -> str | None:
         sources.problems.append(Problem(str(path), what, hint=hint))
 
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         problem(f"cannot be read ({error.strerror})")
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rightsize.audit.model import Finding
+from rightsize.border import read_file
 from rightsize.files.leaves import flatten
 from rightsize.files.tree import (
     Document,
@@ -41,10 +42,13 @@ class Replacement:
     text: str
 
 
+_LARGEST_BYTES = 8 * 2**20
+
+
 def read_text(file: str) -> Text:
     """Return a file's text and documents; nothing of one that cannot be read as YAML."""
     try:
-        text = Path(file).read_bytes().decode("utf-8")
+        text = read_file(Path(file), _LARGEST_BYTES).decode("utf-8")
         return Text(text, tuple(parse(text)))
     except (OSError, ValueError, FlawError):
         return Text()

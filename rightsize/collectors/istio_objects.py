@@ -7,10 +7,13 @@ from pathlib import Path
 
 import orjson
 
+from rightsize.border import read_file
 from rightsize.errors import InputFileError
 from rightsize.files import tree
 from rightsize.files.source import BOM
 from rightsize.files.yaml_text import from_yaml
+
+_LARGEST_BYTES = 256 * 2**20
 
 
 def read_istio_objects(paths: Iterable[Path]) -> list[Mapping[str, object]]:
@@ -26,7 +29,7 @@ def read_istio_objects(paths: Iterable[Path]) -> list[Mapping[str, object]]:
 
 def _objects(path: Path) -> list[Mapping[str, object]]:
     try:
-        text = path.read_text(encoding="utf-8").removeprefix(BOM)
+        text = read_file(path, _LARGEST_BYTES).decode().removeprefix(BOM)
         documents = _documents(text)
     except OSError as error:
         raise InputFileError(error.strerror or str(error), path=path) from error

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from rightsize.border import read_file
 from rightsize.collectors.cluster_rules import ClusterRules
 from rightsize.errors import InputFileError
 from rightsize.prices.node_kinds import is_extended
@@ -35,6 +36,8 @@ _SCHEDULING = (
 )
 _ANNOTATIONS = ("istio.io", "cluster-autoscaler.kubernetes.io", "karpenter.sh")
 """Parts of the names of annotations that are kept: what sizes a pod or holds its node."""
+_LARGEST_BYTES = 2**30
+"""Of a file: 50,000 pods take 600 MB."""
 _Name = tuple[str, str]
 
 
@@ -257,7 +260,7 @@ def shape_fault(item: Mapping[str, Any]) -> str | None:
 
 def _items(path: Path) -> list[Mapping[str, Any]]:
     try:
-        content = orjson.loads(path.read_bytes())
+        content = orjson.loads(read_file(path, _LARGEST_BYTES))
     except OSError as error:
         raise InputFileError(f"cannot be read ({error.strerror})", path=path) from error
     except orjson.JSONDecodeError as error:

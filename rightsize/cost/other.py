@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from rightsize.border import read_file
 from rightsize.data_files import data_file
 from rightsize.errors import InputFileError
 
@@ -57,7 +58,7 @@ def other_costs(path: Path | None = None) -> Mapping[str, UnitCost]:
     """
     source = path or data_file("other_costs.toml")
     try:
-        body = tomllib.loads(source.read_text())
+        body = tomllib.loads(read_file(source, 2**22).decode())
     except (OSError, ValueError, RecursionError) as error:
         raise InputFileError(f"cannot be read ({error})", path=source) from error
     region, as_of = body.pop("region", None), body.pop("as_of", None)

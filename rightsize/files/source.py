@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rightsize.border import read_file
 from rightsize.errors import InputFileError
 from rightsize.files import tree
 
@@ -89,7 +90,7 @@ def _read_bytes(path: Path) -> bytes:
                 path=path,
                 hint="Give the file that holds the sizes, not a bundle.",
             )
-        content = path.read_bytes()
+        content = read_file(path, MAX_BYTES)
     except OSError as error:
         raise InputFileError(error.strerror or str(error), path=path) from error
     if not content:

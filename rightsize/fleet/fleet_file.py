@@ -183,7 +183,7 @@ def _cluster(path: Path, name: str, defaults: Mapping[str, Any], own: Any) -> Fl
     merged = inherited | own
     for key in ("url", "proxy"):
         given = merged.get(key) or ()
-        for address in (given,) if isinstance(given, str) else given:
+        for address in given if isinstance(given, list) else (given,):
             register_address(str(address))
     try:
         found = FleetCluster.model_validate(merged)

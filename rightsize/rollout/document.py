@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from rightsize.border import write_files
+from rightsize.border import read_file, write_files
 from rightsize.errors import OutputError
 from rightsize.nodes.plan import NodePlan
 from rightsize.rollout import mesh_files, node_files
@@ -160,7 +160,7 @@ def _clear(out: Path, names: Sequence[str]) -> None:
 def _earlier(path: Path) -> list[str] | None:
     """Files of the plan that stands there; None where none does."""
     try:
-        found = orjson.loads(path.read_bytes())
+        found = orjson.loads(read_file(path, 2**26))
     except (OSError, ValueError):
         return None
     if not isinstance(found, dict) or found.get("kind") != "rightsize-plan":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from rightsize.errors import InputFileError, UsageError
-from rightsize.fleet.fleet_file import Fleet, read_fleet
+from rightsize.fleet.fleet_file import Fleet, FleetCluster, read_fleet
 from rightsize.secrets import blanked
 
 FILE = """
@@ -130,3 +131,15 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(tmp_path: Path, secret: s
 def test_a_file_that_is_not_there_says_how_one_is_made(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="rightsize fleet discover"):
         read_fleet(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    "value", ["5", "true", "1979-05-27", "nan", "{a=1}", "[1]", "[[]]", "inf", '"\\u0000"']
+)
+@pytest.mark.parametrize("key", sorted(FleetCluster.model_fields))
+def test_a_key_of_any_other_type_is_an_answer_or_one_error(key, value, tmp_path):
+    file = tmp_path / "fleet.toml"
+    address = "" if key == "url" else 'url = "http://x"\n'
+    file.write_text(f"[clusters.a]\n{address}{key} = {value}\n")
+    with contextlib.suppress(InputFileError):
+        assert read_fleet(file).clusters["a"].timeout_seconds <= 86400

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -23,8 +27,10 @@ from rightsize.errors import RightsizeError
 from rightsize.files.tree import FlawError, parse
 from rightsize.patch.model import PatchedFile, SizeChange
 from rightsize.patch.patcher import patch_files
+from rightsize.recommend import recommend
 from rightsize.results import Sizes
-from rightsize.snapshot import Snapshot
+from rightsize.snapshot import TABLES, Snapshot
+from rightsize.snapshot.table_files import synced
 from tests.tiny_mesh import Tiny, tiny_snapshot
 
 SECONDS = float(os.environ.get("RIGHTSIZE_FUZZ_SECONDS", "2"))
@@ -118,6 +124,59 @@ def test_what_unmutated_files_are_for(tmp_path: Path) -> None:
     for good in (YAML, OPERATOR, MANIFEST):
         file.write_bytes(good)
         assert patched(file)[0].changes
+
+
+COLUMNS = [
+    (table, column) for table in ("usage", "pods", "containers", "nodes")
+    for column in TABLES[table].columns
+]  # fmt: skip
+"""Of a stranger's snapshot: each is altered, and the manifest has the right hashes."""
+
+
+def values_for(kind: pa.DataType, rng: random.Random) -> object:
+    if pa.types.is_floating(kind):
+        return rng.choice([None, 0.0, 5e-324, 1e18, 2.0**62, 4095.0, float("nan"), -1.0])
+    if pa.types.is_timestamp(kind):
+        return rng.choice(
+            [None, datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 1, 1, tzinfo=UTC)]
+        )
+    if pa.types.is_boolean(kind):
+        return rng.choice([None, True, False])
+    texts = ["", "x" * 100_000, "nan", "../x", "=1", "m5.metal", "{}", "[1]", '{"a":[null]}']
+    return rng.choice([None, '{"app":{"x":5}}', '{"tolerations":[1],"affinity":5}', *texts])
+
+
+def with_altered_column(folder: Path, table: str, name: str, rng: random.Random) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for day, record in manifest["days"].items():
+        path = folder / table / f"{day}.parquet"
+        rows = pq.read_table(path, partitioning=None)
+        index, kind = rows.column_names.index(name), rows.schema.field(name).type
+        plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+        value, share = values_for(plain, rng), rng.choice([0.1, 1.0])
+        column = [value if rng.random() < share else one for one in rows.column(name).to_pylist()]
+        altered = pa.array(column, plain)
+        altered = altered.dictionary_encode().cast(kind) if plain is not kind else altered
+        pq.write_table(rows.set_column(index, rows.schema.field(name), altered), path)
+        record["files"][table] = synced(path)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_what_a_stranger_put_into_a_snapshot(tmp_path: Path) -> None:
+    """Its hashes are right: the content alone is hostile."""
+    made = tiny_snapshot(tmp_path / "made", Tiny(days=2), days=2, nodes=1).path
+    rng, until = random.Random(5), time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        folder = Path(shutil.copytree(made, tmp_path / "altered"))
+        table, column = rng.choice(COLUMNS)
+        with_altered_column(folder, table, column.name, rng)
+        with contextlib.suppress(RightsizeError):
+            advice = recommend(Snapshot(folder))
+            sizes = [size for row in advice.recommendations for size in astuple(row.recommended)]
+            assert not [
+                size for size in sizes if isinstance(size, float) and not 0 < size < 2.0**63
+            ]
+        shutil.rmtree(folder)
 
 
 def test_parquet_files(tmp_path: Path) -> None:

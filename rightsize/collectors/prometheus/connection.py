@@ -14,6 +14,7 @@ import requests
 from pydantic import ConfigDict
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from rightsize.border import read_file
 from rightsize.config import PrometheusSettings
 from rightsize.errors import InputFileError, UsageError
 from rightsize.secrets import register, register_address, register_header, register_sign_in
@@ -239,9 +240,13 @@ def _secret_variable(name: str, environment: Mapping[str, str]) -> str:
     return _sendable(environment[name].strip(), f"the environment variable {name}")
 
 
+_LARGEST_SECRET = 64 * 2**10
+"""Bytes; tokens take some kB."""
+
+
 def _secret_file(path: Path) -> str:
     try:
-        secret = path.read_text().strip()
+        secret = read_file(path, _LARGEST_SECRET).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputFileError(f"the secret cannot be read ({_reason(error)})", path=path) from error
     register(secret)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from rightsize.border import read_file
 from rightsize.output.report.files import RESULTS
 from rightsize.review.promises import PROMISE
 
@@ -30,7 +31,7 @@ def earlier_reports(folder: Path, cluster: str, before: str) -> EarlierReports:
     promises, results, skipped = {}, {}, []
     for path in sorted(folder.glob(f"*/{RESULTS}")):
         try:
-            facts = orjson.loads(path.read_bytes())["facts"]
+            facts = orjson.loads(read_file(path, 2**26))["facts"]
             label, ours = str(facts["month"]), facts["cluster"] == cluster
             rows = [{name: row[name] for name in PROMISE} for row in facts["promises"]]
         except (OSError, ValueError, KeyError, TypeError):
