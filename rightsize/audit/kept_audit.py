@@ -48,11 +48,13 @@ def kept_audit(
 
 
 def _name(paths: Sequence[Path], options: Sequence[object], now: datetime) -> str | None:
-    """Hash of everything; None where something cannot be read."""
+    """Hash of everything; None where something cannot be read, or not twice."""
     found = hashlib.sha256(f"{program()}\0{options!r}\0{now:%Y-%m-%d}\0{paths!r}".encode())
     folders: set[Path] = set()
     try:
         for path in files_in(paths):
+            if not path.is_file():
+                return None  # a pipe can be read once only
             found.update(f"{path}\0".encode(errors="surrogateescape"))
             found.update(hashlib.sha256(path.read_bytes()).digest())
             folders.update(list(path.parents)[:_DEEP])

@@ -41,6 +41,8 @@ _READ_IN_FOLDERS = YAML_SUFFIXES | MARKDOWN_SUFFIXES | {".sh", ".bash", ".pem", 
 _COREFILE = re.compile(r"^\s*[\w.*:/ -]*:\d+(\s+\S+)*\s*\{\s*$|^\s*\.\s*\{\s*$", re.MULTILINE)
 _DEFINITION = re.compile(r"(?m)^kind:\s*[\"']?CustomResourceDefinition\b")
 _NAMES_ISTIO = re.compile(r"istio|envoy|pilot|ztunnel", re.IGNORECASE)
+_MAPPING = re.compile(r"(?:\s*(?:#(?!!).*)?\n)*(?:---\s*\n|[\w.\"'-]+:(?:\s|$))")
+"""Begins as YAML: what comes through a pipe has no suffix."""
 _TEMPLATE = re.compile(r"\{\{-?\s")
 
 
@@ -215,7 +217,9 @@ def _read(
         sources.vendored.add(name)
     if suffix in MARKDOWN_SUFFIXES:
         _add_runbook(sources, name, read_markdown(text, name), version)
-    elif suffix in YAML_SUFFIXES:
+    elif suffix in YAML_SUFFIXES or (
+        not suffix and path.name != "Makefile" and _MAPPING.match(text)
+    ):
         _read_yaml(sources, path, text, chart, version)
     elif path.name.lower().startswith("corefile") or _COREFILE.search(text):
         sources.corefiles.append(parse_corefile(text, name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -106,3 +108,13 @@ def test_a_file_that_cannot_be_read_is_a_problem_each_time(folder):
     found = [kept_audit([missing], (), NOW, lambda: audit(read_files([missing]), now=NOW))
              for _ in range(2)]  # fmt: skip
     assert [len(one.problems) for one in found] == [1, 1]
+
+
+def test_a_pipe_is_read_by_the_audit_alone(tmp_path):
+    pipe = tmp_path / "values.yaml"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(VALUES,))
+    writer.start()
+    found = kept_audit([pipe], (), NOW, lambda: audit(read_files([pipe]), now=NOW))
+    writer.join()
+    assert [f.rule for f in found.findings] == ["value-ignored"]

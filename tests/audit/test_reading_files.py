@@ -377,3 +377,15 @@ def test_progress_counts_every_file_of_all_folders(tmp_path):
     seen = []
     read_files([tmp_path], progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("head", ["", "---\n", "# Source: istiod\n\n", "# a\n---\n# b\n"])
+def test_yaml_from_a_pipe_has_no_suffix(tmp_path, head):
+    (tmp_path / "63").write_text(f"{head}pilot:\n  sharding: {{strategy: isolation}}\n")
+    assert [f.rule for f in audited(tmp_path / "63").findings] == ["value-ignored"]
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\n", "set -e\n"])
+def test_a_script_without_a_suffix_stays_a_script(tmp_path, text):
+    (tmp_path / "run").write_text(f"{text}istioctl x create-cert\n")
+    assert [f.rule for f in audited(tmp_path / "run").findings] == ["command-create-cert"]
