@@ -170,6 +170,9 @@ def _configuration(layer: Layer, prefix: tree.Path, found: _Found) -> None:
             found.put(layer, (*prefix, "replicaCount"), Leaf(str(change.replicas)))
         else:
             _autoscaling(layer, (*prefix, "autoScaling"), found)
+    if change.corefile is not None and tree.lookup(layer.root, (*prefix, "corefile")) is not None:
+        text = f"`corefile` of the add-on, by hand: {change.corefile}"
+        found.notes.append((outermost(layer.source), text))
     if change.budget:
         budget = (*prefix, "podDisruptionBudget")
         found.put(layer, (*budget, "enabled"), Leaf("true"))

@@ -436,3 +436,18 @@ def test_a_corefile_is_left_as_it_is_and_what_to_change_is_named(tmp_path):
     assert not file.changed
     assert any("line 4" in note and "ttl 30" in note for note in file.notes)
     assert not patched(tmp_path, "corefile.yaml", text, DnsChange(ndots=2)).notes
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_corefile_of_the_add_on_is_named_too(tmp_path, inside):
+    values = json.dumps({"corefile": ".:53 {}", "replicaCount": 2})
+    text = (
+        values
+        if not inside
+        else (
+            "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\naddons:\n- name: coredns\n"
+            f"  configurationValues: |-\n    {values}\n"
+        )
+    )
+    file = patched(tmp_path, "coredns.yaml", text, DnsChange(replicas=3, corefile="ttl 30"))
+    assert any("ttl 30" in note for note in file.notes)
