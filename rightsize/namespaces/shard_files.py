@@ -43,7 +43,6 @@ def revision(shard: Shard, istio_version: str | None) -> str:
 def shard_values(shard: Shard, istio_version: str | None, sizes: Sizes) -> Document:
     """Values of the istiod chart for one shard, with these sizes."""
     plan, name = shard.plan, revision(shard, istio_version)
-    budget = disruption_budget(plan.replicas, istio_version)
     return {
         "revision": name,
         # Tags of the values in use would belong to two releases: one webhook and Service, two owners.
@@ -59,7 +58,7 @@ def shard_values(shard: Shard, istio_version: str | None, sizes: Sizes) -> Docum
             "topologySpreadConstraints": spread_constraints((ZONE, HOSTNAME), name),
         },
         # Likewise a budget beside the chart, for which the chart's own may be off.
-        **budget_values(budget, by_chart=True),
+        **budget_values(disruption_budget(plan.replicas, istio_version), by_chart=True),
     }
 
 
@@ -342,7 +341,9 @@ def shards_to_dict(
                 "replicas": shard.plan.replicas,
                 "cpu_request_cores": shard.plan.cpu_request,
                 "memory_request_bytes": shard.plan.memory.high,
-                "propagation_p99_seconds": _interval(delays.get(shard.number)),
+                "propagation_p99_seconds": None
+                if (p99 := delays.get(shard.number)) is None
+                else asdict(p99),
             }
             for shard in advice.chosen.shards
         ],
@@ -382,10 +383,6 @@ def _delay_text(found: Interval | None) -> str:
     return f", p99 of propagation about {found.mid:.1f} s ({ends}, predicted)"
 
 
-def _interval(found: Interval | None) -> Mapping[str, float] | None:
-    return None if found is None else asdict(found)
-
-
 def _looked_at(found: Sharding) -> Mapping[str, object]:
     return {
         "shards": len(found.shards),
@@ -400,6 +397,5 @@ def _looked_at(found: Sharding) -> Mapping[str, object]:
 
 
 def _sizes(plan: ReplicaPlan) -> Sizes:
-    return Sizes(
-        cpu_request=round_up_cpu(plan.cpu_request), memory_request=round_up_memory(plan.memory.high)
-    )
+    cpu, memory = round_up_cpu(plan.cpu_request), round_up_memory(plan.memory.high)
+    return Sizes(cpu_request=cpu, memory_request=memory)

@@ -15,7 +15,7 @@ from rightsize.istiod.mesh_today import MeshToday, mesh_today
 from rightsize.istiod.model import IstiodModel, fit_istiod
 from rightsize.istiod.observations import IstiodTables
 from rightsize.istiod.source import read_istiod, usage_of
-from rightsize.namespaces.configuration import EXPORT, Configuration
+from rightsize.namespaces.configuration import Configuration
 from rightsize.namespaces.destination_rules import (
     ServiceRules,
     alive_by_day,
@@ -24,6 +24,7 @@ from rightsize.namespaces.destination_rules import (
 )
 from rightsize.namespaces.discovery import DiscoveryScope, discovery_scope
 from rightsize.namespaces.egress import ROOT_NAMESPACE, EgressScope, egress_scopes
+from rightsize.namespaces.export import EXPORT
 from rightsize.namespaces.injection import InjectionCandidate, injection_candidates
 from rightsize.namespaces.proxy_memory import ProxyMemoryLaw, fit_proxy_memory, proxies_of
 from rightsize.namespaces.savings import (

@@ -18,7 +18,7 @@ from rightsize.istiod.pilot_settings import (
     PilotSetting,
     push_throttle,
 )
-from rightsize.namespaces.configuration import EXPORT
+from rightsize.namespaces.export import EXPORT
 from rightsize.namespaces.injection import InjectionCandidate
 from rightsize.namespaces.manifests import sidecar, sidecar_comment
 from rightsize.namespaces.scope_files import scope_files

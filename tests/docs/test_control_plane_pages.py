@@ -7,8 +7,8 @@ from pathlib import Path
 from rightsize.istiod import pilot_settings, published
 from rightsize.istiod.propagation import SLOW_SECONDS
 from rightsize.istiod.replicas import ASSUMED_CPU_BURST, ASSUMED_MEMORY_START
-from rightsize.namespaces.configuration import EXPORT
 from rightsize.namespaces.destination_rules import CONNECT_TIMEOUT_SECONDS, HEADROOM
+from rightsize.namespaces.export import EXPORT
 
 DOCS = Path(__file__).parents[2] / "docs"
 
