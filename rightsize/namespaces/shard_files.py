@@ -54,10 +54,9 @@ def shard_values(shard: Shard, istio_version: str | None, sizes: Sizes) -> Docum
             "autoscaleMin": plan.replicas,
             "autoscaleMax": plan.replicas + 2,
             "cpu": {"targetAverageUtilization": plan.target},
-            # Those of the values in use select the pods of another revision.
+            # Those of the values in use, and a budget beside them, select another revision's pods.
             "topologySpreadConstraints": spread_constraints((ZONE, HOSTNAME), name),
         },
-        # Likewise a budget beside the chart, for which the chart's own may be off.
         **budget_values(disruption_budget(plan.replicas, istio_version), by_chart=True),
     }
 
