@@ -11,6 +11,7 @@ other in one process, on a store of its own, with nothing cached.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import resource
 import sys
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--meshes", type=int, default=5)
     given = parser.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     wanted = [_LAST - timedelta(days=number) for number in range(given.days)]
     with (
         tempfile.TemporaryDirectory() as scratch,
