@@ -72,6 +72,16 @@ def test_a_cluster_without_an_answer_is_named_and_not_counted_as_zero(
     assert "known of 2 of 3 clusters" in report.figures[0].note
 
 
+def test_a_column_that_no_cluster_knows_has_no_sum(made: tuple[Report, Path]) -> None:
+    report, out = made
+    totals = next(one for one in report.tables if one.name == "clusters").totals()
+    assert pd.isna(totals["realised_usd"])
+    assert totals["mesh_usd"] > 0
+    assert (
+        json.loads((out / "report.json").read_text())["totals"]["clusters"]["realised_usd"] is None
+    )
+
+
 def test_the_same_size_across_clusters_is_one_finding(made: tuple[Report, Path]) -> None:
     found = table(made[0], "common")
     row = found[(found["component"] == "sidecar default") & (found["resource"] == "cpu")].iloc[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from rightsize.output.charts.style import COLOURS, entitle, new_axes
 
@@ -30,8 +30,10 @@ def clusters_chart(clusters: pd.DataFrame) -> Axes:
         usd = rows[name].fillna(0.0)
         axes.barh(places + shift, usd, height=0.36, color=COLOURS[colour], label=label)
     axes.set_yticks(places, [str(name) for name in rows["cluster"]])
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("${x:,.0f}"))
-    axes.legend(loc="lower right", frameon=False)
+    # Beside the bars: they may reach the edge.
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     more = len(clusters) - len(rows)
     entitle(axes, "Mesh cost and saving by cluster",
             "USD in the month" + (f"; {more} smaller clusters are in the table" if more else ""))  # fmt: skip

@@ -67,11 +67,16 @@ class ReportTable:
     def totals(self) -> dict[str, float]:
         """Sum of each column that has a total, over the values as they are shown.
 
-        NaN, unknown, where one of them is, but for a table of `known_lines`.
+        NaN, unknown, where one of them is, but for a table of `known_lines`: there, where all are.
         """
+        least = min(len(self.frame), 1)
         return {
             column.name: round(
-                float(shown(self.frame[column.name], column.kind).sum(skipna=self.known_lines)),
+                float(
+                    shown(self.frame[column.name], column.kind).sum(
+                        skipna=self.known_lines, min_count=least
+                    )
+                ),
                 _DECIMALS[column.kind],
             )
             for column in self.columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import io
 import re
 import zipfile
@@ -170,7 +171,7 @@ def _table(sheet: Worksheet, table: ReportTable) -> None:
         for cell in sheet[letter][3:last]:
             cell.number_format = _FORMATS[column.kind]
         if column.total and last > 3:
-            lacks = not table.known_lines and table.frame[column.name].isna().any()
+            lacks = math.isnan(table.totals()[column.name])
             total = sheet.cell(
                 last + 1, number, "unknown" if lacks else f"=SUM({letter}4:{letter}{last})"
             )
