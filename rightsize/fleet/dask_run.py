@@ -70,7 +70,8 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
         LocalCluster(
             n_workers=workers or os.cpu_count() or 1,
             threads_per_worker=1,
-            dashboard_address=None,
+            # Any free port: two fleets at once would complain about the usual one on stderr.
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
