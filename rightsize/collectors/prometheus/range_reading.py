@@ -75,6 +75,8 @@ def read_range(
             body += chunk
             objects += objects_in(chunk)
             if len(body) > MOST_PLAIN_BYTES or objects > MOST_OBJECTS:
+                # The error's traceback would keep it for as long as the error is kept.
+                body.clear()
                 raise too_large(server)
         return plain(body, grid, server, most_points)
 
