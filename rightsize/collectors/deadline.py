@@ -67,15 +67,8 @@ class _Http(HTTPConnection):
         super().request(*arguments, **options)
 
 
-class _Https(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        opened = super()._new_conn()
-        _watch(opened)
-        return opened
-
-    def request(self, *arguments: Any, **options: Any) -> None:
-        _watch(self.sock)
-        super().request(*arguments, **options)
+class _Https(_Http, HTTPSConnection):
+    pass
 
 
 class _HttpPool(HTTPConnectionPool):

@@ -296,6 +296,29 @@ class Group(ABC):
         return real_path(found.layer, (*found.path[:-2], *SIZES[slot]))
 
 
+@dataclass(eq=False)
+class UnwrittenGroup(Group, ABC):
+    """A document that is never written to, and says of each change what is to be done instead."""
+
+    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
+        return []
+
+    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
+        return None
+
+    def place(
+        self,
+        change: SizeChange,
+        largest_node: Sizes | None = None,
+        scaled_on: str | None = None,
+    ) -> Placed:
+        return self.instead(change)
+
+    @abstractmethod
+    def instead(self, change: SizeChange) -> Placed:
+        """Why a change is not written, or what to write by hand."""
+
+
 def _nowhere(change: SizeChange, reason: str) -> Placed:
     return Placed(missing=tuple(slot for slot, _ in change.wanted), reason=reason)
 

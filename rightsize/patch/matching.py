@@ -15,7 +15,7 @@ from rightsize.patch.istio_operator import OperatorGroup
 from rightsize.patch.kinds.autoscaler import AutoscalerGroup, VerticalGroup
 from rightsize.patch.kinds.kustomization import SelectedPatch
 from rightsize.patch.kinds.openshift import ControlPlaneGroup
-from rightsize.patch.kinds.terraform import UnwrittenGroup
+from rightsize.patch.kinds.terraform import BlockToPaste
 from rightsize.patch.kinds.values import AppChart
 from rightsize.patch.manifests import ContainerGroup, PodAnnotations, WorkloadPatch
 from rightsize.patch.model import SizeChange
@@ -275,7 +275,7 @@ def _gateway(
 ) -> Match:
     """The releases of this very gateway: by name, else by labels, file and folder names."""
     certain = [g for g in groups if isinstance(g, OperatorGroup | ControlPlaneGroup)]
-    charts = [g for g in groups if isinstance(g, ValuesGroup | UnwrittenGroup)]
+    charts = [g for g in groups if isinstance(g, ValuesGroup | BlockToPaste)]
     others = [g for g in groups if g not in certain and g not in charts]
     if certain or others:
         return Match((*certain, *others))

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from rightsize.files import tree
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
-from rightsize.patch.groups import Group, Placed, Release
+from rightsize.patch.groups import Group, Placed, Release, UnwrittenGroup
 from rightsize.patch.kinds.registry import kind
 from rightsize.patch.manifests import CONTAINERS
 from rightsize.patch.model import SizeChange, Slot
-from rightsize.results import Sizes
 
 TARGETS: tuple[tree.Path, ...] = (("target", "averageUtilization"), ("targetAverageUtilization",))
 
@@ -96,7 +95,7 @@ class ScaledObjectGroup(AutoscalerGroup):
 
 
 @dataclass(eq=False)
-class VerticalGroup(Group):
+class VerticalGroup(UnwrittenGroup):
     """One VerticalPodAutoscaler: what it acts on is not sized by a file."""
 
     def covers(self, change: SizeChange) -> bool:
@@ -111,18 +110,7 @@ class VerticalGroup(Group):
         own = CONTAINERS[change.component]
         return modes.get(own, modes.get("*")) != "Off" and change.workload is not None
 
-    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
-        return []
-
-    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
-        return None
-
-    def place(
-        self,
-        change: SizeChange,
-        largest_node: Sizes | None = None,
-        scaled_on: str | None = None,
-    ) -> Placed:
+    def instead(self, change: SizeChange) -> Placed:
         (layer,) = self.layers
         name = f"the VerticalPodAutoscaler in {layer.source.path}"
         return Placed(refused=f"{name} acts on {change.key}, and replaces what is written here")

@@ -12,7 +12,7 @@ from rightsize.files.chart_metadata import chart_named
 from rightsize.files.embedded import opened
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
-from rightsize.patch.groups import Group, Placed, Release
+from rightsize.patch.groups import Group, Placed, Release, UnwrittenGroup
 from rightsize.patch.kinds.chart_values import (
     Place,
     inline,
@@ -29,8 +29,7 @@ from rightsize.patch.manifests import (
     WorkloadPatch,
     workloads_of,
 )
-from rightsize.patch.model import SizeChange, Slot
-from rightsize.results import Sizes
+from rightsize.patch.model import SizeChange
 
 LISTS = ("patches", "patchesJson6902", "patchesStrategicMerge")
 
@@ -144,7 +143,7 @@ def _selected(workload: Workload, target: tree.Mapping) -> SelectedPatch | None:
 
 
 @dataclass(eq=False)
-class SelectedPatch(Group):
+class SelectedPatch(UnwrittenGroup):
     """A patch of many workloads: it outranks what is written for one of them elsewhere."""
 
     selects: str = ".*"
@@ -168,18 +167,7 @@ class SelectedPatch(Group):
             and any(tree.lookup(workload.root, place) is not None for place in places)
         )
 
-    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
-        return []
-
-    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
-        return None
-
-    def place(
-        self,
-        change: SizeChange,
-        largest_node: Sizes | None = None,
-        scaled_on: str | None = None,
-    ) -> Placed:
+    def instead(self, change: SizeChange) -> Placed:
         (workload,) = self.layers
         assert isinstance(workload, Workload)
         reason = (

@@ -15,7 +15,7 @@ from rightsize.files.charts import scopes_of_values
 from rightsize.files.hcl import LABELS, HclSource, encoded, opened_heredoc
 from rightsize.files.source import Layer
 from rightsize.patch.given import VARIABLES_SUFFIX, Given
-from rightsize.patch.groups import Group, Placed, Release
+from rightsize.patch.groups import Group, Placed, Release, UnwrittenGroup
 from rightsize.patch.kinds.chart_values import (
     Place,
     pairs_of,
@@ -23,9 +23,8 @@ from rightsize.patch.kinds.chart_values import (
     whole_file,
 )
 from rightsize.patch.kinds.registry import kind
-from rightsize.patch.model import SizeChange, Slot
+from rightsize.patch.model import SizeChange
 from rightsize.patch.paths import BLOCKS, slot_path
-from rightsize.results import Sizes
 
 
 @kind
@@ -118,7 +117,7 @@ def _names_istio(layer: Layer) -> bool:
 
 
 @dataclass(eq=False)
-class UnwrittenGroup(Group):
+class BlockToPaste(UnwrittenGroup):
     """A release without values that are written out: a block to paste says what to set."""
 
     chart: Chart = "istiod"
@@ -128,18 +127,7 @@ class UnwrittenGroup(Group):
         exception = change.component == "sidecar" and change.workload is not None
         return (self.chart, change.component) in BLOCKS and not exception
 
-    def candidates(self, layer: Layer, change: SizeChange, slot: Slot) -> list[tree.Path]:
-        return []
-
-    def preferred(self, layer: Layer, change: SizeChange, slot: Slot) -> tree.Path | None:
-        return None
-
-    def place(
-        self,
-        change: SizeChange,
-        largest_node: Sizes | None = None,
-        scaled_on: str | None = None,
-    ) -> Placed:
+    def instead(self, change: SizeChange) -> Placed:
         (layer,) = self.layers
         content: dict[str, object] = {}
         for slot, value in change.wanted:
@@ -183,7 +171,7 @@ def _release(layer: Layer, given: Given, path: tree.Path) -> list[Group]:
     version = next((text for text in found if text), None)
     groups = release_groups(given, release, chart, version, places, [(layer, entries)])
     if chart is not None and not groups and chart != "base":
-        groups.append(UnwrittenGroup(release, [layer], chart=chart, path=path))
+        groups.append(BlockToPaste(release, [layer], chart=chart, path=path))
     return groups
 
 
