@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rightsize.audit import rules
 from rightsize.audit.model import Finding, Severity, Sources
 from rightsize.audit.tree import Node, Place
+from rightsize.data_files import data_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,11 @@ class Rule:
 
     id: str
     group: str
+    check: Check
     severity: Severity
     title: str
     why: str
     versions: str
-    check: Check
 
     def findings(self, sources: Sources) -> Iterator[tuple[Finding, bool]]:
         """Each finding with whether it is about something absent."""
@@ -81,22 +85,28 @@ class Rule:
 _RULES: dict[str, Rule] = {}
 
 
-def rule(
-    identifier: str, *, severity: Severity, title: str, why: str, versions: str = "every release"
-) -> Callable[[Check], Check]:
-    """Register a check under a rule's identifier.
+@functools.cache
+def _words() -> Mapping[str, Mapping[str, Any]]:
+    """Severity, title, reason and releases of every rule, by its identifier."""
+    return tomllib.loads(data_file("audit_rules.toml").read_text(encoding="utf-8"))
+
+
+def rule(identifier: str) -> Callable[[Check], Check]:
+    """Register a check under the identifier that `data/audit_rules.toml` describes.
 
     Raises
     ------
     ValueError
         If the identifier is taken.
+    KeyError
+        If it is not described.
     """
 
     def register(check: Check) -> Check:
         if identifier in _RULES:
             raise ValueError(f"rule {identifier} is registered twice")
-        group = check.__module__.rpartition(".")[2]
-        _RULES[identifier] = Rule(identifier, group, severity, title, why, versions, check)
+        words = {"versions": "every release", **_words()[identifier]}
+        _RULES[identifier] = Rule(identifier, check.__module__.rpartition(".")[2], check, **words)
         return check
 
     return register

@@ -13,7 +13,6 @@ from rightsize.results import Interval
 
 JSON_VERSION = 1
 _OFF, _UNSET = '"false"', "null"
-_READY = 'condition="true"'
 _WHEN = (
     "once requests have followed the usage, by a plan of nodes on the types in use, not replayed"
 )

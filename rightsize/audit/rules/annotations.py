@@ -63,26 +63,13 @@ _KNOWN = frozenset(
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout")
 
 
-@rule(
-    "annotations-drop-limits",
-    severity="error",
-    title="some of the four sizing annotations without the others",
-    why="Once one of the four is there, global.proxy.resources counts no more: what is not "
-    "annotated is not set. Without limits Envoy runs a thread for each CPU of the node and memory "
-    "is bounded by the node; a limit without its request makes the request as large as the limit.",
-)
+@rule("annotations-drop-limits")
 def drop_limits(sources: Sources) -> Iterator[Hit]:
     for mapping, title in _sized(sources):
         yield from _of_annotations(mapping, title, _mesh_default(sources))
 
 
-@rule(
-    "annotations-on-workload",
-    severity="error",
-    title="sizing annotations on the workload and not on its pods",
-    why="The injector reads the annotations of the pod template; on the workload's own metadata "
-    "they do nothing.",
-)
+@rule("annotations-on-workload")
 def on_workload(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind(*_WORKLOADS):
         annotations = obj.root.get("metadata", "annotations")
@@ -105,12 +92,7 @@ def on_workload(sources: Sources) -> Iterator[Hit]:
                     )
 
 
-@rule(
-    "annotation-quantity",
-    severity="error",
-    title="a sizing annotation that is no Kubernetes quantity",
-    why="The injector validates the four annotations and refuses the pod.",
-)
+@rule("annotation-quantity")
 def bad_quantity(sources: Sources) -> Iterator[Hit]:
     for mapping, _ in _sized(sources):
         for name in (*_REQUESTS, *_LIMITS):
@@ -124,12 +106,7 @@ def bad_quantity(sources: Sources) -> Iterator[Hit]:
                 yield at(node, f"{_PREFIX}{name} is {node.text!r}", fix)
 
 
-@rule(
-    "annotation-misspelt",
-    severity="error",
-    title="an annotation of sidecar.istio.io that Istio does not have",
-    why="Istio passes over annotations it does not know.",
-)
+@rule("annotation-misspelt")
 def misspelt(sources: Sources) -> Iterator[Hit]:
     for document in sources.documents:
         for mapping in document.walk():

@@ -18,13 +18,7 @@ _MAKE = "make -f tools/certs/Makefile.selfsigned.mk root-ca cluster1-cacerts"
 _ROTATION = re.compile(r"rotat|renew", re.IGNORECASE)
 
 
-@rule(
-    "ca-expiry",
-    severity="warning",
-    title="a certificate authority near its expiry",
-    why="Once istiod's CA has run out it signs nothing that any proxy trusts: every call with "
-    "mutual TLS fails within a day, the life of a workload's certificate.",
-)
+@rule("ca-expiry")
 def expiry(sources: Sources) -> Iterator[Hit]:
     for certificate in sources.certificates:
         left = certificate.expires - sources.now
@@ -40,13 +34,7 @@ def expiry(sources: Sources) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "certificate-expiry",
-    severity="warning",
-    title="a certificate of a server near its expiry",
-    why="Clients refuse a server with an expired certificate; the mesh's own mutual TLS is not "
-    "touched by it.",
-)
+@rule("certificate-expiry")
 def leaf_expiry(sources: Sources) -> Iterator[Hit]:
     for certificate in sources.certificates:
         left = certificate.expires - sources.now
@@ -62,12 +50,7 @@ def leaf_expiry(sources: Sources) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "ca-no-rotation",
-    severity="warning",
-    title="a CA of one's own and no rotation in the plan",
-    why="istiod never renews a CA that it was given in secret cacerts.",
-)
+@rule("ca-no-rotation")
 def no_rotation(sources: Sources) -> Iterator[Hit]:
     place = _own_authority(sources)
     if place is None or _rotates(sources):
@@ -79,12 +62,7 @@ def no_rotation(sources: Sources) -> Iterator[Hit]:
     )
 
 
-@rule(
-    "certificate-never-renewed",
-    severity="warning",
-    title="a CA certificate that lives a few days only",
-    why="A root that runs out within a quarter needs a rotation that nobody may miss.",
-)
+@rule("certificate-never-renewed")
 def short_lived(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         for words in command.stages("openssl"):

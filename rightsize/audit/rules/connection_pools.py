@@ -54,13 +54,7 @@ _BOUNDS = (
 )
 
 
-@rule(
-    "connect-timeout-short",
-    severity="warning",
-    title="connectTimeout below one second",
-    why="A lost SYN is sent again after one second, so a shorter timeout turns each lost packet, "
-    "a cold start or another zone into a 503. Istio's default is 10s.",
-)
+@rule("connect-timeout-short")
 def connect_timeout(sources: Sources) -> Iterator[Hit]:
     for title, pool in _pools(sources):
         node = pool.get("tcp", "connectTimeout")
@@ -74,12 +68,7 @@ def connect_timeout(sources: Sources) -> Iterator[Hit]:
             yield at(node, f"mesh config: connectTimeout is {node.text}", "connectTimeout: 10s")
 
 
-@rule(
-    "connection-pool-throttles",
-    severity="warning",
-    title="a connection pool that throttles",
-    why="Envoy enforces the limit in each client proxy and answers 503 beyond it.",
-)
+@rule("connection-pool-throttles")
 def throttles(sources: Sources) -> Iterator[Hit]:
     for title, pool in _pools(sources):
         for bound in _BOUNDS:
@@ -90,12 +79,7 @@ def throttles(sources: Sources) -> Iterator[Hit]:
                 yield at(node, evidence, bound.fix, why=bound.why)
 
 
-@rule(
-    "outlier-ejects-all",
-    severity="warning",
-    title="outlier detection that may eject every host",
-    why="Ejecting all hosts, or a host for one error, turns a blip into an outage.",
-)
+@rule("outlier-ejects-all")
 def ejects_all(sources: Sources) -> Iterator[Hit]:
     for title, policy in _policies(sources):
         percent = policy.get("outlierDetection", "maxEjectionPercent")

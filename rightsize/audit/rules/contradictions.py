@@ -28,12 +28,7 @@ class Sized(NamedTuple):
     is_istiod: bool = False
 
 
-@rule(
-    "request-above-limit",
-    severity="error",
-    title="a request above its limit",
-    why="Kubernetes refuses the pod: must be less than or equal to the limit.",
-)
+@rule("request-above-limit")
 def request_above_limit(sources: Sources) -> Iterator[Hit]:
     for sized in resources_of(sources):
         for resource in ("cpu", "memory"):
@@ -54,12 +49,7 @@ def _above(request: Node | None, limit: Node | None, what: str, key: str) -> Ite
         yield at(limit, f"{what} is {request.text} above a limit of {limit.text}", fix)
 
 
-@rule(
-    "autoscaler-minimum-above-maximum",
-    severity="error",
-    title="an autoscaler's minimum above its maximum",
-    why="The API server refuses such a HorizontalPodAutoscaler.",
-)
+@rule("autoscaler-minimum-above-maximum")
 def minimum_above_maximum(sources: Sources) -> Iterator[Hit]:
     pairs = [
         (obj.root.get("spec", least), obj.root.get("spec", most))
@@ -86,13 +76,7 @@ def minimum_above_maximum(sources: Sources) -> Iterator[Hit]:
             yield at(most, f"{least.place.path} is {least.text}, above {most.text}", fix)
 
 
-@rule(
-    "concurrency-above-limit",
-    severity="warning",
-    title="a proxy with more threads than its CPU limit has cores",
-    why="Each worker thread takes memory and its share of a quota that is too small for all: the "
-    "proxy is throttled. 0 is a thread for every core of the node.",
-)
+@rule("concurrency-above-limit")
 def concurrency_above_limit(sources: Sources) -> Iterator[Hit]:
     for written, title in all_annotations(sources):
         node, config = written.get(_CONFIG), _proxy_config(written)
@@ -131,13 +115,7 @@ def _threads(
         yield at(node, evidence, "# delete concurrency: it follows the CPU limit, rounded up")
 
 
-@rule(
-    "go-memory-limit-above-limit",
-    severity="error",
-    title="GOMEMLIMIT not below the memory limit",
-    why="Go collects garbage harder as it nears GOMEMLIMIT; above the container's limit it never "
-    "does, and the kernel kills istiod first.",
-)
+@rule("go-memory-limit-above-limit")
 def go_memory_limit(sources: Sources) -> Iterator[Hit]:
     for sized in resources_of(sources):
         limit = sized.resources.get("limits", "memory")
@@ -149,13 +127,7 @@ def go_memory_limit(sources: Sources) -> Iterator[Hit]:
         yield at(node, f"GOMEMLIMIT is {node.text}, the memory limit {limit.text}", fix)
 
 
-@rule(
-    "pod-drain-longer-than-grace",
-    severity="warning",
-    title="a pod's terminationDrainDuration not below its grace period",
-    why="Kubernetes kills the pod at the end of terminationGracePeriodSeconds, 30 s by default, "
-    "before the proxy has drained.",
-)
+@rule("pod-drain-longer-than-grace")
 def pod_drain(sources: Sources) -> Iterator[Hit]:
     for obj in sources.objects:
         template = obj.pod_template
@@ -269,12 +241,7 @@ def _seconds(text: str) -> float | None:
     return None
 
 
-@rule(
-    "retries-beyond-timeout",
-    severity="warning",
-    title="retries that the timeout leaves no time for",
-    why="The timeout of a route covers all its tries: what is left of them after it never happens.",
-)
+@rule("retries-beyond-timeout")
 def retries_beyond_timeout(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("VirtualService"):
         for route in obj.root.children("spec", "http"):

@@ -18,27 +18,14 @@ _REMOVED_OPTIONS = {
 }
 
 
-@rule(
-    "coredns-upstream",
-    severity="error",
-    title="the removed `upstream` option in a Corefile",
-    why="CoreDNS does not start with it: unknown property 'upstream'. All names in the cluster "
-    "stop resolving at the next restart.",
-    versions="CoreDNS 1.7.0 and later (ignored from 1.5.0)",
-)
+@rule("coredns-upstream")
 def upstream(sources: Sources) -> Iterator[Hit]:
     for line in _lines(sources):
         if line.words[0] == "upstream" and line.plugin not in ("log", "errors"):
             yield at(line.place, " ".join(line.words), "# delete the line")
 
 
-@rule(
-    "coredns-removed",
-    severity="error",
-    title="a plugin or option that CoreDNS has removed",
-    why="CoreDNS refuses a Corefile with a name it does not know and does not start.",
-    versions="as stated for each",
-)
+@rule("coredns-removed")
 def removed(sources: Sources) -> Iterator[Hit]:
     for line in _lines(sources):
         name = line.words[0]
@@ -51,13 +38,7 @@ def removed(sources: Sources) -> Iterator[Hit]:
         yield at(line.place, " ".join(line.words), fix, versions=f"CoreDNS {version} and later")
 
 
-@rule(
-    "coredns-cache-short",
-    severity="warning",
-    title="a DNS cache shorter than 30 seconds",
-    why="Every proxy and application asks again that often: CoreDNS needs CPU, and a slow answer "
-    "is a slow request.",
-)
+@rule("coredns-cache-short")
 def cache_short(sources: Sources) -> Iterator[Hit]:
     for line in _lines(sources):
         seconds = _cache_seconds(line)
@@ -66,13 +47,7 @@ def cache_short(sources: Sources) -> Iterator[Hit]:
             yield at(line.place, f"{' '.join(line.words)} ({seconds} s)", fix)
 
 
-@rule(
-    "coredns-no-cache",
-    severity="warning",
-    title="a root zone without a cache",
-    why="Each query for a name outside of the cluster goes to the resolver of the VPC, which "
-    "answers 1024 packets a second for each network interface.",
-)
+@rule("coredns-no-cache")
 def no_cache(sources: Sources) -> Iterator[Hit]:
     for corefile in sources.corefiles:
         root = _root_zone(corefile)
@@ -85,13 +60,7 @@ def no_cache(sources: Sources) -> Iterator[Hit]:
         yield absent(sources.objects[0].root, "a Corefile", fix)
 
 
-@rule(
-    "coredns-extra-zone",
-    severity="info",
-    title="a server block of its own for svc.cluster.local",
-    why="The root block's kubernetes plugin answers cluster.local already; a second block must "
-    "be kept equal by hand.",
-)
+@rule("coredns-extra-zone")
 def extra_zone(sources: Sources) -> Iterator[Hit]:
     for corefile in sources.corefiles:
         zones = {line.zones: line for line in reversed(corefile.lines)}

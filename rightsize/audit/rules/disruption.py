@@ -12,13 +12,7 @@ from rightsize.audit.tree import Node
 from rightsize.audit.workloads import SCALED, least_replicas, same_namespace, selected
 
 
-@rule(
-    "lone-replica-behind-pdb",
-    severity="warning",
-    title="a lone replica behind a PodDisruptionBudget",
-    why="A budget that wants one pod while one pod runs allows no eviction: drains, node upgrades "
-    "and Karpenter's consolidation wait for ever.",
-)
+@rule("lone-replica-behind-pdb")
 def lone_replica(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
         if values.chart == "istiod" or values.chart == "operator":
@@ -33,13 +27,7 @@ def lone_replica(sources: Sources) -> Iterator[Hit]:
             yield at(node, evidence, "maxUnavailable: 1  # or at least two replicas")
 
 
-@rule(
-    "istiod-one-replica",
-    severity="info",
-    title="istiod that may run a single pod",
-    why="While that pod restarts no pod gets a sidecar and no proxy gets changes or certificates.",
-    versions="1.28 and later; before, the PodDisruptionBudget blocks drains, too",
-)
+@rule("istiod-one-replica")
 def istiod_one_replica(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         version = sources.release(values)
@@ -51,12 +39,7 @@ def istiod_one_replica(sources: Sources) -> Iterator[Hit]:
                 yield at(node, f"{node.place.path} is 1", _two(values, fixed))
 
 
-@rule(
-    "pdb-blocks-all",
-    severity="error",
-    title="a PodDisruptionBudget that never allows an eviction",
-    why="maxUnavailable 0 or minAvailable 100% forbids every drain, whatever the replicas.",
-)
+@rule("pdb-blocks-all")
 def blocks_all(sources: Sources) -> Iterator[Hit]:
     specs = [
         (obj.title, spec)
@@ -80,12 +63,7 @@ def blocks_all(sources: Sources) -> Iterator[Hit]:
             yield at(node, evidence, "maxUnavailable: 1")
 
 
-@rule(
-    "control-plane-no-pdb",
-    severity="warning",
-    title="istiod's PodDisruptionBudget switched off",
-    why="A drain may then stop all replicas of istiod at once: no injection, no new certificates.",
-)
+@rule("control-plane-no-pdb")
 def no_budget(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         node = values.root.get("global", "defaultPodDisruptionBudget", "enabled")
@@ -111,12 +89,7 @@ def _two(values: Values, fixed: bool) -> str:
     return minimum_raised(key, 2, "autoscaleMax", most, CHART_MOST)
 
 
-@rule(
-    "gateway-no-pdb",
-    severity="warning",
-    title="a gateway without a PodDisruptionBudget",
-    why="A drain may evict all pods of the gateway at once, and all traffic from outside stops.",
-)
+@rule("gateway-no-pdb")
 def gateway_no_pdb(sources: Sources) -> Iterator[Hit]:
     fix = "podDisruptionBudget:\n  maxUnavailable: 1"
     for values in sources.values_of("gateway"):

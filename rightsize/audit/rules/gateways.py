@@ -25,15 +25,7 @@ _FIX = (
 )
 
 
-@rule(
-    "gateway-cross-zone",
-    severity="warning",
-    title="a gateway's load balancer without cross-zone balancing",
-    why="A Network Load Balancer keeps traffic in the zone where it arrives unless configured: gateway "
-    "pods of a busy zone overload while others idle, and a zone without pods loses its share. "
-    "(Cross-zone traffic is paid for; where that decides, run as many pods in every zone.)",
-    versions="in-tree controller and AWS Load Balancer Controller",
-)
+@rule("gateway-cross-zone")
 def cross_zone(sources: Sources) -> Iterator[Hit]:
     for where, found, whole in load_balancers(sources):
         if found is None and not whole:
@@ -58,12 +50,7 @@ def cross_zone(sources: Sources) -> Iterator[Hit]:
             yield at(found if lb_type is None else lb_type, evidence, _FIX)
 
 
-@rule(
-    "gateway-no-hpa",
-    severity="warning",
-    title="a gateway that does not scale",
-    why="Its pods are as many at the peak as at night: requests queue or money idles.",
-)
+@rule("gateway-no-hpa")
 def no_autoscaler(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("gateway"):
         enabled = values.root.get("autoscaling", "enabled")
@@ -86,12 +73,7 @@ def no_autoscaler(sources: Sources) -> Iterator[Hit]:
             yield absent(obj.root, f"a HorizontalPodAutoscaler of {obj.title}", fix)
 
 
-@rule(
-    "gateway-deployment-no-pdb",
-    severity="warning",
-    title="a gateway's Deployment without a PodDisruptionBudget",
-    why="A drain may evict all pods of the gateway at once, and all traffic from outside stops.",
-)
+@rule("gateway-deployment-no-pdb")
 def deployment_without_budget(sources: Sources) -> Iterator[Hit]:
     for obj in _deployments(sources):
         if not any(budgets_of(sources, obj)):
@@ -99,12 +81,7 @@ def deployment_without_budget(sources: Sources) -> Iterator[Hit]:
             yield absent(obj.root, f"a PodDisruptionBudget of {obj.title}", fix)
 
 
-@rule(
-    "gateway-one-replica",
-    severity="info",
-    title="a gateway that may run a single pod",
-    why="While that pod restarts or its node drains, nothing answers from outside.",
-)
+@rule("gateway-one-replica")
 def one_replica(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("gateway"):
         enabled = values.root.get("autoscaling", "enabled")

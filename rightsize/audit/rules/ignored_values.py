@@ -68,12 +68,7 @@ _DEAD = (
 )
 
 
-@rule(
-    "value-ignored",
-    severity="error",
-    title="a chart value that no template reads",
-    why="Helm accepts any key; one that no template reads changes nothing.",
-)
+@rule("value-ignored")
 def value_ignored(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of(*_ISTIOD):
         for dead in _DEAD:
@@ -83,13 +78,7 @@ def value_ignored(sources: Sources) -> Iterator[Hit]:
                 yield at(node, evidence, dead.fix, why=dead.why, versions=dead.versions)
 
 
-@rule(
-    "top-level-resources-ignored",
-    severity="error",
-    title="top-level settings of istiod before 1.24",
-    why="Before 1.24 the istiod chart reads istiod's own settings below `pilot` alone.",
-    versions="1.18 to 1.23",
-)
+@rule("top-level-resources-ignored")
 def top_level_ignored(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod"):
         version = sources.release(values)
@@ -108,13 +97,7 @@ def top_level_ignored(sources: Sources) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "ztunnel-nested",
-    severity="error",
-    title="ztunnel's settings below `ztunnel` in values of its own chart",
-    why="The ztunnel chart reads top-level keys alone; below `ztunnel` they are ignored. Only an "
-    "IstioOperator nests them.",
-)
+@rule("ztunnel-nested")
 def ztunnel_nested(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("ztunnel"):
         node = values.root.get("ztunnel")
@@ -123,13 +106,7 @@ def ztunnel_nested(sources: Sources) -> Iterator[Hit]:
             yield at(node, f"{node.place.path} holds {', '.join(node.names())}", fix)
 
 
-@rule(
-    "cni-top-level-ignored",
-    severity="error",
-    title="top-level settings of istio-cni before 1.24",
-    why="Before 1.24 the cni chart reads its settings below `cni` alone.",
-    versions="1.18 to 1.23",
-)
+@rule("cni-top-level-ignored")
 def cni_top_level(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("cni"):
         version = sources.release(values)
@@ -139,14 +116,7 @@ def cni_top_level(sources: Sources) -> Iterator[Hit]:
             yield at(node, evidence, "cni:\n  resources: ...")
 
 
-@rule(
-    "defaults-nesting",
-    severity="error",
-    title="values below `defaults` or `_internal_defaults_do_not_set`",
-    why="These keys belong to the chart's own file. From 1.24 `defaults` fails the render, and "
-    "`_internal_defaults_do_not_set` ranks below every profile; before 1.24 the latter is ignored.",
-    versions="1.21 and later",
-)
+@rule("defaults-nesting")
 def defaults_nesting(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
         wrapper = values.wrapper
@@ -164,12 +134,7 @@ def defaults_nesting(sources: Sources) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "replicas-ignored",
-    severity="warning",
-    title="replicaCount while autoscaling is on",
-    why="The chart writes `replicas` only when autoscaling is off; the autoscaler decides.",
-)
+@rule("replicas-ignored")
 def replicas_ignored(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
         if values.chart == "gateway":
@@ -197,13 +162,7 @@ def replicas_ignored(sources: Sources) -> Iterator[Hit]:
         yield at(count, evidence, f"{keys[0]}:\n" + textwrap.indent(bounds, "  "))
 
 
-@rule(
-    "resources-null",
-    severity="error",
-    title="resources emptied with null",
-    why="null does not remove istiod's requests: the chart falls back on "
-    "global.defaultResources, 10m of CPU and no memory.",
-)
+@rule("resources-null")
 def resources_null(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod"):
         node = values.istiod("resources")

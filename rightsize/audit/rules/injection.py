@@ -21,18 +21,9 @@ _NATIVE = "ENABLE_NATIVE_SIDECARS"
 _LABEL_EACH = re.compile(r"\bkubectl\s(.*\s)?label\s.*(\$|\{\}|xargs)|xargs\s.*\blabel\b")
 _LOOP_LINES = 5
 _LABEL = re.compile(r"\b(istio-injection=enabled|istio\.io/rev=\S+)")
-_WHY = (
-    "Each pod gets a proxy that requests 100m of CPU and 128Mi by default, jobs and system pods "
-    "that never call the mesh too."
-)
 
 
-@rule(
-    "injection-everywhere",
-    severity="warning",
-    title="injection on for everything",
-    why=_WHY,
-)
+@rule("injection-everywhere")
 def everywhere(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         node = values.root.get("sidecarInjectorWebhook", "enableNamespacesByDefault")
@@ -60,13 +51,7 @@ _INSTALLS_CNI = re.compile(r"helm\s.*\bistio/cni\b|cni\.enabled=true|istio-cni")
 _REFUSE_NET_ADMIN = ("baseline", "restricted")
 
 
-@rule(
-    "injection-refused-by-pod-security",
-    severity="warning",
-    title="injection in a namespace that refuses NET_ADMIN",
-    why="istio-init needs the capabilities NET_ADMIN and NET_RAW, which the Pod Security Standards "
-    "baseline and restricted refuse: injected pods are not created. The CNI plugin needs no istio-init.",
-)
+@rule("injection-refused-by-pod-security")
 def refused_by_pod_security(sources: Sources) -> Iterator[Hit]:
     if _runs_cni(sources):
         return
@@ -107,13 +92,7 @@ def _has_cni(values: Node) -> bool:
     return False
 
 
-@rule(
-    "injection-system-namespace",
-    severity="error",
-    title="injection on in a system namespace",
-    why="Pods that the cluster and the mesh need to start would wait for istiod, which may itself "
-    "wait for them.",
-)
+@rule("injection-system-namespace")
 def system_namespace(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("Namespace"):
         label = obj.root.get("metadata", "labels", "istio-injection")
@@ -128,13 +107,7 @@ def system_namespace(sources: Sources) -> Iterator[Hit]:
                 yield at(command.place_of(namespace), command.text, fix)
 
 
-@rule(
-    "injection-annotation",
-    severity="warning",
-    title="an injection annotation where the webhook reads a label",
-    why="The webhook selects namespaces and pods by label. An annotation on a namespace does nothing; on a "
-    "pod it counts only once the namespace injects anyway.",
-)
+@rule("injection-annotation")
 def annotation_for_label(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("Namespace"):
         labels = obj.root.get("metadata", "labels")
@@ -168,13 +141,7 @@ def _injecting(sources: Sources) -> set[str]:
     }
 
 
-@rule(
-    "injection-labels-conflict",
-    severity="warning",
-    title="labels of one namespace of which one is ignored",
-    why="istio-injection wins over istio.io/rev, so that the namespace stays on the default revision; a pod "
-    "with a sidecar is left out of ambient mode.",
-)
+@rule("injection-labels-conflict")
 def injection_labels_conflict(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("Namespace"):
         labels = obj.root.get("metadata", "labels")
@@ -194,14 +161,7 @@ _AUTOMATIC: Version = (1, 27)
 """First release with native sidecars where every node's kubelet is 1.33 or later."""
 
 
-@rule(
-    "job-never-ends",
-    severity="warning",
-    title="a job with a sidecar that never ends",
-    why="The job's pod runs until every container has ended, and the proxy does not, unless it is "
-    "a native sidecar or something calls /quitquitquit.",
-    versions="without native sidecars",
-)
+@rule("job-never-ends")
 def job_never_ends(sources: Sources) -> Iterator[Hit]:
     if any(v.name == _NATIVE and v.value.lower() == "true" for v in variables_of(sources)):
         return

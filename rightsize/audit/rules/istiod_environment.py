@@ -42,12 +42,7 @@ class Variable:
     version: Version | None
 
 
-@rule(
-    "env-never-existed",
-    severity="error",
-    title="an environment variable of istiod that no release reads",
-    why="istiod ignores a variable it does not know, without a word in its log.",
-)
+@rule("env-never-existed")
 def never_existed(sources: Sources) -> Iterator[Hit]:
     for variable in variables_of(sources):
         name = variable.name
@@ -89,13 +84,7 @@ def _is_slip(name: str, meant: str) -> bool:
     return len(differing) == 1 and close >= _CLOSE
 
 
-@rule(
-    "env-not-in-release",
-    severity="error",
-    title="an environment variable that this release of istiod does not read",
-    why="The variable is real in other releases; in this one istiod ignores it.",
-    versions="as stated for each",
-)
+@rule("env-not-in-release")
 def not_in_release(sources: Sources) -> Iterator[Hit]:
     for variable in variables_of(sources):
         spans = environment().get(variable.name, ())
@@ -109,13 +98,7 @@ def not_in_release(sources: Sources) -> Iterator[Hit]:
             yield at(variable.place, evidence, f"# delete {variable.name}", versions=whole.span)
 
 
-@rule(
-    "env-no-op",
-    severity="info",
-    title="an environment variable of istiod set to its default",
-    why="It changes nothing, and hides that nothing was tuned.",
-    versions="as stated for each",
-)
+@rule("env-no-op")
 def no_op(sources: Sources) -> Iterator[Hit]:
     for variable in variables_of(sources, rendered=False):
         spans = [s for s in environment().get(variable.name, ()) if s.read_by(variable.version)]
@@ -127,12 +110,7 @@ def no_op(sources: Sources) -> Iterator[Hit]:
             yield at(variable.place, evidence, f"# delete {variable.name}", versions=span)
 
 
-@rule(
-    "debounce-too-short",
-    severity="warning",
-    title="PILOT_DEBOUNCE_MAX below its default of 10s",
-    why="Under churn istiod then pushes more often: more CPU in istiod and in every proxy.",
-)
+@rule("debounce-too-short")
 def debounce_too_short(sources: Sources) -> Iterator[Hit]:
     for variable in variables_of(sources):
         seconds = _seconds(variable.value)
@@ -142,13 +120,7 @@ def debounce_too_short(sources: Sources) -> Iterator[Hit]:
             yield at(variable.place, evidence, fix)
 
 
-@rule(
-    "env-as-list",
-    severity="error",
-    title="istiod's environment written as a list in chart values",
-    why="The chart reads a map: with a list rendering fails (can't evaluate field ...). The list "
-    "form belongs to components.pilot.k8s.env of an IstioOperator.",
-)
+@rule("env-as-list")
 def env_as_list(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         env = values.istiod("env")

@@ -26,14 +26,7 @@ _MOST = 100
 """What istiod itself never goes above."""
 
 
-@rule(
-    "push-throttle-zero",
-    severity="error",
-    title="PILOT_PUSH_THROTTLE 0 before 1.21",
-    why="Before 1.21 the number is the size of the queue of pushes, and 0 lets none start: proxies get no "
-    "configuration. From 1.21 on 0 means that istiod works it out from its cores.",
-    versions="1.18 to 1.20",
-)
+@rule("push-throttle-zero")
 def throttle_zero(sources: Sources) -> Iterator[Hit]:
     for variable in variables_of(sources):
         known = variable.version
@@ -43,13 +36,7 @@ def throttle_zero(sources: Sources) -> Iterator[Hit]:
             yield at(variable.place, f"{_THROTTLE}=0 is set", f'{_THROTTLE}: "{_OLD_DEFAULT}"')
 
 
-@rule(
-    "push-throttle-above-most",
-    severity="warning",
-    title="a PILOT_PUSH_THROTTLE above what istiod's cores take",
-    why="From 1.21 on istiod allows 15 pushes at once and 5 for each core, 100 at the most; before, 100. More "
-    "pushes at once do not end sooner: each holds its configuration in memory while it waits for a core.",
-)
+@rule("push-throttle-above-most")
 def throttle_above(sources: Sources) -> Iterator[Hit]:
     limits = [_cores(sized.resources) for sized in resources_of(sources) if sized.is_istiod]
     cores = min((limit for limit in limits if limit is not None), default=None)
@@ -74,14 +61,7 @@ def _cores(resources: Node) -> float | None:
         return None
 
 
-@rule(
-    "istiod-one-cpu",
-    severity="warning",
-    title="istiod limited to one CPU",
-    why="GOMAXPROCS follows the limit: one core computes every push, 20 at once, and a full push while proxies "
-    "reconnect makes the whole mesh wait. Requests decide where istiod runs; a limit only slows it.",
-    versions="1.18 and later",
-)
+@rule("istiod-one-cpu")
 def one_cpu(sources: Sources) -> Iterator[Hit]:
     for sized in resources_of(sources):
         if not sized.is_istiod:

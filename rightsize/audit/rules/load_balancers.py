@@ -38,16 +38,7 @@ _IDLE_SECONDS = (60, 6000)
 """What an NLB's listener takes, and its default is 350."""
 
 
-@rule(
-    "load-balancer-type-in-tree",
-    severity="warning",
-    title="annotations of the AWS Load Balancer Controller beside the in-tree type",
-    why="Type `nlb` is the older controller's in Kubernetes, which does not know these annotations: "
-    "targets stay nodes, and scheme and attributes keep their defaults. `external` hands the Service to "
-    "the AWS Load Balancer Controller. A Service keeps the controller that made it: changing the type of "
-    "one that exists leaves its load balancer behind, so make a new one and move DNS.",
-    versions="AWS Load Balancer Controller 2.2 and later",
-)
+@rule("load-balancer-type-in-tree")
 def in_tree_type(sources: Sources) -> Iterator[Hit]:
     for where, found, _ in load_balancers(sources):
         node = None if found is None else found.get(_TYPE)
@@ -61,15 +52,7 @@ def in_tree_type(sources: Sources) -> Iterator[Hit]:
             yield at(node, f"type nlb beside {short}", f"{_TYPE}: external")
 
 
-@rule(
-    "load-balancer-idle-timeout",
-    severity="warning",
-    title="an idle time-out that a Network Load Balancer does not read",
-    why="The annotation is a Classic Load Balancer's. A Network Load Balancer drops a quiet TCP "
-    "connection after 350 s unless its listener says otherwise, and long-lived gRPC streams then end in "
-    "resets: set the listener's attribute, or keep connections busy by TCP keep-alive below it.",
-    versions="AWS Load Balancer Controller 2.9 and later for listener attributes",
-)
+@rule("load-balancer-idle-timeout")
 def idle_timeout(sources: Sources) -> Iterator[Hit]:
     for where, found, _ in load_balancers(sources):
         node = None if found is None else found.get(_IDLE)

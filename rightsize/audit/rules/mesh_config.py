@@ -14,31 +14,15 @@ from rightsize.files.known import nearest
 from rightsize.files.resource_fields import children, resource_fields
 
 _KIND = "MeshConfig"
-_PASSED_OVER = (
-    "istiod passes over fields it does not know, without a word above debug level "
-    "(pkg/util/protomarshal)."
-)
 
 
-@rule(
-    "mesh-config-unknown",
-    severity="warning",
-    title="a field that MeshConfig does not have",
-    why=_PASSED_OVER,
-    versions="1.18 to 1.30",
-)
+@rule("mesh-config-unknown")
 def mesh_config_unknown(sources: Sources) -> Iterator[Hit]:
     for mesh in sources.mesh_configs:
         yield from _unknown(mesh, "spec", _KIND)
 
 
-@rule(
-    "proxy-config-unknown",
-    severity="warning",
-    title="a field that ProxyConfig does not have, in proxy.istio.io/config",
-    why=_PASSED_OVER.replace("istiod passes", "The injector passes"),
-    versions="1.18 to 1.30",
-)
+@rule("proxy-config-unknown")
 def proxy_config_unknown(sources: Sources) -> Iterator[Hit]:
     for written, _ in all_annotations(sources):
         config = embedded_yaml(sources, written.get("proxy.istio.io/config"))

@@ -21,13 +21,7 @@ spec: {{}}"""
 _ISTIO_KINDS = ("AuthorizationPolicy", "PeerAuthentication", "VirtualService", "DestinationRule")
 
 
-@rule(
-    "mtls-permissive",
-    severity="warning",
-    title="mutual TLS that is not required",
-    why="PERMISSIVE takes plain text from any pod that asks; DISABLE takes nothing else. Identity, "
-    "and every AuthorizationPolicy on principals, ends there.",
-)
+@rule("mtls-permissive")
 def permissive(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("PeerAuthentication"):
         ports = obj.root.get("spec", "portLevelMtls")
@@ -48,12 +42,7 @@ def permissive(sources: Sources) -> Iterator[Hit]:
             yield at(auto, "enableAutoMtls is false", "enableAutoMtls: true")
 
 
-@rule(
-    "mtls-client-disabled",
-    severity="warning",
-    title="a DestinationRule that turns mutual TLS off",
-    why="Clients call in plain text; a STRICT server refuses them, a PERMISSIVE one lets it pass.",
-)
+@rule("mtls-client-disabled")
 def client_disabled(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("DestinationRule"):
         host = obj.root.text_of("spec", "host") or ""
@@ -63,12 +52,7 @@ def client_disabled(sources: Sources) -> Iterator[Hit]:
             yield at(node, f"{obj.title}: {host} is called in plain text", "mode: ISTIO_MUTUAL")
 
 
-@rule(
-    "mtls-not-strict",
-    severity="warning",
-    title="no PeerAuthentication asks for STRICT",
-    why="Istio's default is PERMISSIVE: plain text is taken from any pod.",
-)
+@rule("mtls-not-strict")
 def not_strict(sources: Sources) -> Iterator[Hit]:
     if any(sources.of_kind("PeerAuthentication")):
         return
@@ -77,12 +61,7 @@ def not_strict(sources: Sources) -> Iterator[Hit]:
         yield absent(place.root, "a PeerAuthentication with mode STRICT", fix)
 
 
-@rule(
-    "no-default-deny",
-    severity="warning",
-    title="no default-deny authorization",
-    why="Without one, every workload may call every other unless a policy names it.",
-)
+@rule("no-default-deny")
 def no_default_deny(sources: Sources) -> Iterator[Hit]:
     policies = list(sources.of_kind("AuthorizationPolicy"))
     if any(_denies_all(policy) for policy in policies):
@@ -92,12 +71,7 @@ def no_default_deny(sources: Sources) -> Iterator[Hit]:
         yield absent(place.root, "an AuthorizationPolicy that denies by default", fix)
 
 
-@rule(
-    "authorization-allows-all",
-    severity="warning",
-    title="an AuthorizationPolicy that allows everything",
-    why="A rule without conditions matches each request, so the policy denies nothing.",
-)
+@rule("authorization-allows-all")
 def allows_all(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("AuthorizationPolicy"):
         action = obj.root.text_of("spec", "action") or "ALLOW"
@@ -106,13 +80,7 @@ def allows_all(sources: Sources) -> Iterator[Hit]:
                 yield at(entry, f"{obj.title} allows every request", "# list from, to or when")
 
 
-@rule(
-    "authorization-denies-nothing",
-    severity="error",
-    title="a DENY policy without rules",
-    why="A policy without rules never matches: with action DENY it denies nothing. Deny by default "
-    "is `spec: {}`, an ALLOW without rules.",
-)
+@rule("authorization-denies-nothing")
 def denies_nothing(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("AuthorizationPolicy"):
         action = obj.root.get("spec", "action")

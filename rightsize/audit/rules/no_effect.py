@@ -17,12 +17,7 @@ _ROOT = "istio-system"
 _UNEXPANDED = re.compile(r"\$[({]?[A-Za-z_]\w*[)}]?|\{\{.*\}\}")
 
 
-@rule(
-    "outlier-field-ignored",
-    severity="error",
-    title="consecutiveErrors of an outlier detection",
-    why="istiod ignores the field; consecutive5xxErrors, 5 by default, takes its place.",
-)
+@rule("outlier-field-ignored")
 def outlier_ignored(sources: Sources) -> Iterator[Hit]:
     for policy, title in policies_of(sources):
         node = policy.get("outlierDetection", "consecutiveErrors")
@@ -31,13 +26,7 @@ def outlier_ignored(sources: Sources) -> Iterator[Hit]:
             yield at(node, f"{title}: consecutiveErrors is ignored", fix)
 
 
-@rule(
-    "locality-without-outlier-detection",
-    severity="warning",
-    title="locality failover without outlier detection",
-    why="Envoy learns from outlier detection alone that a zone is unhealthy: without it the "
-    "setting is ignored.",
-)
+@rule("locality-without-outlier-detection")
 def locality_without_outlier(sources: Sources) -> Iterator[Hit]:
     for policy, title in policies_of(sources):
         node = policy.get("loadBalancer", "localityLbSetting")
@@ -53,13 +42,7 @@ def locality_without_outlier(sources: Sources) -> Iterator[Hit]:
             yield at(node, f"{title}: failover between zones without outlierDetection", fix)
 
 
-@rule(
-    "principal-with-spiffe",
-    severity="error",
-    title="a principal that begins with spiffe://",
-    why="Principals are written without the scheme, `cluster.local/ns/NAMESPACE/sa/NAME`: this one "
-    "never matches, so an ALLOW denies its callers and a DENY lets them pass.",
-)
+@rule("principal-with-spiffe")
 def principal_with_spiffe(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("AuthorizationPolicy"):
         for entry in obj.root.children("spec", "rules"):
@@ -83,13 +66,7 @@ def principal_with_spiffe(sources: Sources) -> Iterator[Hit]:
                     yield at(node, f"{obj.title}: {text}", fix)
 
 
-@rule(
-    "egress-host-without-namespace",
-    severity="error",
-    title="a host in a Sidecar's egress without its namespace",
-    why="Hosts there are written `namespace/host`, such as ./* or istio-system/*; the validating webhook "
-    "refuses any other.",
-)
+@rule("egress-host-without-namespace")
 def egress_without_namespace(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("Sidecar"):
         for listener in obj.root.children("spec", "egress"):
@@ -99,13 +76,7 @@ def egress_without_namespace(sources: Sources) -> Iterator[Hit]:
                     yield at(node, f"{obj.title}: {text}", f'- "*/{text}"')
 
 
-@rule(
-    "discovery-selector-operator",
-    severity="error",
-    title="an expression in discoverySelectors that istiod cannot read",
-    why="istiod logs the error and then filters nothing: it watches every namespace. Operators are "
-    "In and NotIn with values, Exists and DoesNotExist without, with these capitals.",
-)
+@rule("discovery-selector-operator")
 def selector_operator(sources: Sources) -> Iterator[Hit]:
     for mesh in sources.mesh_configs:
         for selector in mesh.children("discoverySelectors"):
@@ -128,13 +99,7 @@ def selector_operator(sources: Sources) -> Iterator[Hit]:
                     yield at(where, evidence, "values: [VALUE]" if wanted else "# delete values")
 
 
-@rule(
-    "mesh-config-below-pilot",
-    severity="error",
-    title="meshConfig below `pilot`",
-    why="Before 1.24 the chart reads `meshConfig` at the top level alone.",
-    versions="1.18 to 1.23",
-)
+@rule("mesh-config-below-pilot")
 def mesh_config_below_pilot(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         node, version = values.root.get("pilot", "meshConfig"), sources.release(values)
@@ -144,12 +109,7 @@ def mesh_config_below_pilot(sources: Sources) -> Iterator[Hit]:
             yield at(node, evidence, "meshConfig: ...  # at the top level", severity=severity)
 
 
-@rule(
-    "several-sidecars",
-    severity="error",
-    title="two Sidecars without a selector in one namespace",
-    why="Which one counts is undefined: the older one wins, and the other does nothing.",
-)
+@rule("several-sidecars")
 def several_sidecars(sources: Sources) -> Iterator[Hit]:
     seen: dict[tuple[str | None, str], str] = {}
     for obj in sources.of_kind("Sidecar"):
@@ -165,13 +125,7 @@ def several_sidecars(sources: Sources) -> Iterator[Hit]:
             yield at(obj.root, f"{obj.title} beside Sidecar {first}", fix)
 
 
-@rule(
-    "host-unexpanded",
-    severity="error",
-    title="a host with a variable that nothing expanded",
-    why="The text is taken as it is, so the host matches nothing; unless envsubst, Flux's postBuild or "
-    "a pipeline puts the value in before the file is applied.",
-)
+@rule("host-unexpanded")
 def host_unexpanded(sources: Sources) -> Iterator[Hit]:
     for obj in _of_istio(sources, "VirtualService", "DestinationRule", "ServiceEntry", "Gateway"):
         spec = obj.root.get("spec")

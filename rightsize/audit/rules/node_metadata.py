@@ -21,12 +21,7 @@ WHY = (
 _LAUNCH = ("LaunchTemplateData", "MetadataOptions")
 
 
-@rule(
-    "node-metadata-open",
-    severity="warning",
-    title="nodes of which pods may read the instance metadata",
-    why=WHY,
-)
+@rule("node-metadata-open")
 def open_metadata(sources: Sources) -> Iterator[Hit]:
     for obj in sources.of_kind("EC2NodeClass", "AWSNodeTemplate"):
         options = obj.root.get("spec", "metadataOptions")

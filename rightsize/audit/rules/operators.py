@@ -29,13 +29,7 @@ _K8S_FIELDS = frozenset(
 """Fields of the components, of the gateways among them, and of `k8s` (the same file)."""
 
 
-@rule(
-    "operator-unknown-field",
-    severity="error",
-    title="a field or a component that an IstioOperator does not have",
-    why="istioctl refuses the file: unknown field.",
-    versions="1.18 to 1.30",
-)
+@rule("operator-unknown-field")
 def unknown_operator_field(sources: Sources) -> Iterator[Hit]:
     for operator in sources.operators:
         spec = operator.root.get("spec")
@@ -65,13 +59,7 @@ def _unknown(mapping: Node, known: frozenset[str]) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "istioctl-set-without-values",
-    severity="error",
-    title="istioctl --set of a chart value without values.",
-    why="--set names a field of the IstioOperator's spec; Helm values stand below `values`. istioctl "
-    "refuses the field as unknown.",
-)
+@rule("istioctl-set-without-values")
 def set_without_values(sources: Sources) -> Iterator[Hit]:
     for operator in sources.operators:
         spec = operator.root.get("spec")

@@ -111,12 +111,7 @@ _BLIND = (
 )
 
 
-@rule(
-    "command-finds-nothing",
-    severity="warning",
-    title="a command that cannot show what it is asked for",
-    why="as stated for each",
-)
+@rule("command-finds-nothing")
 def finds_nothing(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         for blind in _BLIND:
@@ -124,12 +119,7 @@ def finds_nothing(sources: Sources) -> Iterator[Hit]:
                 yield at(command.place, command.text, blind.fix, why=blind.why)
 
 
-@rule(
-    "command-create-cert",
-    severity="error",
-    title="istioctl x create-cert",
-    why="istioctl never had it (1.0 to 1.30).",
-)
+@rule("command-create-cert")
 def create_cert(sources: Sources) -> Iterator[Hit]:
     fix = (
         "make -f tools/certs/Makefile.selfsigned.mk root-ca\n"
@@ -143,13 +133,7 @@ def create_cert(sources: Sources) -> Iterator[Hit]:
             yield at(command.place_of("create-cert"), command.text, fix)
 
 
-@rule(
-    "command-grep-synced",
-    severity="error",
-    title="looking for SYNCED in proxy-config endpoints",
-    why="proxy-config endpoints shows HEALTHY or UNHEALTHY, so the search never finds anything. "
-    "SYNCED, STALE and NOT SENT are words of istioctl proxy-status, from 1.27 on with -v 1 alone.",
-)
+@rule("command-grep-synced")
 def grep_synced(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         if _ENDPOINTS.search(command.text) and _SYNC_WORDS.search(command.text):
@@ -157,13 +141,7 @@ def grep_synced(sources: Sources) -> Iterator[Hit]:
             yield at(command.place, command.text, fix)
 
 
-@rule(
-    "command-removed",
-    severity="error",
-    title="a command that istioctl has no more",
-    why="istioctl answers `unknown command`.",
-    versions="as stated for each",
-)
+@rule("command-removed")
 def removed(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         for gone in _GONE:
@@ -181,12 +159,7 @@ def removed(sources: Sources) -> Iterator[Hit]:
                 )
 
 
-@rule(
-    "command-restarts-control-plane",
-    severity="info",
-    title="all pods of istiod deleted at once",
-    why="Every proxy reconnects and is pushed everything at the same moment.",
-)
+@rule("command-restarts-control-plane")
 def deletes_istiod(sources: Sources) -> Iterator[Hit]:
     for command in sources.commands:
         if _deletes_istiod(command):

@@ -70,13 +70,7 @@ def _frozen(found: Mapping[K, list[KubeObject]]) -> Mapping[K, tuple[KubeObject,
     return {key: tuple(objects) for key, objects in found.items()}
 
 
-@rule(
-    "secrets-readable",
-    severity="warning",
-    title="an account that may read the Secrets of istiod's namespace",
-    why="The key of the mesh's CA is a Secret there: who reads it signs an identity of any workload, "
-    "and every sidecar trusts it.",
-)
+@rule("secrets-readable")
 def readable(sources: Sources) -> Iterator[Hit]:
     roles = _Roles.of(sources)
     known: dict[tuple[_Key, int], str | bool | None] = {}

@@ -23,13 +23,7 @@ _LIMITS = {"cpu": "2000m", "memory": "1024Mi"}
 _DEFAULT_GRACE_SECONDS = 30
 
 
-@rule(
-    "sidecar-limit-tight",
-    severity="warning",
-    title="a sidecar limit below what 1000 requests a second take",
-    why="A CPU limit below one core leaves Envoy one thread and throttles it in bursts; a memory "
-    "limit of 128Mi kills it once the mesh's configuration grows.",
-)
+@rule("sidecar-limit-tight")
 def sidecar_limit(sources: Sources) -> Iterator[Hit]:
     for node, request, resource in _proxy_limits(sources):
         least = _LEAST_PROXY_CPU_LIMIT if resource == "cpu" else _LEAST_PROXY_MEMORY_LIMIT
@@ -41,13 +35,7 @@ def sidecar_limit(sources: Sources) -> Iterator[Hit]:
             yield at(node, f"{node.place.path} is {node.text}", fix)
 
 
-@rule(
-    "sidecar-request-tight",
-    severity="warning",
-    title="a mesh-wide sidecar request below what an idle proxy holds",
-    why="istio.io publishes 60 MB for a proxy of 1.24 under load; the scheduler packs nodes by the "
-    "request, and what is used above it is evicted first.",
-)
+@rule("sidecar-request-tight")
 def sidecar_request(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         resources = values.root.get("global", "proxy", "resources")
@@ -59,13 +47,7 @@ def sidecar_request(sources: Sources) -> Iterator[Hit]:
             yield at(node, f"{node.place.path} is {node.text}", fix)
 
 
-@rule(
-    "istiod-memory-tight",
-    severity="warning",
-    title="istiod with a quarter of its default memory, or less",
-    why="Istio published 1.5 GB at 1000 services and 2000 proxies; istiod without its memory is "
-    "evicted first, and its restart pushes everything to everyone.",
-)
+@rule("istiod-memory-tight")
 def istiod_memory(sources: Sources) -> Iterator[Hit]:
     blocks = [values.istiod("resources") for values in sources.values_of("istiod", "operator")]
     blocks += [
@@ -84,13 +66,7 @@ def istiod_memory(sources: Sources) -> Iterator[Hit]:
                 yield at(node, f"{node.place.path} is {node.text}", fix)
 
 
-@rule(
-    "drain-longer-than-grace",
-    severity="warning",
-    title="terminationDrainDuration not below the pod's grace period",
-    why="Kubernetes kills the pod at the end of terminationGracePeriodSeconds, 30 s by default, "
-    "before the proxy has drained.",
-)
+@rule("drain-longer-than-grace")
 def drain(sources: Sources) -> Iterator[Hit]:
     for mesh in sources.mesh_configs:
         node = mesh.get("defaultConfig", "terminationDrainDuration")

@@ -18,13 +18,7 @@ spec:
     filter: {{expression: "response.code >= 500"}}"""
 
 
-@rule(
-    "access-log-full",
-    severity="warning",
-    title="access logs at full volume",
-    why="Two proxies write a line for each request: CPU in the proxies, and each GB is paid for "
-    "where logs are ingested.",
-)
+@rule("access-log-full")
 def access_log_full(sources: Sources) -> Iterator[Hit]:
     beside = _filtered(sources)
     for mesh in sources.mesh_configs:
@@ -54,12 +48,7 @@ def _filtered(sources: Sources) -> str:
     return f"\n---\n{_FILTERED.format(api_version('telemetry', sources.version))}"
 
 
-@rule(
-    "proxy-debug-log",
-    severity="warning",
-    title="proxies that log at debug or trace",
-    why="Envoy then writes many lines for each request, at a multiple of its CPU.",
-)
+@rule("proxy-debug-log")
 def debug_log(sources: Sources) -> Iterator[Hit]:
     for values in sources.values_of("istiod", "operator"):
         for name in ("logLevel", "componentLogLevel"):
@@ -76,12 +65,7 @@ def debug_log(sources: Sources) -> Iterator[Hit]:
             yield at(node, f"{obj.title}: {node.text}", fix)
 
 
-@rule(
-    "tracing-full",
-    severity="warning",
-    title="every request is traced",
-    why="Each span is built, sent and stored; Istio's default samples 1 %.",
-)
+@rule("tracing-full")
 def tracing_full(sources: Sources) -> Iterator[Hit]:
     nodes = [values.istiod("traceSampling") for values in sources.values_of("istiod", "operator")]
     nodes += [m.get("defaultConfig", "tracing", "sampling") for m in sources.mesh_configs]
@@ -96,13 +80,7 @@ def tracing_full(sources: Sources) -> Iterator[Hit]:
             yield at(node, evidence, f"{node.path[-1]}: 1.0")
 
 
-@rule(
-    "demo-profile",
-    severity="warning",
-    title="the demo profile",
-    why="It requests 10m of CPU for istiod and for each proxy, traces every request and logs "
-    "every request: made to show, not to serve.",
-)
+@rule("demo-profile")
 def demo_profile(sources: Sources) -> Iterator[Hit]:
     nodes = [obj.root.get("spec", "profile") for obj in sources.operators]
     for values in sources.values_of("istiod"):

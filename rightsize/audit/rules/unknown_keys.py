@@ -58,14 +58,7 @@ _CLOSED = {
 """Mappings of which all keys are known: others are open to anything."""
 
 
-@rule(
-    "unknown-key",
-    severity="warning",
-    title="a chart value that no release knows",
-    why="No template of 1.18 to 1.30 reads it, so it changes nothing. The gateway chart refuses "
-    "it from 1.28 (and from 1.25.5, 1.26.4, 1.27.1).",
-    versions="1.18 to 1.30",
-)
+@rule("unknown-key")
 def unknown_key(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
         version = sources.release(values)
@@ -80,13 +73,7 @@ def unknown_key(sources: Sources) -> Iterator[Hit]:
                     yield _unknown(node, prefix, name, known)
 
 
-@rule(
-    "key-not-in-release",
-    severity="warning",
-    title="a chart value that this release does not know",
-    why="The key is real in other releases; this one ignores it.",
-    versions="as stated for each",
-)
+@rule("key-not-in-release")
 def key_not_in_release(sources: Sources) -> Iterator[Hit]:
     for values in sources.values:
         version = sources.release(values)
@@ -106,12 +93,7 @@ def key_not_in_release(sources: Sources) -> Iterator[Hit]:
                     yield at(node, evidence, f"# delete {name}", versions=setting.span)
 
 
-@rule(
-    "unknown-field",
-    severity="error",
-    title="a field that an Istio resource does not have",
-    why="The API server refuses or drops fields that the resource definition does not have.",
-)
+@rule("unknown-field")
 def unknown_field(sources: Sources) -> Iterator[Hit]:
     for obj in sources.objects:
         spec = obj.root.get("spec")

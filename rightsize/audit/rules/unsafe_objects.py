@@ -20,14 +20,7 @@ _ALLOCATES: Version = (1, 25)
 """First release whose PILOT_ENABLE_IP_AUTOALLOCATE is on."""
 
 
-@rule(
-    "server-not-verified",
-    severity="warning",
-    title="TLS without a check of the server's certificate",
-    why="Before 1.21 Envoy takes any certificate where no caCertificates are named, so that whoever answers "
-    "is trusted (IST0128). From 1.21 on the system's authorities are used instead.",
-    versions="1.18 to 1.20, and later where VERIFY_CERTIFICATE_AT_CLIENT is false",
-)
+@rule("server-not-verified")
 def server_not_verified(sources: Sources) -> Iterator[Hit]:
     checked = sources.version is not None and sources.version >= _VERIFIES
     for policy, title in policies_of(sources):
@@ -49,14 +42,7 @@ def server_not_verified(sources: Sources) -> Iterator[Hit]:
             yield at(mode, evidence, fix, severity=severity)
 
 
-@rule(
-    "service-entry-without-address",
-    severity="warning",
-    title="a TCP port of a ServiceEntry without addresses",
-    why="Without an address the port is opened on every address: it takes connections to other TCP services "
-    "of that port, and of two such entries one wins (IST0134). From 1.25 on istiod allocates addresses.",
-    versions="1.18 to 1.24, without DNS proxying",
-)
+@rule("service-entry-without-address")
 def entry_without_address(sources: Sources) -> Iterator[Hit]:
     if sources.version is None or sources.version >= _ALLOCATES or _proxies_dns(sources):
         return
@@ -83,12 +69,7 @@ def _proxies_dns(sources: Sources) -> bool:
     return False
 
 
-@rule(
-    "several-telemetries",
-    severity="error",
-    title="two Telemetries without a selector in one namespace",
-    why="Which one counts is undefined: the older one wins and the other does nothing (IST0160).",
-)
+@rule("several-telemetries")
 def several_telemetries(sources: Sources) -> Iterator[Hit]:
     seen: dict[tuple[str | None, str], str] = {}
     for obj in sources.of_kind("Telemetry"):

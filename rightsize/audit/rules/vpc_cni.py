@@ -11,14 +11,7 @@ _WRONG = "ENABLE_CUSTOM_NETWORKING"
 _RIGHT = "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
 
 
-@rule(
-    "vpc-cni-custom-networking",
-    severity="error",
-    title=f"{_WRONG} on aws-node",
-    why=f"The VPC CNI has no such variable and ignores it. Custom networking is {_RIGHT}, and it "
-    "takes an ENIConfig for each zone.",
-    versions="every release of the VPC CNI",
-)
+@rule("vpc-cni-custom-networking")
 def custom_networking(sources: Sources) -> Iterator[Hit]:
     # JSON among a command's words is a document, too: one fault is corrected once.
     corrected: set[tuple[str, int]] = set()
