@@ -19,7 +19,7 @@ from rightsize.sizing.policies.daily import Daily, Measured
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.histogram import Tally
 from rightsize.snapshot.summaries import summaries
-from rightsize.snapshot.summary_table import PARTS, SUMMARIES
+from rightsize.snapshot.summary_table import PARTS, PEAKS, SUMMARIES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +109,7 @@ def records_of(parts: Sequence[tuple[date, pa.Table]]) -> Records:
         windows=rows.column("windows").to_numpy().astype(np.int64),
         cpu=_measured(rows, "cpu"),
         memory=_measured(rows, "memory"),
-        peaks=_lists(rows, "memory_peaks", 4),
+        peaks=_lists(rows, "memory_peaks", PEAKS),
     )
     bits = b"".join(rows.column("present").to_pylist())
     return Records(

@@ -20,12 +20,13 @@ from rightsize.snapshot.columns import (
 )
 from rightsize.snapshot.histogram import WINDOW_SECONDS, Floats, Ints, Tally
 
-LAYOUT = 2
+LAYOUT = 3
 """Goes up when what a summary says changes: older ones are made anew."""
 WINDOWS = 288
 """Of five minutes, in a day."""
 _HOUR = 12
-_QUARTER = 72
+PEAKS = 12
+"""Stretches of a day, two hours each, in which memory has a peak of its own."""
 _START_SECONDS = 900
 _COUNTS = pa.list_(pa.int16())
 _VALUES = pa.list_(pa.float64())
@@ -61,7 +62,7 @@ SUMMARIES = make_table(
         ("cpu_highest", _VALUES, "cores", "highest value in each of these buckets"),
         ("cpu_seconds", _TIMES, "seconds", "time that the windows in each bucket cover, their weight"),
         ("memory_sum", FLOAT, "bytes", "sum of `memory` over the windows that know it"),
-        ("memory_peaks", _VALUES, "bytes", "highest `memory` of each six hours; null if unknown"),
+        ("memory_peaks", _VALUES, "bytes", "highest `memory` of each two hours; null if unknown"),
         ("memory_start", FLOAT, "bytes", "highest `memory` within 15 minutes of its first window"),
         ("memory_later", FLOAT, "bytes", "highest `memory` of the windows after these"),
         ("memory_buckets", _COUNTS, "", "buckets of the memory histogram, ascending"),
@@ -72,7 +73,7 @@ SUMMARIES = make_table(
 )  # fmt: skip
 PARTS = ("buckets", "counts", "highest", "seconds")
 """Of a histogram: a list of each."""
-_LENGTHS = {"cpu_hours": 24, "cpu_hour_windows": 24, "memory_peaks": 4}
+_LENGTHS = {"cpu_hours": 24, "cpu_hour_windows": 24, "memory_peaks": PEAKS}
 """Values in each list of these columns."""
 
 
@@ -143,7 +144,9 @@ def summarised(usage: pa.Table, day: date) -> pa.Table:
         "cpu_hours": _lists(np.bincount(cell, np.nan_to_num(cpu), heads.size * 24), 24),
         "cpu_hour_windows": _lists(np.bincount(cell[~np.isnan(cpu)], None, heads.size * 24), 24),
         "memory_sum": _sums(row, heads.size, memory),
-        "memory_peaks": _lists(_peaks(row * 4 + window // _QUARTER, heads.size * 4, memory), 4),
+        "memory_peaks": _lists(
+            _peaks(row * PEAKS + window * PEAKS // WINDOWS, heads.size * PEAKS, memory), PEAKS
+        ),
         "memory_start": pa.array(_peaks(row[began], heads.size, memory[began]), from_pandas=True),
         "memory_later": pa.array(_peaks(row[~began], heads.size, memory[~began]), from_pandas=True),
     }

@@ -79,7 +79,7 @@ def test_a_whole_day_is_written_with_its_summary(folder):
     assert web["cpu_sum"] == pytest.approx(96 * 0.007)
     assert web["cpu_counts"].tolist() == [96, 96, 96]
     assert web["cpu_highest"].tolist() == [0.001, 0.002, 0.004]
-    assert web["memory_peaks"].tolist() == [61 * MIB] * 4
+    assert web["memory_peaks"].tolist() == [61 * MIB] * 12
     assert web["present"] == b"\xff" * 36
 
 

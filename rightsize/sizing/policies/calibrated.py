@@ -27,6 +27,7 @@ from rightsize.sizing.policies.arrays import DAY_SECONDS, Sizing
 from rightsize.sizing.policies.base import Floats
 from rightsize.sizing.policies.daily import Daily, DailyPolicy, Measured, age_weights, by_week
 from rightsize.snapshot.histogram import Histogram
+from rightsize.snapshot.summary_table import PEAKS
 
 _GRID = 400
 _LOGISTIC = 1.702
@@ -208,14 +209,15 @@ def priced_level(usage: Histogram, price: float, risk: float) -> Priced:
 def block_peaks(daily: Daily, horizon_days: float) -> tuple[Floats, float, float]:
     """Highest memory of each pod in each block of time, the blocks in the horizon and in history.
 
-    A block is a UTC day; in a history below four days it is six hours, and the horizon is no longer
-    than the history: hours say nothing on weeks.
+    A block is a UTC day; in a history below four days it is two hours, and the horizon is no longer
+    than the history: hours say nothing on weeks. Two, since longer ones leave a history of half a day
+    two or three peaks, which hide how memory grows.
     """
     span = float(daily.last.max() - daily.first.min()) + 300.0
     if span >= 4 * DAY_SECONDS:
         length, peaks = float(DAY_SECONDS), daily.memory.tally.peaks()
     else:
-        length, peaks = DAY_SECONDS / 4, daily.peaks.ravel()
+        length, peaks = DAY_SECONDS / PEAKS, daily.peaks.ravel()
     return peaks[~np.isnan(peaks)], min(horizon_days * DAY_SECONDS, span) / length, span / length
 
 

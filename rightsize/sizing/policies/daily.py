@@ -24,9 +24,9 @@ from rightsize.sizing.policies.arrays import (
 )
 from rightsize.sizing.policies.base import Floats
 from rightsize.snapshot.histogram import Histogram, Tally
+from rightsize.snapshot.summary_table import PEAKS
 
 _WINDOWS = DAY_SECONDS // WINDOW_SECONDS
-_QUARTERS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +66,8 @@ class Daily:
     windows : int64 array of shape (rows,)
         Windows with a sample.
     cpu, memory : Measured
-    peaks : float64 array of shape (rows, 4)
-        Highest memory of each six hours; NaN where unknown.
+    peaks : float64 array of shape (rows, 12)
+        Highest memory of each two hours; NaN where unknown.
     """
 
     pod: Ints
@@ -91,10 +91,10 @@ class Daily:
         last = np.full(rows, np.iinfo(np.int64).min)
         np.minimum.at(first, row, history.time)
         np.maximum.at(last, row, history.time)
-        quarter = (history.time - 1) % DAY_SECONDS * _QUARTERS // DAY_SECONDS
-        peaks = np.full(rows * _QUARTERS, -np.inf)
+        stretch = (history.time - 1) % DAY_SECONDS * PEAKS // DAY_SECONDS
+        peaks = np.full(rows * PEAKS, -np.inf)
         known = np.isfinite(history.memory)
-        np.maximum.at(peaks, (row * _QUARTERS + quarter)[known], history.memory[known])
+        np.maximum.at(peaks, (row * PEAKS + stretch)[known], history.memory[known])
         at_most = None
         if history.seconds is not None:
             at_most = np.minimum(history.seconds, WINDOW_SECONDS)
@@ -106,7 +106,7 @@ class Daily:
             windows=np.bincount(row, minlength=rows),
             cpu=_measured("cpu", row, rows, history.cpu, history.seconds),
             memory=_measured("memory", row, rows, history.memory, at_most),
-            peaks=np.where(np.isinf(peaks), np.nan, peaks).reshape(rows, _QUARTERS),
+            peaks=np.where(np.isinf(peaks), np.nan, peaks).reshape(rows, PEAKS),
         )
 
     @property

@@ -331,13 +331,21 @@ def test_the_busier_of_two_pods_counts():
     assert CalibratedPolicy(cpu_price=0.1, cpu_risk=1.0).size(usage).sizes.cpu_request == 1.0
 
 
-@pytest.mark.parametrize(("days", "blocks"), [(3.75, 15), (4, 4), (6, 6)])
-def test_a_block_is_a_day_and_six_hours_in_a_short_history(days, blocks):
+@pytest.mark.parametrize(("days", "blocks"), [(3.75, 45), (4, 4), (6, 6)])
+def test_a_block_is_a_day_and_two_hours_in_a_short_history(days, blocks):
     n = int(days * DAY)
     peaks, ahead, seen = block_peaks(Daily.of(history(memory=np.ones(n))), 2.0)
     assert peaks.size == blocks
     assert seen == pytest.approx(blocks)
-    assert ahead == pytest.approx(2.0 if days >= 4 else 4 * 2.0)
+    assert ahead == pytest.approx(2.0 if days >= 4 else 12 * 2.0)
+
+
+@pytest.mark.parametrize("start", [0, 20, 40, 60])
+def test_growth_within_half_a_day_is_seen_whatever_the_hour_it_began(start):
+    # 10 % an hour: the limit holds for as long again as was seen.
+    memory = np.r_[np.full(start, np.nan), 1.1 ** np.linspace(0, 8, 96)]
+    limit = CalibratedPolicy().size(history(memory=memory)).sizes.memory_limit
+    assert limit > 1.25 * np.nanmax(memory)
 
 
 def test_many_peaks_are_counted_in_bins_and_none_is_lost():
