@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,13 +12,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TEXT = pa.dictionary(pa.int32(), pa.string())
-TIME = pa.timestamp("ms", tz="UTC")
-FLOAT = pa.float64()
-SHORT = pa.float32()
-FLAG = pa.bool_()
-JSON = pa.string()
+from rightsize.data_files import data_file
 
+BITS = pa.binary(36)
+"""One for each of a day's 288 windows of five minutes."""
+_TYPES: Mapping[str, pa.DataType] = {
+    "text": pa.dictionary(pa.int32(), pa.string()),
+    "time": pa.timestamp("ms", tz="UTC"),
+    "float": pa.float64(),
+    "short": pa.float32(),
+    "flag": pa.bool_(),
+    "json": pa.string(),
+    "counts": pa.list_(pa.int16()),
+    "values": pa.list_(pa.float64()),
+    "times": pa.list_(pa.float32()),
+    "bits": BITS,
+}
 LARGEST_CPU = 4096.0
 """Cores. EC2's largest machine (u7inh-32tb.480xlarge, 2025) has 1,920 vCPUs and 32 TiB."""
 LARGEST_MEMORY = 2.0**46
@@ -64,17 +74,19 @@ class Table:
         return pd.DataFrame(self.schema.empty_table().to_pandas())
 
 
-def make_table(
-    name: str,
-    grain: str,
-    text: str,
-    key: Sequence[str],
-    columns: Sequence[tuple[str, pa.DataType, str, str]],
-    most: Mapping[str, float] | None = None,
-    later: Sequence[str] = (),
-) -> Table:
-    named = tuple(Column(*column) for column in columns)
-    return Table(name, text, grain, tuple(key), named, most or {}, frozenset(later))
+def _tables() -> Iterator[Table]:
+    """The tables of `data/snapshot_tables.toml`."""
+    described = tomllib.loads(data_file("snapshot_tables.toml").read_text(encoding="utf-8"))
+    for name, table in described.items():
+        columns = [Column(name, _TYPES[kind], *words) for name, kind, *words in table["columns"]]
+        later = frozenset(table.get("later", ()))
+        yield Table(
+            name, table["text"], table["grain"], tuple(table["key"]), tuple(columns),
+            table.get("most", {}), later,
+        )  # fmt: skip
+
+
+TABLES: Mapping[str, Table] = {table.name: table for table in _tables()}
 
 
 def to_arrow(spec: Table, rows: pd.DataFrame) -> pa.Table:

@@ -10,14 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rightsize.snapshot.columns import (
-    FLOAT,
-    SHORT,
-    TEXT,
-    TIME,
-    codes_of,
-    make_table,
-)
+from rightsize.snapshot.columns import BITS, TABLES, codes_of
 from rightsize.snapshot.histogram import WINDOW_SECONDS, Floats, Ints, Tally
 
 LAYOUT = 3
@@ -28,49 +21,7 @@ _HOUR = 12
 PEAKS = 12
 """Stretches of a day, two hours each, in which memory has a peak of its own."""
 _START_SECONDS = 900
-_COUNTS = pa.list_(pa.int16())
-_VALUES = pa.list_(pa.float64())
-_TIMES = pa.list_(pa.float32())
-BITS = pa.binary(WINDOWS // 8)
-
-SUMMARIES = make_table(
-    "summaries",
-    "day",
-    "What the day's rows of `usage` come to for each container of each pod. Rows add up over pods, "
-    "workloads and days: which workload a pod is of, what was in force and what was killed say `pods` "
-    "and `containers` of the same day. Bucket `k` of a histogram holds the values above growth ^ (k - 1) "
-    "up to growth ^ k, where growth is 1.01 for CPU and 1.002 for memory, and the lowest all values up "
-    "to 1e-6. Made from `usage` alone, when the day is written or on first use.",
-    ["namespace", "pod", "container"],
-    [
-        ("namespace", TEXT, "", "namespace of the pod"),
-        ("pod", TEXT, "", "name of the pod"),
-        ("container", TEXT, "", "name of the container"),
-        ("first", TIME, "", "end of its first window"),
-        ("last", TIME, "", "end of its last window"),
-        ("windows", SHORT, "windows", "windows with a sample: of 288, what was covered"),
-        ("present", BITS, "bits", "one bit for each window of the day, set where it has a "
-         "sample; the day's first window is the highest bit of the first byte"),
-        ("periods", FLOAT, "periods", "sum of CFS periods; null without a CPU limit"),
-        ("throttled_periods", FLOAT, "periods", "of these, throttled ones"),
-        ("cpu_sum", FLOAT, "cores", "sum of `cpu` over the windows that know it"),
-        ("cpu_peak", FLOAT, "cores", "highest `cpu`; null if no window knows it"),
-        ("cpu_hours", _VALUES, "cores", "sum of `cpu` in each hour of the day"),
-        ("cpu_hour_windows", _COUNTS, "windows", "windows in each hour that know `cpu`"),
-        ("cpu_buckets", _COUNTS, "", "buckets of the CPU histogram, ascending"),
-        ("cpu_counts", _COUNTS, "windows", "windows in each of these buckets"),
-        ("cpu_highest", _VALUES, "cores", "highest value in each of these buckets"),
-        ("cpu_seconds", _TIMES, "seconds", "time that the windows in each bucket cover, their weight"),
-        ("memory_sum", FLOAT, "bytes", "sum of `memory` over the windows that know it"),
-        ("memory_peaks", _VALUES, "bytes", "highest `memory` of each two hours; null if unknown"),
-        ("memory_start", FLOAT, "bytes", "highest `memory` within 15 minutes of its first window"),
-        ("memory_later", FLOAT, "bytes", "highest `memory` of the windows after these"),
-        ("memory_buckets", _COUNTS, "", "buckets of the memory histogram, ascending"),
-        ("memory_counts", _COUNTS, "windows", "windows in each of these buckets"),
-        ("memory_highest", _VALUES, "bytes", "highest value in each of these buckets"),
-        ("memory_seconds", _TIMES, "seconds", "time of these windows, five minutes at most each"),
-    ],
-)  # fmt: skip
+SUMMARIES = TABLES["summaries"]
 PARTS = ("buckets", "counts", "highest", "seconds")
 """Of a histogram: a list of each."""
 _LENGTHS = {"cpu_hours": 24, "cpu_hour_windows": 24, "memory_peaks": PEAKS}
