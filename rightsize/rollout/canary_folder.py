@@ -14,7 +14,7 @@ from rightsize.errors import InputFileError
 from rightsize.results import Component
 from rightsize.rollout.canary import NAME
 from rightsize.rollout.canary_scripts import JOURNAL
-from rightsize.snapshot.columns import LARGEST_MEMORY
+from rightsize.snapshot.schema import LARGEST_MEMORY
 
 _HINT = "rightsize canary writes this folder, and its resize.sh notes the pods"
 _LINE = re.compile(r"([^\t]*)\t([0-9A-Za-z-]{1,64})\t(\d{9,11})\t(trying|resized|refused|back)")

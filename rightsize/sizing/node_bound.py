@@ -11,7 +11,7 @@ import pandas as pd
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Recommendation, Resource, ResourceAdvice, Rule, Sizes
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.columns import LARGEST_CPU, LARGEST_MEMORY
+from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
 from rightsize.snapshot.views import containers_by_day
 
 

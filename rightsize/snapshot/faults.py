@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rightsize.snapshot.columns import Column, Table, codes_of
+from rightsize.snapshot.schema import Column, Table, codes_of
 
 _UNIQUE = frozenset(
     ("usage", "pods", "containers", "nodes", "namespaces", "control_plane", "traffic", "proxies")

@@ -29,10 +29,9 @@ import pandas as pd
 import pyarrow as pa
 
 from rightsize.errors import OutputError, SnapshotError
-from rightsize.snapshot.columns import to_arrow
 from rightsize.snapshot.in_force import InForce
 from rightsize.snapshot.manifest import MANIFEST, DayRecord, Manifest, read_manifest
-from rightsize.snapshot.schema import TABLES
+from rightsize.snapshot.schema import TABLES, to_arrow
 from rightsize.snapshot.summary_table import SUMMARIES, Summariser, made_of
 from rightsize.snapshot.table_files import (
     file_in_force,

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rightsize.snapshot.columns import BITS, TABLES, codes_of
 from rightsize.snapshot.histogram import WINDOW_SECONDS, Floats, Ints, Tally
+from rightsize.snapshot.schema import BITS, TABLES, codes_of
 
 LAYOUT = 3
 """Goes up when what a summary says changes: older ones are made anew."""

@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rightsize.errors import RightsizeError, SnapshotError
-from rightsize.snapshot.columns import Table, to_arrow
 from rightsize.snapshot.faults import schema_faults, value_faults, within_range
 from rightsize.snapshot.manifest import DayRecord
+from rightsize.snapshot.schema import Table, to_arrow
 
 _FREE_BYTES = 128 * 2**20
 _LARGEST_RATIO = 200

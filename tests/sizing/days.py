@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from rightsize.sizing.records import Records, records_of
-from rightsize.snapshot.columns import to_arrow
-from rightsize.snapshot.schema import USAGE
+from rightsize.snapshot.schema import USAGE, to_arrow
 from rightsize.snapshot.summary_table import summarised
 
 

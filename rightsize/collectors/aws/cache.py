@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rightsize.snapshot import TABLES, frame
-from rightsize.snapshot.columns import to_arrow
+from rightsize.snapshot.schema import to_arrow
 
 _FETCHED = b"rightsize_fetched_at"
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from rightsize.collectors.aws.session import reading
 from rightsize.snapshot import TABLES, frame
-from rightsize.snapshot.columns import to_arrow
 from rightsize.snapshot.faults import within_range
+from rightsize.snapshot.schema import to_arrow
 
 
 def table_of(name: str, rows: Sequence[dict[str, object]] | pd.DataFrame) -> pd.DataFrame:

@@ -45,8 +45,8 @@ from rightsize.collectors.prometheus.source import Source
 from rightsize.collectors.prometheus.traffic import traffic_frame
 from rightsize.collectors.prometheus.usage import DayUsage, day_usage
 from rightsize.collectors.prometheus.windows import Starts, highest, increases
-from rightsize.snapshot.columns import LARGEST_CPU, LARGEST_MEMORY
 from rightsize.snapshot.in_force import UNDESCRIBED, UNSIZED
+from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
 
 
 @dataclass(frozen=True)

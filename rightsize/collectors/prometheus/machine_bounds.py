@@ -13,7 +13,7 @@ import numpy as np
 
 from rightsize.collectors.prometheus.labels import ContainerKey
 from rightsize.collectors.prometheus.usage import DayUsage
-from rightsize.snapshot.columns import LARGEST_CPU, LARGEST_MEMORY
+from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
 
 _LATE_SHARE = 0.1
 """A sample may stand for an earlier moment: cAdvisor reads cgroups every 10 to 15 s, and adds up to

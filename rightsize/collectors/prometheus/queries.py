@@ -15,7 +15,7 @@ from __future__ import annotations
 from rightsize.collectors.prometheus.dns_queries import DNS
 from rightsize.collectors.prometheus.istio_queries import CONTROL_PLANE, TRAFFIC
 from rightsize.collectors.prometheus.query import Query, Shape
-from rightsize.snapshot.columns import LARGEST_MEMORY
+from rightsize.snapshot.schema import LARGEST_MEMORY
 
 MESH_CONTAINERS = "istio-proxy|discovery|install-cni"
 

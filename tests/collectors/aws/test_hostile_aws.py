@@ -21,8 +21,8 @@ from rightsize.collectors.aws.plan_rates import fetch_plan_rates
 from rightsize.collectors.aws.spot import fetch_spot_prices
 from rightsize.errors import AmbiguousPriceError, AwsError, AwsUnreachableError
 from rightsize.snapshot import TABLES
-from rightsize.snapshot.columns import to_arrow
 from rightsize.snapshot.faults import within_range
+from rightsize.snapshot.schema import to_arrow
 from tests.collectors.aws.conftest import EVERYTHING
 from tests.servers.aws import Gate, plan_rate
 
