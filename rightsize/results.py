@@ -355,6 +355,8 @@ class Advice:
     """What the snapshot lacks, with what that costs the answer, the most important first."""
     default_moves: bool | None = None
     """Whether the mesh default changes, where its row was left out; None: its row says it."""
+    istiods_left_out: tuple[str, ...] = ()
+    """Istiods that run and are not among the rows."""
 
     @property
     def missing_in_short(self) -> tuple[str, ...]:
@@ -368,6 +370,14 @@ class Advice:
     @property
     def mesh_default(self) -> Recommendation | None:
         return next((r for r in self.recommendations if r.workload is None), None)
+
+    @property
+    def istiods(self) -> tuple[str, ...]:
+        """Every istiod that runs, whatever becomes of its sizes: a mesh may have several revisions."""
+        rows = (
+            row.key for row in self.recommendations if row.component == "istiod" and row.running
+        )
+        return (*rows, *self.istiods_left_out)
 
     @property
     def to_write(self) -> tuple[Recommendation, ...]:
@@ -417,6 +427,9 @@ class Advice:
             scale_points=tuple(p for p in self.scale_points if (p.namespace, p.workload) in named),
             warnings=(*self.warnings, *([note] if left_out else [])),
             default_moves=default.changes if left_out and default is not None else None,
+            istiods_left_out=tuple(
+                row.key for row in self.of("istiod") if row.running and row not in rows
+            ),
         )
 
     @property

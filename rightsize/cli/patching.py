@@ -43,7 +43,9 @@ def patched(advice: Advice, files: Sequence[Path], options: PatchOptions) -> Pat
     from rightsize.patch.changes import size_changes
 
     hints = Hints.of(options.chart, options.istio_version, options.gateway)
-    flags = Flags(options.gateway, options.workload, options.release, advice.cluster)
+    flags = Flags(
+        options.gateway, options.workload, options.release, advice.cluster, advice.istiods
+    )
     return patch_set(
         files,
         size_changes(advice),

@@ -20,6 +20,7 @@ from rightsize.patch.kinds.values import AppChart
 from rightsize.patch.manifests import ContainerGroup, PodAnnotations, WorkloadPatch
 from rightsize.patch.model import SizeChange
 from rightsize.patch.values import ValuesGroup
+from rightsize.results import Sizes
 
 _OF_ONE_WORKLOAD = (
     AutoscalerGroup, VerticalGroup, ContainerGroup, PodAnnotations, SelectedPatch,
@@ -36,6 +37,11 @@ class Flags:
     release: str | None = None
     cluster: str | None = None
     """Name of the cluster that the recommendations are for."""
+    istiods: tuple[str, ...] = ()
+    """Istiods that run there, those that nothing is written for among them."""
+
+
+_ISTIOD = SizeChange("istiod", None, None, "Deployment", Sizes())
 
 
 @dataclass(frozen=True)
@@ -166,26 +172,29 @@ def _manifest(
 def _of_revision(
     groups: Sequence[Group], change: SizeChange, changes: Sequence[SizeChange], flags: Flags
 ) -> Match:
-    """Releases of the revision of the measured pods; each istiod is sized from its own."""
-    if change.component != "istiod" or not groups:
+    """Releases of the revision of the measured pods; each istiod is sized from its own.
+
+    The mesh default stands in istiod's values too: where several istiods run, it is not written into
+    values that may be of any of them either.
+    """
+    is_istiod = change.component == "istiod"
+    if not groups or not (is_istiod or change.workload is None):
         return Match(tuple(groups))
-    rivals = [c for c in changes if c.component == "istiod"]
-    if flags.workload is not None and len(rivals) > 1:
-        if flags.workload not in (change.key, change.workload):
+    measured = (c.key for c in changes if c.component == "istiod")
+    rivals = list(dict.fromkeys((*flags.istiods, *measured)))
+    named_one = flags.workload is not None and any(_is_called(r, flags.workload) for r in rivals)
+    if len(rivals) > 1 and (named_one or (is_istiod and flags.workload is not None)):
+        if is_istiod and flags.workload not in (change.key, change.workload):
             return Match((), f"--workload {flags.workload} is another istiod")
+        return Match(tuple(groups))
+    if len(rivals) > 1:
+        _refuse_unnamed([g for g in groups if is_istiod or g.covers(_ISTIOD)], rivals)
+    if not is_istiod:
         return Match(tuple(groups))
     revision = _revision_of(change)
     exact = [g for g in groups if (g.release.revision or "default") == revision]
     named = [g for g in groups if g.release.revision is not None]
     if len(rivals) > 1:
-        open_ones = [g for g in groups if g.release.revision is None and not _is_whole(g)]
-        if open_ones:
-            raise AmbiguousChartError(
-                "these values do not say their revision, and could be for "
-                + " or ".join(c.key for c in rivals),
-                path=open_ones[0].layers[0].source.path,
-                hint=f"Say --workload {change.key}.",
-            )
         return Match(tuple(exact), None if exact else _no_revision(groups, change))
     if exact:
         return Match(tuple(exact))
@@ -203,6 +212,22 @@ def _of_revision(
             f"{change.key}",
         )
     return Match(tuple(groups))
+
+
+def _is_called(key: str, name: str) -> bool:
+    """Whether `namespace/name` is meant by this, with or without its namespace."""
+    return name in (key, key.rpartition("/")[2])
+
+
+def _refuse_unnamed(groups: Sequence[Group], istiods: Sequence[str]) -> None:
+    """Refuse values that do not say which of several istiods they are for."""
+    unnamed = [g for g in groups if g.release.revision is None and not _is_whole(g)]
+    if unnamed:
+        raise AmbiguousChartError(
+            "these values do not say their revision, and could be for " + " or ".join(istiods),
+            path=unnamed[0].layers[0].source.path,
+            hint=f"Say which: --workload {istiods[0]}.",
+        )
 
 
 def _is_whole(group: Group) -> bool:

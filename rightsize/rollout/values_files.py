@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rightsize.patch import PatchedFile, SizeChange, patch_files
+from rightsize.files.charts import Hints
+from rightsize.patch import Flags, PatchedFile, SizeChange, patch_set
 from rightsize.patch.changes import size_changes
 from rightsize.patch.kustomize import kustomize_folder
 from rightsize.results import Advice
@@ -98,26 +99,13 @@ class ValuesFiles:
 
     def _placed(self, change: SizeChange) -> bool:
         """The file holds these sizes already: nothing changes, and nothing is missing."""
-        alone = patch_files(
-            self.given.paths,
-            [change],
-            chart=self.given.chart,
-            istio_version=self.given.istio_version,
-            gateway=self.given.gateway,
-            workload=self.given.workload,
-        )
-        return any(file.changes for file in alone if file.text_before)
+        return any(file.changes for file in self._patched([change]))
 
     def _patched(self, changes: Sequence[SizeChange]) -> tuple[PatchedFile, ...]:
-        found = patch_files(
-            self.given.paths,
-            changes,
-            chart=self.given.chart,
-            istio_version=self.given.istio_version,
-            gateway=self.given.gateway,
-            workload=self.given.workload,
-        )
-        return tuple(file for file in found if file.text_before)
+        given = self.given
+        hints = Hints.of(given.chart, given.istio_version, given.gateway)
+        flags = Flags(given.gateway, given.workload, istiods=self.advice.istiods)
+        return patch_set(given.paths, changes, hints, flags).given
 
 
 def texts_same(one: Sequence[str], other: Sequence[str]) -> bool:

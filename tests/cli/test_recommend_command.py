@@ -22,7 +22,7 @@ from rich.console import Console
 from ruamel.yaml import YAML
 
 from rightsize.cost.requests_worth import requests_worth
-from rightsize.errors import ChangesFoundError, InputFileError, UsageError
+from rightsize.errors import AmbiguousChartError, ChangesFoundError, InputFileError, UsageError
 from rightsize.mesh import load
 from rightsize.output.advice_text import advice_table, rows_for_people, summary_lines
 from rightsize.prices.unit_price import UnitPrice
@@ -285,3 +285,25 @@ def test_a_request_that_is_not_set_counts_as_a_whole_and_an_unknown_one_not_at_a
     worth = requests_worth(replace(advice, recommendations=tuple(rows)), UnitPrice(1.0, 0.0))
     assert worth.usd_per_hour == (0 if unknown else pytest.approx(10 * 0.5))
     assert worth.unknown == len(unknown)
+
+
+def test_values_of_one_of_two_istiods_are_asked_for_even_where_neither_istiod_changes(tmp_path):
+    istiod = Tiny(
+        "istiod-1-24", "istio-system", "istiod", "discovery", cpu=(0.3,), memory=(900 * MIB,),
+        cpu_request=0.45, cpu_limit=None, memory_request=1024 * MIB, memory_limit=None,
+    )  # fmt: skip
+    snapshot = tiny_snapshot(
+        tmp_path / "s", Tiny(), Tiny("cart"), istiod, istiod.but(workload="istiod-1-25"), nodes=3
+    )
+    assert not any(row.changes for row in recommend(snapshot).of("istiod"))
+    file = tmp_path / "values.yaml"
+    file.write_text(VALUES)
+    for command in (("recommend",), ("recommend", "--component", "sidecar"), ("plan",)):
+        asked = rightsize(*command, "--snapshot", tmp_path / "s", "-f", file, cwd=tmp_path)
+        assert asked.returncode == AmbiguousChartError.exit_code
+        assert "istio-system/istiod-1-24 or istio-system/istiod-1-25" in asked.stderr
+        assert "--workload" in asked.stderr
+    command = ("recommend", "--snapshot", tmp_path / "s", "-f", file, "--workload", "istiod-1-25")
+    assert rightsize(*command, cwd=tmp_path).returncode == 0
+    written = YAML(typ="safe").load((tmp_path / "rightsize-out" / "values.yaml").read_text())
+    assert written["global"]["proxy"]["resources"]["requests"]["cpu"] == "50m"

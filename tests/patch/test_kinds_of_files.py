@@ -200,6 +200,30 @@ def test_a_file_without_a_revision_is_asked_for_where_two_run(
         checked(tmp_path, name, text, first, second)
 
 
+TWO = ("istio-system/istiod", "istio-system/istiod-r2")
+
+
+@pytest.mark.parametrize(
+    "of_istiod", [[], [change("istiod", "200m", of=TWO[0])], [change("istiod", "200m", of=TWO[1])]]
+)
+def test_where_two_istiods_run_it_asks_whatever_becomes_of_their_own_sizes(
+    tmp_path: Path, of_istiod: list[SizeChange]
+) -> None:
+    text = "global:\n  proxy: {resources: {requests: {cpu: 100m, memory: 128Mi}}}\npilot: {}\n"
+    file = tmp_path / "values.yaml"
+    file.write_text(text)
+    default = change("sidecar", "10m")
+    with pytest.raises(AmbiguousChartError, match="do not say their revision") as asked:
+        patch_set([file], [default, *of_istiod], flags=Flags(istiods=TWO))
+    assert f"--workload {TWO[0]}" in str(asked.value.hint)
+    for named in TWO:
+        done = patch_set([file], [default, *of_istiod], flags=Flags(workload=named, istiods=TWO))
+        assert "cpu: 10m" in done.given[0].text_after
+    file.write_text(f"revision: r2\n{text}")
+    done = patch_set([file], [default, *of_istiod], flags=Flags(istiods=TWO))
+    assert "cpu: 10m" in done.given[0].text_after
+
+
 def test_a_release_without_a_revision_is_the_default_one(tmp_path: Path) -> None:
     text = f"{FLUX.replace('NAME', 'istiod')}  chart: {{spec: {{chart: istiod}}}}\n  values:\n    {VALUES}\n"
     first = change("istiod", "100m", of="istio-system/istiod")
