@@ -16,7 +16,7 @@ from rightsize.nodes.plan import NodeSet
 from rightsize.results import Sizes
 from rightsize.rollout.checks import RECORD
 from rightsize.rollout.model import Check
-from rightsize.rollout.promql import unique
+from rightsize.rollout.words import unique
 from rightsize.sizing.node_bound import ANY_NODE, Largest
 
 _LARGEST_WAVE = 8

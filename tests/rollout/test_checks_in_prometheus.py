@@ -3,7 +3,6 @@ and nothing where the metrics are missing."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import subprocess
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rightsize.rollout import promql
+from rightsize.rollout.words import check, check_names
 from tests.servers.require import require_program
 
 pytestmark = pytest.mark.servers
@@ -109,87 +109,94 @@ def shed(good: str, bad: str) -> dict[str, str]:
     return {f'{name},response_flags="-"}}': good, f'{name},response_flags="UO"}}': bad}
 
 
+def query(of: str, **given: object) -> str:
+    """The expression of a check."""
+    return check(of, says="held", **given).expression
+
+
+def asked(**pods: str) -> str:
+    """Whether containers request 50m of CPU."""
+    return query("in-force", there=promql.requests("istio-proxy", "cpu", **pods), size="0.05")
+
+
 CASES = (
-    Case("all_equal", promql.all_equal("istio-proxy", "cpu", 0.05, PODS),
+    Case("in-force", asked(of=PODS),
          {**asks("0.05x1440"), **asks("0.1x1440", pod=OTHER), **INFO},
          {**asks("0.1x1440"), **asks("0.05x1440", pod=OTHER), **INFO}),
-    Case("all_equal native", promql.all_equal("istio-proxy", "cpu", 0.05, PODS),
+    Case("in-force native", asked(of=PODS),
          {**asks("0.05x1440", init=True), **INFO}, {**asks("0.04x1440", init=True), **INFO}),
-    Case("others_equal", promql.others_equal("istio-proxy", "cpu", 0.05, PODS),
+    Case("in-force but for some", asked(apart=PODS),
          {**asks("0.1x1440"), **asks("0.05x1440", pod=OTHER), **INFO},
          {**asks("0.05x1440"), **asks("0.1x1440", pod=OTHER), **INFO}),
-    Case("others_equal of all", promql.others_equal("istio-proxy", "cpu", 0.05, ""),
+    Case("in-force for all", asked(),
          asks("0.05x1440"), asks("0.06x1440")),
-    Case("pods_at_least", promql.pods_at_least("istio-proxy", 2),
+    Case("pods-running", query("pods-running", number=2),
          {**asks("1x1440", resource="memory"), **asks("1x1440", pod=OTHER, resource="memory")},
          asks("1x1440", resource="memory")),
-    Case("no_kills", promql.no_kills("istio-proxy"), killed("3x1440"), killed("0x1400 1x40")),
-    Case("no_kills native", promql.no_kills("istio-proxy"),
+    Case("no-kills", query("no-kills"), killed("3x1440"), killed("0x1400 1x40")),
+    Case("no-kills native", query("no-kills"),
          killed("0x1400 1x40", "Completed", init=True), killed("0x1400 1x40", init=True)),
-    Case("no_kills of some", promql.no_kills("istio-proxy", PODS),
+    Case("no-kills of some", query("no-kills", mine=f" and on (namespace, pod) ({PODS})"),
          {**killed("3x1440"), **INFO}, {**killed("0x1400 1x40"), **INFO}),
-    Case("memory_below_request", promql.memory_below_request("istio-proxy"),
+    Case("memory-below-request", query("memory-below-request"),
          {**used(60 * MIB), **asks(steady(64 * MIB), resource="memory")},
          {**used(65 * MIB), **asks(steady(64 * MIB), resource="memory")}),
-    Case("throttling_not_up", promql.throttling_not_up("istio-proxy"),
+    Case("throttling", query("throttling"),
          throttled(rate(5, 5)), throttled(rate(0, 2))),
-    Case("throttling_not_up from nothing", promql.throttling_not_up("istio-proxy"),
+    Case("throttling from nothing", query("throttling"),
          throttled(rate(0, 0.9)), throttled(rate(5, 6))),
-    Case("errors_not_up", promql.errors_not_up(),
+    Case("errors", query("errors"),
          calls(rate(1000, 1000), rate(5, 5)), calls(rate(1000, 1000), rate(5, 9))),
-    Case("errors_not_up without errors", promql.errors_not_up('source_workload="gw"', "source"),
+    Case("errors without errors", query("errors", more=',source_workload="gw"', reporter="source"),
          {'istio_requests_total{reporter="source",source_workload="gw",response_code="200"}':
           rate(10, 10)},
          calls(rate(1000, 1000), rate(0, 9), 'reporter="source",source_workload="gw"')),
-    Case("latency_not_up", promql.latency_not_up(),
+    Case("latency", query("latency"),
          durations(rate(100, 100), rate(100, 100)), durations(rate(100, 50), rate(100, 100))),
-    Case("convergence_within", promql.convergence_within(10),
+    Case("propagation", query("propagation"),
          pushes(rate(10, 10), rate(10, 10)), pushes(rate(10, 5), rate(10, 10))),
-    Case("no_rejects", promql.no_rejects(),
+    Case("no-rejects", query("no-rejects"),
          {"pilot_xds": "5x1440", 'pilot_total_xds_rejects{type="lds"}': "2x1440"},
          {"pilot_xds": "5x1440", 'pilot_total_xds_rejects{type="lds"}': "2x1436 3x4"}),
-    Case("no_rejects ever", promql.no_rejects(), {"pilot_xds": "5x1440"},
+    Case("no-rejects ever", query("no-rejects"), {"pilot_xds": "5x1440"},
          {"pilot_xds": "5x1440", "pilot_total_xds_rejects": "2x1436 3x4"}),
-    Case("proxies_connected", promql.proxies_connected(),
+    Case("proxies-connected", query("proxies-connected"),
          {"pilot_xds": level(100, 96)}, {"pilot_xds": level(100, 90)}),
-    Case("outside_not_up", promql.outside_not_up('source_workload_namespace="shop"'),
+    Case("outside", query("outside", more=',source_workload_namespace="shop"'),
          left(rate(9, 9), rate(600, 600)), left(rate(9, 9), rate(600, 900))),
-    Case("outside_not_up from nothing", promql.outside_not_up(),
+    Case("outside from nothing", query("outside"),
          {'istio_requests_total{reporter="source",destination_service_name="cart"}': rate(9, 9)},
          left(rate(9, 9), rate(0, 600))),
-    Case("nodes_at_most", promql.nodes_at_most(1), {'kube_node_info{node="a"}': "1x1440"},
+    Case("nodes", query("nodes", nodes=1), {'kube_node_info{node="a"}': "1x1440"},
          {'kube_node_info{node="a"}': "1x1440", 'kube_node_info{node="b"}': "1x1440"}),
-    Case("nothing_pending", promql.nothing_pending(),
+    Case("nothing-pending", query("nothing-pending"),
          {'kube_pod_status_phase{phase="Pending"}': "0x1440"},
          {'kube_pod_status_phase{phase="Pending"}': "0x1436 1x4"}),
-    Case("is_there", promql.is_there("kube_pod_info"), {"kube_pod_info": "1x1440"},
+    Case("seen", query("seen", metric="kube_pod_info"), {"kube_pod_info": "1x1440"},
          {"kube_node_info": "1x1440"}, answers_without_data=True),
-    Case("older_than", promql.older_than("istio-proxy", 7), used(1),
+    Case("history", query("history", days=7), used(1),
          {f'container_memory_working_set_bytes{{{POD},container="istio-proxy"}}': "_x1300 1x140"},
          answers_without_data=True),
-    Case("clusters_at_most", promql.clusters_at_most("shop", 20),
+    Case("clusters", query("clusters", namespace='"shop"', most=20),
          {'envoy_cluster_manager_active_clusters{namespace="shop"}': "20x1440"},
          {'envoy_cluster_manager_active_clusters{namespace="shop"}': "21x1440"}),
-    Case("services_at_most", promql.services_at_most(90),
+    Case("services", query("services", most=90),
          {"pilot_services": "90x1440"}, {"pilot_services": "91x1440"}),
-    Case("no_container", promql.no_container("istio-proxy", PODS),
+    Case("no-sidecar", query("no-sidecar", pods=PODS),
          {**INFO, **asks("1x1440", pod=OTHER, resource="memory")},
          {**INFO, **asks("1x1440", resource="memory")}),
-    Case("not_shed", promql.not_shed("cart.shop.svc"),
+    Case("not-shed", query("not-shed", service='"cart.shop.svc"'),
          shed(rate(1000, 1000), rate(0, 0.5)), shed(rate(1000, 1000), rate(0, 2))),
-    Case("memory_at_most", promql.memory_at_most("istio-proxy", ["shop"], 60 * MIB),
+    Case("memory-fell", query("memory-fell", names="shop", most=60 * MIB),
          used(59 * MIB), used(61 * MIB)),
+    Case("ca-expiry", query("ca-expiry"),
+         {"citadel_server_root_cert_expiry_timestamp": steady(101 * 86400)},
+         {"citadel_server_root_cert_expiry_timestamp": steady(99 * 86400)}),
 )  # fmt: skip
 
 
 def test_every_check_of_the_plan_has_a_case() -> None:
-    helpers = {"requests", "pods_of", "pod_pattern", "unique"}
-    public = {
-        name
-        for name, found in inspect.getmembers(promql, inspect.isfunction)
-        if not name.startswith("_") and found.__module__ == promql.__name__
-    }
-    assert {case.name.split(" ")[0] for case in CASES} == public - helpers
+    assert {case.name.split(" ")[0] for case in CASES} == set(check_names())
 
 
 def test_checks_hold_and_fail_where_they_should(tmp_path: Path) -> None:
