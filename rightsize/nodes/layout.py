@@ -267,6 +267,9 @@ def _assemble(
         floor=settings.floor_per_zone,
         max_types=settings.max_types,
         on_demand_share=settings.on_demand_share if settings.capacity == "blend" else 0.0,
+        allocatable=to_whole(
+            wide["cpu"].to_numpy(dtype=float), wide["memory"].to_numpy(dtype=float)
+        ),
     )
     placed = [row for draft in drafts for row in draft.pods]
     return Layout(

@@ -10,7 +10,7 @@ import numpy as np
 
 from rightsize.nodes.layout import Layout
 from rightsize.nodes.problem import Flags, Floats, Ints, Problem
-from rightsize.nodes.scheduler import SPREAD_WEIGHT, score_size
+from rightsize.nodes.scheduler import SPREAD_WEIGHT, score_size, soft_offset
 
 _NO_LIMIT = np.iinfo(np.int32).max
 
@@ -27,7 +27,7 @@ class Orders:
         names = {owner.key: i for i, owner in enumerate(dict.fromkeys(owners))}
         self._workload = np.array([names[o.key] for o in owners], dtype=np.int64)
         self._fits = problem.fits[:, offers]
-        self._total = np.maximum(problem.capacity[offers][:, :2], 1.0)
+        self._gross = np.maximum(problem.scored[offers], 1.0)
         self._score_size = score_size(problem)
         self._in_zone = np.eye(int(zones.max(initial=0)) + 1)[zones]
         self._alive: Flags = np.ones(nodes, dtype=bool)
@@ -35,7 +35,8 @@ class Orders:
         self._rest = [
             np.repeat(column[None], count, axis=0) for column in problem.capacity[offers].T
         ]
-        self._scored = [np.zeros((count, nodes)) for _ in range(2)]
+        agents = self._gross - problem.capacity[offers][:, :2]
+        self._scored = [np.repeat(column[None], count, axis=0) for column in agents.T]
         self._on_node: Ints = np.zeros((count, len(names), nodes), dtype=np.int64)
         self._where: Ints = np.full(orders.shape, -1, dtype=np.int64)
         self._classes = problem.classes
@@ -45,6 +46,8 @@ class Orders:
         self._host_skew = _or_infinite(skews)
         self._zone_skew = _or_infinite([owner.zone_skew for owner in owners])
         self._zone_limit = np.array([owner.zone_limit for owner in owners], dtype=np.int64)
+        self._soft = np.array([owner.soft for owner in owners], dtype=np.int64).reshape(-1, 2)
+        self._offset = np.array([soft_offset(*owner.soft) for owner in owners])
         self._shy = np.array([len(other) > 0 for other in problem.avoid], dtype=bool)
 
     def standing(self, losses: list[Flags], surge: Ints) -> Flags:
@@ -145,19 +148,28 @@ class Orders:
 
     def _score(self, rows: Ints, k: Ints, here: Ints, passing: Flags) -> Floats:
         cpu, memory = (
-            np.minimum((scored[rows] + size[k][:, None]) / total, 1.0)
-            for scored, size, total in zip(
-                self._scored, self._score_size.T, self._total.T, strict=True
+            np.minimum((scored[rows] + size[k][:, None]) / gross, 1.0)
+            for scored, size, gross in zip(
+                self._scored, self._score_size.T, self._gross.T, strict=True
             )
         )
-        score = ((1.0 - cpu) + (1.0 - memory)) / 2 * 100
+        score = (1.0 - (cpu + memory) / 2) * 100
+        cpu, memory = (
+            np.minimum(1.0 - (rest[rows] - size[k][:, None]) / gross, 1.0)
+            for rest, size, gross in zip(
+                self._rest[:2], self._problem.size.T[:2], self._gross.T, strict=True
+            )
+        )
         score = score + (1.0 - np.abs(cpu - memory) / 2) * 100
-        some = here.any(axis=1)
+        soft = self._soft[k]
+        some = here.any(axis=1) & soft.any(axis=1)
         inside = (here[some] * self._alive) @ self._in_zone
         open_ = passing[some]
-        host_weight = np.log(open_.sum(axis=1, keepdims=True) + 2)
-        zone_weight = np.log(self._in_zone.shape[1] + 2)
+        by_host, by_zone = (soft[some] > 0).T[..., None]
+        host_weight = by_host * np.log(open_.sum(axis=1, keepdims=True) + 2)
+        zone_weight = by_zone * np.log((open_ @ self._in_zone > 0).sum(axis=1, keepdims=True) + 2)
         count = here[some] * host_weight + inside[:, self._zones] * zone_weight
+        count = np.rint(count + self._offset[k[some]][:, None])
         top = np.where(open_, count, 0.0).max(axis=1, keepdims=True)
         low = np.where(open_, count, top).min(axis=1, keepdims=True)
         even = 100 * (top + low - count) / np.where(top > 0, top, 1.0)

@@ -50,6 +50,14 @@ class Problem:
     max_types: int | None = None
     on_demand_share: float = 0.0
     """Share of the pods' CPU that on-demand nodes must be able to hold."""
+    allocatable: Floats | None = None
+    """(O, 2) CPU and memory of a node before its DaemonSets, which the scheduler's scores count as used;
+    None where no DaemonSet runs."""
+
+    @property
+    def scored(self) -> Floats:
+        """(O, 2) what the scheduler's scores divide by."""
+        return self.capacity[:, :2] if self.allocatable is None else self.allocatable
 
     @property
     def demand(self) -> Floats:
@@ -83,6 +91,7 @@ class Problem:
             kind=self.kind[keep],
             zone=self.zone[keep],
             on_demand=self.on_demand[keep],
+            allocatable=None if self.allocatable is None else self.allocatable[keep],
         )
 
     def with_count(self, count: Ints) -> Problem:

@@ -38,7 +38,7 @@ _ORDERS, _FIRST_ORDERS, _ORDERS_AT_ONCE = 200, 6, 25
 the cheapest is kept, which is the one that chance favoured: many orders must pass for fifty others to."""
 _PODS_TRIED = 40_000
 """Pods placed over all orders together, at least one order's."""
-_SEED = 20260901
+_SEED = 20261127
 _NO_SURGE = ("StatefulSet", "Job", "CronJob", "Pod")
 """Kinds with a roll-out that adds no pods; DaemonSets replace theirs in place and are not packed."""
 

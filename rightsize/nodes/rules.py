@@ -93,7 +93,7 @@ class Apart:
 
 @dataclass(frozen=True)
 class Spread:
-    """A topology spread constraint that forbids (`DoNotSchedule`)."""
+    """A topology spread constraint."""
 
     topology: str
     max_skew: int
@@ -108,6 +108,10 @@ class Rules:
     tolerations: tuple[Toleration, ...] = ()
     apart: tuple[Apart, ...] = ()
     spread: tuple[Spread, ...] = ()
+    """Constraints that forbid (`DoNotSchedule`)."""
+    preferred: tuple[Spread, ...] | None = None
+    """Constraints that only score (`ScheduleAnyway`); None where the pod has no constraint at all, and the
+    scheduler's own apply."""
     needs_others: bool = False
     """It has required pod affinity, which plans do not model."""
     priority: int = 0
@@ -149,6 +153,7 @@ def parse_rules(text: str | None) -> Rules:
         "requiredDuringSchedulingIgnoredDuringExecution"
     )
     overhead = body.get("overhead") or {}
+    constraints = body.get("topologySpreadConstraints") or []
     return Rules(
         terms=_terms(body.get("nodeSelector") or {}, affinity.get("nodeAffinity") or {}),
         tolerations=tuple(
@@ -168,15 +173,8 @@ def parse_rules(text: str | None) -> Rules:
             )
             for term in pods_apart or ()
         ),
-        spread=tuple(
-            Spread(
-                _topology(c.get("topologyKey")),
-                int(c.get("maxSkew") or 1),
-                _selector(c.get("labelSelector")),
-            )
-            for c in body.get("topologySpreadConstraints") or ()
-            if c.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"
-        ),
+        spread=_spreads(constraints, "DoNotSchedule"),
+        preferred=_spreads(constraints, "ScheduleAnyway") if constraints else None,
         needs_others=bool(beside),
         priority=int(body.get("priority") or 0),
         overhead_cpu=parse_quantity(overhead.get("cpu", 0)),
@@ -217,6 +215,18 @@ def _selector(selector: Mapping[str, Any] | None) -> tuple[Expression, ...]:
     return (
         *(Expression(k, "In", (str(v),)) for k, v in labels),
         *_expressions(body.get("matchExpressions")),
+    )
+
+
+def _spreads(constraints: list[Mapping[str, Any]], action: str) -> tuple[Spread, ...]:
+    return tuple(
+        Spread(
+            _topology(c.get("topologyKey")),
+            int(c.get("maxSkew") or 1),
+            _selector(c.get("labelSelector")),
+        )
+        for c in constraints
+        if c.get("whenUnsatisfiable", "DoNotSchedule") == action
     )
 
 

@@ -2,11 +2,11 @@
 
 Filters: resources and pod slots, node selector, taints, zones (all by `Problem.fits`), required
 anti-affinity over hosts, topology spread over hosts and zones. Scores, with the weights of the
-default profile of Kubernetes 1.30: NodeResourcesFit (LeastAllocated, 1),
-NodeResourcesBalancedAllocation (1), PodTopologySpread (2) with the built-in soft constraints
-(host skew 3, zone skew 5), TaintToleration (3) for nodes that Cluster Autoscaler taints with
-PreferNoSchedule. Preferences of pods and other such taints are not in the snapshot and left out.
-Ties go to the first node, where the scheduler draws lots.
+default profile of Kubernetes 1.30: NodeResourcesFit (LeastAllocated, 1) of the whole node, DaemonSets
+included, NodeResourcesBalancedAllocation (1), PodTopologySpread (2) with the pods' own soft constraints or
+the built-in ones (host skew 3, zone skew 5), TaintToleration (3) for nodes that Cluster Autoscaler taints with
+PreferNoSchedule. Other preferences of pods and other such taints are left out. Scores are not cut to whole
+numbers, but for the count of PodTopologySpread, and ties go to the first node, where the scheduler draws lots.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ def score_size(problem: Problem) -> Floats:
     """(K, 2) CPU and memory that scoring takes a pod of each class to request."""
     size = problem.size[:, :2]
     return np.where(size > 0, size, [_SCORED_CPU, _SCORED_MEMORY])
+
+
+def soft_offset(host: int, zone: int) -> float:
+    """What PodTopologySpread adds to every count, so that skews that are tolerated weigh less."""
+    return float(max(host - 1, 0) + max(zone - 1, 0))
 
 
 class Cluster:
@@ -75,8 +80,10 @@ class Cluster:
         self.on_node: Ints = np.zeros((len(names), len(offers)), dtype=np.int64)
         self._in_class: Ints = np.zeros((len(problem.count), len(offers)), dtype=np.int64)
         self._score_size = score_size(problem)
-        self._scored: Floats = np.zeros((len(offers), 2))
-        self._total2 = np.maximum(self.total[:, :2], 1.0)
+        self._gross: Floats = np.maximum(problem.scored[offers], 1.0)
+        """(B, 2) CPU and memory of the nodes before their DaemonSets."""
+        self._scored: Floats = self._gross - self.total[:, :2]
+        """(B, 2) what scoring takes to be requested there."""
         self._next = 0
 
     def copy(self) -> Cluster:
@@ -95,12 +102,13 @@ class Cluster:
         node = int(free[0])
         self.offers[node], self.zones[node] = offer, zone
         self.total[node] = self.rest[node] = self.problem.capacity[offer]
-        self._total2[node] = np.maximum(self.total[node, :2], 1.0)
+        self._gross[node] = np.maximum(self.problem.scored[offer], 1.0)
+        self._scored[node] = self._gross[node] - self.total[node, :2]
         self.alive[node], self.avoided[node] = True, False
         return node
 
     def _make_room(self) -> None:
-        for name in ("offers", "zones", "alive", "avoided", "total", "rest", "_scored", "_total2"):
+        for name in ("offers", "zones", "alive", "avoided", "total", "rest", "_scored", "_gross"):
             have = getattr(self, name)
             more = np.zeros((_MORE_NODES, *have.shape[1:]), dtype=have.dtype)
             setattr(self, name, np.concatenate([have, more]))
@@ -167,16 +175,24 @@ class Cluster:
         return np.asarray(allowed[self.zones])
 
     def _score(self, k: int, nodes: Ints) -> Floats:
-        used = np.minimum((self._scored[nodes] + self._score_size[k]) / self._total2[nodes], 1.0)
-        cpu, memory = used.T
-        least = ((1.0 - cpu) + (1.0 - memory)) / 2 * 100
+        gross = self._gross[nodes]
+        used = np.minimum((self._scored[nodes] + self._score_size[k]) / gross, 1.0)
+        least = (1.0 - used.sum(axis=1) / 2) * 100
+        rest = self.rest[nodes, :2] - self.problem.size[k, :2]
+        cpu, memory = np.minimum(1.0 - rest / gross, 1.0).T
         balanced = (1.0 - np.abs(cpu - memory) / 2) * 100
         here = self.on_node[self.owner_of_class[k]]
-        if not np.count_nonzero(here):
+        host, zone = self._owners[k].soft
+        if not np.count_nonzero(here) or not host + zone:
             return np.asarray(least + balanced)
-        in_zone = np.bincount(self.zones, weights=here * self.alive, minlength=self._zone_count)
-        host_weight, zone_weight = _log(len(nodes) + 2), _log(self._zone_count + 2)
-        count = here[nodes] * host_weight + (in_zone * zone_weight)[self.zones[nodes]]
+        count = np.full(len(nodes), soft_offset(host, zone))
+        if host:
+            count += here[nodes] * _log(len(nodes) + 2)
+        if zone:
+            at = self.zones[nodes]
+            in_zone = np.bincount(self.zones, weights=here * self.alive, minlength=self._zone_count)
+            count += in_zone[at] * _log(len(set(at.tolist())) + 2)
+        count = np.rint(count)
         top, low = np.maximum.reduce(count), np.minimum.reduce(count)
         even = 100.0 if top == 0 else 100 * (top + low - count) / top
         return np.asarray(least + balanced + SPREAD_WEIGHT * even)
@@ -259,7 +275,6 @@ class Cluster:
             self._undo(moved, nodes, kept)
             return None
         self.rest[nodes] = self.total[nodes]
-        self._scored[nodes] = 0
         return moved
 
     def lose(self, nodes: Flags) -> Ints:

@@ -14,6 +14,10 @@ from rightsize.nodes.problem import Flags
 from rightsize.nodes.rules import HOSTNAME, ZONE, Expression, Rules, matches
 
 SpreadDefault = Literal["none", "host", "zone"]
+DEFAULT_SOFT = (3, 5)
+"""kube-scheduler's constraints for pods without any (`podtopologyspread/plugin.go`, systemDefaultConstraints)."""
+_UNSELECTED = ("Job", "CronJob", "Pod")
+"""Kinds of which no controller's selector gives the pods those constraints (`helper.DefaultSelector`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,8 @@ class Owner:
     labels: dict[str, str] | None
     assumed: bool
     """The rule is the settings' assumption, not the workload's."""
+    soft: tuple[int, int] = DEFAULT_SOFT
+    """Skew over hosts and over zones with which PodTopologySpread scores nodes; 0 is not scored."""
 
     def full(self, zones: int) -> bool:
         """Whether so many zones have no place for one pod more."""
@@ -72,7 +78,16 @@ def owner_of(
         node_limit = replicas - 1
     elif assumed:
         zone_skew = 1
-    return Owner(key, replicas, node_limit, host_skew, zone_skew, zone_limit, labels, assumed)
+    soft = _soft(key[1], rules, labels)
+    return Owner(key, replicas, node_limit, host_skew, zone_skew, zone_limit, labels, assumed, soft)
+
+
+def _soft(kind: str, rules: Rules, labels: dict[str, str] | None) -> tuple[int, int]:
+    """What scores the spread: the pod's own preferences, else those of the scheduler."""
+    if rules.preferred is None:
+        return (0, 0) if kind in _UNSELECTED else DEFAULT_SOFT
+    own = {s.topology: s.max_skew for s in rules.preferred if _selects_own(s.selector, labels)}
+    return own.get(HOSTNAME, 0), own.get(ZONE, 0)
 
 
 def _selects_own(selector: tuple[Expression, ...], labels: dict[str, str] | None) -> bool:
