@@ -11,18 +11,23 @@ import errno
 import hashlib
 import os
 import re
+import select
 import shlex
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from rightsize.errors import OutputError
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST_PART = 200
 """Bytes of a path's part; file systems take 255, and endings are added."""
+_WAITED_FOR = 5
+"""Seconds for the writer of a pipe."""
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that a reader does not see, or that move what they see."""
 _CODE_OR_TAG = re.compile(r"(?ms)^\s*```.*?^\s*```$|`[^`\n]+`|<")
@@ -117,14 +122,43 @@ def read_file(path: Path, most: int) -> bytes:
     OSError
         If it cannot be read, or holds more than `most` bytes.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-    except ValueError as error:  # A NUL in its name.
-        raise OSError(errno.EINVAL, str(error)) from error
+    with open_file(path) as file:
+        content = file.read(most + 1)
     if len(content) > most:
         raise OSError(errno.EFBIG, f"larger than {most >> 10:,} KiB")
     return content
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file that was given, to read it; a pipe waits some seconds for its writer.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is a pipe that nothing writes to.
+    """
+    try:
+        return open(path, "rb", opener=_written_to)
+    except ValueError as error:  # A NUL in its name.
+        raise OSError(errno.EINVAL, str(error)) from error
+
+
+def _written_to(path: str, flags: int) -> int:
+    handle = os.open(path, flags | os.O_NONBLOCK)
+    try:
+        if stat.S_ISFIFO(os.fstat(handle).st_mode):
+            ready = select.poll()
+            ready.register(handle, select.POLLIN)
+            if not ready.poll(_WAITED_FOR * 1000):
+                # After a writer has come and gone, the pipe says whether there is another.
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+                if any(found & select.POLLHUP for _, found in ready.poll(0)):
+                    raise OSError(errno.EPIPE, "a pipe that nothing writes to")
+        os.set_blocking(handle, True)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -30,6 +30,7 @@ from rightsize.audit.runbooks import (
 )
 from rightsize.audit.tree import Place, TreeError, parse
 from rightsize.audit.yaml_documents import add_corefile, add_document
+from rightsize.border import open_file
 from rightsize.files.chart_metadata import Chart, chart_yaml, is_vendored, release_of
 from rightsize.files.known import Version, parse_version
 
@@ -171,7 +172,7 @@ def _is_template_of_chart(path: Path) -> bool:
 
 def _is_marked(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _TEMPLATE.search(file.read(MAX_BYTES).decode(errors="replace")) is not None
     except OSError:
         return False
@@ -182,7 +183,7 @@ def _text(path: Path, sources: Sources) -> str | None:
         sources.problems.append(Problem(str(path), what, hint=hint))
 
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         problem(f"cannot be read ({error.strerror})")

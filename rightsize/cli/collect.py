@@ -78,7 +78,8 @@ def collect(
         list[Path] | None,
         typer.Option(
             help="Output of `kubectl get nodes,namespaces,pods,deployments,statefulsets,"
-            "daemonsets,cronjobs,hpa,pdb,limitranges,resourcequotas -A -o json`; may be repeated."
+            "daemonsets,cronjobs,hpa,pdb,limitranges,resourcequotas -A -o json` (or yaml); may be "
+            "repeated."
         ),
     ] = None,
     gateway: Annotated[

@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
-from rightsize.border import read_file
+from rightsize.border import printable
 from rightsize.collectors.cluster_rules import ClusterRules
+from rightsize.collectors.object_files import objects_in
 from rightsize.errors import InputFileError
 from rightsize.prices.node_kinds import is_extended
 from rightsize.quantity import parse_quantity
@@ -36,8 +37,8 @@ _SCHEDULING = (
 )
 _ANNOTATIONS = ("istio.io", "cluster-autoscaler.kubernetes.io", "karpenter.sh")
 """Parts of the names of annotations that are kept: what sizes a pod or holds its node."""
-_LARGEST_BYTES = 2**30
-"""Of a file: 50,000 pods take 600 MB."""
+_MOST_KEPT = 2**28
+"""Bytes, roughly, of what is kept: 50,000 pods take 60 MB."""
 _Name = tuple[str, str]
 
 
@@ -114,7 +115,7 @@ class Objects:
 
 
 def read_objects(paths: Iterable[Path]) -> Objects:
-    """Read files written by `kubectl get … -o json`.
+    """Read files written by `kubectl get … -o json` or `-o yaml`.
 
     Raises
     ------
@@ -122,8 +123,34 @@ def read_objects(paths: Iterable[Path]) -> Objects:
         If one cannot be read, or is no list of Kubernetes objects.
     """
     paths = tuple(paths)
-    items = (item for path in paths for item in _items(path))
+    items = (item for path in paths for item in objects_in(path))
     return objects_of(items, [path.name for path in paths], ", ".join(map(str, paths)))
+
+
+class _TooMuchError(Exception):
+    pass
+
+
+class _Kept:
+    """Each text and map once, however many pods have it, and how much that is."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._maps: dict[str, Mapping[str, Any]] = {}
+        self._bytes = 0
+
+    def add(self, text: str = "") -> None:
+        self._bytes += 500 + len(text) + 200 * text.count(",")
+        if self._bytes > _MOST_KEPT:
+            raise _TooMuchError
+
+    def text(self, text: str) -> str:
+        if text not in self._texts:
+            self.add(text)
+        return self._texts.setdefault(text, text)
+
+    def map(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._maps.setdefault(self.text(_json(content)), content)
 
 
 @dataclass
@@ -138,23 +165,25 @@ class _Taken:
     budgets: dict[_Name, Mapping[str, Any]] = field(default_factory=dict)
     references: dict[tuple[str, str, str], _Name] = field(default_factory=dict)
     rules: ClusterRules = field(default_factory=ClusterRules)
+    kept: _Kept = field(default_factory=_Kept)
 
     def take(self, item: Mapping[str, Any]) -> None:
         if fault := shape_fault(item):
             raise ValueError(fault)
         kind, about = item["kind"], item["metadata"]
         name, namespace = about["name"], about.get("namespace", "")
+        self.kept.add("" if kind == "Pod" or kind in _TEMPLATES else _json(item.get("spec")))
         if kind == "Node":
-            self.nodes[name] = _node(item)
+            self.nodes[name] = _node(item, self.kept)
         elif kind == "Namespace":
-            self.namespaces[name] = about.get("labels") or {}
+            self.namespaces[name] = self.kept.map(about.get("labels") or {})
         elif kind == "Pod":
-            self.pods[namespace, name] = _pod(about, item["spec"])
+            self.pods[namespace, name] = _pod(about, item["spec"], self.kept)
         elif kind in _TEMPLATES:
             template = _template(kind, item["spec"])
             if template is not None:
                 about = template.get("metadata") or {}
-                self.templates[namespace, kind, name] = _pod(about, template["spec"])
+                self.templates[namespace, kind, name] = _pod(about, template["spec"], self.kept)
             elif reference := item["spec"].get("workloadRef"):
                 self.references[namespace, kind, name] = reference["kind"], reference["name"]
         elif kind == "HorizontalPodAutoscaler":
@@ -211,9 +240,9 @@ def objects_of(
     taken = _Taken()
     faults = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
-    def refused(error: Exception) -> InputFileError:
+    def refused(error: Exception, of: str = "") -> InputFileError:
         return InputFileError(
-            f"holds an object of another shape ({error})",
+            f"holds an object of another shape{of} ({error})",
             path=place or ", ".join(read_from),
             hint=f"make it with {COMMAND}",
         )
@@ -221,9 +250,14 @@ def objects_of(
     for item in items:
         try:
             taken.take(item)
+        except _TooMuchError as error:
+            raise InputFileError(
+                "holds more objects, or larger ones, than a cluster has",
+                path=place or ", ".join(read_from),
+            ) from error
         except faults as error:
             if odd is None:
-                raise refused(error) from error
+                raise refused(error, f": {_title(item)}") from error
             odd.append(_title(item))
     try:
         return taken.objects(read_from)
@@ -232,9 +266,10 @@ def objects_of(
 
 
 def _title(item: Mapping[str, Any]) -> str:
-    about = item["metadata"]
+    about = item.get("metadata")
+    about = about if isinstance(about, dict) else {}
     place = f"{about['namespace']}/" if about.get("namespace") else ""
-    return f"{item['kind']} {place}{about['name']}"
+    return printable(f"{item.get('kind')} {place}{about.get('name', 'without a name')}")[:300]
 
 
 def shape_fault(item: Mapping[str, Any]) -> str | None:
@@ -258,20 +293,6 @@ def shape_fault(item: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _items(path: Path) -> list[Mapping[str, Any]]:
-    try:
-        content = orjson.loads(read_file(path, _LARGEST_BYTES))
-    except OSError as error:
-        raise InputFileError(f"cannot be read ({error.strerror})", path=path) from error
-    except orjson.JSONDecodeError as error:
-        raise InputFileError(
-            f"is not JSON: {error.msg}", path=path, line=error.lineno, column=error.colno
-        ) from error
-    if not isinstance(content, dict) or "kind" not in content:
-        raise InputFileError("holds no Kubernetes objects", path=path, hint=f"use {COMMAND}")
-    return list(content["items"]) if "items" in content else [content]
-
-
 def _template(kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """A workload's pod template; None where an Argo Rollout takes that of a Deployment."""
     if kind == "CronJob":
@@ -282,7 +303,7 @@ def _template(kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return found
 
 
-def _node(item: Mapping[str, Any]) -> KnownNode:
+def _node(item: Mapping[str, Any], kept: _Kept) -> KnownNode:
     status = item.get("status") or {}
     sizes = {
         f"{family}_{resource}": parse_quantity(status[family][resource])
@@ -299,16 +320,16 @@ def _node(item: Mapping[str, Any]) -> KnownNode:
     sizes |= {f"allocatable_{name}": parse_quantity(n) for name, n in offered if is_extended(name)}
     spec = item.get("spec") or {}
     return KnownNode(
-        labels=item["metadata"].get("labels") or {},
-        sizes=sizes,
+        labels=kept.map(item["metadata"].get("labels") or {}),
+        sizes=kept.map(sizes),
         provider_id=spec.get("providerID"),
-        taints_json=_json(spec.get("taints") or []),
+        taints_json=kept.text(_json(spec.get("taints") or [])),
         kubelet_version=(status.get("nodeInfo") or {}).get("kubeletVersion"),
     )
 
 
-def _pod(about: Mapping[str, Any], spec: Mapping[str, Any]) -> KnownPod:
-    labels = about.get("labels") or {}
+def _pod(about: Mapping[str, Any], spec: Mapping[str, Any], kept: _Kept) -> KnownPod:
+    labels = kept.map(about.get("labels") or {})
     written = (about.get("annotations") or {}).items()
     annotations = {key: value for key, value in written if any(of in key for of in _ANNOTATIONS)}
     return KnownPod(
@@ -316,11 +337,15 @@ def _pod(about: Mapping[str, Any], spec: Mapping[str, Any]) -> KnownPod:
         host_network=bool(spec.get("hostNetwork", False)),
         privileged=_privileged(spec),
         labels=labels,
-        labels_json=_json(labels),
-        annotations_json=_json(annotations),
-        scheduling=_json({key: spec[key] for key in _SCHEDULING if spec.get(key) is not None}),
-        sizes=dict(
-            map(_sizes, [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())])
+        labels_json=kept.text(_json(labels)),
+        annotations_json=kept.text(_json(annotations)),
+        scheduling=kept.text(
+            _json({key: spec[key] for key in _SCHEDULING if spec.get(key) is not None})
+        ),
+        sizes=kept.map(
+            dict(
+                map(_sizes, [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())])
+            )
         ),
     )
 

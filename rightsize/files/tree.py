@@ -217,7 +217,7 @@ def _kept(text: str) -> tuple[Document, ...]:
 
 def _parsed(text: str) -> list[Document]:
     try:
-        return _Composer(text).documents()
+        return Composer(text, yaml.parse(text, Loader=LOADER)).documents()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "malformed YAML"
@@ -248,14 +248,15 @@ def _explained(text: str, what: str, index: int) -> FlawError:
     return FlawError(what, index)
 
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml where PyYAML has it (every wheel has), else the same parser in Python."""
 
 
-class _Composer:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.events: Iterator[Event] = yaml.parse(text, Loader=_LOADER)
+class Composer:
+    """Trees out of a parser's events; `text` is what they were made of, where it is at hand."""
+
+    def __init__(self, text: str, events: Iterator[Event]) -> None:
+        self.text, self.events = text, events
         self.anchors: dict[str, Node] = {}
         self.added = 0
         """Nodes that aliases stand for, in all documents."""
@@ -267,14 +268,26 @@ class _Composer:
             if isinstance(event, DocumentStartEvent):
                 self.anchors = {}
                 start = _start(event)
-                root: Node | None = self._node(next(self.events), 0)
+                root: Node | None = self.node(next(self.events), 0)
                 if root is not None and _is_nothing(root):
                     root = None
             elif isinstance(event, DocumentEndEvent):
                 found.append(Document(root, start, _end(event)))
         return found
 
-    def _node(self, event: Event, depth: int) -> Node:
+    def forget(self) -> None:
+        """Let go of every anchor."""
+        self.anchors = {}
+        self.added = 0
+
+    def node(self, event: Event, depth: int) -> Node:
+        """The node that begins with an event.
+
+        Raises
+        ------
+        FlawError
+            As `parse`.
+        """
         if depth > MAX_DEPTH:
             raise FlawError(f"nested deeper than {MAX_DEPTH}", _start(event))
         if isinstance(event, AliasEvent):
@@ -322,9 +335,9 @@ class _Composer:
         self._remember(node)
         seen: set[str] = set()
         while not isinstance(following := next(self.events), MappingEndEvent):
-            key = self._node(following, depth + 1)
+            key = self.node(following, depth + 1)
             self._check_key(key, seen)
-            value = self._node(next(self.events), depth + 1)
+            value = self.node(next(self.events), depth + 1)
             if _is_nothing(value):
                 value.start = value.end = self._after_colon(key)
             node.items.append((key, value))
@@ -345,7 +358,7 @@ class _Composer:
         node.whole = False
         self._remember(node)
         while not isinstance(following := next(self.events), SequenceEndEvent):
-            item = self._node(following, depth + 1)
+            item = self.node(following, depth + 1)
             if _is_nothing(item) and not node.flow:
                 item.start = item.end = self.text.rfind("-", 0, item.start) + 1
             node.items.append(item)

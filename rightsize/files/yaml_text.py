@@ -106,15 +106,18 @@ def from_yaml(text: str) -> list[object]:
     >>> from_yaml("{a: [1, 0.5, no, ~], b: 2026-01-01}")
     [{'a': [1, 0.5, 'no', None], 'b': '2026-01-01'}]
     """
-    return [None if one.root is None else _value(one.root) for one in tree.parse(text)]
+    return [None if one.root is None else plain_value(one.root) for one in tree.parse(text)]
 
 
-def _value(node: tree.Node) -> object:
+def plain_value(node: tree.Node) -> object:
+    """What `from_yaml` makes of a node."""
     node = tree.resolve(node)
     if isinstance(node, tree.Mapping):
-        return {key: _value(held) for key in node.names() if (held := node.get(key)) is not None}
+        return {
+            key: plain_value(held) for key in node.names() if (held := node.get(key)) is not None
+        }
     if isinstance(node, tree.Sequence):
-        return [_value(item) for item in node.items]
+        return [plain_value(item) for item in node.items]
     if not isinstance(node, tree.Scalar) or node.is_null:
         return None
     if node.style or node.tag:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 
-from rightsize.border import path_part, printable
+from rightsize.border import open_file, path_part, printable
 from rightsize.collectors.prometheus.connection import matchers
 from rightsize.config import PrometheusSettings
 from rightsize.errors import InputFileError, RightsizeError, UsageError
@@ -155,7 +155,7 @@ def read_fleet(path: Path) -> Fleet:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             content = file.read(_LARGEST_BYTES + 1)
     except OSError as error:
         raise InputFileError(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
+from rightsize.border import open_file
 from rightsize.errors import InputFileError
 from rightsize.results import Component
 from rightsize.rollout.canary import NAME
@@ -116,7 +117,7 @@ def _lives(path: Path, lines: Iterable[str]) -> Iterable[ResizedPod]:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return file.read(_MOST_BYTES).decode(errors="replace")
     except OSError as error:
         raise InputFileError(f"cannot be read ({error.strerror})", path=path, hint=_HINT) from error

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from rightsize.border import open_file
 from rightsize.errors import SnapshotError
 from rightsize.secrets import blanked
 from rightsize.snapshot.schema import SCHEMA_VERSION
@@ -170,7 +171,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     file = path / MANIFEST
     try:
-        with file.open("rb") as opened:
+        with open_file(file) as opened:
             content = opened.read(_LARGEST_BYTES + 1)
         if len(content) > _LARGEST_BYTES:
             raise ValueError(f"larger than {_LARGEST_BYTES >> 20} MiB")

@@ -101,9 +101,9 @@ def file_in_force(path: Path, recorded: str | None) -> Path | None:
     file beside it, whole and not yet renamed. A file without a recorded hash is taken as it is.
     """
     if recorded is None:
-        return path if path.exists() else None
+        return path if path.is_file() else None
     for candidate in (path, partial_file(path)):
-        if candidate.exists():
+        if candidate.is_file():
             about = candidate.stat()
             if _digest(candidate, about.st_ino, about.st_mtime_ns, about.st_size) == recorded:
                 return candidate

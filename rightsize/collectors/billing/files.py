@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from rightsize.border import printable
+from rightsize.border import open_file, printable
 from rightsize.collectors.aws.calls import LIST_EXPORT
 from rightsize.collectors.billing.columns import Layout, layout_of
 from rightsize.errors import InputFileError, NoDataError, UsageError
@@ -179,7 +179,7 @@ def batches(path: Path, name: str) -> Iterator[tuple[Layout, pa.RecordBatch]]:
     InputFileError
         If it is no export, or damaged, or unpacks to too much.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(4)
     try:
         if start == b"PAR1":
@@ -210,7 +210,7 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[Layout, pa.RecordBatch]]:
 
 def _csv(path: Path, name: str, *, packed: bool) -> Iterator[tuple[Layout, pa.RecordBatch]]:
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_file(path) as file:
         source = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
         stream = _Bounded(source, _allowed(size) if packed else MOST_BYTES, name)
         head = stream.readline(_BLOCK)

@@ -14,7 +14,7 @@ import requests
 from pydantic import ConfigDict
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from rightsize.border import read_file
+from rightsize.border import open_file, read_file
 from rightsize.config import PrometheusSettings
 from rightsize.errors import InputFileError, UsageError
 from rightsize.secrets import register, register_address, register_header, register_sign_in
@@ -279,7 +279,7 @@ def _certificate(settings: PrometheusSettings) -> str | tuple[str, str] | None:
 
 def _readable(path: Path) -> Path:
     try:
-        with path.open("rb"):
+        with open_file(path):
             return path
     except OSError as error:
         raise InputFileError(f"cannot be read ({_reason(error)})", path=path) from error
