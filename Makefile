@@ -58,7 +58,7 @@ lock:
 	$(BIN)/uv pip compile --group build $(LOCK) -c requirements/dev.txt -o requirements/build.txt
 
 # What only charts and the report need; slim.txt goes without it.
-OF_REPORT := matplotlib contourpy cycler fonttools kiwisolver pillow pyparsing openpyxl et-xmlfile jinja2 markupsafe
+OF_REPORT := matplotlib contourpy cycler fonttools kiwisolver pillow pyparsing xlsxwriter jinja2 markupsafe
 
 LOCK := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --quiet
 

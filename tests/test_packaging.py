@@ -63,7 +63,7 @@ import importlib, pkgutil, rightsize
 for one in pkgutil.walk_packages(rightsize.__path__, "rightsize."):
     if not one.name.endswith("__main__"):
         importlib.import_module(one.name)
-import kubernetes, scipy.optimize, scipy.stats, sklearn.linear_model, openpyxl, jinja2
+import kubernetes, scipy.optimize, scipy.stats, sklearn.linear_model, xlsxwriter, jinja2
 """
     run(installed.parent / "python", "-c", code, cwd=tmp_path)
 

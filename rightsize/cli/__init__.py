@@ -54,7 +54,7 @@ COMMANDS: tuple[str, ...] = (
 )
 """In the order of the work: collect, analyse, report."""
 
-_OF_REPORT = {"matplotlib": "charts", "openpyxl": "the workbook", "jinja2": "the page"}
+_OF_REPORT = {"matplotlib": "charts", "xlsxwriter": "the workbook", "jinja2": "the page"}
 """What `requirements/slim.txt` leaves out, and what it makes."""
 
 

@@ -14,7 +14,7 @@ from tests.tiny_mesh import Tiny, tiny_snapshot
 
 ROOT = Path(__file__).parents[2]
 PINS = ROOT / "requirements"
-WITHOUT = ("matplotlib", "openpyxl", "jinja2")
+WITHOUT = ("matplotlib", "xlsxwriter", "jinja2")
 # A name that is None among the modules cannot be imported.
 CODE = f"""
 import sys
@@ -70,7 +70,7 @@ def test_a_command_works_without_them(work, words):
 def test_a_chart_or_a_report_names_what_is_missing(work, words):
     done = slim(work, *words)
     assert done.returncode == UsageError.exit_code
-    assert re.search(r"(matplotlib|jinja2|openpyxl) is not installed, which makes ", done.stderr)
+    assert re.search(r"(matplotlib|jinja2|xlsxwriter) is not installed, which makes ", done.stderr)
     assert "Next: pip install" in done.stderr
 
 

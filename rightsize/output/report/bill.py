@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from openpyxl.utils import get_column_letter
+from xlsxwriter.utility import xl_col_to_name
 
 from rightsize.cost.allocation import PARTS, summed, whole_cents
 from rightsize.output.charts.money import bill_parts, cost_by_namespace
@@ -152,7 +152,7 @@ def _namespaces(review: Review) -> ReportTable:
             *(Column(part, part, "usd", total=True) for part in used),
             Column("total", "total", "usd", total=True),
         ),
-        formulas={"total": f"SUM(B{{row}}:{get_column_letter(len(used) + 1)}{{row}})"},
+        formulas={"total": f"SUM(B{{row}}:{xl_col_to_name(len(used))}{{row}})"},
     )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def _over_time(review: Review) -> list[ReportChart]:
 def _replayed(review: Review) -> ReportTable:
     assert review.replay is not None
     rows = [
-        {"setting": trial.autoscaler.setting, "requests": name, "end": one.last, "mean": one.mean,
+        {"setting": f"{trial.autoscaler.kind} {trial.autoscaler.setting}", "requests": name, "end": one.last, "mean": one.mean,
          "peak": one.peak, "hours": one.node_hours, "events": one.scaling_events}
         for trial in dict.fromkeys((review.replay.trials[0], review.replay.realising))
         for name, one in (("today's", trial.before), ("recommended", trial.after))

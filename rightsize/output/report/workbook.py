@@ -1,39 +1,31 @@
-"""The report as a workbook: a sheet for each table, assumptions a reader may change."""
+"""The report as a workbook: a sheet for each table, assumptions a reader may change.
+
+Each formula is stored with the value that it gives, for what shows a workbook and does not compute.
+"""
 
 from __future__ import annotations
 
 import io
-import math
 import re
-import zipfile
 from datetime import UTC, datetime
+from itertools import accumulate
 
-from openpyxl import Workbook
-from openpyxl.styles import Alignment, Font, PatternFill
-from openpyxl.utils import get_column_letter
-from openpyxl.workbook.defined_name import DefinedName
-from openpyxl.worksheet.properties import PageSetupProperties
-from openpyxl.worksheet.worksheet import Worksheet
+from xlsxwriter import Workbook
+from xlsxwriter.utility import xl_col_to_name
 
-from rightsize.border import csv_cell
-from rightsize.output.report.model import Report, ReportTable, shown
+from rightsize.output.report.model import Column, Report, ReportTable, shown
+from rightsize.output.report.sheet import FONT, FORMATS, Sheet, cell_of
 
-_FORMATS = {
-    "usd": '"$"#,##0.00',
-    "rate": '"$"#,##0.0000',
-    "number": "#,##0.00",
-    "percent": "0.00 %",
-    "cpu": '0.000 "cores"',
-    "memory": '#,##0 "B"',
-    "text": "@",
-}
 _WORD = re.compile(r"[A-Za-z_]+")
 _PLACE = re.compile(r"\{(\d+)\}")
+_OPERATOR = re.compile(r"(?<=[\w)])([-+*/])")
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_NOTE_COLUMNS = 6
-_LINE_POINTS = 15.0
-_HEAD = PatternFill("solid", fgColor="DDE6F0")
-_INPUT = PatternFill("solid", fgColor="FFF4CC")
+_NARROWEST, _WIDEST = 7, 60
+_NOTE_WIDTH = 110
+"""A table's note goes over as many of its columns as make this."""
+
+_TOP = 3
+"""First row of a table, from 0: below title, note and headings."""
 
 
 def workbook_bytes(report: Report) -> bytes:
@@ -42,77 +34,68 @@ def workbook_bytes(report: Report) -> bytes:
     Totals are formulas over their column; tables with `formulas` compute these columns from the
     sheet "Assumptions", with values in named cells.
     """
-    book = Workbook()
-    summary = book.active
-    summary.title = "Summary"
-    _summary(summary, report)
-    _assumptions(book, report)
-    _what_if(book, report)
-    used = {"Summary", "Assumptions", "What if"}
-    for table in report.tables:
-        _table(book.create_sheet(_sheet_name(table.name, used)), table)
-    book.calculation.fullCalcOnLoad = True
-    book.properties.creator = "rightsize"
-    book.properties.created = book.properties.modified = _EPOCH.replace(tzinfo=None)
     out = io.BytesIO()
-    book.save(out)
-    return _undated(out.getvalue())
+    book = Workbook(out, {"in_memory": True, "default_format_properties": FONT})
+    book.set_properties({"author": "rightsize", "created": _EPOCH})
+    _summary(book, report)
+    _assumptions(book, report)
+    if report.what_if:
+        _what_if(book, report)
+    used = {"summary", "assumptions", "what if"}
+    for table in report.tables:
+        _table(book, _sheet_name(table.name, used), table)
+    book.close()
+    return out.getvalue()
 
 
-def _summary(sheet: Worksheet, report: Report) -> None:
-    sheet.append([csv_cell(report.title)])
-    sheet.append([csv_cell(report.subtitle)])
-    sheet.append([csv_cell(report.banner)])
-    sheet.append([])
-    sheet.append(["figure", "low", "mid", "high", "note"])
+def _summary(book: Workbook, report: Report) -> None:
+    """Figures and actions; a figure's note goes over the four columns of an action's text."""
+    sheet = Sheet(book, "Summary", [34, 13, 13, 13, 24, 24, 46, 20])
+    sheet.title(report.title, 14)
+    sheet.across(1, 0, sheet.last, report.subtitle)
+    sheet.across(2, 0, sheet.last, report.banner)
+    row = 4
+    sheet.heads(row, ["figure", "low", "mid", "high", "note", "", "", ""], range(1, 4))
     for figure in report.figures:
-        value = figure.value
-        if value is None:
-            numbers: list[object] = ["unknown"] * 3
-        elif isinstance(value, float | int):
-            numbers = [value] * 3
-        else:
-            numbers = [value.low, value.mid, value.high]
-        sheet.append([figure.label, *numbers, csv_cell(figure.note)])
-        for cell in sheet[sheet.max_row][1:4]:
-            cell.number_format = _FORMATS[figure.kind]
-    sheet.append([])
-    sheet.append(["what to do now", "low", "mid", "high", "effort", "risk", "how", "owner"])
+        row += 1
+        sheet.across(row, 4, sheet.last, figure.note)
+        value = "unknown" if figure.value is None else figure.value
+        sheet.ranged(row, figure.label, value, figure.kind)
+    row += 2
+    heads = ["what to do now", "low", "mid", "high", "effort", "risk", "how", "owner"]
+    sheet.heads(row, heads, range(1, 4))
     for action in report.actions:
-        usd = action.usd_per_month
-        money = [None] * 3 if usd is None else [usd.low, usd.mid, usd.high]
-        text = [csv_cell(t) for t in (action.effort, action.risk, action.how, action.owner)]
-        sheet.append([csv_cell(action.title), *money, *text])
-        for cell in sheet[sheet.max_row][1:4]:
-            cell.number_format = _FORMATS["usd"]
-    sheet["A1"].font = Font(bold=True, size=14)
-    _widths(sheet, [44, 14, 14, 14, 50, 30, 60, 30])
-    for row in sheet.iter_rows(min_row=6):
-        for cell in row:
-            cell.alignment = Alignment(wrap_text=True, vertical="top")
-    _on_paper(sheet, 1)
+        row += 1
+        sheet.ranged(row, action.title, action.usd_per_month, "usd")
+        texts = (action.effort, action.risk, action.how, action.owner)
+        for column, text in enumerate(texts, 4):
+            sheet.write(row, column, text)
+        sheet.height(row, [action.title, *texts], [sheet.widths[0], *sheet.widths[4:]])
+    sheet.on_paper(row, 0)
 
 
 def _assumptions(book: Workbook, report: Report) -> None:
     """Values that formulas read, which may be changed; then those that the report was made with."""
-    sheet = book.create_sheet("Assumptions")
-    sheet.append(["assumption", "value", "unit", "why"])
+    sheet = Sheet(book, "Assumptions", [26, 16, 10, 84])
+    sheet.heads(0, ["assumption", "value", "unit", "why"], {1})
     read = _read_by_formulas(report)
-    for assumption in sorted(report.assumptions, key=lambda one: one.name not in read):
-        changes = assumption.name in read
-        why = assumption.text if changes else f"{assumption.text}; no formula here reads it"
-        sheet.append([assumption.name, assumption.value, assumption.unit, why])
-        if not changes:
-            continue
-        place = f"Assumptions!$B${sheet.max_row}"
-        book.defined_names[assumption.name] = DefinedName(assumption.name, attr_text=place)
-        sheet.cell(sheet.max_row, 2).fill = _INPUT
-    sheet.append([])
-    sheet.append(["Yellow cells may be changed: What if and the tables follow. The others are "
-                  "settings: change them in rightsize.toml and make the report again."])  # fmt: skip
-    _header(sheet, 1)
-    _widths(sheet, [34, 22, 18, 90])
-    _on_paper(sheet, 1)
+    row = 0
+    for one in sorted(report.assumptions, key=lambda one: one.name not in read):
+        row += 1
+        changes = one.name in read
+        why = one.text if changes else f"{one.text}; no formula here reads it"
+        for column, text in ((0, one.name), (2, one.unit), (3, why)):
+            sheet.write(row, column, text)
+        yellow = {"bg_color": "#FFF4CC"} if changes else {}
+        sheet.write(row, 1, one.value, "General", **yellow)
+        sheet.height(row, [why], sheet.widths[3:])
+        if changes:
+            book.define_name(one.name, f"=Assumptions!$B${row + 1}")
+    row += 2
+    sheet.across(row, 0, sheet.last,
+                 "Yellow cells may be changed: What if and the tables follow. The others are "
+                 "settings: change them in rightsize.toml and make the report again.")  # fmt: skip
+    sheet.on_paper(row, 0)
 
 
 def _read_by_formulas(report: Report) -> set[str]:
@@ -125,126 +108,95 @@ def _read_by_formulas(report: Report) -> set[str]:
 
 def _what_if(book: Workbook, report: Report) -> None:
     """Lines that follow the assumptions as the reader changes them."""
-    if not report.what_if:
-        return
-    sheet = book.create_sheet("What if")
-    sheet.append(["what", "value", "from"])
-    places = {str(n): f"B{n + 1}" for n in range(1, len(report.what_if) + 1)}
-    for line in report.what_if:
-        formula = _PLACE.sub(lambda found: places[found[1]], line.formula)
-        sheet.append([line.label, f"={formula}", formula])
-        sheet.cell(sheet.max_row, 2).number_format = _FORMATS[line.kind]
-    sheet.append([])
-    sheet.append(["Change the yellow cells of the sheet Assumptions: these lines follow."])
-    _header(sheet, 1)
-    _widths(sheet, [52, 20, 70])
-    _on_paper(sheet, 1)
+    sheet = Sheet(book, "What if", [34, 18, 84])
+    sheet.heads(0, ["what", "value", "from"], {1})
+    for row, line in enumerate(report.what_if, 1):
+        formula = _PLACE.sub(lambda found: f"B{int(found[1]) + 1}", line.formula)
+        said = _OPERATOR.sub(r" \1 ", formula)
+        sheet.write(row, 0, line.label)
+        sheet.write(row, 1, cell_of(line.value, line.kind), FORMATS[line.kind], formula)
+        sheet.write(row, 2, said)
+        sheet.height(row, [line.label, said], [sheet.widths[0], sheet.widths[2]])
+    last = len(report.what_if) + 2
+    said = "Change the yellow cells of the sheet Assumptions: these lines follow."
+    sheet.across(last, 0, sheet.last, said)
+    sheet.on_paper(last, 0)
 
 
-def _table(sheet: Worksheet, table: ReportTable) -> None:
-    sheet.append([csv_cell(table.title)])
-    sheet.append([csv_cell(table.note)])
-    sheet.append([column.label for column in table.columns])
+def _table(book: Workbook, name: str, table: ReportTable) -> None:
+    end = _TOP + len(table.frame)
+    columns = [(column, _cells(table, column)) for column in table.columns]
+    sheet = Sheet(book, name, [_width(column, cells) for column, cells in columns])
+    sheet.title(table.title)
+    over = (n for n, width in enumerate(accumulate(sheet.widths)) if width >= _NOTE_WIDTH)
+    sheet.across(1, 0, next(over, sheet.last), table.note)
+    numbers = {n for n, (column, _) in enumerate(columns) if column.kind != "text"}
+    sheet.heads(_TOP - 1, [_heading(column) for column, _ in columns], numbers)
+    for place, (column, cells) in enumerate(columns):
+        formula = table.formulas.get(column.name, "")
+        number = _number_format(column, cells, computed=bool(formula))
+        for row, cell in enumerate(cells, _TOP):
+            read = formula.format(row=row + 1, first=_TOP + 1, last=end)
+            sheet.write(row, place, cell, number, read)
+    for row, texts in enumerate(zip(*(cells for _, cells in columns), strict=True), _TOP):
+        sheet.height(row, texts, sheet.widths)
+    sheet.sheet.freeze_panes(_TOP, 0)
+    if end > _TOP:
+        sheet.sheet.autofilter(_TOP - 1, 0, end - 1, sheet.last)
+        _totals(sheet, table, end)
+    sheet.on_paper(end if table.totals() and end > _TOP else end - 1, _TOP - 1)
+
+
+def _totals(sheet: Sheet, table: ReportTable, row: int) -> None:
+    totals = table.totals()
+    if totals and table.columns[0].name not in totals:
+        sheet.write(row, 0, table.total_label, bold=True, text_wrap=False)
+    for place, column in enumerate(table.columns):
+        if column.name in totals:
+            letter, total = xl_col_to_name(place), cell_of(totals[column.name], column.kind)
+            formula = f"SUM({letter}{_TOP + 1}:{letter}{row})"
+            number = _number_format(column, [total], computed=column.name in table.formulas)
+            sheet.write(row, place, total, number, formula, bold=True)
+
+
+def _cells(table: ReportTable, column: Column) -> list[str | float]:
+    """A column's values as the page rounds them, `unknown` where there is none."""
+    values = table.frame[column.name]
     # What formulas read is not rounded, or they would not give what the page shows.
-    exact = {c.name for c in table.columns if table.formulas and not c.total and c.kind != "usd"}
-    columns = [
-        (table.frame[c.name] if c.name in exact else shown(table.frame[c.name], c.kind)).tolist()
-        for c in table.columns
-    ]
-    end = len(table.frame) + 3
-    for position, row in enumerate(zip(*columns, strict=True), 4):
-        cells: list[object] = []
-        for column, value in zip(table.columns, row, strict=True):
-            formula = table.formulas.get(column.name)
-            known = value is not None and value == value
-            cells.append(
-                "=" + formula.format(row=position, first=4, last=end)
-                if formula and known
-                else csv_cell(value)
-                if known
-                else "unknown"
-            )
-        sheet.append(cells)
-    last = sheet.max_row
-    for number, column in enumerate(table.columns, 1):
-        letter = get_column_letter(number)
-        for cell in sheet[letter][3:last]:
-            cell.number_format = _FORMATS[column.kind]
-        if column.total and last > 3:
-            lacks = math.isnan(table.totals()[column.name])
-            total = sheet.cell(
-                last + 1, number, "unknown" if lacks else f"=SUM({letter}4:{letter}{last})"
-            )
-            total.number_format, total.font = _FORMATS[column.kind], Font(bold=True)
-    if last > 3 and table.totals():
-        first = sheet.cell(last + 1, 1)
-        first.value = first.value or table.total_label
-        first.font = Font(bold=True)
-    _header(sheet, 3)
-    sheet["A1"].font = Font(bold=True, size=12)
-    sheet.freeze_panes = "A4"
-    if last > 3:
-        sheet.auto_filter.ref = f"A3:{get_column_letter(len(table.columns))}{last}"
-    widths = [36 if c.kind == "text" else 16 for c in table.columns]
-    _widths(sheet, widths)
-    _note(sheet, table.note, widths)
-    _on_paper(sheet, 3)
+    read = table.formulas and column.name not in table.formulas
+    if not read or column.total or column.kind == "usd":
+        values = shown(values, column.kind)
+    return [cell_of(value, column.kind) for value in values.tolist()]
 
 
-def _header(sheet: Worksheet, row: int) -> None:
-    for cell in sheet[row]:
-        cell.font, cell.fill = Font(bold=True), _HEAD
-        cell.alignment = Alignment(wrap_text=True, vertical="top")
+def _number_format(column: Column, cells: list[str | float], *, computed: bool) -> str:
+    """Counts have no decimals, unless a changed assumption may give them some."""
+    whole = all(isinstance(cell, str) or float(cell).is_integer() for cell in cells)
+    counts = column.kind == "number" and whole and not computed
+    return "#,##0" if counts else FORMATS[column.kind]
 
 
-def _note(sheet: Worksheet, note: str, widths: list[int]) -> None:
-    """The note over the table's columns, in as many lines as it takes there."""
-    across = max(min(len(widths), _NOTE_COLUMNS), 1)
-    room = sum(widths[:across])
-    if across > 1:
-        sheet.merge_cells(start_row=2, start_column=1, end_row=2, end_column=across)
-    sheet["A2"].alignment = Alignment(wrap_text=True, vertical="top")
-    sheet.row_dimensions[2].height = _LINE_POINTS * max(-(-len(note) // room), 1)
+def _heading(column: Column) -> str:
+    """With the unit that the cells do without."""
+    unit = {"cpu": ", cores", "memory": ", MiB"}.get(column.kind, "")
+    return f"{column.label}{unit}"
 
 
-def _on_paper(sheet: Worksheet, heads: int) -> None:
-    """One page wide, as many long as it takes, headings and page numbers on each."""
-    sheet.print_area = sheet.dimensions
-    sheet.print_title_rows = f"{heads}:{heads}"
-    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-    sheet.page_setup.orientation = "landscape"
-    sheet.page_setup.paperSize = Worksheet.PAPERSIZE_A4
-    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
-    sheet.oddFooter.center.text = "&A, page &P of &N"
-
-
-def _widths(sheet: Worksheet, widths: list[int]) -> None:
-    for number, width in enumerate(widths, 1):
-        sheet.column_dimensions[get_column_letter(number)].width = width
+def _width(column: Column, cells: list[str | float]) -> int:
+    """In characters: each value on one line where that is not too long, the heading on a few."""
+    # A total is about a digit longer, and bold; an amount has a dollar sign.
+    room = {"text": 1, "cpu": 2, "memory": 2}.get(column.kind, 4)
+    values = [cell if isinstance(cell, str) else f"{cell:,.2f}" for cell in cells]
+    words = _heading(column).split()
+    heading = [len(_heading(column)) // 3, *(len(word) + 2 for word in words)]
+    return min(max(*(len(v) + room for v in values), *heading, _NARROWEST) + 1, _WIDEST)
 
 
 def _sheet_name(name: str, used: set[str]) -> str:
-    """At most 31 characters, none that a workbook refuses, none twice."""
+    """At most 31 characters, none that a workbook refuses, none twice in whatever case."""
     base = re.sub(r"[\[\]:*?/\\]", "-", name)[:28]
     candidate, number = base, 2
-    while candidate in used:
+    while candidate.lower() in used:
         candidate, number = f"{base}-{number}", number + 1
-    used.add(candidate)
+    used.add(candidate.lower())
     return candidate
-
-
-def _undated(book: bytes) -> bytes:
-    """The same archive with fixed times: openpyxl stamps entries and properties with now."""
-    out = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(book)) as source,
-        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
-    ):
-        for entry in source.infolist():
-            data = source.read(entry)
-            if entry.filename == "docProps/core.xml":
-                data = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", b"2000-01-01T00:00:00Z", data)
-            fixed = zipfile.ZipInfo(entry.filename, (2000, 1, 1, 0, 0, 0))
-            fixed.compress_type = zipfile.ZIP_DEFLATED
-            target.writestr(fixed, data)
-    return out.getvalue()

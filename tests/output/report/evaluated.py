@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import formulas
@@ -32,3 +33,28 @@ def changed(book: Path, out: Path, **assumptions: float) -> Path:
     assert not assumptions
     opened.save(out)
     return out
+
+
+def stored(book: Path) -> dict[tuple[str, str], object]:
+    """(sheet, cell) to the value that is stored beside each formula, for what does not compute."""
+    formulas_of, values_of = (
+        openpyxl.load_workbook(book),
+        openpyxl.load_workbook(book, data_only=True),
+    )
+    return {
+        (sheet.title.lower(), cell.coordinate): values_of[sheet.title][cell.coordinate].value
+        for sheet in formulas_of
+        for row in sheet.iter_rows()
+        for cell in row
+        if cell.data_type == "f"
+    }
+
+
+def recalculated(book: Path, folder: Path) -> dict[tuple[str, str], object]:
+    """The same cells as LibreOffice computes them, out of a copy without stored values."""
+    bare = changed(book, folder / "bare.xlsx")
+    assert set(stored(bare).values()) == {None}
+    command = ["soffice", f"-env:UserInstallation={(folder / 'profile').as_uri()}", "--headless",
+               "--convert-to", "xlsx", "--outdir", folder / "out", bare]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return stored(folder / "out" / "bare.xlsx")

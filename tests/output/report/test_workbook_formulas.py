@@ -6,10 +6,11 @@ import io
 import re
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from rightsize.output.report.workbook import workbook_bytes
-from tests.output.report.evaluated import changed, evaluated
+from tests.output.report.evaluated import changed, evaluated, stored
 from tests.output.report.made_report import made_report
 
 
@@ -38,6 +39,15 @@ def test_what_if_gives_the_value_it_states_before_anything_is_changed(book):
     values = evaluated(book)
     for row, line in enumerate(made_report(["a"]).what_if, 2):
         assert values["what if", f"B{row}"] == pytest.approx(line.value)
+
+
+def test_each_formula_is_stored_with_its_value_for_what_does_not_compute(book):
+    values = evaluated(book)
+    found = stored(book)
+    assert len(found) == 3 + 2 + 2
+    for cell, value in found.items():
+        assert value == pytest.approx(values[cell]), cell
+    assert pd.read_excel(book, sheet_name="bill", header=2)["USD a month"].iloc[-1] == 2.88
 
 
 def test_an_unknown_value_is_named_and_makes_the_total_unknown(tmp_path):
@@ -69,16 +79,37 @@ def test_every_yellow_cell_is_read_by_a_formula_and_every_other_is_not(book):
         if name.value is None or value.value is None:
             continue
         used = any(re.search(rf"\b{name.value}\b", formula) for formula in formulas)
-        assert (value.fill.fgColor.rgb == "00FFF4CC") == used, name.value
+        assert (value.fill.fgColor.rgb == "FFFFF4CC") == used, name.value
         seen += 1
     assert seen == 3
 
 
-def test_a_sheet_prints_one_page_wide_with_its_headings_and_its_whole_note(book):
+def test_a_sheet_prints_one_page_wide_with_its_headings(book):
     sheet = openpyxl.load_workbook(book)["bill"]
-    assert sheet.page_setup.fitToWidth == 1
+    assert sheet.sheet_properties.pageSetUpPr.fitToPage
+    assert sheet.page_setup.fitToHeight == 0
     assert sheet.print_title_rows == "$3:$3"
     assert sheet.print_area.endswith("$I$7")
-    assert sheet["A2"].alignment.wrap_text
     for other in openpyxl.load_workbook(book):
         assert other.print_area, other.title
+
+
+def test_every_text_is_wrapped_in_a_row_that_is_high_enough(tmp_path):
+    path = tmp_path / "report.xlsx"
+    path.write_bytes(workbook_bytes(made_report(["long words " * 40, "w" * 300, "short"])))
+    for sheet in openpyxl.load_workbook(path):
+        merged = {str(r).split(":")[0]: r.max_col for r in sheet.merged_cells.ranges}
+        width = {
+            n: d.width for d in sheet.column_dimensions.values() for n in range(d.min, d.max + 1)
+        }
+        for row in sheet.iter_rows():
+            for cell in (
+                cell for cell in row if isinstance(cell.value, str) and cell.value[0] != "="
+            ):
+                columns = range(cell.column, merged.get(cell.coordinate, cell.column) + 1)
+                room = sum(width[n] for n in columns) * 1.2
+                lines = -(-len(cell.value) // room)
+                wrapped = cell.alignment.wrap_text or cell.row == 1 or cell.value == "Total"
+                assert wrapped, (sheet.title, cell.coordinate)
+                if cell.row > 1:
+                    assert sheet.row_dimensions[cell.row].height >= lines * 13, cell.coordinate
