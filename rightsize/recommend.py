@@ -205,8 +205,9 @@ def _with_scale_notes(
     recommendations: tuple[Recommendation, ...], points: tuple[ScalePoint, ...]
 ) -> Iterator[Recommendation]:
     notes = {
-        (point.namespace, point.workload): f"HPA {point.hpa}: {point.advice}" for point in points
+        (point.namespace, point.workload, point.kind): f"HPA {point.hpa}: {point.advice}"
+        for point in points
     }
     for row in recommendations:
-        note = notes.get((row.namespace or "", row.workload or ""))
+        note = notes.get((row.namespace or "", row.workload or "", row.kind))
         yield row if note is None else replace(row, notes=(*row.notes, note))

@@ -239,10 +239,24 @@ class Recommendation:
     shapes: tuple[Shape, ...] = ()
     under_provisioned: float | None = None
     """Usage as a multiple of the request it exceeds; None where the request covers it."""
+    same_name: bool = False
+    """A workload of another kind has its name in its namespace."""
 
     @property
     def key(self) -> str:
-        return f"{self.namespace}/{self.workload}" if self.workload else "mesh default"
+        if not self.workload:
+            return "mesh default"
+        kind = f"{self.kind}/" if self.same_name else ""
+        return f"{self.namespace}/{kind}{self.workload}"
+
+    @property
+    def identity(self) -> tuple[str | None, str | None, str | None]:
+        """Namespace, name, and the kind where the name alone is not enough."""
+        return self.namespace, self.workload, self.kind if self.same_name else None
+
+    def is_called(self, name: str) -> bool:
+        """Whether `name`, `namespace/name` or `namespace/Kind/name` means it."""
+        return name in (self.workload, f"{self.namespace}/{self.workload}", self.key)
 
     @property
     def current(self) -> Sizes:
@@ -283,6 +297,8 @@ class ScalePoint:
     namespace: str
     hpa: str
     workload: str
+    kind: str | None
+    """Kind of the workload."""
     resource: Resource
     target_utilization: float
     """Percent of the pod's requests, as set today."""
@@ -414,17 +430,19 @@ class Advice:
             for row in self.recommendations
             if (component is None or row.component == component)
             and (namespace is None or row.namespace == namespace)
-            and (workload is None or workload in (row.workload, row.key))
+            and (workload is None or row.is_called(workload))
             and not (part and row.workload is None)
         )
-        named = {(row.namespace, row.workload) for row in rows}
+        named = {(row.namespace, row.workload, row.kind) for row in rows}
         default = self.mesh_default
         left_out = default is not None and default not in rows
         note = "the mesh default is found for all workloads together: it is not in this part"
         return replace(
             self,
             recommendations=rows,
-            scale_points=tuple(p for p in self.scale_points if (p.namespace, p.workload) in named),
+            scale_points=tuple(
+                p for p in self.scale_points if (p.namespace, p.workload, p.kind) in named
+            ),
             warnings=(*self.warnings, *([note] if left_out else [])),
             default_moves=default.changes if left_out and default is not None else None,
             istiods_left_out=tuple(

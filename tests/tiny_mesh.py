@@ -108,7 +108,8 @@ def hpa(workload: str, target: float, namespace: str = "shop") -> pd.DataFrame:
 
 
 def _names(container: Tiny) -> list[str]:
-    return [f"{container.workload}-5d9c7b8f6-{n:05d}" for n in range(container.pods)]
+    middle = "" if container.kind == "StatefulSet" else "5d9c7b8f6-0000"
+    return [f"{container.workload}-{middle}{n}" for n in range(container.pods)]
 
 
 def _usage(container: Tiny, start: datetime) -> pd.DataFrame:

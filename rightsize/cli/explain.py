@@ -48,31 +48,32 @@ def explain(
     source = open_snapshot(snapshot)
     settings = load_settings(settings_file)
     advice = recommend(source, settings)
-    rows = [r for r in advice.recommendations if (r.namespace, r.workload) == (namespace, name)]
+    rows = [r for r in advice.recommendations if r.workload and r.is_called(workload)]
     if not rows:
         raise NoDataError(
             f"the snapshot has no mesh container of {workload}", hint=_near(advice, namespace)
         )
     for row in rows:
         history = _history(source, row)
+        of = row.key.replace("/", "-")
         _print(advice, row)
         for turned_down in alternatives(history, row, settings.policy):
             output_console().print(f"  not {turned_down.option}: {turned_down.reason}")
         for resource in ("cpu", "memory"):
-            path = out / f"{namespace}-{name}-{row.container}-{resource}.png"
+            path = out / f"{of}-{row.container}-{resource}.png"
             save(usage_history(history.usage, row, resource), path)
             error_console().print(f"Chart: {path}", markup=False)
-        _past(history, settings, out / f"{namespace}-{name}-{row.container}-past.png")
+        _past(history, settings, out / f"{of}-{row.container}-past.png")
 
 
 def _history(source: Snapshot, row: Recommendation) -> WindowHistory:
     from rightsize.sizing.history import container_histories
 
-    wanted = (row.namespace, row.workload, row.container)
+    wanted = (row.namespace, row.workload, row.kind, row.container)
     return next(
         history
         for history in container_histories(source, namespaces=[str(row.namespace)])
-        if (history.namespace, history.workload, history.container) == wanted
+        if (history.namespace, history.workload, history.kind, history.container) == wanted
     )
 
 

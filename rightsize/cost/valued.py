@@ -17,7 +17,7 @@ from rightsize.prices.book import snapshot_book
 from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice, Recommendation
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import newest_rows
+from rightsize.snapshot.views import WORKLOAD, newest_rows
 
 MESH_DEFAULT = "mesh default"
 
@@ -125,15 +125,11 @@ def _membership(
     pods: pd.DataFrame, units: list[tuple[str, list[Recommendation]]]
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Index of the change that each pod belongs to, -1 for none. (P,)"""
-    unit_of = {
-        (row.namespace, row.workload): index
-        for index, (_, rows) in enumerate(units)
-        for row in rows
-    }
+    unit_of = {row.identity: index for index, (_, rows) in enumerate(units) for row in rows}
     return np.array(
         [
-            unit_of.get((str(namespace), str(workload)), -1)
-            for namespace, workload in zip(pods["namespace"], pods["workload"], strict=True)
+            unit_of.get((*name[:2], None), unit_of.get(name, -1))
+            for name in zip(*(pods[column].astype(str) for column in WORKLOAD), strict=True)
         ],
         dtype=np.int64,
     )

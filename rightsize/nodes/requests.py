@@ -98,24 +98,26 @@ def with_advice(containers: pd.DataFrame, pods: pd.DataFrame, advice: Advice) ->
     containers : DataFrame
         As for `pod_requests`, with `component`.
     pods : DataFrame
-        `namespace`, `pod`, `workload` (and `day`, if `containers` has it).
+        `namespace`, `pod`, `workload`, `workload_kind` (and `day`, if `containers` has it).
     """
     key = [column for column in ("day", *_KEY) if column in containers.columns]
-    owners = pods[[*key, "workload"]].copy()
+    owners = pods[[*key, "workload", "workload_kind"]].copy()
     table = containers.copy()
     for frame in (owners, table):
         for column in _KEY:
             frame[column] = frame[column].astype("string")
-    owners["workload"] = owners["workload"].astype("string")
+    for column in ("workload", "workload_kind"):
+        owners[column] = owners[column].astype("string")
     table = table.merge(owners.drop_duplicates(key), on=key, how="left")
-    own = {(r.namespace, r.workload, r.container): r for r in advice.recommendations if r.workload}
+    own = {(*r.identity, r.container): r for r in advice.recommendations if r.workload}
     default = advice.mesh_default
-    rows = zip(
-        table["namespace"], table["workload"], table["container"], table["component"], strict=True
-    )
+    columns = ("namespace", "workload", "workload_kind", "container", "component")
     chosen: list[Recommendation | None] = []
-    for namespace, workload, container, component in rows:
-        found = own.get((namespace, workload, container))
+    for namespace, workload, kind, container, component in zip(
+        *(table[column] for column in columns), strict=True
+    ):
+        found = own.get((namespace, workload, None, container))
+        found = own.get((namespace, workload, kind, container)) if found is None else found
         if found is None and component == "sidecar":
             found = default
         chosen.append(found if pd.notna(component) else None)
@@ -123,4 +125,4 @@ def with_advice(containers: pd.DataFrame, pods: pd.DataFrame, advice: Advice) ->
         new = [None if r is None else getattr(r, resource).recommended_request for r in chosen]
         values = pd.Series(new, index=table.index, dtype="float64")
         table[column] = values.where(values.notna(), pd.to_numeric(table[column]))
-    return table.drop(columns="workload")
+    return table.drop(columns=["workload", "workload_kind"])

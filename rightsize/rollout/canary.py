@@ -131,7 +131,7 @@ def _row_of(advice: Advice, workload: str) -> Recommendation:
     rows = [
         row
         for row in advice.recommendations
-        if (row.namespace, row.workload) == (namespace, name) and row.running
+        if row.workload and row.is_called(workload) and row.running
     ]
     if not rows:
         raise NoDataError(
@@ -139,7 +139,10 @@ def _row_of(advice: Advice, workload: str) -> Recommendation:
             hint="rightsize recommend --all lists every workload",
         )
     row = rows[0]
-    if not all(NAME.fullmatch(one) for one in (namespace, name, row.container)):
+    if any(other.key != row.key for other in rows):
+        keys = " or ".join(dict.fromkeys(other.key for other in rows))
+        raise UsageError(f"{workload} is the name of several workloads", hint=f"say {keys}")
+    if not all(NAME.fullmatch(one) for one in (namespace, str(row.workload), row.container)):
         raise NoDataError(
             f"{workload} or its container has a name that Kubernetes does not have",
             hint="look at what the metrics server was sent",

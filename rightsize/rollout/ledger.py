@@ -29,7 +29,7 @@ from rightsize.review.review import at_end_state
 from rightsize.rollout.model import Certainty, PhaseMoney, PhaseName
 from rightsize.rollout.parts import SIZE_PHASES, phase_of
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import newest_rows
+from rightsize.snapshot.views import WORKLOAD, newest_rows
 
 Floats = npt.NDArray[np.float64]
 
@@ -287,15 +287,17 @@ def _demand(
     if now.empty:
         raise NoDataError("no pod is in the snapshot", hint="collect with kube-state-metrics")
     end = at_end_state(advice)
-    own = {(row.namespace, row.workload): phase_of(row) for row in advice.recommendations}
-    names = zip(now["namespace"].astype(str), now["workload"].astype(str), strict=True)
+    own = {row.identity: phase_of(row) for row in advice.recommendations}
+    names = zip(*(now[c].astype(str) for c in WORKLOAD), strict=True)
     cpu, _ = _sidecars(now, containers, pods, advice)
     _, memory = _sidecars(now, containers, pods, end)
     return Demand(
         pods=now,
         step=scheduled_pods(pods, containers, at=at, advice=advice),
         end=scheduled_pods(pods, containers, at=at, advice=end),
-        phase=np.array([own.get(name, SIZE_PHASES[1]) for name in names], dtype=object),
+        phase=np.array(
+            [own.get((*n[:2], None), own.get(n, SIZE_PHASES[1])) for n in names], dtype=object
+        ),
         sidecar_cpu=cpu,
         sidecar_memory=memory,
     )

@@ -86,7 +86,7 @@ class ScaleStep:
 def scale_steps(advice: Advice, phase: PhaseName) -> tuple[ScaleStep, ...]:
     """Autoscaler targets that the phase's requests move."""
     mine = {
-        (row.namespace, row.workload)
+        (row.namespace, row.workload, row.kind)
         for row in advice.recommendations
         if row.workload is not None and phase_of(row) == phase
     }
@@ -98,7 +98,7 @@ def scale_steps(advice: Advice, phase: PhaseName) -> tuple[ScaleStep, ...]:
         )
         for point in advice.scale_points
         if point.kept_target_utilization is not None
-        and (point.namespace, point.workload) in mine
+        and (point.namespace, point.workload, point.kind) in mine
         and point.kept_target_utilization != point.target_utilization
     )
 

@@ -86,8 +86,10 @@ def size_files(study: PlanStudy, phase: Phase, folder: str, values: ValuesFiles)
                     f"Wave {number}: {_who(rows)}. Then read the checks.", (f"sh {folder}/{name}",)
                 )
             )
-            mine = {(row.namespace, row.workload) for row in rows}
-            moved = [t for t in after if (t.point.namespace, t.point.workload) in mine]
+            mine = {(row.namespace, row.workload, row.kind) for row in rows}
+            moved = [
+                t for t in after if (t.point.namespace, t.point.workload, t.point.kind) in mine
+            ]
             steps += [_scale(t) for t in moved]
             after = [t for t in after if t not in moved]
         again = tuple(f"sh {folder}/{name}" for name in scripts)
@@ -165,10 +167,10 @@ def _by_annotation(
 
 def _patches(
     changes: Sequence[SizeChange],
-    files: Mapping[tuple[str, str], PatchedFile],
+    files: Mapping[tuple[str, str, str], PatchedFile],
     folder: str,
 ) -> list[Change]:
-    pairs = [(c, files.get((str(c.namespace), str(c.workload)))) for c in changes]
+    pairs = [(c, files.get((str(c.namespace), str(c.workload), str(c.kind)))) for c in changes]
     return [
         patch(
             str(change.kind),

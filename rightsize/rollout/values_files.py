@@ -65,13 +65,13 @@ class ValuesFiles:
     def of(self, phase: PhaseName) -> tuple[SizeChange, ...]:
         """Sizes that the phase writes."""
         phases = {
-            (row.component, row.namespace, row.workload): phase_of(row)
+            (row.component, row.namespace, row.workload, row.kind): phase_of(row)
             for row in self.advice.recommendations
         }
         return tuple(
             change
             for change in self._changes
-            if phases[change.component, change.namespace, change.workload] == phase
+            if phases[change.component, change.namespace, change.workload, change.kind] == phase
         )
 
     def write(self, phase: PhaseName) -> Written:
@@ -112,11 +112,11 @@ def texts_same(one: Sequence[str], other: Sequence[str]) -> bool:
     return list(one) == list(other)
 
 
-def annotation_patches(changes: Sequence[SizeChange]) -> dict[tuple[str, str], PatchedFile]:
-    """Patch of each sidecar's annotations, by (namespace, workload)."""
+def annotation_patches(changes: Sequence[SizeChange]) -> dict[tuple[str, str, str], PatchedFile]:
+    """Patch of each sidecar's annotations, by namespace, workload and kind."""
     found = {}
     for change in changes:
         files = kustomize_folder([change])
         if files:
-            found[str(change.namespace), str(change.workload)] = files[1]
+            found[str(change.namespace), str(change.workload), str(change.kind)] = files[1]
     return found

@@ -14,6 +14,9 @@ from rightsize.sizing.hpa import kept_target
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import WORKLOAD, newest_rows
 
+_Owner = tuple[str | None, str | None, str | None]
+"""Namespace, workload and its kind."""
+
 
 def autoscalers(snapshot: Snapshot, days: list[date] | None = None) -> pd.DataFrame:
     """HPAs, as last reported, that target utilisation of CPU or memory, one row a metric."""
@@ -37,7 +40,7 @@ def held_by_autoscaler(
     here = scalers["workload"].to_numpy() == history.workload
     if not here.any():
         return None
-    mine = scalers[here]
+    mine = _of_kind(scalers[here], history.kind if history.same_name else None)
     mine = mine[(mine["namespace"] == history.namespace) & (mine["metric"] == resource)]
     alone = mine[mine["container"] == history.container]
     if history.component != "sidecar":
@@ -65,7 +68,7 @@ def scale_points(
     if scalers.empty:
         return ()
     requests = _pod_requests(containers)
-    scaled = scalers.groupby(WORKLOAD).indices
+    scaled = scalers.groupby(["namespace", "workload"]).indices
     points = []
     for row in recommendations:
         if row.autoscaling is not None:
@@ -74,7 +77,7 @@ def scale_points(
         places = scaled.get((row.namespace, row.workload))
         if places is None:
             continue
-        mine = scalers.iloc[places]
+        mine = _of_kind(scalers.iloc[places], row.identity[2])
         mine = mine[mine["container"].isna() | (mine["container"] == row.container)]
         for scaler in mine.to_dict("records"):
             point = _scale_point(scaler["metric"], scaler, row, requests)
@@ -83,15 +86,22 @@ def scale_points(
     return tuple(points)
 
 
+def _of_kind(scalers: pd.DataFrame, kind: str | None) -> pd.DataFrame:
+    """Those of one kind of two that share a name, or of a kind that nothing reported; None: all."""
+    if kind is None:
+        return scalers
+    return scalers[scalers["workload_kind"].isna() | (scalers["workload_kind"] == kind)]
+
+
 def _scale_point(
     resource: Resource,
     scaler: dict[Hashable, Any],
     row: Recommendation,
-    requests: Mapping[str, Mapping[tuple[str | None, str | None], float]],
+    requests: Mapping[str, Mapping[_Owner, float]],
 ) -> ScalePoint | None:
     size = row.cpu if resource == "cpu" else row.memory
     alone = isinstance(scaler["container"], str)
-    total = requests[f"{resource}_request"].get((row.namespace, row.workload), 0.0)
+    total = requests[f"{resource}_request"].get((row.namespace, row.workload, row.kind), 0.0)
     total = (size.request or 0.0) if alone else total
     if size.request is None or size.recommended_request is None or not total:
         return None
@@ -103,6 +113,7 @@ def _scale_point(
         namespace=str(row.namespace),
         hpa=str(scaler["hpa"]),
         workload=str(row.workload),
+        kind=row.kind,
         resource=resource,
         target_utilization=target,
         pod_request=float(total),
@@ -119,12 +130,12 @@ def _sensible(kept: int, target: float) -> int | None:
 
 def _pod_requests(
     containers: pd.DataFrame,
-) -> Mapping[str, Mapping[tuple[str | None, str | None], float]]:
+) -> Mapping[str, Mapping[_Owner, float]]:
     """Requests of one pod of each workload: all containers that keep running, summed."""
     kept = ~containers["init"].eq(True) | containers["native"].eq(True)
     by_workload = containers[kept].groupby(WORKLOAD)
     sums = by_workload[["cpu_request", "memory_request"]].sum()
-    found: dict[str, dict[tuple[str | None, str | None], float]] = {}
+    found: dict[str, dict[_Owner, float]] = {}
     for name in ("cpu_request", "memory_request"):
         names = zip(*(sums.index.get_level_values(level) for level in WORKLOAD), strict=True)
         found[name] = dict(zip(names, sums[name].tolist(), strict=True))

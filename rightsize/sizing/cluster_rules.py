@@ -70,6 +70,8 @@ class ClusterRules:
         rows = self._vpas.get((row.namespace, row.workload))
         if rows is None:
             return None
+        if row.same_name:
+            rows = rows[rows["workload_kind"] == row.kind]
         own = rows[rows["container"] == row.container]
         rows = rows[rows["container"] == "*"] if own.empty else own
         acting = rows[rows["acts"] == "yes"]

@@ -114,6 +114,7 @@ def size_container(
             *_notes_of_age(history),
         ),
         running=history.running,
+        same_name=history.same_name,
         shapes=shapes.found,
         under_provisioned=max(exceeded) if any(exceeded) and history.running else None,
     )

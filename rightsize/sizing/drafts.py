@@ -38,8 +38,8 @@ class Drafting:
     """What the user's files set."""
     istiod_holds: Mapping[str, str]
     """Why an istiod must not be cut, by workload."""
-    free_memory: Mapping[tuple[str, str], float]
-    """What its nodes have free, by namespace and workload."""
+    free_memory: Mapping[tuple[str, str, str], float]
+    """What its nodes have free, by namespace, workload and kind."""
 
     @property
     def needs_windows(self) -> bool:
@@ -58,7 +58,9 @@ class Drafting:
                 self.settings,
                 held=hold or held_by_autoscaler(self.scalers, history, "cpu"),
                 memory_held=hold or held_by_autoscaler(self.scalers, history, "memory"),
-                free_memory=self.free_memory.get((history.namespace, history.workload)),
+                free_memory=self.free_memory.get(
+                    (history.namespace, history.workload, history.kind)
+                ),
                 given=None if self.given is None else self.given.get(history.component),
             )
             if draft.component == "sidecar":

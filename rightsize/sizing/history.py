@@ -24,17 +24,17 @@ from rightsize.sizing.policies.daily import Daily
 from rightsize.sizing.presence import JOB_KINDS, Presence, presence
 from rightsize.sizing.records import Records, read_records
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import CONTAINER, containers_by_day
+from rightsize.snapshot.views import CONTAINER, WORKLOAD, containers_by_day
 
 WINDOWS_PER_DAY = 288
 _BATCH_ROWS = 1_500_000
 _BATCH_RECORDS = 30_000
 """Containers of a pod and day, of which a summary is a tenth as large as its windows."""
-_KEY = ["component", "namespace", "workload", "container"]
-_Key = tuple[Component, str, str, str]
+_KEY = ["component", *WORKLOAD, "container"]
+_Key = tuple[Component, str, str, str, str]
 _SIZES: tuple[SizeField, ...] = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 _USAGE = ["time", "pod", "cpu", "seconds", "memory", "periods", "throttled_periods"]
-_NEWEST = ("workload_kind", "native", "annotations", "labels")
+_NEWEST = ("native", "annotations", "labels", "same_name")
 _ANNOTATIONS = {
     f"sidecar.istio.io/proxy{name}" for name in ("CPU", "CPULimit", "Memory", "MemoryLimit")
 }
@@ -116,6 +116,8 @@ class ContainerHistory:
     """Highest CPU over two scrapes, in cores."""
     sizes_as_of: date | None = None
     """The day of the sizes in force, where the last days did not report them."""
+    same_name: bool = False
+    """A workload of another kind has its name in its namespace."""
 
     @property
     def daily(self) -> Daily:
@@ -286,8 +288,9 @@ class _Pods:
         order = inventory.sort_values(["day", "started", "last_seen"], kind="stable")
         number = order.groupby(["part", *_KEY], sort=True, dropna=False).ngroup()
         last = ~order.duplicated(CONTAINER, keep="last")
+        kinds = order.groupby(["namespace", "workload"])["workload_kind"].transform("nunique")
         return cls(
-            order.assign(group=number),
+            order.assign(group=number, same_name=kinds > 1),
             order.loc[last, CONTAINER].reset_index(drop=True),
             number[last].to_numpy().astype(np.int64),
             order.loc[last, "cpu_limit"].to_numpy(dtype=float),
@@ -351,7 +354,7 @@ def _places(rows: pd.DataFrame, names: pd.DataFrame) -> Ints:
 
 
 def _history(group: _Group, end: pd.Timestamp) -> ContainerHistory:
-    component, namespace, workload, container = group.key
+    component, namespace, workload, kind, container = group.key
     rows = group.rows
     newest = {name: rows[name].iloc[-1] for name in _NEWEST}
     kills = _column(rows, "oom_kills")
@@ -362,7 +365,7 @@ def _history(group: _Group, end: pd.Timestamp) -> ContainerHistory:
         component=component,
         namespace=namespace,
         workload=workload,
-        kind=str(newest["workload_kind"]),
+        kind=kind,
         container=container,
         native=bool(newest["native"]),
         annotated=not _ANNOTATIONS.isdisjoint(_json(newest["annotations"])),
@@ -378,6 +381,7 @@ def _history(group: _Group, end: pd.Timestamp) -> ContainerHistory:
         pod_cpu_limit=group.pod_cpu_limit,
         cpu_burst=_known(rows["cpu_burst"].max()),
         sizes_as_of=as_of,
+        same_name=bool(newest["same_name"]),
     )
 
 

@@ -34,16 +34,16 @@ _RESOURCES: tuple[Resource, ...] = ("cpu", "memory")
 class Sidecars:
     """Usage of all sidecars, counted to pool the quantiles of those the default covers."""
 
-    counted: dict[tuple[Resource, str, str], Histogram] = field(default_factory=dict)
+    counted: dict[tuple[Resource, str, str, str], Histogram] = field(default_factory=dict)
 
     def add(self, history: ContainerHistory) -> None:
         for resource in _RESOURCES:
-            key = resource, history.namespace, history.workload
+            key = resource, history.namespace, history.workload, history.kind
             self.counted[key] = history.daily.of_resource(resource).tally.pooled()
 
     def pooled(self, resource: Resource, rows: Iterable[Recommendation]) -> Usage:
         """Quantiles over all windows of these workloads, up to 1 % above those of the values."""
-        keys = [(resource, str(row.namespace), str(row.workload)) for row in rows]
+        keys = [(resource, str(row.namespace), str(row.workload), str(row.kind)) for row in rows]
         return together(self.counted[key] for key in keys).usage
 
 

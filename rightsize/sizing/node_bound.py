@@ -12,7 +12,7 @@ from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Recommendation, Resource, ResourceAdvice, Rule, Sizes
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import LARGEST_CPU, LARGEST_MEMORY
-from rightsize.snapshot.views import containers_by_day
+from rightsize.snapshot.views import WORKLOAD, containers_by_day
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,12 @@ def largest_node(snapshot: Snapshot, days: list[date] | None = None) -> Largest:
     )
 
 
-def free_memory(snapshot: Snapshot, days: list[date] | None = None) -> dict[tuple[str, str], float]:
+def free_memory(
+    snapshot: Snapshot, days: list[date] | None = None
+) -> dict[tuple[str, str, str], float]:
     """Bytes that no pod requests on the median node of each workload, at the end of the last day.
 
-    Keys are namespace and workload; workloads on nodes of unknown size are absent.
+    Keys are namespace, workload and its kind; workloads on nodes of unknown size are absent.
     """
     last = max(snapshot.days if days is None else days)
     nodes = snapshot.read("nodes", days=[last], columns=["node", "allocatable_memory"])
@@ -75,7 +77,7 @@ def free_memory(snapshot: Snapshot, days: list[date] | None = None) -> dict[tupl
     free = (size - requested.reindex(size.index).fillna(0.0)).clip(lower=0.0)
     by_pod = rows.drop_duplicates(["namespace", "pod"])
     found = by_pod.assign(free=by_pod["node"].map(free)).dropna(subset=["free"])
-    return dict(found.groupby(["namespace", "workload"])["free"].median().items())
+    return dict(found.groupby(WORKLOAD)["free"].median().items())
 
 
 def within_nodes(rows: Iterable[Recommendation], most: Largest) -> list[Recommendation]:

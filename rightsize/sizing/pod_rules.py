@@ -12,6 +12,7 @@ import pandas as pd
 from rightsize.quantity import parse_quantity
 from rightsize.results import Recommendation, SizeField
 from rightsize.sizing.policies.base import Floats
+from rightsize.snapshot.views import WORKLOAD
 
 _QUOTAS: dict[str, SizeField] = {
     "requests.cpu": "cpu_request",
@@ -43,13 +44,13 @@ class _Pods:
     """Sizes of the newest pod of each workload, found without a search."""
 
     def __init__(self, containers: pd.DataFrame) -> None:
-        self._rows = containers.groupby(["namespace", "workload"], observed=True).indices
+        self._rows = containers.groupby(WORKLOAD, observed=True).indices
         self._names = containers["container"].astype(object).to_numpy()
         self._sizes = containers[_SIZES].to_numpy(dtype=float)
 
     def of(self, row: Recommendation) -> tuple[Strings, Floats]:
         """Names of the containers of the row's pod, and their sizes as `qos_class` takes them."""
-        found = self._rows.get((row.namespace, row.workload), ())
+        found = self._rows.get((row.namespace, row.workload, row.kind), ())
         mine = np.asarray(found, dtype=np.int64)
         return self._names[mine], self._sizes[mine]
 

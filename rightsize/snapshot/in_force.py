@@ -109,7 +109,10 @@ class InForce:
         known = self.read("pods", sorted(self.manifest.days))
         known = known[~known["described"].eq(False)]
         rows = _filled(rows, known, unknown, _POD, [*_WORKLOAD, *_OF_POD], keep=["node"])
-        rows = _filled(rows, known, unknown, ["namespace", "workload"], ["workload_kind"])
+        # A kind that is known of this name is not replaced by that of its namesake.
+        named = pd.MultiIndex.from_frame(rows[["namespace", *_WORKLOAD]])
+        unnamed = unknown & ~named.isin(pd.MultiIndex.from_frame(known[["namespace", *_WORKLOAD]]))
+        rows = _filled(rows, known, unnamed, ["namespace", "workload"], ["workload_kind"])
         parts = [rows]
         for day in lacking:
             source = self._nearest(day, "kube_pod_info")
@@ -129,10 +132,11 @@ class InForce:
         rows = self.read("containers", days)
         unknown = {name: rows[name].eq(False) for name in _SIZES}
         everything = sorted(self.manifest.days)
-        names = self._pods(everything)[["day", *_POD, "workload"]].astype({"workload": object})
+        names = self._pods(everything)[["day", *_POD, *_WORKLOAD]]
+        names = names.astype(dict.fromkeys(_WORKLOAD, object))
         rows = rows.merge(names, on=["day", *_POD], how="left")
         known = self.read("containers", everything).merge(names, on=["day", *_POD], how="left")
-        same = [[*_POD, "container"], ["namespace", "workload", "container"]]
+        same = [[*_POD, "container"], ["namespace", *_WORKLOAD, "container"]]
         for key in same:
             described = known[known["requests_known"].ne(False)]
             role = unknown["requests_known"] & rows["container"].isin(described["container"])
@@ -141,7 +145,7 @@ class InForce:
                 usable = known[known[flag].ne(False)]
                 unsized = rows[flag].eq(False)
                 rows = _filled(rows, usable, unsized, key, [*sizes, flag], keep=sizes)
-        return _joined([rows.drop(columns="workload"), *self._other_containers(days, pods, rows)])
+        return _joined([rows.drop(columns=_WORKLOAD), *self._other_containers(days, pods, rows)])
 
     def _other_containers(
         self, days: Sequence[date], pods: pd.DataFrame, rows: pd.DataFrame

@@ -16,7 +16,8 @@ from rightsize.snapshot.store import Snapshot
 
 POD = ["namespace", "pod"]
 CONTAINER = [*POD, "container"]
-WORKLOAD = ["namespace", "workload"]
+WORKLOAD = ["namespace", "workload", "workload_kind"]
+"""What a workload is known by: two kinds may share a name."""
 SIZES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 _OF_POD = [
     "workload",
@@ -50,12 +51,26 @@ def pods_with_workloads(snapshot: Snapshot, days: Sequence[date] | None = None) 
     -------
     DataFrame
         The columns of table `pods` and `day`. A pod that nothing owns is its own workload, of kind
-        Pod.
+        Pod. Kinds of one name are two workloads where a day had both, else one of the newest kind.
     """
     rows = plain_text(snapshot.read("pods", days=days))
     rows["workload"] = rows["workload"].fillna(rows["pod"])
     rows["workload_kind"] = rows["workload_kind"].fillna("Pod")
-    return rows
+    return _with_settled_kinds(rows)
+
+
+def _with_settled_kinds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose kind is the newest of their workload, unless several kinds were there at once."""
+    name = ["namespace", "workload"]
+    seen = rows[["day", *WORKLOAD]].drop_duplicates().sort_values("day", kind="stable")
+    newest = seen.drop_duplicates(name, keep="last").set_index(name)["workload_kind"]
+    if len(seen.drop_duplicates(WORKLOAD)) == len(newest):
+        return rows
+    together = seen[seen.duplicated(["day", *name], keep=False)].drop_duplicates(name)
+    names = pd.MultiIndex.from_frame(rows[name])
+    settled = ~names.isin(pd.MultiIndex.from_frame(together[name]))
+    kinds = np.where(settled, newest.reindex(names).to_numpy(), rows["workload_kind"])
+    return rows.assign(workload_kind=kinds)
 
 
 def containers_by_day(
