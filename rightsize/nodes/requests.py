@@ -98,10 +98,10 @@ def with_advice(containers: pd.DataFrame, pods: pd.DataFrame, advice: Advice) ->
     containers : DataFrame
         As for `pod_requests`, with `component`.
     pods : DataFrame
-        `namespace`, `pod`, `workload`, `workload_kind` (and `day`, if `containers` has it).
+        `namespace`, `pod`, `workload`, `workload_kind` where known (and `day`, if `containers` has it).
     """
     key = [column for column in ("day", *_KEY) if column in containers.columns]
-    owners = pods[[*key, "workload", "workload_kind"]].copy()
+    owners = pods.reindex(columns=[*key, "workload", "workload_kind"])
     table = containers.copy()
     for frame in (owners, table):
         for column in _KEY:

@@ -21,7 +21,14 @@ def test_a_memory_target_holds_the_memory_request_of_a_whole_pod(
     scalers = pd.DataFrame([{**row, "target_utilization": 80.0}])
     history = cast(
         "Any",
-        SimpleNamespace(namespace="a", workload="gw", container="istio-proxy", component=component),
+        SimpleNamespace(
+            namespace="a",
+            workload="gw",
+            container="istio-proxy",
+            component=component,
+            kind="Deployment",
+            same_name=False,
+        ),
     )
     reason = held_by_autoscaler(scalers, history, "memory")
     assert reason == ("its HPA holds memory at 80 % of the request" if held else None)

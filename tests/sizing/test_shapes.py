@@ -175,7 +175,7 @@ def test_what_no_pod_requests_is_free_on_a_node(tmp_path):
     snapshot = tiny_snapshot(tmp_path / "s", *containers, nodes=2)
     allocatable = snapshot.read("nodes", days=snapshot.days[-1:])["allocatable_memory"].iloc[0]
     free = free_memory(snapshot)
-    assert free["shop", "web"] == allocatable - 3 * 128 * MIB - 1024 * MIB
+    assert free["shop", "web", "Deployment"] == allocatable - 3 * 128 * MIB - 1024 * MIB
     assert free_memory(tiny_snapshot(tmp_path / "none", Tiny())) == {}
 
 
