@@ -144,6 +144,8 @@ class _Wanted:
     amounts: Amounts
     basis: str
     abstained: str | None = None
+    since_fall: float | None = None
+    """The request that the level since a fall asks for, while that of before still counts."""
 
 
 def _wanted(
@@ -155,26 +157,29 @@ def _wanted(
     if history.is_job and history.presence.runs < _LEAST_RUNS:
         return _highest_run(daily)
     fitted = _fitted(history, policy)
-    recent = None
-    if shapes.since is not None:
-        days = (daily.last.max() - shapes.since * DAY_SECONDS) / DAY_SECONDS
-        # A higher level counts at once, a lower one after the days that any history needs.
-        if shapes.rises or days >= settings.min_days:
-            recent = _fitted(history, policy, shapes.since)
+    since = {level.since: _fitted(history, policy, level.since) for level in shapes.levels.values()}
     found: dict[Resource, _Wanted] = {}
     resources: tuple[Resource, ...] = ("cpu", "memory")
     for resource in resources:
-        amounts = fitted.sizes_.of(resource)
-        if recent is not None:
-            newer = recent.sizes_.of(resource)
-            amounts = _larger(amounts, newer) if shapes.rises else newer
+        amounts, since_fall = fitted.sizes_.of(resource), None
+        level = shapes.levels.get(resource)
+        if level is not None:
+            newer = since[level.since].sizes_.of(resource)
+            days = (daily.last.max() - level.since * DAY_SECONDS) / DAY_SECONDS
+            # A higher level counts at once, a lower one after the days that any history needs.
+            if level.rises:
+                amounts = _larger(amounts, newer)
+            elif days >= settings.min_days:
+                amounts = newer
+            else:
+                since_fall = newer.request
         if resource == "memory" and shapes.growth:
             peak = float(daily.memory.tally.highest.max())
             amounts = _larger(amounts, Amounts(peak + _LEAK_DAYS * shapes.growth, None))
         if resource == "memory" and settings.start_up == "raise":
             amounts = _larger(amounts, Amounts(shapes.start_request, None))
         abstained = fitted.abstained_.get(resource)
-        found[resource] = _Wanted(amounts, fitted.rules_[resource], abstained)
+        found[resource] = _Wanted(amounts, fitted.rules_[resource], abstained, since_fall)
     return found
 
 
@@ -245,6 +250,7 @@ def _situation(
         basis=wanted.basis,
         thin=thin,
         hold=held or wanted.abstained,
+        since_fall=wanted.since_fall,
         needed_request=need,
         needed_limit=need_limit,
         event=event,

@@ -49,6 +49,8 @@ class Situation:
     needed_request: float | None = None
     needed_limit: float | None = None
     event: str | None = None
+    since_fall: float | None = None
+    """The request that the level since a fall asks for, while that of before still counts."""
     running: bool = True
     unknown: frozenset[Literal["request", "limit"]] = frozenset()
     """Sizes in force that no source reported: nothing may be written in their place."""
@@ -101,7 +103,12 @@ def _wanted(case: Situation) -> tuple[Situation, Rule]:
 
 
 def exceeds_request(case: Situation) -> float | None:
-    """Usage as a multiple of the request it exceeds: p95 of CPU, the peak of memory."""
+    """Usage as a multiple of the request it exceeds: p95 of CPU, the peak of memory.
+
+    What it used before its level fell does not exceed it any more.
+    """
+    if case.request and case.since_fall is not None and case.since_fall <= case.request:
+        return None
     used = case.usage.p95 if case.resource == "cpu" else case.usage.peak
     if not case.request or used is None or used <= case.request * _EXCEEDED:
         return None

@@ -70,7 +70,21 @@ def sentence(case: Situation, size: ResourceAdvice, settings: PolicySettings) ->
         )
     elif times is not None:
         seen += f", {times:.1f} times its request"
-    return f"{seen}: request {_request(case, size, show, settings)}{_limit(size, show)}"
+    request = _request(case, size, show, settings) + _of_old_level(case, size, show, settings)
+    return f"{seen}: request {request}{_limit(size, show)}"
+
+
+def _of_old_level(
+    case: Situation, size: ResourceAdvice, show: _Formatter, settings: PolicySettings
+) -> str:
+    """Why more is requested than the level since a fall needs."""
+    target, newer = size.target_request, case.since_fall
+    if newer is None or target is None or newer >= target:
+        return ""
+    return (
+        f" for the level before it fell ({show(newer)} would do since, and is followed after "
+        f"{settings.min_days:g} days of it)"
+    )
 
 
 def _short_peak(case: Situation, size: ResourceAdvice) -> bool:

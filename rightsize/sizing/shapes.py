@@ -5,8 +5,8 @@ All work on figures of each pod's UTC days: a few hundred numbers, whatever the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,16 +31,30 @@ _START = 1.5
 
 
 @dataclass(frozen=True)
+class NewLevel:
+    """Since when one resource is used at another level.
+
+    Attributes
+    ----------
+    since : int
+        The day on which it began, in days since the epoch.
+    rises : bool
+        It is the higher one.
+    """
+
+    since: int
+    rises: bool
+
+
+@dataclass(frozen=True)
 class Shapes:
     """The shapes found, and what follows for sizes.
 
     Attributes
     ----------
     found : tuple of Shape
-    since : int or None
-        Day on which a new level of CPU or memory began, in days since the epoch, where it changed.
-    rises : bool
-        The new level is the higher one.
+    levels : mapping of Resource to NewLevel
+        Of resources whose level changed.
     growth : float
         Bytes a day by which memory grows; 0 where it does not.
     start_request : float or None
@@ -48,8 +62,7 @@ class Shapes:
     """
 
     found: tuple[Shape, ...] = ()
-    since: int | None = None
-    rises: bool = False
+    levels: Mapping[Resource, NewLevel] = field(default_factory=dict)
     growth: float = 0.0
     start_request: float | None = None
 
@@ -77,7 +90,8 @@ def shapes_of(history: ContainerHistory, free_memory: float | None = None) -> Sh
     if not daily.rows or history.is_job or not history.running:
         return Shapes()
     found: list[Shape] = []
-    since, rises, newest = None, False, int(daily.day.max())
+    levels: dict[Resource, NewLevel] = {}
+    newest = int(daily.day.max())
     resources: tuple[Resource, ...] = ("cpu", "memory")
     known = {name: int(daily.of_resource(name).tally.counts.sum()) >= 24 for name in resources}
     for resource in resources:
@@ -88,23 +102,19 @@ def shapes_of(history: ContainerHistory, free_memory: float | None = None) -> Sh
         if step is not None:
             shape, ago = step
             found.append(shape)
-            # Of two new levels the later one: what came before it is old for both.
-            since, rises = (
-                max(since or 0, newest + 1 - ago),
-                rises or shape.kind is ShapeKind.STEP_UP,
-            )
+            levels[resource] = NewLevel(newest + 1 - ago, shape.kind is ShapeKind.STEP_UP)
         if resource == "cpu":
             found += _daily_burst(history)
             found += _short_burst(history, days)
         found += _uneven(resource, days)
     growth = 0.0
-    if known["memory"] and since is None:
+    if known["memory"] and not levels:
         leak = _leak(_days(daily, daily.memory), history.in_force)
         found += [] if leak is None else [leak[0]]
         growth = 0.0 if leak is None else leak[1]
     start = _start_peak(history, free_memory)
     found += [] if start is None else [start[0]]
-    return Shapes(tuple(found), since, rises, growth, None if start is None else start[1])
+    return Shapes(tuple(found), levels, growth, None if start is None else start[1])
 
 
 def _days(daily: Daily, measured: Measured) -> _Days:
@@ -258,9 +268,9 @@ def _start_peak(
     at_once = _started_at_once(history)
     more, request = at_once * (early - usual), None
     if at_once:
-        pods = "1 of its pods" if at_once == 1 else f"{at_once} of its pods at once"
+        starts = "one pod at a time" if at_once == 1 else f"up to {at_once} of its pods at once"
         text += (
-            f"; a rollout starts up to {pods}, and a node that takes "
+            f"; a rollout starts {starts}, and a node that takes "
             f"{'it' if at_once == 1 else 'them all'} needs {format_memory(more)} beyond requests"
         )
     if at_once and free_memory is not None:

@@ -62,6 +62,26 @@ def test_a_lower_level_counts_after_the_days_a_history_needs(tmp_path):
     assert old.cpu.target_request == pytest.approx(0.02)
 
 
+def test_a_raise_for_the_level_before_a_fall_says_so_and_is_no_shortage(tmp_path):
+    found = row(tmp_path, *parts(0.4, 0.05, days=(8, 2)))
+    assert kinds(found) == {ShapeKind.STEP_DOWN}
+    assert found.cpu.recommended_request == pytest.approx(0.4)
+    assert "request 100m to 400m for the level before it fell (50m would do since" in found.reason
+    assert "times its request" not in found.reason
+    assert found.under_provisioned is None
+
+
+def test_each_resource_follows_its_own_level(tmp_path):
+    # Memory fell nine days ago, CPU rose two days ago.
+    old = Tiny(cpu=[0.03], memory=[120 * MIB], days=6)
+    middle = old.but(memory=[40 * MIB], skip_days=6, days=7)
+    new = middle.but(cpu=[0.2], skip_days=13, days=2)
+    found = row(tmp_path, old, middle, new, days=15, floor_memory=MIB)
+    assert kinds(found) == {ShapeKind.STEP_DOWN, ShapeKind.STEP_UP}
+    assert found.cpu.target_request == pytest.approx(0.2)
+    assert found.memory.target_request == pytest.approx(40 * MIB, rel=0.05)
+
+
 def test_weekends_are_no_step(tmp_path):
     week = [0.05] * 5 + [0.01] * 2
     days = [Tiny(cpu=[week[n % 7]], skip_days=n, days=1) for n in range(14)]
@@ -142,11 +162,11 @@ def rollout(pods):
 
 @pytest.mark.parametrize(
     ("pods", "words", "more"),
-    [(1, "1 of its pods", "820Mi"), (8, "4 of its pods at once", "3280Mi")],
+    [(1, "one pod at a time", "820Mi"), (8, "up to 4 of its pods at once", "3280Mi")],
 )
 def test_a_start_says_what_a_rollout_does_to_a_node(pods, words, more):
     (shape,) = shapes_of(rollout(pods)).found
-    assert f"starts up to {words}" in shape.text
+    assert f"a rollout starts {words}, and" in shape.text
     assert f"needs {more} beyond requests" in shape.text
 
 
