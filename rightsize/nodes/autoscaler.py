@@ -32,7 +32,7 @@ class Autoscaler:
     consolidate_after_minutes: int = 0
     """Karpenter's `consolidateAfter`, from the node's last pod event."""
     budget: float = 0.1
-    """Share of the nodes that Karpenter disrupts at once (`budgets`)."""
+    """Share of a NodePool's nodes that Karpenter disrupts at once (`budgets`)."""
     replaces: bool = False
     """Karpenter may buy every type that the settings allow, not those in use alone."""
     spare_pod: bool = False

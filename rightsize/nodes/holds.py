@@ -1,6 +1,7 @@
 """What keeps an autoscaler from draining nodes: conditions of every saving by fewer nodes.
 
-Sources: cluster-autoscaler `simulator/drainability/rules`; karpenter docs, "Disruption"; the volumes of Istio's injection template, the same in 1.18 to 1.30
+Sources: Cluster Autoscaler 1.35 `simulator/drainability/rules` and `utils/drain`; Karpenter
+`pkg/controllers/state/statenode.go` (ValidatePodsDisruptable) and `pkg/utils/pdb`; the volumes of Istio's injection template, the same in 1.18 to 1.30
 (manifests/charts/istio-control/istio-discovery/files/injection-template.yaml; istio/istio #19395).
 """
 
@@ -23,6 +24,22 @@ _ANNOTATED = {
 """The annotation of a pod that keeps its node, by autoscaler."""
 _POD = ["namespace", "pod"]
 _SHOWN = 3
+_ENDED = ("Succeeded", "Failed")
+_REPLICATED = frozenset(
+    [
+        "Deployment",
+        "ReplicaSet",
+        "ReplicationController",
+        "StatefulSet",
+        "Job",
+        "CronJob",
+        "DeploymentConfig",
+        "Rollout",
+        "JobSet",
+        "ScaledJob",
+    ]
+)
+"""Kinds of which the pods belong to one that Cluster Autoscaler knows (`rules/replicated`), at once or below it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,26 +110,47 @@ def holds(
 
 def _kinds(kind: str, pods: pd.DataFrame, pdbs: pd.DataFrame) -> Iterator[_Kind]:
     """Why pods hold their nodes, in the order of how often it is met; empty where none does."""
-    blocking = pdbs.loc[pdbs["disruptions_allowed"] == 0, ["namespace", "pdb", "workload"]]
-    movable = pods[~pods["workload_kind"].eq("DaemonSet").fillna(False).astype(bool)]
+    if "phase" in pods:
+        pods = pods[~pods["phase"].isin(_ENDED)]
+    owner = pods["workload_kind"].astype(object)
+    movable = pods[~owner.isin(("DaemonSet", "Node"))]
+    budgets = pdbs.dropna(subset=["workload"])[
+        ["namespace", "pdb", "workload", "disruptions_allowed"]
+    ]
+    guarded = ["namespace", "workload"]
     yield _Kind(
-        movable.merge(blocking.dropna(subset=["workload"]), on=["namespace", "workload"]),
+        movable.merge(budgets[budgets["disruptions_allowed"] == 0], on=guarded),
         "disruption budgets that allow no disruption",
         "pdb",
     )
+    twice = budgets[budgets.duplicated(guarded, keep=False)]
+    yield _Kind(
+        movable.merge(twice, on=guarded),
+        "pods that more than one disruption budget selects, which the API evicts none of,",
+        "workload",
+    )
     annotation, value = _ANNOTATED[kind]
-    marked = movable[_values(movable, annotation).eq(value).fillna(False).astype(bool)]
+    # Karpenter heeds the annotation on every pod that runs, those of DaemonSets and static ones too.
+    heeding = pods if kind == "karpenter" else movable
+    marked = heeding[_values(heeding, annotation).eq(value).fillna(False).astype(bool)]
     yield _Kind(marked, f'pods annotated {annotation}: "{value}"')
     if kind == "karpenter":
         return
     free = _values(movable, _SAFE_TO_EVICT).eq("true").fillna(False).astype(bool)
     others = movable[~free]
-    bare = others[others["workload_kind"].eq("Pod") | others["workload_kind"].isna()]
-    yield _Kind(bare, "pods without a controller")
-    guarded = set(pdbs.loc[pdbs["namespace"].eq("kube-system"), "workload"].dropna().astype(str))
+    owner = others["workload_kind"].astype(object)
+    bare = owner.isna() | owner.eq("Pod")
+    yield _Kind(others[bare], "pods without a controller")
+    yield _Kind(
+        others[~bare & ~owner.isin(_REPLICATED)],
+        "pods of a controller that Cluster Autoscaler does not know "
+        "(--skip-nodes-with-custom-controller-pods)",
+        "workload",
+    )
+    known = set(pdbs.loc[pdbs["namespace"].eq("kube-system"), "workload"].dropna().astype(str))
     system = others[others["namespace"].eq("kube-system")]
     yield _Kind(
-        system[~system["workload"].astype(str).isin(guarded)],
+        system[~system["workload"].astype(str).isin(known)],
         "pods of kube-system without a disruption budget (--skip-nodes-with-system-pods; for an hour "
         "alone since Cluster Autoscaler 1.33)",
         "workload",
@@ -139,9 +177,8 @@ def _local_volumes(pods: pd.DataFrame, containers: pd.DataFrame) -> Iterator[str
 
 
 def covers(volumes: str | None) -> bool:
-    """Whether the annotation names every volume that the injector adds."""
-    named = {} if volumes is None else {name.strip() for name in volumes.split(",")}
-    return set(LOCAL_VOLUMES.split(",")) <= set(named)
+    """Whether the annotation names every volume that the injector adds; a blank after a comma is part of a name."""
+    return volumes is not None and set(LOCAL_VOLUMES.split(",")) <= set(volumes.split(","))
 
 
 def _values(pods: pd.DataFrame, name: str) -> pd.Series:

@@ -1,8 +1,9 @@
-"""Karpenter, as it disrupts nodes for consolidation (`pkg/controllers/disruption`, releases to 1.8).
+"""Karpenter, as it disrupts nodes for consolidation (`pkg/controllers/disruption`, August 2026).
 
 Candidates are nodes that no pod holds and of which the last pod event is `consolidateAfter` ago, in
 descending order of price over the cost of disruption: 1, and for each pod 1 and its priority / 2^25, from 0 to 10
-(`types.go`, `pkg/utils/disruption`). What is done in an hour disrupts at most the budget's nodes:
+(`types.go`, `pkg/utils/disruption`). Releases to 1.9 order by that cost alone, which is the same where all
+nodes cost the same. What is done in an hour disrupts at most the budget's nodes of each NodePool:
 
 - empty nodes go;
 - of several nodes, the longest row of candidates (found by bisection, at most 100) goes of which the pods
@@ -13,12 +14,13 @@ descending order of price over the cost of disruption: 1, and for each pod 1 and
 Room is tried like Karpenter tries it, the largest pods first and each on the first node that passes; the pods then
 go where kube-scheduler's scores send them. New nodes are of the types in use, or of every type that
 the settings allow, the cheapest that holds what is to go there. A command takes Karpenter minutes; one
-round is made each hour, hour after hour until nothing can go. Drift, expiry and interruptions are left out, and so is a
-replacement of Spot by Spot, which is off by default.
+round is made each hour, hour after hour until nothing can go. Drift, expiry and interruptions are left out. Nodes of
+Spot are taken away and never replaced: replacing Spot by Spot is off by default, and no machine on demand is cheaper.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,28 +81,43 @@ class Karpenter:
 
     def shrink(self) -> int:
         """One round; how many nodes went."""
-        running, budget = self._running, self._autoscaler.at_once(self._running.nodes)
+        running = self._running
         if not running.changed:
             return 0
         running.changed = False
-        candidates = self._candidates()
+        candidates, budgets = self._candidates(), self._budgets()
         removed = 0
-        for node in [n for n in candidates if not running.pods()[n]][:budget]:
+        for node in self._within([n for n in candidates if not running.pods()[n]], budgets):
             if running.nodes > 1:
-                removed += self._do(_Command((node,)))
-        if self._autoscaler.policy == "WhenEmpty" or removed >= budget:
+                removed += self._do(_Command((node,)), budgets)
+        if self._autoscaler.policy == "WhenEmpty":
             return removed
         row = [n for n in candidates if running.cluster.alive[n]]
-        several = self._several(row[: min(budget - removed, _MOST_CANDIDATES)])
+        several = self._several(self._within(row, budgets)[:_MOST_CANDIDATES])
         if several is not None:
-            return removed + self._do(several)
+            return removed + self._do(several, budgets)
         for node in row:
-            if removed >= budget:
-                break
-            command = self._command((node,))
+            command = self._command((node,)) if budgets[running.group(node)] else None
             if command is not None:
-                removed += self._do(command)
+                removed += self._do(command, budgets)
         return removed
+
+    def _budgets(self) -> Counter[str]:
+        """Nodes that may still go in this round, by NodePool."""
+        running = self._running
+        pools = Counter(running.group(n) for n in np.flatnonzero(running.cluster.alive).tolist())
+        return Counter({pool: self._autoscaler.at_once(n) for pool, n in pools.items()})
+
+    def _within(self, nodes: list[int], budgets: Counter[str]) -> list[int]:
+        """The first nodes of each NodePool, as many as its budget allows."""
+        taken: Counter[str] = Counter()
+        found = []
+        for node in nodes:
+            pool = self._running.group(node)
+            if taken[pool] < budgets[pool]:
+                taken[pool] += 1
+                found.append(node)
+        return found
 
     def _candidates(self) -> list[int]:
         """Nodes that may be disrupted, those that save most for what it costs first."""
@@ -133,12 +150,12 @@ class Karpenter:
         own = cluster.offers[list(nodes)]
         paid = float(price[own].sum())
         # Without a cheaper offer one pod that is left over is enough to know.
-        alone = price[self._offers[0]] >= paid - 1e-9
+        alone = price[self._offers[0]] >= paid - 1e-9 or self._running.spot(nodes)
         going = np.isin(np.arange(len(cluster.alive)), nodes)
         left = cluster.left_over(going, most=1 if alone else None)
         if not left:
             return _Command(nodes) if self._running.nodes > len(nodes) else None
-        offer = self._cheapest(left, below=paid)
+        offer = None if self._running.spot(nodes) else self._cheapest(left, below=paid)
         if offer is None:
             return None
         same = own[kind[own] == kind[offer]]
@@ -166,11 +183,12 @@ class Karpenter:
         apart = any(here & set(problem.avoid[k].tolist()) for k in here)
         return bool((most <= problem.limit).all()) and not apart
 
-    def _do(self, command: _Command) -> int:
+    def _do(self, command: _Command, budgets: Counter[str]) -> int:
         """Carry a command out; 0 where the scheduler's order leaves a pod without a place."""
         running = self._running
         new = None if command.replacement is None else running.launch(command.replacement)
         if running.drain(command.nodes):
+            budgets.subtract(running.group(n) for n in command.nodes)
             return len(command.nodes)
         if new is not None:
             running.cluster.alive[new] = False

@@ -171,13 +171,14 @@ def replay_settings(
     name = str(first["instance_type"].astype(str).value_counts().sort_index(kind="stable").idxmax())
     lives = _lives(days)
     minimum = dict(chosen.group_minimum)
+    pinned = _pinned(lives, held)
 
     @cache
     def begun(replaces: bool, spare: bool) -> tuple[Layout, Start]:
         pods = _with_spare(lives, hours, first, name) if spare else lives
         layout = _lay_out(pods, catalogue, first, chosen, replaces)
         when = Lives.of(layout.pods, hours)
-        return layout, Start(first, name, when, _held(layout, held), minimum)
+        return layout, Start(first, name, when, _held(layout, held), minimum, pinned)
 
     return [
         _replay(*begun(scaler.replaces, scaler.spare_pod), scaler, orders) for scaler in autoscalers
@@ -257,6 +258,20 @@ def _with_spare(
         ended=hours[-1],
     )
     return pd.concat([lives, spare], ignore_index=True)
+
+
+def _pinned(lives: pd.DataFrame, held: pd.DataFrame | None) -> frozenset[str]:
+    """Nodes with a pod of a DaemonSet among those that keep their node."""
+    agents = lives[lives["daemonset"].astype(bool)]
+    if held is None or held.empty or agents.empty:
+        return frozenset()
+    keeping = (
+        agents[_POD]
+        .astype(str)
+        .merge(held[_POD].astype(str).drop_duplicates(), how="left", indicator=True)
+    )
+    kept = agents.loc[(keeping["_merge"] == "both").to_numpy(), "node"]
+    return frozenset(kept.dropna().astype(str))
 
 
 def _held(layout: Layout, held: pd.DataFrame | None) -> Flags:

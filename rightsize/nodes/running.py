@@ -58,6 +58,8 @@ class Start:
     """(P,) pods that keep their node, in the order of `Layout.pods`."""
     minimum: dict[str, int]
     """Fewest nodes by node group."""
+    pinned: frozenset[str] = frozenset()
+    """Nodes that a pod of a DaemonSet keeps."""
 
 
 class Scaler(Protocol):
@@ -100,6 +102,17 @@ class Running:
         self.price: Floats = layout.offers["usd_per_hour"].to_numpy(dtype=float)
         groups = start.nodes.get("node_group", pd.Series(None, start.nodes.index))
         self._groups = {i: str(name) for i, name in enumerate(groups) if isinstance(name, str)}
+        named = start.nodes.assign(group=groups).dropna(subset=["group"])
+        self._group_of_type = {
+            str(kind): str(part["group"].astype(str).mode()[0])
+            for kind, part in named.groupby("instance_type", observed=True)
+        }
+        bought = start.nodes.get("capacity_type", pd.Series(None, start.nodes.index))
+        self._spot = set(
+            np.flatnonzero(bought.eq("spot").fillna(False).to_numpy(dtype=bool)).tolist()
+        )
+        names = start.nodes["node"].astype(str)
+        self._pinned = np.flatnonzero(names.isin(start.pinned).to_numpy(dtype=bool))
         self.hour = 0
         """Index of the hour that is replayed."""
         self.changed = True
@@ -206,7 +219,13 @@ class Running:
             there = self.cluster.zones[self.cluster.alive]
             zone = int(np.bincount(there, minlength=len(self.layout.zones)).argmin())
         node = self.cluster.launch(offer, zone)
-        self._groups.pop(node, None)
+        # A node that joins is of the group of its type; where there is none, of the largest type's.
+        kind = str(self.layout.offers["instance_type"].iloc[offer])
+        spot = self.layout.offers["capacity_type"].iloc[offer] == "spot"
+        (self._spot.add if spot else self._spot.discard)(node)
+        of_type = self._group_of_type
+        self._groups[node] = of_type.get(kind, of_type.get(self._start.main_type, ""))
+        self._pinned = self._pinned[self._pinned != node]
         if node >= len(self.touched):
             self.touched = np.resize(self.touched, len(self.cluster.alive))
         self._touch(node)
@@ -234,12 +253,21 @@ class Running:
         free = self.cluster.alive.copy()
         held = self.where[self._start.held]
         free[held[held >= 0]] = False
+        free[self._pinned] = False
         for group, least in self._start.minimum.items():
             members = [i for i, name in self._groups.items() if name == group]
             running = [i for i in members if self.cluster.alive[i]]
             if len(running) <= least:
                 free[members] = False
         return free
+
+    def group(self, node: int) -> str:
+        """Node group or NodePool of a node; empty where none is known."""
+        return self._groups.get(node, "")
+
+    def spot(self, nodes: Sequence[int]) -> bool:
+        """Whether one of these nodes is Spot."""
+        return not self._spot.isdisjoint(nodes)
 
     def drain(self, nodes: Sequence[int]) -> bool:
         """Take nodes away together; False if their pods found no places, and nothing changed."""

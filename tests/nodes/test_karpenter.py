@@ -113,6 +113,35 @@ def test_pods_without_room_get_the_cheapest_node_that_holds_them_together(karpen
     assert month.types == {"m5.xlarge": 1, "m5.2xlarge": 1}
 
 
+def test_each_node_pool_has_a_budget_of_its_own(karpenter, make_nodes):
+    """A tenth of three nodes is one: one of each of two pools goes in an hour."""
+    pods, nodes = spread_out(0.5, count=6, hours=6), make_nodes(6, cpu=4.0)
+    assert counts(karpenter(pods, 6, nodes=nodes)) == [6, 5, 4, 3, 2, 1]
+    pools = nodes.assign(node_group=["a"] * 3 + ["b"] * 3)
+    assert counts(karpenter(pods, 6, nodes=pools)) == [6, 4, 2, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("marked", "end"), [((0, 1, 2), 3), ((0,), 1)])
+def test_a_daemonset_that_must_not_be_disrupted_keeps_its_nodes(make_nodes, marked, end):
+    """Karpenter heeds the annotation on every pod that runs; the others' pods go to the node that stays."""
+    agents = days(*((f"agent{i}", 0.1, 1, 5) for i in range(3))).assign(
+        daemonset=True, workload_kind="DaemonSet", workload="agent"
+    )
+    agents["node"] = [f"node-{i}" for i in range(3)]
+    pods = pd.concat([spread_out(1.0, count=3), agents], ignore_index=True)
+    held = agents.loc[list(marked), ["namespace", "pod"]]
+    scaler = Autoscaler("karpenter", budget=1.0)
+    catalogue, nodes = priced_types("us-east-1"), make_nodes(3, cpu=4.0)
+    assert replay_month(pods, catalogue, nodes, M5, scaler, held=held).last == end
+
+
+def test_nodes_of_spot_are_taken_away_and_not_replaced(karpenter, make_nodes):
+    """On demand, an m5.large would take the place of the one that is left with 1.5 of 4 cores."""
+    spot = make_nodes(2, cpu=4.0).assign(capacity_type="spot")
+    month = karpenter(spread_out(1.5, count=1), 2, nodes=spot, replaces=True)
+    assert (month.types, month.timeline["added"].sum()) == ({"m5.xlarge": 1}, 0)
+
+
 def test_the_budget_is_rounded_up_to_nodes():
     scaler = Autoscaler("karpenter")
     assert [scaler.at_once(nodes) for nodes in (1, 10, 11, 30)] == [1, 1, 2, 3]

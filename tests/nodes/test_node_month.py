@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -218,6 +219,66 @@ def test_no_node_group_falls_below_its_minimum(make_nodes: Callable[..., pd.Data
     floor = SETTINGS.model_copy(update={"group_minimum": (("general", 3),)})
     month = replay_month(spread_out(0.9), priced_types("us-east-1"), nodes, floor)
     assert month.last == 3
+
+
+def test_a_node_that_joins_counts_for_its_group(make_nodes: Callable[..., pd.DataFrame]) -> None:
+    """Two of two nodes full, a third joins in hour 2; in hour 3 one of the first is empty, and may go."""
+    pods = days(("a1", 3.0, 1, 6), ("b1", 3.0, 1, 2), ("c1", 3.0, 2, 6))
+    nodes = make_nodes(2, cpu=4.0).assign(node_group="general")
+    floor = SETTINGS.model_copy(update={"group_minimum": (("general", 2),)})
+    pods = pods.assign(node=["node-0", "node-1", None])
+    month = replay_month(pods, priced_types("us-east-1"), nodes, floor)
+    assert counts(month) == [2, 3, 3, 2, 2, 2]
+
+
+def test_empty_nodes_go_together_above_the_minimum_of_each_group(
+    make_nodes: Callable[..., pd.DataFrame],
+) -> None:
+    """One pod on a node of the first pair; of the second pair, with a minimum of two, none goes."""
+    nodes = make_nodes(4, cpu=4.0).assign(node_group=["a", "a", "b", "b"])
+    floor = SETTINGS.model_copy(update={"group_minimum": (("b", 2),)})
+    catalogue, pods = priced_types("us-east-1"), spread_out(3.0, count=1)
+    assert counts(replay_month(pods, catalogue, nodes, floor)) == [4, 4, 3, 3, 3]
+    assert counts(replay_month(pods, catalogue, nodes, SETTINGS)) == [4, 4, 1, 1, 1]
+
+
+def test_of_a_small_and_a_large_node_below_half_the_one_goes_of_which_the_pods_fit(
+    make_nodes: Callable[..., pd.DataFrame],
+) -> None:
+    """0.9 of 1.93 cores fit beside 1.5 of 4; the other way round they do not."""
+    small = make_nodes(1, name="m5.large", cpu=1.93).assign(node="node-1")
+    nodes = pd.concat([make_nodes(1, cpu=4.0), small], ignore_index=True)
+    pods = days(("a1", 1.5, 1, 4), ("b1", 0.9, 1, 4)).assign(node=["node-0", "node-1"])
+    month = replay_month(pods, priced_types("us-east-1"), nodes, SETTINGS)
+    assert (counts(month), month.types) == ([2, 2, 1, 1], {"m5.xlarge": 1})
+
+
+def test_all_but_the_fullest_of_three_nodes_go_one_after_the_other_within_the_hour(
+    replay: Callable[..., MonthReplay],
+) -> None:
+    """1.0, 1.2 and 1.4 of 4 cores: both others fit on the last, whichever is drained first."""
+    pods = days(("a1", 1.0, 1, 4), ("b1", 1.2, 1, 4), ("c1", 1.4, 1, 4))
+    pods = pods.assign(node=["node-0", "node-1", "node-2"])
+    assert counts(replay(pods, count=3)) == [3, 3, 1, 1]
+
+
+def test_rules_that_keep_pods_where_they_are_keep_their_nodes(
+    make_nodes: Callable[..., pd.DataFrame],
+) -> None:
+    """Replicas kept apart; and a pod that alone tolerates its node's taint, but may run elsewhere too."""
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "w"}}}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    apart = json.dumps({"affinity": {"podAntiAffinity": required}})
+    pods, nodes = spread_out(0.5, count=2), make_nodes(2, cpu=4.0)
+    pods["workload"] = "w"
+    catalogue = priced_types("us-east-1")
+    alike = pods.assign(scheduling=apart, labels='{"app": "w"}')
+    assert counts(replay_month(alike, catalogue, nodes, SETTINGS)) == [2] * 5
+    taint = '[{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]'
+    nodes["taints"] = [None, taint]
+    pods["scheduling"] = [None, '{"tolerations": [{"key": "dedicated", "operator": "Exists"}]}']
+    month = replay_month(pods, catalogue, nodes, SETTINGS)
+    assert counts(month) == [2, 2, 1, 1, 1]
 
 
 def test_daemonsets_count_into_the_use_of_a_node_unless_ignored(

@@ -159,8 +159,9 @@ def test_injected_volumes_hold_nodes_of_cluster_autoscaler_alone():
     assert "emptyDir" not in held("cluster-autoscaler", component=None)
 
 
-KEEP = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 STAY = {"karpenter.sh/do-not-disrupt": "true"}
+SAFE = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+KEEP = {SAFE: "false"}
 LOCAL = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 
 
@@ -168,7 +169,8 @@ LOCAL = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
     ("volumes", "holds_it"),
     [
         ("workload-socket,credential-socket,workload-certs,istio-data", False),
-        ("istio-data, workload-certs, credential-socket, workload-socket, cache", False),
+        ("istio-data,workload-certs,credential-socket,workload-socket,cache", False),
+        ("istio-data, workload-certs, credential-socket, workload-socket", True),
         ("istio-data", True),
     ],
 )
@@ -217,6 +219,47 @@ def test_pods_that_hold_nodes_bind_the_replay_and_local_volumes_do_not():
     assert named["cluster-autoscaler"] == {"bare", "marked", "dns", "guarded"}
     assert named["karpenter"] == {"guarded"}
     assert set(held_pods("karpenter", pods, pdbs.iloc[:0])["pod"]) == {"guarded"}
+
+
+def one_pod(owner, *, phase="Running", annotations=None, budgets=()):
+    """Autoscalers of which the pod keeps its node; `budgets` are the disruptions that each of them allows."""
+    pods = pd.DataFrame(
+        {
+            "namespace": "shop",
+            "pod": ["w-0"],
+            "workload": "w",
+            "workload_kind": owner,
+            "phase": phase,
+        }
+    ).assign(annotations=None if annotations is None else json.dumps(annotations))
+    pdbs = pd.DataFrame(
+        {
+            "namespace": "shop",
+            "pdb": [f"budget-{i}" for i in range(len(budgets))],
+            "workload": "w",
+            "disruptions_allowed": pd.Series(budgets, dtype=float),
+        }
+    )
+    return {kind for kind in TRIED if len(held_pods(kind, pods, pdbs))}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (one_pod("StrimziPodSet"), {"cluster-autoscaler"}),
+        (one_pod("StrimziPodSet", annotations={SAFE: "true"}), set()),
+        (one_pod("Rollout"), set()),
+        (one_pod("Pod", phase="Succeeded"), set()),
+        (one_pod("Job", phase="Failed", annotations=KEEP | STAY), set()),
+        (one_pod("Node"), set()),
+        (one_pod("DaemonSet", annotations=KEEP | STAY), {"karpenter"}),
+        (one_pod("Deployment", budgets=(1, 1)), set(TRIED)),
+        (one_pod("Deployment", budgets=(1,)), set()),
+    ],
+)
+def test_each_autoscaler_has_its_own_rules_on_what_keeps_a_node(found, expected):
+    """A controller it does not know; pods that ended; static ones; DaemonSets; two budgets for one pod."""
+    assert found == expected
 
 
 def test_a_minimum_that_the_settings_name_is_a_condition():
