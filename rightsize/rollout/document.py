@@ -199,4 +199,4 @@ def _files(
     if phase.name in by_name:
         return by_name[phase.name](study, folder)
     scoped = phase.name == "cut-after-scope" and bool(scoped_rows(study))
-    return node_files.measured_files(study, folder, restarted=scoped)
+    return node_files.measured_files(study, phase.name, folder, restarted=scoped)

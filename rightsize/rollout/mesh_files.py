@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 from rightsize.audit.measured import MEASURED_RULES
 from rightsize.audit.model import Finding
-from rightsize.border import command, path_part, word
+from rightsize.border import command, path_part
 from rightsize.files.istioctl import istioctl
-from rightsize.files.shell import plain_script
 from rightsize.files.yaml_text import to_yaml
 from rightsize.istiod.pilot_settings import (
     DEBOUNCE_AFTER,
@@ -30,12 +29,12 @@ from rightsize.rollout.mesh_phases import ready_scopes
 from rightsize.rollout.steps import (
     PhaseFiles,
     Step,
-    helm_back,
     helm_upgrade,
     patch,
     resource_of,
 )
 from rightsize.rollout.study import PlanStudy
+from rightsize.rollout.words import script, steps
 
 _ROOT = "istio-system"
 _MEASURED = {name for name, _, _ in MEASURED_RULES}
@@ -46,51 +45,19 @@ _LABELS = "1-label-namespaces.sh"
 
 def baseline_files(folder: str, rules: str, operator_rules: str) -> PhaseFiles:
     """Copies for the ways back, and the rules."""
-    save = plain_script(
-        [
-            "mkdir -p before",
-            "helm list -A -o yaml > before/releases.yaml",
-            f"helm get values istiod -n {_ROOT} -o yaml > before/istiod-values.yaml",
-            "kubectl get namespaces -o yaml > before/namespaces.yaml",
-            "kubectl get nodes -o wide > before/nodes.txt",
-            "kubectl get hpa -A -o yaml > before/hpas.yaml",
-            "kubectl get deployments,statefulsets,daemonsets -A -o yaml > before/workloads.yaml",
-            EXPORT.replace("istio.yaml", "before/istio.yaml"),
-        ],
-        "What is in force, into the folder before/. Reads only.",
-    )
-    steps = (
-        Step("Keep what is in force.", (f"sh {folder}/save-state.sh",)),
-        Step(
-            "Load the checks. With the Prometheus operator (add the labels its ruleSelector asks "
-            "for):",
-            (f"kubectl apply -n monitoring -f {folder}/prometheus-rule.yaml",),
-        ),
-        Step(
-            f"Without it: put {rules} where rule_files finds it, then",
-            (f"promtool check rules {rules}", "curl -X POST http://localhost:9090/-/reload"),
-        ),
-        Step(
-            "A check holds where rightsize:plan_check is 1 and fails where it is 0. Where it has no "
-            "series, its metrics are missing: that is no pass."
-        ),
-    )
-    back = (
-        Step(
-            "Take the rules out again.",
-            (f"kubectl delete -n monitoring -f {folder}/prometheus-rule.yaml",),
-        ),
-    )
-    return PhaseFiles(steps, back, {"save-state.sh": save, "prometheus-rule.yaml": operator_rules})
+    forth, back = steps("baseline", folder=folder, rules=rules)
+    save = script("save-state", export=EXPORT.replace("istio.yaml", "before/istio.yaml"))
+    files = {"save-state.sh": save, "prometheus-rule.yaml": operator_rules}
+    return PhaseFiles(tuple(forth), tuple(back), files)
 
 
 def findings_files(study: PlanStudy) -> PhaseFiles:
     """What each finding asks for; none of it is a file of this plan."""
-    steps = [
+    found = [
         Step(f"{_where(f)}{f.rule}: {f.evidence}.", tuple(f.fix.splitlines()), "text")
         for f in study.findings
     ]
-    return PhaseFiles(tuple(steps), (Step("As each finding says."),))
+    return PhaseFiles(tuple(found), tuple(steps("findings")[1]))
 
 
 def propagation_files(study: PlanStudy, folder: str) -> PhaseFiles:
@@ -99,98 +66,64 @@ def propagation_files(study: PlanStudy, folder: str) -> PhaseFiles:
     assert study.istiod.propagation.finding is not None
     version = study.manifest.istio_version
     files: dict[str, str] = {}
-    steps = []
+    forth, back = steps("propagation")
     for number, change in enumerate(study.istiod.propagation.finding.changes, start=1):
         value = _value(change.setting, version, study.istiod.cpu.limit)
         if change.setting is None or value is None:
-            steps.append(Step(f"{change.what[0].upper()}{change.what[1:]}."))
+            forth.append(Step(f"{change.what[0].upper()}{change.what[1:]}."))
             continue
         name = f"{number}-{change.setting.name.lower().replace('_', '-')}-values.yaml"
         # `env` must be a map: the chart does not render a list.
         files[name] = to_yaml(
             [{"pilot": {"env": {change.setting.name: value}}}], comment=f"{change.what}."
         )
-        command = helm_upgrade(
-            "istiod", "istiod", _ROOT, [f"{folder}/{name}"], istio_version=version, reuse=True
-        )
-        steps.append(Step(f"{change.what[0].upper()}{change.what[1:]}.", (command,)))
-    back = (Step("Each change by itself.", (helm_back("istiod", _ROOT),)),)
-    return PhaseFiles(tuple(steps), back, files)
+        said = f"{change.what[0].upper()}{change.what[1:]}."
+        forth.append(Step(said, (_upgrade(study, f"{folder}/{name}"),)))
+    return PhaseFiles(tuple(forth), tuple(back), files)
 
 
 def discovery_files(study: PlanStudy, folder: str) -> PhaseFiles:
     """Labels first, selectors after."""
     scope = _scope(study)
     made = scope_files(scope, istio_version=study.manifest.istio_version)
-    files = {name: made[name] for name in (_LABELS, _SELECTORS)}
-    steps = (
-        Step("Label every namespace that istiod is to watch.", (f"sh {folder}/{_LABELS}",)),
-        Step(
-            f"All {len(scope.discovery.selected)} must be listed:",
-            (
-                f"kubectl get namespaces -l {scope.discovery.label}={scope.discovery.value} "
-                "--no-headers | wc -l",
-            ),
-        ),
-        Step(
-            "Only then the selectors.",
-            (
-                helm_upgrade(
-                    "istiod", "istiod", _ROOT, [f"{folder}/{_SELECTORS}"],
-                    istio_version=study.manifest.istio_version, reuse=True,
-                ),
-                f"kubectl rollout status deployment/istiod -n {_ROOT} --timeout=10m",
-            ),
-        ),
-    )  # fmt: skip
-    back = (Step("Selectors out again; the labels may stay.", (helm_back("istiod", _ROOT),)),)
-    return PhaseFiles(steps, back, files)
+    found = scope.discovery
+    forth, back = steps(
+        "discovery-selectors",
+        folder=folder,
+        selected=len(found.selected),
+        label=f"{found.label}={found.value}",
+        upgrade=_upgrade(study, f"{folder}/{_SELECTORS}"),
+    )
+    return PhaseFiles(
+        tuple(forth), tuple(back), {name: made[name] for name in (_LABELS, _SELECTORS)}
+    )
+
+
+def _upgrade(study: PlanStudy, file: str) -> str:
+    """istiod's release with a file laid over the values in force."""
+    version = study.manifest.istio_version
+    return helm_upgrade("istiod", "istiod", _ROOT, [file], istio_version=version, reuse=True)
 
 
 def sidecar_files(study: PlanStudy, folder: str) -> PhaseFiles:
     """One namespace after the other."""
-    scope = _scope(study)
     files: dict[str, str] = {}
-    steps = [
-        Step(
-            "No Sidecar without a workload selector may be there yet in any of these namespaces.",
-            ("kubectl get sidecars.networking.istio.io -A",),
-        )
-    ]
-    if not study.configured:
-        steps.insert(
-            0,
-            Step(
-                "Make the plan again with Istio's own objects, so that scopes keep the routes of "
-                "VirtualServices; go on with the new one.",
-                ("rightsize plan --istio-objects before/istio.yaml -o plan-with-routes",),
-            ),
-        )
-    back = []
-    for found in ready_scopes(scope):
-        name = f"{path_part(found.namespace)}.yaml"
+    forth, back = steps("sidecar-scopes", routes_unknown=not study.configured)
+    for found in ready_scopes(_scope(study)):
+        space, name = found.namespace, f"{path_part(found.namespace)}.yaml"
         files[name] = to_yaml(
             [sidecar(found, study.manifest.istio_version)], comment=sidecar_comment(found)
         )
-        steps.append(
-            Step(
-                f"{found.namespace}: {len(found.hosts)} hosts; {found.confidence.text}.",
-                (
-                    istioctl(None, "analyze", f"{folder}/{name}", flags={"-n": found.namespace}),
-                    command("kubectl", "apply", "-f", f"{folder}/{name}"),
-                ),
-            )
-        )
-        back.append(
-            Step(
-                f"{found.namespace}:",
-                (
-                    command("kubectl", "delete", "sidecars.networking.istio.io", "default")
-                    + f" -n {word(found.namespace)}",
-                ),
-            )
-        )
-    return PhaseFiles(tuple(steps), tuple(back), files)
+        check = istioctl(None, "analyze", f"{folder}/{name}", flags={"-n": space})
+        apply = command("kubectl", "apply", "-f", f"{folder}/{name}")
+        said = f"{space}: {len(found.hosts)} hosts; {found.confidence.text}."
+        forth.append(Step(said, (check, apply)))
+        back.append(Step(f"{space}:", (_deletion("sidecars", "default", space),)))
+    return PhaseFiles(tuple(forth), tuple(back), files)
+
+
+def _deletion(kind: str, name: str, namespace: str) -> str:
+    return command("kubectl", "delete", f"{kind}.networking.istio.io", name, "-n", namespace)
 
 
 def rule_files(study: PlanStudy, folder: str) -> PhaseFiles:
@@ -200,42 +133,28 @@ def rule_files(study: PlanStudy, folder: str) -> PhaseFiles:
     files = {
         name.rsplit("/", 1)[-1]: text for name, text in made.items() if "destination-rules" in name
     }
-    steps = [
-        Step(
-            "A host that is listed here already has a rule: add the settings to that one instead.",
-            ("kubectl get destinationrules.networking.istio.io -A",),
-        )
-    ]
-    back = []
+    forth, back = steps("destination-rules")
     for rule in scope.rules.rules:
         name = f"{path_part(f'{rule.namespace}-{rule.name}')}.yaml"
-        steps.append(
-            Step(f"{rule.host}:", (command("kubectl", "apply", "-f", f"{folder}/{name}"),))
-        )
-        back.append(
-            Step(
-                f"{rule.host}:",
-                (
-                    command("kubectl", "delete", "destinationrules.networking.istio.io", rule.name)
-                    + f" -n {word(rule.namespace)}",
-                ),
-            )
-        )
-    return PhaseFiles(tuple(steps), tuple(back), files)
+        apply = command("kubectl", "apply", "-f", f"{folder}/{name}")
+        forth.append(Step(f"{rule.host}:", (apply,)))
+        gone = _deletion("destinationrules", rule.name, rule.namespace)
+        back.append(Step(f"{rule.host}:", (gone,)))
+    return PhaseFiles(tuple(forth), tuple(back), files)
 
 
 def injection_files(study: PlanStudy, folder: str) -> PhaseFiles:
     """The label of each pod template, and its removal."""
     files: dict[str, str] = {}
-    steps, back = [], []
+    forth, back = [], []
     for found in _scope(study).injection:
         who = f"{found.namespace}/{found.workload}"
         if found.kind not in POD_TEMPLATES:
-            steps.append(Step(f"{who} ({found.kind}): put {found.label} on the pod by hand."))
+            forth.append(Step(f"{who} ({found.kind}): put {found.label} on the pod by hand."))
             continue
         name = f"{path_part(who.replace('/', '-', 1))}.yaml"
         files[name] = to_yaml([_labelled(found, "false")], comment=f"{who}: no sidecar.")
-        steps.append(
+        forth.append(
             Step(
                 f"{who}, once its owner agrees:",
                 patch(found.kind, found.namespace, found.workload, f"{folder}/{name}").commands,
@@ -249,7 +168,7 @@ def injection_files(study: PlanStudy, folder: str) -> PhaseFiles:
                 (command(*words, "-n", found.namespace, "--type", "merge", "-p", null),),
             )
         )
-    return PhaseFiles(tuple(steps), tuple(back), files)
+    return PhaseFiles(tuple(forth), tuple(back), files)
 
 
 def sharding_files(study: PlanStudy, folder: str) -> PhaseFiles:
@@ -263,14 +182,8 @@ def sharding_files(study: PlanStudy, folder: str) -> PhaseFiles:
         labels=study.namespace_labels,
         most=study.most,
     )
-    steps = (
-        Step(
-            f"Follow {folder}/3-migration.md from top to bottom; its commands run in that folder.",
-            (f"cd {folder}",),
-        ),
-    )
-    back = (Step("Each step of the migration has its own; the old istiod stays until the end."),)
-    return PhaseFiles(steps, back, files)
+    forth, back = steps("shards", folder=folder)
+    return PhaseFiles(tuple(forth), tuple(back), files)
 
 
 def _where(finding: Finding) -> str:

@@ -9,6 +9,7 @@ from string import Template
 from typing import Any
 
 from rightsize.data_files import data_file
+from rightsize.files.shell import plain_script
 from rightsize.rollout.model import Check, Phase, PhaseMoney, PhaseName
 from rightsize.rollout.steps import Step
 
@@ -57,17 +58,23 @@ def phase(
 
 
 def steps(name: PhaseName, **given: object) -> tuple[list[Step], list[Step]]:
-    """Steps and way back that a phase always has."""
+    """Steps and way back that a phase always has, and those with an `if` where that is given."""
     words = _words()["phases"][name]
-    made = (
-        [
+
+    def made(part: str) -> list[Step]:
+        return [
             Step(_filled(step["text"], given), tuple(_lines(step.get("commands", ()), given)))
             for step in words.get(part, ())
+            if given.get(step.get("if", ""), "if" not in step)
         ]
-        for part in ("steps", "back")
-    )
-    forth, back = made
-    return forth, back
+
+    return made("steps"), made("back")
+
+
+def script(name: str, **given: object) -> str:
+    """A shell script that a phase always has."""
+    words = _words()["scripts"][name]
+    return plain_script(list(_lines(words["lines"], given)), words["comment"])
 
 
 def unique(checks: Iterable[Check]) -> tuple[Check, ...]:
