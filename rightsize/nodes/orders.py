@@ -1,18 +1,43 @@
 """The scheduler's filters and scores for many orders of arrival at once.
 
 What `scheduler.Cluster` decides for one pod on one cluster, `Orders` decides for one pod on each of many
-clusters of the same nodes, which differ in the pods that they have so far. A test holds the two together.
+clusters of the same nodes, which differ in the pods that they have so far. Every loss of nodes in every order
+is such a cluster too. A test holds the two together.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from rightsize.nodes.layout import Layout
 from rightsize.nodes.problem import Flags, Floats, Ints, Problem
 from rightsize.nodes.scheduler import SPREAD_WEIGHT, score_size, soft_offset
 
+Counts = NDArray[np.int32]
+
 _NO_LIMIT = np.iinfo(np.int32).max
+_AT_ONCE = 50_000
+"""Nodes of all clusters that are looked at together: what a processor's cache holds of each array."""
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """What N clusters of B nodes have left."""
+
+    rest: tuple[Floats, ...]
+    """(N, B) of each resource; one array each, as numpy reduces a last axis of three slowly."""
+    scored: tuple[Floats, ...]
+    """(N, B) of CPU and of memory that scoring counts as requested."""
+    alive: Flags
+    """(N, B)"""
+
+    def of(self, rows: Ints | slice) -> _State:
+        """Some of the clusters: a view for a slice, else a copy."""
+        rest, scored = (tuple(one[rows] for one in part) for part in (self.rest, self.scored))
+        return _State(rest, scored, self.alive[rows])
 
 
 class Orders:
@@ -21,25 +46,15 @@ class Orders:
     def __init__(
         self, layout: Layout, problem: Problem, offers: Ints, zones: Ints, orders: Ints
     ) -> None:
-        self._problem, self._zones, self._orders = problem, zones, orders
+        self._zones = zones
         count, nodes = len(orders), len(offers)
         owners = layout.owners
         names = {owner.key: i for i, owner in enumerate(dict.fromkeys(owners))}
         self._workload = np.array([names[o.key] for o in owners], dtype=np.int64)
         self._fits = problem.fits[:, offers]
-        self._gross = np.maximum(problem.scored[offers], 1.0)
-        self._score_size = score_size(problem)
+        self._size, self._score_size = problem.size.T[:, :, None], score_size(problem).T[:, :, None]
+        self._gross = np.maximum(problem.scored[offers], 1.0).T.copy()
         self._in_zone = np.eye(int(zones.max(initial=0)) + 1)[zones]
-        self._alive: Flags = np.ones(nodes, dtype=bool)
-        # One array for each resource: numpy reduces a last axis of three slowly.
-        self._rest = [
-            np.repeat(column[None], count, axis=0) for column in problem.capacity[offers].T
-        ]
-        agents = self._gross - problem.capacity[offers][:, :2]
-        self._scored = [np.repeat(column[None], count, axis=0) for column in agents.T]
-        self._on_node: Ints = np.zeros((count, len(names), nodes), dtype=np.int64)
-        self._where: Ints = np.full(orders.shape, -1, dtype=np.int64)
-        self._classes = problem.classes
         own_limit = np.append(problem.limit, _NO_LIMIT)[problem.group]
         skews = [owner.host_skew for owner in owners]
         self._limit = np.where([s is None for s in skews], own_limit, _NO_LIMIT)
@@ -48,89 +63,161 @@ class Orders:
         self._zone_limit = np.array([owner.zone_limit for owner in owners], dtype=np.int64)
         self._soft = np.array([owner.soft for owner in owners], dtype=np.int64).reshape(-1, 2)
         self._offset = np.array([soft_offset(*owner.soft) for owner in owners])
-        self._shy = np.array([len(other) > 0 for other in problem.avoid], dtype=bool)
+        self._apart = _apart(problem, self._workload, len(names))
+        self._order: Ints = np.arange(count)
+        """(N,) order of each cluster that still stands."""
+        self._pods: Ints = problem.classes[orders]
+        """(N, P) class of each pod placed or to be placed, in the order of arrival."""
+        self._where: Ints = np.full(orders.shape, -1, dtype=np.int64)
+        self._on_node: Counts = np.zeros((count, len(names), nodes), dtype=np.int32)
+        capacity = problem.capacity[offers].T
+        self._state = _State(
+            tuple(np.repeat(of[None], count, axis=0) for of in capacity),
+            tuple(np.repeat(of[None], count, axis=0) for of in self._gross - capacity[:2]),
+            np.ones((count, nodes), dtype=bool),
+        )
 
-    def standing(self, losses: list[Flags], surge: Ints) -> Flags:
-        """(R,) orders in which every pod finds a place, also with any of the losses and a surge.
+    def standing(self, lost: Ints | None, surge: Ints) -> Flags:
+        """(R,) orders in which every pod finds a place, also with any nodes lost and a surge.
 
         Parameters
         ----------
-        losses : list of (B,) bool array
-            Nodes that are lost together.
+        lost : (B,) int array or None
+            Nodes of one number, from 0 on, are lost together; None where none is.
         surge : int array
             Classes of the pods that a rollout adds.
         """
-        rows = np.arange(len(self._orders))
-        for pods in self._orders.T:
-            rows = rows[self._bind(rows, pods[rows])]
-        rows = self._surviving(rows, losses)
+        passed = np.zeros(len(self._order), dtype=bool)
+        self._arrive(range(self._pods.shape[1]), lost)
         if len(surge):
-            self._where = np.hstack([self._where, np.full((len(self._where), len(surge)), -1)])
-            first = len(self._classes)
-            self._classes = np.append(self._classes, surge)
-            for pod in range(first, len(self._classes)):
-                rows = rows[self._bind(rows, np.full(len(rows), pod))]
-            rows = self._surviving(rows, losses)
-        passed = np.zeros(len(self._orders), dtype=bool)
-        passed[rows] = True
+            more = np.tile(surge, (len(self._order), 1))
+            first = self._pods.shape[1]
+            self._pods = np.hstack([self._pods, more])
+            self._where = np.hstack([self._where, np.full_like(more, -1)])
+            self._arrive(range(first, self._pods.shape[1]), lost)
+        passed[self._order] = True
         return passed
 
-    def _bind(self, rows: Ints, pods: Ints) -> Flags:
-        """Schedule a pod in each of these orders; returns where it found a node."""
-        nodes = self._schedule(rows, self._classes[pods])
-        found = nodes >= 0
-        self._where[rows[found], pods[found]] = nodes[found]
-        return np.asarray(found, dtype=bool)
+    def _arrive(self, pods: range, lost: Ints | None) -> None:
+        """Schedule pods, then try each loss; clusters in which one finds no place are dropped."""
+        for pod in pods:
+            self._keep(self._bind(pod))
+        if lost is not None and len(self._order):
+            self._keep(self._survivors(lost))
 
-    def _surviving(self, rows: Ints, losses: list[Flags]) -> Ints:
-        for lost in losses:
-            rows = self._survives(rows, lost) if len(rows) else rows
-        return rows
+    def _keep(self, standing: Flags) -> None:
+        if standing.all():
+            return
+        rows = np.flatnonzero(standing)
+        self._order, self._pods, self._where = (
+            one[rows] for one in (self._order, self._pods, self._where)
+        )
+        self._on_node, self._state = self._on_node[rows], self._state.of(rows)
 
-    def _survives(self, rows: Ints, lost: Flags) -> Ints:
-        """Orders in which the pods of these nodes find other nodes; all is put back afterwards."""
-        at, pods = np.nonzero(lost[self._where[rows]] & (self._where[rows] >= 0))
-        by = np.lexsort((self._classes[pods], at))
-        at, pods = at[by], pods[by]
-        turn = np.arange(len(at)) - np.searchsorted(at, at)
-        alive, where = self._alive, self._where
-        on_lost = self._on_node[:, :, lost].copy()
-        self._alive, self._where = alive & ~lost, where.copy()
-        self._on_node[:, :, lost] = 0
-        self._where[rows[at], pods] = -1
-        left = np.ones(len(rows), dtype=bool)
-        for step in range(int(turn.max(initial=-1)) + 1):
-            now = np.flatnonzero((turn == step) & left[at])
-            left[at[now]] = self._bind(rows[at[now]], pods[now])
-        moved = np.flatnonzero(self._where[rows[at], pods] >= 0)
-        here, of = rows[at[moved]], pods[moved]
-        self._shift(here, self._classes[of], self._where[here, of], -1)
-        self._alive, self._where = alive, where
-        self._on_node[:, :, lost] = on_lost
-        return np.asarray(rows[left], dtype=np.int64)
+    def _bind(self, pod: int) -> Flags:
+        """Schedule the next pod of every cluster; where it found a node."""
+        k, rows = self._pods[:, pod], np.arange(len(self._order))
+        w = self._workload[k]
+        nodes = self._nodes(self._state, k, self._on_node[rows, w], self._near(rows, w))
+        self._where[:, pod] = nodes
+        found = np.asarray(nodes >= 0, dtype=bool)
+        _put(self._state, rows[found], nodes[found], k[found], self._size, self._score_size)
+        self._on_node[rows[found], w[found], nodes[found]] += 1
+        return found
 
-    def _schedule(self, rows: Ints, k: Ints) -> Ints:
-        """Place a pod of class `k[i]` in the order `rows[i]`; returns its nodes, -1 without one."""
-        here = self._on_node[rows, self._workload[k]]
-        passing = self._passing(rows, k, here)
-        score = np.where(passing, self._score(rows, k, here, passing), -np.inf)
-        nodes = np.where(passing.any(axis=1), score.argmax(axis=1), -1)
-        found = nodes >= 0
-        self._shift(rows[found], k[found], nodes[found], 1)
+    def _survivors(self, lost: Ints) -> Flags:
+        """(N,) clusters in which the pods of any lost nodes find others; all stays as it was."""
+        losses = int(lost.max()) + 1
+        row, pod = np.nonzero(self._where >= 0)
+        case = row * losses + lost[self._where[row, pod]]
+        k = self._pods[row, pod]
+        by = np.lexsort((k, case))
+        case, k = case[by], k[by]
+        cases, first, pods = np.unique(case, return_index=True, return_counts=True)
+        # Cases with most pods first, so that those that still have some are the first of a chunk.
+        largest = np.argsort(-pods, kind="stable")
+        standing = np.ones(len(self._order), dtype=bool)
+        step = max(_AT_ONCE // len(lost), 1)
+        for start in range(0, len(cases), step):
+            now = largest[start : start + step]
+            of, which = np.divmod(cases[now], losses)
+            failed = self._evacuate(of, lost != which[:, None], k, first[now], pods[now])
+            standing[of[failed]] = False
+        return standing
+
+    def _evacuate(self, rows: Ints, alive: Flags, k: Ints, first: Ints, pods: Ints) -> Flags:
+        """Whether a pod of the nodes that are not alive finds no other, in copies of these clusters.
+
+        Parameters
+        ----------
+        rows : (M,) int array
+            Cluster of each case.
+        alive : (M, B) bool array
+        k : int array
+            Classes, those of a case side by side.
+        first, pods : (M,) int array
+            Where a case's classes begin, and how many they are; never rising.
+        """
+        copied = self._state.of(rows)
+        state = _State(copied.rest, copied.scored, alive)
+        failed = np.zeros(len(rows), dtype=bool)
+        moved_w = np.zeros((len(rows), int(pods[0])), dtype=np.int64)
+        moved_to = np.zeros_like(moved_w)
+        for turn in range(int(pods[0])):
+            m = int(np.searchsorted(-pods, -turn))
+            now, case = k[first[:m] + turn], np.arange(m)
+            w = moved_w[:m, turn] = self._workload[now]
+            here = self._on_node[rows[:m], w] * alive[:m]
+            at, before = np.nonzero(moved_w[:m, :turn] == w[:, None])
+            np.add.at(here, (at, moved_to[at, before]), 1)
+            near = self._near(rows[:m], w)
+            if near is not None:
+                at, before = np.nonzero(self._apart[w[:, None], moved_w[:m, :turn]])
+                near[at, moved_to[at, before]] = True
+            part = state.of(slice(0, m))
+            nodes = self._nodes(part, now, here, near)
+            failed[:m] |= nodes < 0
+            # A case that failed goes on; what it decides no longer counts.
+            moved_to[:m, turn] = nodes
+            _put(part, case, nodes, now, self._size, self._score_size)
+        return failed
+
+    def _near(self, rows: Ints, w: Ints) -> Flags | None:
+        """(M, B) nodes that have a pod from which a pod of the workload keeps apart; None without any."""
+        shy = self._apart[w].any(axis=1)
+        if not shy.any():
+            return None
+        near = np.zeros((len(rows), len(self._zones)), dtype=bool)
+        for one in np.unique(w[shy]):
+            own = w == one
+            there = self._on_node[rows[own]][:, self._apart[one]]
+            near[own] = there.any(axis=1)
+        return near
+
+    def _nodes(self, state: _State, k: Ints, here: Counts, near: Flags | None) -> Ints:
+        """(M,) node that a pod of class `k[i]` goes to in the i-th cluster, -1 without one.
+
+        `here` is (M, B): pods of its workload on each node.
+        """
+        passing = self._passing(state, k, here)
+        if near is not None:
+            passing &= ~near
+        score = self._score(state, k, here, passing)
+        score[~passing] = -np.inf
+        nodes: Ints = score.argmax(axis=1)
+        nodes[~passing[np.arange(len(k)), nodes]] = -1
         return nodes
 
-    def _passing(self, rows: Ints, k: Ints, here: Ints) -> Flags:
-        eligible = self._fits[k] & self._alive
+    def _passing(self, state: _State, k: Ints, here: Counts) -> Flags:
+        eligible = self._fits[k] & state.alive
         mask = eligible & (here < self._limit[k][:, None])
-        for rest, size in zip(self._rest, self._problem.size.T, strict=True):
-            mask &= rest[rows] >= size[k][:, None]
-        for i in np.flatnonzero(self._shy[k]):
-            mask[i] &= ~self._near(rows[i], self._problem.avoid[k[i]])
+        for rest, size in zip(state.rest, self._size, strict=True):
+            mask &= rest >= size[k]
         if np.isfinite(self._host_skew[k]).any():
             least = np.where(eligible, here, np.inf).min(axis=1, keepdims=True)
             mask &= here + 1 - least <= self._host_skew[k][:, None]
         if np.isfinite(self._zone_skew[k]).any():
-            inside = (here * self._alive) @ self._in_zone
+            inside = (here * state.alive) @ self._in_zone
             least = np.where(eligible @ self._in_zone > 0, inside, np.inf).min(
                 axis=1, keepdims=True
             )
@@ -139,36 +226,25 @@ class Orders:
             mask &= np.where(limit > 0, inside + 1 <= limit, even)[:, self._zones]
         return np.asarray(mask, dtype=bool)
 
-    def _near(self, row: int, classes: Ints) -> Flags:
-        """(B,) nodes that have a pod of one of the classes."""
-        where = self._where[row]
-        there: Flags = np.zeros(len(self._alive), dtype=bool)
-        there[where[(where >= 0) & np.isin(self._classes, classes)]] = True
-        return there & self._alive
-
-    def _score(self, rows: Ints, k: Ints, here: Ints, passing: Flags) -> Floats:
+    def _score(self, state: _State, k: Ints, here: Counts, passing: Flags) -> Floats:
         cpu, memory = (
-            np.minimum((scored[rows] + size[k][:, None]) / gross, 1.0)
-            for scored, size, gross in zip(
-                self._scored, self._score_size.T, self._gross.T, strict=True
-            )
+            np.minimum((scored + size[k]) / gross, 1.0)
+            for scored, size, gross in zip(state.scored, self._score_size, self._gross, strict=True)
         )
         score = (1.0 - (cpu + memory) / 2) * 100
         cpu, memory = (
-            np.minimum(1.0 - (rest[rows] - size[k][:, None]) / gross, 1.0)
-            for rest, size, gross in zip(
-                self._rest[:2], self._problem.size.T[:2], self._gross.T, strict=True
-            )
+            np.minimum(1.0 - (rest - size[k]) / gross, 1.0)
+            for rest, size, gross in zip(state.rest[:2], self._size[:2], self._gross, strict=True)
         )
-        score = score + (1.0 - np.abs(cpu - memory) / 2) * 100
+        score += (1.0 - np.abs(cpu - memory) / 2) * 100
         soft = self._soft[k]
-        some = here.any(axis=1) & soft.any(axis=1)
-        inside = (here[some] * self._alive) @ self._in_zone
-        open_ = passing[some]
+        some = np.flatnonzero(here.any(axis=1) & soft.any(axis=1))
+        here, open_ = here[some], passing[some]
+        inside = (here * state.alive[some]) @ self._in_zone
         by_host, by_zone = (soft[some] > 0).T[..., None]
         host_weight = by_host * np.log(open_.sum(axis=1, keepdims=True) + 2)
         zone_weight = by_zone * np.log((open_ @ self._in_zone > 0).sum(axis=1, keepdims=True) + 2)
-        count = here[some] * host_weight + inside[:, self._zones] * zone_weight
+        count = here * host_weight + inside[:, self._zones] * zone_weight
         count = np.rint(count + self._offset[k[some]][:, None])
         top = np.where(open_, count, 0.0).max(axis=1, keepdims=True)
         low = np.where(open_, count, top).min(axis=1, keepdims=True)
@@ -176,13 +252,21 @@ class Orders:
         score[some] += SPREAD_WEIGHT * np.where(top > 0, even, 100.0)
         return np.asarray(score, dtype=float)
 
-    def _shift(self, rows: Ints, k: Ints, nodes: Ints, sign: int) -> None:
-        # Several pods of one node may leave at once.
-        for rest, size in zip(self._rest, self._problem.size.T, strict=True):
-            np.subtract.at(rest, (rows, nodes), sign * size[k])
-        for scored, size in zip(self._scored, self._score_size.T, strict=True):
-            np.add.at(scored, (rows, nodes), sign * size[k])
-        np.add.at(self._on_node, (rows, self._workload[k], nodes), sign)
+
+def _put(state: _State, rows: Ints, nodes: Ints, k: Ints, size: Floats, score_size: Floats) -> None:
+    """Bind one pod in each of these clusters."""
+    for rest, one in zip(state.rest, size, strict=True):
+        rest[rows, nodes] -= one[k, 0]
+    for scored, one in zip(state.scored, score_size, strict=True):
+        scored[rows, nodes] += one[k, 0]
+
+
+def _apart(problem: Problem, workload: Ints, workloads: int) -> Flags:
+    """(W, W) workloads of which no two pods may share a node."""
+    apart = np.zeros((workloads, workloads), dtype=bool)
+    for k, others in enumerate(problem.avoid):
+        apart[workload[k], workload[others]] = True
+    return apart
 
 
 def _or_infinite(skews: list[int | None]) -> Floats:

@@ -32,8 +32,9 @@ _MOST_TIMES = 4.0
 _TRIAL_SECONDS = 0.035
 """What one replay of the scheduler takes with some 300 pods."""
 _PLACED_SECONDS = 3e-5
-"""What one pod takes in one order of arrival, with the losses of nodes."""
-_ORDERS, _FIRST_ORDERS, _ORDERS_AT_ONCE = 200, 6, 25
+"""What one pod in one order of arrival is counted as, with the losses of nodes: several times what it takes, so
+that a plan is not all trials."""
+_ORDERS, _FIRST_ORDERS = 200, 6
 """Orders of arrival tried on the spread state; fewer on node sets of thousands of pods. Of several node sets
 the cheapest is kept, which is the one that chance favoured: many orders must pass for fifty others to."""
 _PODS_TRIED = 40_000
@@ -86,6 +87,8 @@ def promise(
     """
     # The scheduler chooses zones itself; the packing's choice for odd pods does not bind it.
     problem = replace(layout.problem.with_offers(keep), fits=layout.open_fits[:, keep])
+    trials = _Trials(layout, problem, settings, clock)
+    most = int((_MOST_TIMES - 1) * len(packed)) + 4
     best: Promised | None = None
     for sequence in _sequences(problem, packed):
         if best is not None and clock.out:
@@ -99,8 +102,7 @@ def promise(
             if best is not None and clock.out:
                 break
             clock.spend(_TRIAL_SECONDS)
-            most = int((_MOST_TIMES - 1) * len(packed)) + 4
-            found = _with_spares(layout, problem, grown, spare, most, settings, clock)
+            found = trials.with_spares(grown, spare, most)
             if found is not None and (
                 best is None or found.usd_per_hour < best.usd_per_hour - 1e-9
             ):
@@ -158,7 +160,9 @@ def bad_day(layout: Layout, problem: Problem, grown: Grown, settings: NodeSettin
         return False
     full = (1 - cluster.rest / np.maximum(cluster.total, 1)).max(axis=1) * cluster.total[:, 0]
     # The fullest first: a node set that is too small shows it at once.
-    losses = sorted(_losses(grown.zones, settings), key=lambda lost: -float(full[lost].max()))
+    lost = _lost_together(grown.zones, settings)
+    losses = [] if lost is None else [lost == one for one in np.unique(lost)]
+    losses.sort(key=lambda nodes: -float(full[nodes].max()))
     return all(cluster.survives(nodes) < 0 for nodes in losses)
 
 
@@ -179,16 +183,60 @@ def spread_days(
     """
     trial = Orders(layout, problem, grown.offers, grown.zones, orders)
     surge = surge_classes(layout, problem, settings.surge)
-    return trial.standing(_losses(grown.zones, settings), surge)
+    return trial.standing(_lost_together(grown.zones, settings), surge)
 
 
-def _orders(layout: Layout) -> list[Ints]:
-    """By age, and drawn from a fixed seed; in parts, of which the first shows most often what fails."""
-    first = arrival_order(layout)
-    count = max(_FIRST_ORDERS, min(_ORDERS, _PODS_TRIED // max(len(first), 1)))
-    draw = np.random.default_rng(_SEED)
-    every = np.array([first, *(draw.permutation(first) for _ in range(count - 1))])
-    return np.split(every, range(_FIRST_ORDERS, count, _ORDERS_AT_ONCE))
+class _Trials:
+    """Node sets tried on the bad day and from the spread state; what one came to is known from then on."""
+
+    def __init__(
+        self, layout: Layout, problem: Problem, settings: NodeSettings, clock: Clock
+    ) -> None:
+        self._layout, self._problem, self._settings = layout, problem, settings
+        self._clock = clock
+        # By age, and drawn from a fixed seed; the first few show most often what fails.
+        first = arrival_order(layout)
+        count = max(_FIRST_ORDERS, min(_ORDERS, _PODS_TRIED // max(len(first), 1)))
+        draw = np.random.default_rng(_SEED)
+        every = np.array([first, *(draw.permutation(first) for _ in range(count - 1))])
+        self._parts = [part for part in np.split(every, [_FIRST_ORDERS]) if len(part)]
+        self._known: dict[tuple[bytes, bytes, int], bool] = {}
+
+    def with_spares(self, grown: Grown, spare: Ints, most: int) -> Promised | None:
+        """The node set with the fewest spare nodes of these offers that stands every day."""
+        layout, problem = self._layout, self._problem
+
+        def node_set(added: int) -> Grown:
+            return _extended(layout, problem, grown, np.resize(spare, added))
+
+        added = _fewest(lambda n: bad_day(layout, problem, node_set(n), self._settings), 0, most)
+        if added is not None:
+            added = _fewest(lambda n: self._stands(0, node_set(n)), added, most)
+        parts = list(range(len(self._parts)))
+        while added is not None:
+            found = node_set(added)
+            failed = next(
+                (i for i, part in enumerate(parts) if not self._stands(part, found)), None
+            )
+            if failed is None:
+                cost = float(problem.price[found.offers].sum())
+                return Promised(found.offers, found.zones, found.where, cost)
+            # A larger node set spreads the pods in another way: every order is tried again, those that
+            # failed first. Once the work is done the steps are larger.
+            parts = parts[failed:] + parts[:failed]
+            added += max(1, len(grown.offers) // (20 if self._clock.out else 100))
+            added = None if added > most else added
+        return None
+
+    def _stands(self, part: int, grown: Grown) -> bool:
+        """Whether no pod is left over in any order of a part."""
+        case = grown.offers.tobytes(), grown.zones.tobytes(), part
+        if case not in self._known:
+            orders = self._parts[part]
+            self._clock.spend(_PLACED_SECONDS * orders.size)
+            days = spread_days(self._layout, self._problem, grown, self._settings, orders)
+            self._known[case] = bool(days.all())
+        return self._known[case]
 
 
 def arrival_order(layout: Layout) -> Ints:
@@ -223,13 +271,13 @@ def surge_classes(layout: Layout, problem: Problem, share: float) -> Ints:
     return best
 
 
-def _losses(zones: Ints, settings: NodeSettings) -> list[Flags]:
-    """(B,) nodes of a node set that may be lost together, by its zones."""
+def _lost_together(zones: Ints, settings: NodeSettings) -> Ints | None:
+    """(B,) numbers of which all nodes of one may be lost together, by their zones; None: none is."""
     if settings.headroom == "node":
-        return list(np.eye(len(zones), dtype=bool))
+        return np.arange(len(zones))
     if settings.headroom == "zone":
-        return [zones == zone for zone in np.unique(zones)]
-    return []
+        return np.asarray(np.unique(zones, return_inverse=True)[1], dtype=np.int64)
+    return None
 
 
 def _zones(layout: Layout, problem: Problem, offers: Ints) -> Ints:
@@ -280,44 +328,6 @@ def _extended(layout: Layout, problem: Problem, grown: Grown, more: Ints) -> Gro
             zones[i] = count.argmin()
             count[zones[i]] += 1
     return Grown(offers, np.concatenate([grown.zones, zones]), grown.where)
-
-
-def _with_spares(
-    layout: Layout,
-    problem: Problem,
-    grown: Grown,
-    spare: Ints,
-    most: int,
-    settings: NodeSettings,
-    clock: Clock,
-) -> Promised | None:
-    """The node set with the fewest spare nodes of these offers that stands the bad day."""
-
-    def node_set(added: int) -> Grown:
-        return _extended(layout, problem, grown, np.resize(spare, added))
-
-    def stands(part: Ints, added: int) -> bool:
-        clock.spend(_PLACED_SECONDS * part.size)
-        return bool(spread_days(layout, problem, node_set(added), settings, part).all())
-
-    parts = _orders(layout)
-    added = _fewest(lambda n: bad_day(layout, problem, node_set(n), settings), 0, most)
-    if added is not None:
-        added = _fewest(lambda n: stands(parts[0], n), added, most)
-    while added is not None:
-        failed = next((i for i, part in enumerate(parts) if not stands(part, added)), None)
-        if failed is None:
-            break
-        # A larger node set spreads the pods in another way: every order is tried again, those that
-        # failed first. Once the work is done the steps are larger.
-        parts = parts[failed:] + parts[:failed]
-        added += max(1, len(grown.offers) // (20 if clock.out else 100))
-        added = None if added > most else added
-    if added is None:
-        return None
-    found = node_set(added)
-    cost = float(problem.price[found.offers].sum())
-    return Promised(found.offers, found.zones, found.where, cost)
 
 
 def _fewest(passes: Callable[[int], bool], start: int, most: int) -> int | None:
