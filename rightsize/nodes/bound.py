@@ -36,18 +36,21 @@ class Rows:
     at_least: Floats
 
 
-def lower_bound(problem: Problem, clock: Clock | None = None) -> float:
-    """Least USD per hour that any node set costs which holds all pods; infinity if none can."""
+def lower_bound(problem: Problem, clock: Clock | None = None, *, whole: bool = True) -> float:
+    """Least USD per hour that any node set costs which holds all pods; infinity if none can.
+
+    Not `whole`: of parts of nodes, which is found at once and is never higher.
+    """
     if problem.pods == 0 and problem.floor == 0:
         return 0.0
     if not len(problem.price):
         return float("inf")
-    _, bound = fluid_node_set(problem, 0.0, clock)
+    _, bound = fluid_node_set(problem, 0.0, clock, whole=whole)
     return bound
 
 
 def fluid_node_set(
-    problem: Problem, slack: float, clock: Clock | None = None
+    problem: Problem, slack: float, clock: Clock | None = None, *, whole: bool = True
 ) -> tuple[Ints | None, float]:
     """Cheapest whole nodes for the pods as a fluid, with `slack` (a share) to spare.
 
@@ -60,16 +63,16 @@ def fluid_node_set(
     """
     rows = problem_rows(problem, slack)
     offers = len(problem.price)
-    cost, whole, upper = problem.price, np.ones(offers, dtype=bool), np.full(offers, np.inf)
+    cost, upper = problem.price, np.full(offers, np.inf)
     matrix, at_least = rows.matrix, rows.at_least
     if problem.max_types is not None:
         kinds = np.unique(problem.kind)
         matrix, at_least = _with_types(problem, kinds, matrix, at_least)
         cost = np.concatenate([cost, np.zeros(len(kinds))])
-        whole = np.ones(len(cost), dtype=bool)
         upper = np.concatenate([upper, np.ones(len(kinds))])
     left = clock or Clock(_USUAL)
-    found = minimise(cost, matrix, at_least, whole, upper=upper, clock=left, gap=1e-6)
+    integers = np.full(len(cost), whole)
+    found = minimise(cost, matrix, at_least, integers, upper=upper, clock=left, gap=1e-6)
     if found.x is None:
         return None, found.bound
     return np.round(found.x[:offers]).astype(np.int64), found.bound

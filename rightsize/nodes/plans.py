@@ -230,7 +230,8 @@ def _mix(
         small = _smaller(layout, keep, plan, halvings)
         if clock.out or not len(small):
             break
-        other = _plan(layout, small, "mix", settings, settings.max_types, clock.part(0.5))
+        part = clock.part(0.5)
+        other = _plan(layout, small, "mix", settings, settings.max_types, part, plan.binding)
         plan = _with_promise_of(plan, other)
     used = set(plan.packed.node_set.by_type) if plan.packed else set()
     names = layout.offers["instance_type"].astype(str).to_numpy()
@@ -283,12 +284,14 @@ def _plan(
     settings: NodeSettings,
     max_types: int | None,
     clock: Clock,
+    binding: Binding | None = None,
 ) -> NodePlan:
+    """Pack, and promise; what binds is looked for where it is not given."""
     found = _pack(layout, keep, settings, clock.part(0.6), max_types)
     if found is None:
         return _none(name, _why_not(layout, keep))
     promised = promise(layout, keep, found.packing.offers, settings, clock)
-    return _described(layout, keep, name, found, promised, ())
+    return _described(layout, keep, name, found, promised, (), binding)
 
 
 def _pack(
@@ -318,6 +321,7 @@ def _described(
     found: Packed,
     promised: Promised | None,
     excuses: tuple[Rejected, ...],
+    binding: Binding | None = None,
 ) -> NodePlan:
     problem = layout.problem.with_offers(keep)
     node_set = node_set_of(layout, keep, found.packing.offers)
@@ -334,7 +338,7 @@ def _described(
         name=name,
         packed=packed,
         promised=node_set_of(layout, keep, promised.offers, promised.zones) if promised else None,
-        binding=binding_of(layout, keep, found.packing.offers),
+        binding=binding or binding_of(layout, keep, found.packing.offers),
         use=(use[0], use[1], use[2]),
         excuses=excuses,
         reason=None
@@ -359,7 +363,12 @@ def binding_of(layout: Layout, keep: Ints, offers: Ints) -> Binding:
         fits=_any_zone(problem),
     )
     quick = Clock(_QUICK_SECONDS)
-    if lower_bound(problem, quick) > lower_bound(free, quick) * _SPREAD_BINDS:
+    bound = lower_bound(problem, quick)
+    # The bound with parts of nodes is nearly always enough to know, and takes no search.
+    if (
+        bound > lower_bound(free, quick, whole=False) * _SPREAD_BINDS
+        and bound > lower_bound(free, quick) * _SPREAD_BINDS
+    ):
         return "zone spread" if layout.zoned else "replica spread"
     total = layout.problem.with_offers(keep).capacity[offers].sum(axis=0)
     return _scarcest(layout.problem.demand, total)

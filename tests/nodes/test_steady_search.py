@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rightsize.nodes import solver
 from rightsize.nodes.exact import maximal_fillings
 from rightsize.nodes.packing import pack
 from rightsize.nodes.work import Clock
@@ -79,3 +80,36 @@ def test_a_small_mesh_is_planned_within_the_work_allowed(make_problem, pods, off
     assert packed.bound <= packed.cost + 1e-9
     # The last step may overrun by what one program of this size takes.
     assert clock.left >= -1.0
+
+
+def test_a_program_solved_before_counts_and_answers_as_if_it_were_solved_anew(monkeypatch):
+    random = np.random.default_rng(5)
+    rows = random.uniform(0.05, 0.3, size=(4, 9))
+    cost = random.uniform(1.0, 2.0, 9)
+    for seconds in (5.0, 0.001, 5.0):
+        clocks, found = [], []
+        for forget in (False, True):
+            if forget:
+                monkeypatch.setattr(solver, "_RUNS", {})
+            clocks.append(Clock(seconds))
+            whole = np.ones(9, dtype=bool)
+            found.append(solver.minimise(cost, rows, np.ones(4), whole, clock=clocks[-1]))
+        assert clocks[0].left == clocks[1].left
+        assert found[0].bound == found[1].bound
+
+
+@given(
+    rows=st.lists(st.tuples(st.floats(0.01, 3), st.floats(0, 40)), min_size=1, max_size=4),
+    price=st.floats(0.01, 9),
+)
+@settings(max_examples=40, deadline=None)
+def test_one_column_needs_what_two_equal_ones_need(rows, price):
+    one, at_least = np.array(rows).T
+    clock = Clock(60.0)
+    alone, twice = (
+        solver.minimise(
+            np.full(n, price), np.repeat(one[:, None], n, axis=1), at_least, np.ones(n, dtype=bool), clock=clock
+        ).bound
+        for n in (1, 2)
+    )  # fmt: skip
+    assert alone == pytest.approx(twice, rel=1e-5, abs=1e-5)
