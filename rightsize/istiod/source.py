@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from rightsize.config import PolicySettings
 from rightsize.istiod.observations import IstiodTables, before
 from rightsize.istiod.sizing import IstiodAdvice, in_force, recommend_istiod
 from rightsize.istiod.thresholds import Outlook, istiod_node, outlook
 from rightsize.snapshot import Manifest, Snapshot
+from rightsize.snapshot.views import usage_of_pods
 
 
 def istiod_revisions(snapshot: Snapshot) -> tuple[str, ...]:
@@ -46,7 +44,7 @@ def read_istiod(snapshot: Snapshot, revision: str | None = None) -> IstiodTables
     running = _running(owners, control_plane)
     wanted = revision if revision is not None else (running[0] if running else "")
     containers = containers[containers["component"] == "istiod"]
-    usage = usage_of(snapshot, containers)
+    usage = usage_of_pods(snapshot, containers)
 
     def of(workload: str) -> IstiodTables:
         names = set(owners.loc[owners["workload"] == workload, "pod"])
@@ -97,23 +95,6 @@ def _running(owners: pd.DataFrame, control_plane: pd.DataFrame) -> tuple[str, ..
 
 def _of_pods(rows: pd.DataFrame, pods: set[str]) -> pd.DataFrame:
     return rows[rows["pod"].astype(str).isin(pods)]
-
-
-def usage_of(
-    snapshot: Snapshot,
-    pods: pd.DataFrame,
-    *,
-    days: list[date] | None = None,
-    columns: list[str] | None = None,
-) -> pd.DataFrame:
-    """Rows of the snapshot's `usage` of these pods (`namespace`, `pod`), filtered day by day."""
-    wanted = pa.array(sorted(set(pods["pod"].astype(str))), type=pa.string())
-    places = sorted(set(pods["namespace"].astype(str)))
-    parts = [
-        part.filter(pc.is_in(part.column("pod").cast(pa.string()), value_set=wanted))
-        for _, part in snapshot.by_day("usage", days=days, columns=columns, namespaces=places)
-    ]
-    return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
 
 
 def size_istiod(

@@ -14,7 +14,7 @@ from rightsize.errors import NoDataError, UsageError
 from rightsize.istiod.mesh_today import MeshToday, mesh_today
 from rightsize.istiod.model import IstiodModel, fit_istiod
 from rightsize.istiod.observations import IstiodTables
-from rightsize.istiod.source import read_istiod, usage_of
+from rightsize.istiod.source import read_istiod
 from rightsize.namespaces.configuration import Configuration
 from rightsize.namespaces.destination_rules import (
     ServiceRules,
@@ -39,7 +39,7 @@ from rightsize.namespaces.traffic import namespace_labels, read_edges
 from rightsize.namespaces.zone_preference import SENT, zone_preferences
 from rightsize.quantity import format_cpu
 from rightsize.snapshot import DayRecord, Snapshot
-from rightsize.snapshot.views import plain_text, pods_with_workloads
+from rightsize.snapshot.views import plain_text, pods_with_workloads, usage_of_pods
 
 _MEMORY_DAYS = 7
 _DEPENDED_ON = (
@@ -197,7 +197,7 @@ def proven_idle(
         ]
     mesh = pods_with_workloads(snapshot)[["namespace", "pod", "workload"]].drop_duplicates()
     names = pd.DataFrame([(c.namespace, c.workload) for c in candidates], columns=_OWNER)
-    used = usage_of(snapshot, mesh.merge(names, on=_OWNER), columns=_CPU)
+    used = usage_of_pods(snapshot, mesh.merge(names, on=_OWNER), columns=_CPU)
     proxies = plain_text(used[used["container"].astype(str) == "istio-proxy"])
     cpu = proxies.merge(mesh, on=["namespace", "pod"]).groupby(_OWNER)["cpu"].quantile(0.95)
     kept, doubts = [], []
@@ -369,7 +369,7 @@ def fitted_proxies(
     containers = snapshot.read("containers", days=days)
     sidecars = containers[containers["component"] == "sidecar"]
     columns = ["namespace", "pod", "container", "memory"]
-    used = usage_of(snapshot, sidecars, days=days, columns=columns)
+    used = usage_of_pods(snapshot, sidecars, days=days, columns=columns)
     proxies = proxies_of(snapshot.read("proxies", days=days), used, containers)
     try:
         return proxies, fit_proxy_memory(proxies["clusters"], proxies["memory"]), ()

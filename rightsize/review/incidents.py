@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from rightsize.review.month import Month
+from rightsize.sizing.history import MeshWindows
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import CONTAINER, containers_by_day
+from rightsize.snapshot.views import containers_by_day
 
 _KEYS = ["component", "namespace", "workload"]
 
@@ -37,14 +39,15 @@ def incidents(snapshot: Snapshot, month: Month) -> pd.DataFrame:
 def _of(snapshot: Snapshot) -> pd.DataFrame:
     owned = containers_by_day(snapshot, mesh_only=True)
     events = owned.groupby(_KEYS)[["oom_kills", "restarts"]].sum(min_count=1)
-    owners = owned.drop_duplicates(CONTAINER)[[*CONTAINER, "component", "workload"]]
-    parts = []
-    columns = [*CONTAINER, "periods", "throttled_periods"]
-    for _, table in snapshot.by_day("usage", columns=columns):
-        day = table.to_pandas().dropna(subset="periods")
-        day = day.astype(dict.fromkeys(CONTAINER, object))
-        sums = day.groupby(CONTAINER)[["periods", "throttled_periods"]].sum().reset_index()
-        parts.append(sums.merge(owners, on=CONTAINER))
-    periods = pd.concat(parts).groupby(_KEYS)[["periods", "throttled_periods"]].sum()
-    share = (periods["throttled_periods"] / periods["periods"]).where(periods["periods"] > 0)
+    mesh = MeshWindows.of(snapshot)
+    sums = np.zeros((2, len(mesh.keys)))
+    for number, used in mesh.days(["periods", "throttled_periods"]):
+        known = np.isfinite(used["periods"])
+        for row, values in zip(sums, used.values(), strict=True):
+            counted = np.nan_to_num(values[known])
+            row += np.bincount(number[known], counted, minlength=len(mesh.keys))
+    keys = pd.DataFrame([key[:3] for key in mesh.keys], columns=_KEYS)
+    periods = keys.assign(periods=sums[0], throttled=sums[1])
+    periods = periods.groupby(_KEYS)[["periods", "throttled"]].sum()
+    share = (periods["throttled"] / periods["periods"]).where(periods["periods"] > 0)
     return events.join(share.rename("throttled_share"), how="left")

@@ -6,7 +6,6 @@ from rightsize.errors import NoDataError
 from rightsize.sizing.backtest import (
     Backtest,
     Walk,
-    Workload,
     backtest_workloads,
     snapshot_workloads,
 )
@@ -35,10 +34,7 @@ def review_backtest(snapshot: Snapshot, most: int = MOST_WORKLOADS) -> Backtest 
     Backtest or None
         None where no workload has history enough for one fold (21 days).
     """
-    chosen = _sample(snapshot, most)
-    namespaces = sorted({namespace for namespace, _ in chosen})
-    workloads = (one for one in snapshot_workloads(snapshot, namespaces=namespaces)
-                 if _key(one) in chosen)  # fmt: skip
+    workloads = snapshot_workloads(snapshot, workloads=_sample(snapshot, most))
     policies = {name: policy_named(name) for name in compared()}
     try:
         return backtest_workloads(workloads, policies, split=Walk())
@@ -57,7 +53,3 @@ def _sample(snapshot: Snapshot, most: int) -> set[tuple[str, str]]:
     if len(every) <= most:
         return set(every)
     return {every[i * len(every) // most] for i in range(most)}
-
-
-def _key(one: Workload) -> tuple[str, str]:
-    return one.namespace, one.workload

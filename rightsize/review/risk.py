@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from rightsize.results import Advice
-from rightsize.sizing.history import container_histories
+from rightsize.sizing.history import MeshWindows
 from rightsize.snapshot import Snapshot
+
+_KEYS = ["component", "namespace", "workload"]
 
 
 def windows_above(snapshot: Snapshot, advice: Advice) -> pd.DataFrame:
@@ -23,29 +25,28 @@ def windows_above(snapshot: Snapshot, advice: Advice) -> pd.DataFrame:
         `cpu_above_now`, `cpu_above_recommended` (windows above the CPU request),
         `memory_above_recommended` (windows above the memory limit); NaN where none is set.
     """
-    sizes = {(r.namespace, r.workload, r.container): r for r in advice.recommendations}
-    rows = []
-    for history in container_histories(snapshot):
-        row = sizes.get((history.namespace, history.workload, history.container))
-        if row is None:
-            continue
-        cpu = history.usage["cpu"].to_numpy(dtype=float)
-        memory = history.usage["memory"].to_numpy(dtype=float)
-        rows.append(
-            {
-                "component": history.component,
-                "namespace": history.namespace,
-                "workload": history.workload,
-                "windows": int(np.isfinite(cpu).sum()),
-                "cpu_above_now": _above(cpu, row.cpu.request),
-                "cpu_above_recommended": _above(cpu, row.cpu.recommended_request),
-                "memory_above_recommended": _above(memory, row.memory.recommended_limit),
-            }
-        )
-    columns = ["component", "namespace", "workload", "windows"]
-    columns += ["cpu_above_now", "cpu_above_recommended", "memory_above_recommended"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _above(values: np.ndarray, size: float | None) -> float:
-    return float("nan") if size is None else float((values > size).sum())
+    sizes = {(r.namespace, r.workload, r.kind, r.container): r for r in advice.recommendations}
+    mesh = MeshWindows.of(snapshot)
+    rows = [sizes.get(key[1:]) for key in mesh.keys]
+    limits = {
+        "cpu_above_now": ("cpu", [None if r is None else r.cpu.request for r in rows]),
+        "cpu_above_recommended": (
+            "cpu",
+            [None if r is None else r.cpu.recommended_request for r in rows],
+        ),
+        "memory_above_recommended": (
+            "memory",
+            [None if r is None else r.memory.recommended_limit for r in rows],
+        ),
+    }
+    # NaN where no size is set: no window is above it, and none counts as below.
+    levels = {name: (of, np.array(values, dtype=float)) for name, (of, values) in limits.items()}
+    windows = np.zeros(len(rows), dtype=np.int64)
+    above = {name: np.where(np.isnan(sized), np.nan, 0.0) for name, (_, sized) in levels.items()}
+    for number, used in mesh.days(["cpu", "memory"]):
+        windows += np.bincount(number[np.isfinite(used["cpu"])], minlength=len(rows))
+        for name, (of, sized) in levels.items():
+            above[name] += np.bincount(number[used[of] > sized[number]], minlength=len(rows))
+    keys = pd.DataFrame([key[:3] for key in mesh.keys], columns=_KEYS)
+    found = keys.assign(windows=windows, **above)
+    return found[[r is not None for r in rows]].reset_index(drop=True)

@@ -7,7 +7,7 @@ the summaries of days; windows are read for charts, back-tests and `explain`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from itertools import pairwise
@@ -24,7 +24,7 @@ from rightsize.sizing.policies.daily import Daily
 from rightsize.sizing.presence import JOB_KINDS, Presence, presence
 from rightsize.sizing.records import Records, read_records
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import CONTAINER, WORKLOAD, containers_by_day
+from rightsize.snapshot.views import CONTAINER, WORKLOAD, containers_by_day, usage_of_pods
 
 WINDOWS_PER_DAY = 288
 _BATCH_ROWS = 1_500_000
@@ -33,7 +33,8 @@ _BATCH_RECORDS = 30_000
 _KEY = ["component", *WORKLOAD, "container"]
 _Key = tuple[Component, str, str, str, str]
 _SIZES: tuple[SizeField, ...] = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
-_USAGE = ["time", "pod", "cpu", "seconds", "memory", "periods", "throttled_periods"]
+_USED = ("cpu", "seconds", "memory")
+_THROTTLED = ("periods", "throttled_periods")
 _NEWEST = ("native", "annotations", "labels", "same_name")
 _ANNOTATIONS = {
     f"sidecar.istio.io/proxy{name}" for name in ("CPU", "CPULimit", "Memory", "MemoryLimit")
@@ -171,6 +172,69 @@ def container_histories(
         yield from batch.with_windows(snapshot)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ContainerWindows:
+    """One container of one workload: what was in force, and its windows, but for their throttling."""
+
+    namespace: str
+    workload: str
+    container: str
+    in_force: Sizes
+    usage: pd.DataFrame
+    """As `WindowHistory` has it."""
+
+
+def container_windows(
+    snapshot: Snapshot,
+    *,
+    namespaces: Collection[str] | None = None,
+    workloads: Collection[tuple[str, str]] | None = None,
+) -> Iterator[ContainerWindows]:
+    """Yield the windows of every mesh container, of all or some workloads, in order of the key.
+
+    Memory is bounded as that of `container_histories`, of which this is the part that a back-test
+    needs.
+    """
+    for batch in history_batches(
+        snapshot, namespaces=namespaces, workloads=workloads, windows=True
+    ):
+        pods = _Pods.of(batch.inventory)
+        windows = pods.windows(_usage(snapshot, batch, _USED))
+        for (key, rows), usage in zip(pods.containers(), windows, strict=True):
+            _, namespace, workload, _, container = key
+            yield ContainerWindows(namespace, workload, container, _in_force(rows)[0], usage)
+
+
+@dataclass(frozen=True)
+class MeshWindows:
+    """The windows of all mesh containers day by day, each with the number of its container's key.
+
+    Attributes
+    ----------
+    keys : tuple of (component, namespace, workload, kind, container)
+        In the order of `container_histories`.
+    """
+
+    keys: tuple[_Key, ...]
+    _pods: _Pods
+    _snapshot: Snapshot
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> MeshWindows:
+        pods = _Pods.of(_in_parts(containers_by_day(snapshot, mesh_only=True)))
+        return cls(tuple(key for key, _ in pods.containers()), pods, snapshot)
+
+    def days(self, columns: Sequence[str]) -> Iterator[tuple[Ints, dict[str, Floats]]]:
+        """Yield each day's numbers, shape (windows,), and values of numeric columns; NaN is unknown."""
+        for _, part in self._snapshot.by_day("usage", columns=[*CONTAINER, *columns]):
+            row = _places(part.select(CONTAINER).to_pandas(), self._pods.names)
+            mine = np.flatnonzero(row >= 0)
+            values = {
+                name: part.column(name).cast(pa.float64()).to_numpy()[mine] for name in columns
+            }
+            yield self._pods.group[row[mine]], values
+
+
 @dataclass(frozen=True)
 class HistoryBatch:
     """Namespaces that are read together, with all else that their histories need."""
@@ -191,7 +255,7 @@ class HistoryBatch:
     def with_windows(self, snapshot: Snapshot) -> Iterator[WindowHistory]:
         """The same, each with its windows."""
         pods = _Pods.of(self.inventory)
-        parts = pods.windows(_usage(snapshot, self.days, self.namespaces))
+        parts = pods.windows(_usage(snapshot, self, (*_USED, *_THROTTLED)))
         for group, usage in zip(
             pods.groups(read_records(snapshot, self.days, self.namespaces)), parts, strict=True
         ):
@@ -205,33 +269,44 @@ def history_batches(
     snapshot: Snapshot,
     *,
     days: list[date] | None = None,
-    namespaces: list[str] | None = None,
+    namespaces: Collection[str] | None = None,
+    workloads: Collection[tuple[str, str]] | None = None,
     windows: bool = False,
 ) -> list[HistoryBatch]:
     """Cut a snapshot's histories into batches that take about 100 MB.
 
-    The parameters are those of `container_histories`; with `windows`, room is left for these. Either
-    way histories come in one order: parts of the mesh one after the other, each in order of the key.
+    The parameters are those of `container_histories`, and namespace and name of the only workloads;
+    with `windows`, room is left for these. Either way histories come in one order: parts of the mesh
+    one after the other, each in order of the key.
     """
     chosen = snapshot.days if days is None else days
     inventory = containers_by_day(snapshot, chosen, mesh_only=True)
     end = inventory["last_seen"].max()
     if namespaces is not None:
-        inventory = inventory[inventory["namespace"].isin(namespaces)]
-    rows = inventory.groupby("namespace").size()
-    parts = list(_batches(rows, _BATCH_ROWS // WINDOWS_PER_DAY))
-    number = {name: n for n, names in enumerate(parts) for name in names}
-    inventory = inventory.assign(part=inventory["namespace"].map(number))
-    sizes = pd.Series([int(rows[names].sum()) for names in parts], dtype=np.int64)
+        inventory = inventory[inventory["namespace"].isin(list(namespaces))]
+    if workloads is not None:
+        names = pd.MultiIndex.from_frame(inventory[["namespace", "workload"]])
+        inventory = inventory[names.isin(list(workloads))]
+    inventory = _in_parts(inventory)
+    sizes = inventory.groupby("part").size()
+    parts = inventory.groupby("part")["namespace"].unique()
     return [
         HistoryBatch(
             chosen,
-            [name for n in together for name in parts[n]],
+            [name for part in together for name in sorted(parts[part])],
             inventory[inventory["part"].isin(together)],
             end,
         )
         for together in _batches(sizes, 1 if windows else _BATCH_RECORDS)
     ]
+
+
+def _in_parts(inventory: pd.DataFrame) -> pd.DataFrame:
+    """The inventory with the number of the part of the mesh that each namespace is in."""
+    rows = inventory.groupby("namespace").size()
+    parts = _batches(rows, _BATCH_ROWS // WINDOWS_PER_DAY)
+    number = {name: n for n, names in enumerate(parts) for name in names}
+    return inventory.assign(part=inventory["namespace"].map(number))
 
 
 def _batches(rows: pd.Series, most: int) -> Iterator[list[Any]]:
@@ -248,11 +323,9 @@ def _batches(rows: pd.Series, most: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def _usage(snapshot: Snapshot, days: list[date], namespaces: list[str]) -> pd.DataFrame:
-    parts = [part for _, part in snapshot.by_day("usage", days=days, namespaces=namespaces)]
-    if not parts:
-        return snapshot.read("usage", days=[])
-    return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
+def _usage(snapshot: Snapshot, batch: HistoryBatch, columns: Sequence[str]) -> pd.DataFrame:
+    wanted = ["time", *CONTAINER, *columns]
+    return usage_of_pods(snapshot, batch.inventory, days=batch.days, columns=wanted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,17 +375,18 @@ class _Pods:
         mine = np.flatnonzero(row >= 0)
         mine = mine[np.argsort(self.group[row[mine]], kind="stable")]
         records, row = records.take(mine), row[mine]
-        rows = self.order.sort_values("group", kind="stable")
-        numbers = rows["group"].to_numpy()
-        count = int(numbers.max(initial=-1)) + 1
-        edges = np.searchsorted(self.group[row], np.arange(count + 1))
-        ends = np.searchsorted(numbers, np.arange(count + 1))
-        for number in range(count):
-            first, last = int(edges[number]), int(edges[number + 1])
-            part = rows.iloc[ends[number] : ends[number + 1]]
-            key = cast(_Key, tuple(part[_KEY].iloc[0]))
+        edges = np.searchsorted(self.group[row], np.arange(self.group.max(initial=-1) + 2))
+        for (key, rows), (first, last) in zip(self.containers(), pairwise(edges), strict=True):
             limits = self.cpu_limit[row[first:last]]
-            yield _Group(key, part, records.between(first, last), limits)
+            yield _Group(key, rows, records.between(int(first), int(last)), limits)
+
+    def containers(self) -> Iterator[tuple[_Key, pd.DataFrame]]:
+        """Yield the key of each group, in order, and its rows of the inventory."""
+        rows = self.order.sort_values("group", kind="stable")
+        edges = np.searchsorted(rows["group"], np.arange(self.group.max(initial=-1) + 2))
+        for first, last in pairwise(edges):
+            part = rows.iloc[first:last]
+            yield cast(_Key, tuple(part[_KEY].iloc[0])), part
 
     def windows(self, usage: pd.DataFrame) -> Iterator[pd.DataFrame]:
         """Yield the windows of each group, in order of the key."""
@@ -320,12 +394,13 @@ class _Pods:
         mine = np.flatnonzero(row >= 0)
         mine = mine[np.argsort(self.group[row[mine]], kind="stable")]
         edges = np.searchsorted(self.group[row[mine]], np.arange(self.group.max(initial=-1) + 2))
-        usage = usage[_USAGE].take(mine)
-        periods = usage["periods"].to_numpy(dtype=float)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            usage["throttled"] = np.where(
-                periods > 0, usage["throttled_periods"].to_numpy(dtype=float) / periods, np.nan
-            )
+        usage = usage.drop(columns=["namespace", "container"]).take(mine)
+        if "periods" in usage:
+            periods = usage["periods"].to_numpy(dtype=float)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                usage["throttled"] = np.where(
+                    periods > 0, usage["throttled_periods"].to_numpy(dtype=float) / periods, np.nan
+                )
         for first, last in pairwise(edges):
             part = usage.iloc[first:last]
             yield part.sort_values("time", kind="stable", ignore_index=True)

@@ -11,7 +11,10 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from rightsize.snapshot.schema import USAGE
 from rightsize.snapshot.store import Snapshot
 
 POD = ["namespace", "pod"]
@@ -161,6 +164,26 @@ def usage_by_workload(
     owners = containers_by_day(snapshot, days, mesh_only=True)
     owners = owners.drop_duplicates(CONTAINER, keep="last")[[*CONTAINER, "component", "workload"]]
     return usage.merge(owners, on=CONTAINER, how="inner")
+
+
+def usage_of_pods(
+    snapshot: Snapshot,
+    pods: pd.DataFrame,
+    *,
+    days: Sequence[date] | None = None,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Rows of `usage` of these pods (`namespace`, `pod`), filtered day by day.
+
+    `columns` are those of table `usage`, its pod among them; all by default.
+    """
+    wanted = pa.array(pd.unique(pods["pod"].astype(str)), type=pa.string())
+    places = sorted(set(pods["namespace"].astype(str)))
+    parts = [USAGE.schema.empty_table().select(columns or USAGE.schema.names)]
+    for _, part in snapshot.by_day("usage", days=days, columns=columns, namespaces=places):
+        pod = part.column("pod").unify_dictionaries().combine_chunks()
+        parts.append(part.filter(pc.is_in(pod.dictionary, value_set=wanted).take(pod.indices)))
+    return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
 
 
 def _day_knows(rows: pd.DataFrame, kind: str) -> pd.Series:

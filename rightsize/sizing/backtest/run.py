@@ -22,6 +22,7 @@ from rightsize.results import Sizes
 from rightsize.sizing.backtest.score import Rates, score, usd_per_hour
 from rightsize.sizing.backtest.walk import Split, Walk
 from rightsize.sizing.policies import ArrayPolicy, History, Sizing, SizingPolicy
+from rightsize.sizing.policies.daily import Daily, DailyPolicy
 
 KEY = ["namespace", "workload", "container"]
 TODAY = "today"
@@ -170,12 +171,21 @@ def workloads_of(usage: pd.DataFrame) -> Iterator[Workload]:
         yield Workload(namespace, workload, container, History.of(part), _in_force(part))
 
 
-def own_answer(policy: SizingPolicy, history: History) -> Sizing:
-    """What the policy says of itself, also where it abstains."""
-    if isinstance(policy, ArrayPolicy):
-        return policy.size(history)
-    fitted = policy.fit(_frame(history))
-    return Sizing(fitted.sizes_, fitted.rules_, fitted.abstained_)
+def own_answers(policies: Mapping[str, SizingPolicy], history: History) -> dict[str, Sizing]:
+    """What each policy says of itself, also where it abstains."""
+    found: dict[str, Sizing] = {}
+    daily = None
+    for name, policy in policies.items():
+        if isinstance(policy, DailyPolicy):
+            # Summed up once for all of them.
+            daily = Daily.of(history) if daily is None else daily
+            found[name] = policy.size_daily(daily)
+        elif isinstance(policy, ArrayPolicy):
+            found[name] = policy.size(history)
+        else:
+            fitted = policy.fit(_frame(history))
+            found[name] = Sizing(fitted.sizes_, fitted.rules_, fitted.abstained_)
+    return found
 
 
 def kept_answer(sizing: Sizing, in_force: Sizes | None) -> Sizing:
@@ -198,7 +208,7 @@ def _rows(
 ) -> Iterator[dict[str, object]]:
     last: dict[str, Sizes] = {}
     for past, future in split.folds(workload.history):
-        own = {name: own_answer(policy, past) for name, policy in policies.items()}
+        own = own_answers(policies, past)
         answers = {name: kept_answer(sizing, workload.in_force) for name, sizing in own.items()}
         if workload.in_force is not None:
             answers[TODAY] = Sizing(workload.in_force, {})

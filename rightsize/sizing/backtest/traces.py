@@ -15,7 +15,7 @@ import pandas as pd
 
 from rightsize.errors import InputFileError
 from rightsize.sizing.backtest import trace_workloads
-from rightsize.sizing.backtest.run import own_answer
+from rightsize.sizing.backtest.run import own_answers
 from rightsize.sizing.policies import SizingPolicy
 
 _CPU = {"cpu_cores": 1.0, "cpu_percent": 0.01}
@@ -102,7 +102,7 @@ def recommend_traces(path: str | os.PathLike[str], policy: SizingPolicy) -> pd.D
     """
     rows = []
     for series in trace_workloads(read_traces(path)):
-        sizes = own_answer(policy, series.history).sizes
+        sizes = own_answers({"": policy}, series.history)[""].sizes
         rows.append({"series_id": series.workload, **asdict(sizes)})
     columns = ["series_id", "cpu_request", "cpu_limit", "memory_request", "memory_limit"]
     table = pd.DataFrame(rows, columns=columns)

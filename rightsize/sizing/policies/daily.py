@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -85,27 +85,28 @@ class Daily:
         day = (history.time - 1) // DAY_SECONDS
         least = int(day.min(initial=0))
         width = int(day.max(initial=0)) - least + 1
-        keys, row = np.unique(history.pod * width + (day - least), return_inverse=True)
-        rows = keys.size
-        first = np.full(rows, np.iinfo(np.int64).max)
-        last = np.full(rows, np.iinfo(np.int64).min)
-        np.minimum.at(first, row, history.time)
-        np.maximum.at(last, row, history.time)
-        stretch = (history.time - 1) % DAY_SECONDS * PEAKS // DAY_SECONDS
+        keys = history.pod * width + (day - least)
+        order = np.argsort(_narrow(keys), kind="stable")
+        keys, time, memory = keys[order], history.time[order], history.memory[order]
+        heads = np.flatnonzero(np.diff(keys, prepend=-1))
+        rows, windows = heads.size, np.diff(heads, append=keys.size)
+        row = np.repeat(np.arange(rows), windows)
+        stretch = (time - 1) % DAY_SECONDS * PEAKS // DAY_SECONDS
         peaks = np.full(rows * PEAKS, -np.inf)
-        known = np.isfinite(history.memory)
-        np.maximum.at(peaks, (row * PEAKS + stretch)[known], history.memory[known])
-        at_most = None
+        known = np.isfinite(memory)
+        np.maximum.at(peaks, (row * PEAKS + stretch)[known], memory[known])
+        seconds = at_most = None
         if history.seconds is not None:
-            at_most = np.minimum(history.seconds, WINDOW_SECONDS)
+            seconds = history.seconds[order]
+            at_most = np.minimum(seconds, WINDOW_SECONDS)
         return cls(
-            pod=keys // width,
-            day=keys % width + least,
-            first=first,
-            last=last,
-            windows=np.bincount(row, minlength=rows),
-            cpu=_measured("cpu", row, rows, history.cpu, history.seconds),
-            memory=_measured("memory", row, rows, history.memory, at_most),
+            pod=keys[heads] // width,
+            day=keys[heads] % width + least,
+            first=time[heads],
+            last=time[heads + windows - 1],
+            windows=windows,
+            cpu=_measured("cpu", row, rows, history.cpu[order], seconds),
+            memory=_measured("memory", row, rows, memory, at_most),
             peaks=np.where(np.isinf(peaks), np.nan, peaks).reshape(rows, PEAKS),
         )
 
@@ -149,6 +150,11 @@ class DailyPolicy(ArrayPolicy):
     def fit_daily(self, daily: Daily) -> Self:
         """Learn `sizes_` from days."""
         return self._fitted(self.size_daily(daily))
+
+
+def _narrow(keys: Ints) -> npt.NDArray[np.integer[Any]]:
+    """The same in two bytes where they fit: those are sorted by counting."""
+    return keys.astype(np.uint16) if keys.max(initial=0) < 2**16 else keys
 
 
 def _measured(
