@@ -83,11 +83,8 @@ def report(
     `rightsize report --format focus --billing-account 123456789012 -o october.parquet` – the month's
     charges by day, machine and workload, as FOCUS 1.2
     """
-    from rightsize.ambient.answer import answer_ambient
-    from rightsize.audit.reading import read_files
     from rightsize.config import load_settings
     from rightsize.output.report import write_report
-    from rightsize.output.report.ambient import ambient_section
     from rightsize.output.report.build import build_report
     from rightsize.output.report.earlier import earlier_reports
     from rightsize.output.report.files import make_folder
@@ -124,6 +121,10 @@ def report(
         )
         chapters: tuple[Section, ...] = ()
         if ambient and not summary:
+            from rightsize.ambient.answer import answer_ambient
+            from rightsize.audit.reading import read_files
+            from rightsize.output.report.ambient import ambient_section
+
             sources = read_files(files) if files else None
             found = answer_ambient(source, settings, sources, advice=review.advice, alone=False)
             chapters = (ambient_section(found),)

@@ -10,7 +10,7 @@ from datetime import date
 from rightsize.config import PolicySettings
 from rightsize.errors import NoDataError
 from rightsize.istiod.sizing import IstiodAdvice
-from rightsize.istiod.source import istiod_revisions, read_istiod, size_istiod
+from rightsize.istiod.source import istiod_revisions, size_istiod
 from rightsize.quantity import round_up_cpu, round_up_memory
 from rightsize.results import Autoscaling, Recommendation, ResourceAdvice, Rule
 from rightsize.snapshot import Snapshot
@@ -27,7 +27,7 @@ def istiod_advices(
     found = {}
     for workload in istiod_revisions(part):
         with contextlib.suppress(NoDataError):
-            found[workload] = size_istiod(read_istiod(part, workload), part.manifest, settings)
+            found[workload] = size_istiod(part, settings, workload)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -10,7 +11,7 @@ from rightsize.config import PolicySettings
 from rightsize.istiod.observations import IstiodTables, before
 from rightsize.istiod.sizing import IstiodAdvice, in_force, recommend_istiod
 from rightsize.istiod.thresholds import Outlook, istiod_node, outlook
-from rightsize.snapshot import Manifest, Snapshot
+from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import usage_of_pods
 
 
@@ -19,8 +20,12 @@ def istiod_revisions(snapshot: Snapshot) -> tuple[str, ...]:
 
     Each revision is an istiod of its own. One name, empty, where the snapshot knows no owners.
     """
-    owners = _owners(snapshot.read("containers"), snapshot.read("pods"))
-    return _running(owners, snapshot.read("control_plane"))
+
+    def found() -> tuple[str, ...]:
+        owners = _owners(snapshot.read("containers"), snapshot.read("pods"))
+        return _running(owners, snapshot.read("control_plane"))
+
+    return snapshot.once("istiod revisions", found)
 
 
 def read_istiod(snapshot: Snapshot, revision: str | None = None) -> IstiodTables:
@@ -38,11 +43,15 @@ def read_istiod(snapshot: Snapshot, revision: str | None = None) -> IstiodTables
         With the hours of the revisions that ran before this one, so that an upgrade does not
         begin again without a history.
     """
+    running = istiod_revisions(snapshot)
+    wanted = revision if revision is not None else (running[0] if running else "")
+    return snapshot.once(("istiod", wanted), lambda: _read(snapshot, wanted, running))
+
+
+def _read(snapshot: Snapshot, wanted: str, running: Sequence[str]) -> IstiodTables:
     containers, pods = snapshot.read("containers"), snapshot.read("pods")
     control_plane = snapshot.read("control_plane")
     owners = _owners(containers, pods)
-    running = _running(owners, control_plane)
-    wanted = revision if revision is not None else (running[0] if running else "")
     containers = containers[containers["component"] == "istiod"]
     usage = usage_of_pods(snapshot, containers)
 
@@ -98,17 +107,22 @@ def _of_pods(rows: pd.DataFrame, pods: set[str]) -> pd.DataFrame:
 
 
 def size_istiod(
-    tables: IstiodTables, manifest: Manifest, settings: PolicySettings | None = None
+    snapshot: Snapshot, settings: PolicySettings | None = None, revision: str | None = None
 ) -> IstiodAdvice:
-    """Size one istiod from its part of a snapshot.
+    """Size one of the snapshot's istiods; the parameters are those of `study_istiod`.
 
     Raises
     ------
     NoDataError
-        Where the tables hold nothing of istiod.
+        Where the snapshot holds nothing of istiod.
     """
-    return recommend_istiod(
-        tables, region=manifest.region, istio_version=manifest.istio_version, settings=settings
+    tables, manifest = read_istiod(snapshot, revision), snapshot.manifest
+    rules = settings or PolicySettings()
+    return snapshot.once(
+        ("istiod's sizes", tables.revision, rules.model_dump_json()),
+        lambda: recommend_istiod(
+            tables, region=manifest.region, istio_version=manifest.istio_version, settings=rules
+        ),
     )
 
 
@@ -130,7 +144,7 @@ def study_istiod(
         Where the snapshot holds nothing of istiod.
     """
     tables = read_istiod(snapshot, revision)
-    advice = size_istiod(tables, snapshot.manifest, settings)
+    advice = size_istiod(snapshot, settings, revision)
     ahead = outlook(
         tables.hours,
         advice.model,

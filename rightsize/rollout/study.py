@@ -109,7 +109,7 @@ def study_plan(
     progress("Sizing workloads")
     advice = recommend(snapshot, rules, given=given)
     tables = read_istiod(snapshot)
-    istiod = attempted("istiod", lambda: size_istiod(tables, snapshot.manifest, rules.policy))
+    istiod = attempted("istiod", lambda: size_istiod(snapshot, rules.policy))
     node = istiod_node(tables.pods, tables.containers, tables.nodes)
     ahead = None
     if istiod is not None:

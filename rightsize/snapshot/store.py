@@ -17,13 +17,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -43,10 +43,13 @@ from rightsize.snapshot.table_files import (
     write_table,
 )
 
+Answer = TypeVar("Answer")
+
 _Read = tuple[str, tuple[date, ...], tuple[str, ...] | None]
-_FEW_ROWS = 2_000
-"""Rows of a small file; one that was read whole is kept, some 0.2 MB."""
-_MOST_FILES = 600
+_FEW_ROWS = 4_000
+"""Rows of a small file; one that was read whole is kept, some 0.3 MB."""
+_KEPT_BYTES = 48 * 2**20
+"""Of such files: they are those of a small mesh, or few of a large one."""
 
 
 class Snapshot:
@@ -75,8 +78,8 @@ class Snapshot:
         self._all_days = self.manifest.days
         self._kept: dict[_Read, pd.DataFrame] = {}
         """Small tables that were read: most answers ask for the same few again."""
-        self._files: dict[tuple[str, date], pa.Table] = {}
-        """Small files, for those who ask for some of the days."""
+        self._files = _Files()
+        self._answers: dict[Hashable, Any] = {}
         if not self.manifest.days:
             raise SnapshotError(
                 f"{self.path}: the snapshot has no finished day",
@@ -87,7 +90,7 @@ class Snapshot:
         return read_manifest(self.path)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_kept": {}, "_files": {}}
+        return {**self.__dict__, "_kept": {}, "_files": _Files(), "_answers": {}}
 
     @property
     def days(self) -> list[date]:
@@ -120,8 +123,18 @@ class Snapshot:
     def _with(self, days: Mapping[date, DayRecord]) -> Snapshot:
         part = copy(self)
         part.manifest = replace(self.manifest, days=days)
-        part._kept = {}  # What a day lacks comes from the days of the manifest.
+        part._files = self._files  # Not so `_kept`: what a day lacks is taken from the other days.
         return part
+
+    def once(self, question: Hashable, compute: Callable[[], Answer]) -> Answer:
+        """Return what was computed of these days before, or compute it.
+
+        `question` names all that the answer follows from besides them. Nobody changes the answer.
+        """
+        if question not in self._answers:
+            self._answers[question] = compute()
+        found: Answer = self._answers[question]
+        return found
 
     def read(
         self,
@@ -178,12 +191,12 @@ class Snapshot:
         spec = TABLES[table]
         for day in self.days if days is None else sorted(days):
             whole = columns is None and namespaces is None
-            few = whole and self.manifest.days[day].rows.get(table, 0) <= _FEW_ROWS
-            part = self._files.get((table, day)) if few else None
+            digest = self.manifest.days[day].files.get(table) if whole else None
+            part = None if digest is None else self._files.get(table, digest)
             if part is None:
                 part = self._read_file(table, day, columns, namespaces)
-            if few and len(self._files) < _MOST_FILES:
-                self._files[table, day] = part
+                if digest is not None:
+                    self._files.keep(table, digest, part)
             if spec.grain == "day":
                 stamp = pa.scalar(datetime(day.year, day.month, day.day), pa.timestamp("ms"))
                 part = part.append_column(
@@ -210,6 +223,25 @@ class Snapshot:
                 f"{self.path}: {day} was collected anew while it was read",
                 hint="run the command again",
             ) from error
+
+
+class _Files:
+    """Small files that were read whole, by the hash of their content: most answers ask for the same.
+
+    Each was held against its hash as it was read, and what has a hash never changes.
+    """
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[str, str], pa.Table] = {}
+        self._bytes = 0
+
+    def get(self, table: str, digest: str) -> pa.Table | None:
+        return self._tables.get((table, digest))
+
+    def keep(self, table: str, digest: str, rows: pa.Table) -> None:
+        if rows.num_rows <= _FEW_ROWS and self._bytes + rows.nbytes <= _KEPT_BYTES:
+            self._tables[table, digest] = rows
+            self._bytes += rows.nbytes
 
 
 class SnapshotWriter:
