@@ -255,7 +255,9 @@ def month_of(
     said = tuple(holds(kind, *newest, minimum=settings.group_minimum))
     tried = MonthAnswer(trials(*TRIED[kind]), mean_nodes(nodes), said)
     wide = trials(Autoscaler("karpenter", replaces=True)) if kind == "karpenter" else (None,)
-    return replace(tried, calmer=trials(*calmer(tried.realising.autoscaler)), replacement=wide[0])
+    best = tried.realising
+    calm = trials(*calmer(best.autoscaler, best.end.ends.high))
+    return replace(tried, calmer=calm, replacement=wide[0])
 
 
 def mean_nodes(nodes: pd.DataFrame) -> float:

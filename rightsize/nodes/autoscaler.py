@@ -37,6 +37,8 @@ class Autoscaler:
     """Karpenter may buy every type that the settings allow, not those in use alone."""
     spare_pod: bool = False
     """An overprovisioning pod of low priority keeps room that any other pod may take."""
+    least: int = 0
+    """Cluster Autoscaler takes no node away of so few: the minimum sizes of its groups together."""
 
     @property
     def setting(self) -> str:
@@ -50,6 +52,8 @@ class Autoscaler:
             words += " --ignore-daemonsets-utilization"
         if self.unneeded_minutes != _UNNEEDED_MINUTES:
             words += f" --scale-down-unneeded-time={_duration(self.unneeded_minutes)}"
+        if self.least:
+            words += f" and node groups of at least {self.least} nodes together (minSize)"
         return words
 
     def _karpenter(self) -> str:
@@ -87,15 +91,20 @@ TRIED: Mapping[AutoscalerKind, tuple[Autoscaler, ...]] = {
 """Settings by autoscaler: its default first, then those nearer to it."""
 
 
-def calmer(scaler: Autoscaler) -> tuple[Autoscaler, ...]:
-    """The same setting with what may spare scaling events: a longer wait, or room kept free."""
-    waits = (
-        replace(scaler, consolidate_after_minutes=minutes)
-        if scaler.kind == "karpenter"
-        else replace(scaler, unneeded_minutes=minutes)
-        for minutes in (120, 720)
-    )
-    return (*waits, replace(scaler, spare_pod=True))
+def calmer(scaler: Autoscaler, end: int) -> tuple[Autoscaler, ...]:
+    """The same setting with what may spare scaling events: a longer wait, or room kept free.
+
+    Parameters
+    ----------
+    scaler : Autoscaler
+    end : int
+        Nodes at the end without it; Cluster Autoscaler is tried with a minimum of one more.
+    """
+    spare = replace(scaler, spare_pod=True)
+    if scaler.kind == "karpenter":
+        waits = (replace(scaler, consolidate_after_minutes=minutes) for minutes in (120, 720))
+        return (*waits, spare)
+    return replace(scaler, unneeded_minutes=720), spare, replace(scaler, least=end + 1)
 
 
 def autoscaler_in_use(nodes: pd.DataFrame) -> AutoscalerKind:

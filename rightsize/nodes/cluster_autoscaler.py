@@ -67,7 +67,7 @@ class ClusterAutoscaler:
                 self._judge()
             due = [n for n, since in self._since.items() if hour - since >= self._wait]
             due = [n for n in due if n not in stuck]
-            if not due or running.nodes <= 1:
+            if not due or running.nodes <= max(self._autoscaler.least, 1):
                 running.changed = False
                 return removed
             empty = [n for n in due if not running.pods()[n]]

@@ -66,7 +66,8 @@ def _calmer_lines(best: Trial, tried: tuple[Trial, ...], hours: float) -> list[s
             )
     if not lines and tried:
         lines.append(
-            "no longer wait and no overprovisioning pod spares scaling events beyond chance here"
+            "no longer wait and no overprovisioning pod spares scaling events beyond chance here, nor does a "
+            "larger minimum"
         )
     return lines
 

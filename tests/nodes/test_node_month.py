@@ -231,6 +231,10 @@ def test_a_node_that_joins_counts_for_its_group(make_nodes: Callable[..., pd.Dat
     assert counts(month) == [2, 3, 3, 2, 2, 2]
 
 
+def test_nothing_goes_below_the_least_of_all_groups(replay: Callable[..., MonthReplay]) -> None:
+    assert replay(spread_out(0.9), count=4, least=2).last == 2
+
+
 def test_empty_nodes_go_together_above_the_minimum_of_each_group(
     make_nodes: Callable[..., pd.DataFrame],
 ) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rightsize.cost.saving import Saving, as_replayed
 from rightsize.nodes.answer import MonthAnswer, Trial
-from rightsize.nodes.autoscaler import TRIED, Autoscaler, autoscaler_in_use
+from rightsize.nodes.autoscaler import TRIED, Autoscaler, autoscaler_in_use, calmer
 from rightsize.nodes.holds import held_pods, holds
 from rightsize.nodes.month import MonthReplay, OrderRange
 from rightsize.output.node_month import month_lines
@@ -100,6 +100,13 @@ def test_what_spares_events_is_offered_with_its_price():
     assert "an overprovisioning pod" in text
     none = "\n".join(month_lines(MonthAnswer((best,), 24.0, calmer=(best,))))
     assert "no longer wait and no overprovisioning pod spares scaling events" in none
+
+
+def test_a_node_more_than_the_end_is_tried_as_the_minimum_of_cluster_autoscaler():
+    tried = calmer(CA[0], 18)
+    assert [one.least for one in tried] == [0, 0, 19]
+    assert "node groups of at least 19 nodes together (minSize)" in tried[2].setting
+    assert all(one.least == 0 for one in calmer(TRIED["karpenter"][0], 18))
 
 
 @given(
