@@ -39,14 +39,12 @@ def answered(
 
     Parameters
     ----------
-    snapshot : Snapshot
     question : str
         What is asked: the answer's part of the file's name.
     terms : mapping
         All that the answer depends on besides the snapshot and the program, as plain values.
     kind : TypeAdapter
         Of the answer.
-    compute : callable
     """
     name = _name(snapshot, question, terms) if snapshot.keeps_answers else None
     if name is None:

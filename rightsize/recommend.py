@@ -55,7 +55,6 @@ def recommend(
 
     Parameters
     ----------
-    snapshot : Snapshot
     settings : Settings, optional
         Profile, guards and bounds; the defaults without.
     policy : SizingPolicy, optional

@@ -91,11 +91,8 @@ def answer_ambient(
 
     Parameters
     ----------
-    snapshot : Snapshot
-    settings : Settings
     sources : Sources, optional
         Objects, rules and dashboards.
-    release : (int, int), optional
     advice : Advice, optional
         Recommendations, where they are at hand.
     alone : bool

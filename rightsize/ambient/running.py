@@ -97,10 +97,8 @@ def running_ambient(
 
     Parameters
     ----------
-    snapshot : Snapshot
     usage : DataFrame
         As `own_proxies.proxy_usage` gives.
-    rates : Rates
     advice : Advice
         For the sizes of waypoints.
     sources : Sources, optional

@@ -86,7 +86,6 @@ def study_ambient(
 
     Parameters
     ----------
-    snapshot : Snapshot
     sources : Sources, optional
         Objects, rules and dashboards, from files or a cluster.
     release : (int, int), optional

@@ -48,7 +48,6 @@ def waypoint_needs(
         Those with sidecars.
     obstacles, readers : sequence
         From objects and files; `objects_read` says whether any were given.
-    rates : Rates
     """
     found = []
     for name in sorted(namespaces):

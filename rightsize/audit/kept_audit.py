@@ -38,7 +38,6 @@ def kept_audit(
         All that the result depends on besides; each with a text that says all of it.
     now : datetime
         Certificates are judged by the day.
-    compute : callable
     """
     name = _name(paths, options, now)
     if name is None:

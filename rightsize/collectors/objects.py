@@ -222,7 +222,6 @@ def objects_of(
 
     Parameters
     ----------
-    items : iterable of mapping
     read_from : sequence of str
         Names of the files, or of the cluster.
     place : str, optional

@@ -135,7 +135,6 @@ def allocate(
         `node` (and `day`), `usd` (NaN is unknown), and in core-hours and byte-hours what the
         machine has and what pods may request: `core_hours`, `byte_hours`,
         `allocatable_core_hours`, `allocatable_byte_hours`, maybe `gpus`; see `machines_of`.
-    unit : UnitPrice
     machines_usd : float, optional
         What the machines really cost together (commitments, the bill): their costs are scaled to
         it. Their own sum without it.

@@ -90,10 +90,8 @@ def price_answer(
 
     Parameters
     ----------
-    snapshot : Snapshot
     nodes : NodeAnswer, optional
         Plans to price; without them the bill and its causes alone.
-    settings : PriceSettings, optional
     region : str, optional
         Region of the prices, instead of the region the snapshot names.
     at : datetime, optional

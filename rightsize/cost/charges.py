@@ -70,7 +70,6 @@ def node_charges(
     ----------
     tables : mapping
         `nodes`, `pods`, `containers` of the snapshot, with their `day`.
-    terms : Terms
     covered : float
         Hours that the days with node rows cover; charges are scaled from them to the month.
     advice : Advice, optional
@@ -119,7 +118,6 @@ def fargate_steps(tables: Mapping[str, pd.DataFrame], advice: Advice) -> Mapping
     ----------
     tables : mapping
         `nodes`, `pods`, `containers` of the snapshot, with their `day`.
-    advice : Advice
     """
     nodes = tables["nodes"]
     names = set(nodes.loc[kinds_of(nodes) == "fargate", "node"].astype(str))

@@ -85,7 +85,6 @@ def focus_rows(
         Of the month's days, priced for the hours that they cover (`money.terms.hours`).
     first : date
         First day of the billing period, a calendar month.
-    payer : Payer
     teams : DataFrame, optional
         `namespace`, `workload`, `team`; see `rightsize.cost.showback.teams_of`.
     """

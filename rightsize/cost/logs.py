@@ -38,8 +38,6 @@ def access_log(traffic: pd.DataFrame, *, bytes_per_line: float, hours: float) ->
     ----------
     traffic : DataFrame
         Table `traffic`: `time`, `source_workload`, `destination_workload`, `requests`.
-    bytes_per_line : float
-    hours : float
     """
     if traffic.empty:
         return AccessLog(0.0, 0.0)

@@ -28,7 +28,6 @@ def machine_days(
     ----------
     nodes : DataFrame
         Table `nodes`, read with its `day`.
-    book : PriceBook
     price_drift_per_year : float
         Widens the range of a price for each year between its date and the day.
 

@@ -53,7 +53,6 @@ def marginal_savings(
     orders : int
         Random orders over which `share` is averaged (a sample of the Shapley value; the shares
         add up to the whole saving in each order, and so in the mean).
-    seed : int
 
     Returns
     -------

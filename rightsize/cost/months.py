@@ -81,8 +81,6 @@ def month_facts(
 
     Parameters
     ----------
-    snapshot : Snapshot
-    book : PriceBook
     days : sequence of date, optional
         All days of the snapshot without it.
     """

@@ -116,8 +116,6 @@ def price_plan(
 
     Parameters
     ----------
-    node_set : PlannedNodeSet
-    terms : Terms
     *more : CostLine
         Lines that do not depend on the node set: cross-zone traffic, access logs.
     unseen : tuple of str

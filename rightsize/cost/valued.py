@@ -52,8 +52,6 @@ def value_changes(
 
     Parameters
     ----------
-    snapshot : Snapshot
-    advice : Advice
     settings : NodeSettings, optional
         For the planner; each plan gets at most a second.
     region : str, optional

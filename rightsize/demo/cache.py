@@ -32,7 +32,6 @@ def demo_snapshot(
     ----------
     cache : Path, optional
         Where demo snapshots are kept; the user's cache folder by default.
-    parameters : DemoParameters, optional
     progress : callable, optional
         Called with days done and days in all.
 

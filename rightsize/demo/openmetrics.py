@@ -49,8 +49,6 @@ def write_openmetrics(
 
     Parameters
     ----------
-    parameters : DemoParameters
-    out_dir : Path
     block_hours : int
         2 times a power of 3, as Prometheus compacts.
     """

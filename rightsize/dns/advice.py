@@ -63,7 +63,6 @@ def judged(load: DnsLoad, replicas: float | None, budget: bool | None) -> Iterat
 
     Parameters
     ----------
-    load : DnsLoad
     replicas : float or None
         Pods that run.
     budget : bool or None

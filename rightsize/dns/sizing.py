@@ -141,16 +141,12 @@ def size_dns(
     ----------
     usage : DnsUsage
         Known.
-    load : DnsLoad
-    now : InForce
     nodes : int
         Nodes of the cluster: more pods than these share a machine, and its loss takes several.
     hold : str or None
         Why nothing may be cut, neither sizes nor pods.
     price : UnitPrice
         Ranks CPU against memory.
-    rules : PolicySettings
-    most_of_node : Largest
     """
     least, pods = least_replicas(load), math.ceil(load.pods or 0)
     days = usage.cpu_total.index.nunique() / 24

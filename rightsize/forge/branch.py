@@ -131,7 +131,6 @@ def proposed(
 
     Parameters
     ----------
-    repository : Repository
     files : sequence of Path
         Those that the change reads, below the top.
     name : str

@@ -71,12 +71,8 @@ def guard_istiod(
         What one pod needs.
     sizes : Sizes
         In force.
-    evidence : Evidence
-    kills : tuple of OutOfMemory
-    hold : Holds
     thin : str or None
         Why nothing may be changed.
-    rules : PolicySettings
     """
     needed_cpu, needed_limit, throttled = cpu_events(evidence, sizes.cpu_limit, rules)
     cpu = Situation(

@@ -72,12 +72,10 @@ def mesh_today(
 
     Parameters
     ----------
-    snapshot : Snapshot
     proxies : DataFrame
         `clusters` and `memory` of each sidecar, as `proxies_of` gives; may be empty.
     services : float
         `pilot_services`.
-    settings : NodeSettings, optional
 
     Raises
     ------

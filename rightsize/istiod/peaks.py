@@ -127,7 +127,6 @@ def events_text(events: tuple[PeakEvent, ...], written: str) -> tuple[str, ...]:
 
     Parameters
     ----------
-    events : tuple of PeakEvent
     written : str
         What is done about them: "covered at every number of replicas".
     """

@@ -94,7 +94,6 @@ def propagation(
 
     Parameters
     ----------
-    control_plane : DataFrame
     cpu : IstiodCpu, optional
         Distinguishes a slow push for lack of CPU from one for sheer size.
     istio_version : str, optional

@@ -42,7 +42,6 @@ def runtime_limits(
     ----------
     sizes : Sizes
         Of one pod: cores and bytes.
-    istio_version : str or None
     proxies : float or None
         Of the whole mesh.
     node_cores : float or None

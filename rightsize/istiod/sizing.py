@@ -100,12 +100,10 @@ def recommend_istiod(
 
     Parameters
     ----------
-    tables : IstiodTables
     region : str, optional
         Ranks replicas against size by the region's prices of CPU and memory.
     istio_version : str, optional
         For defaults and for the releases that read a setting.
-    settings : PolicySettings, optional
 
     Raises
     ------

@@ -33,7 +33,6 @@ def read_istiod(snapshot: Snapshot, revision: str | None = None) -> IstiodTables
 
     Parameters
     ----------
-    snapshot : Snapshot
     revision : str, optional
         Workload, as `istiod_revisions` names it; the one with most proxies without.
 
@@ -133,8 +132,6 @@ def study_istiod(
 
     Parameters
     ----------
-    snapshot : Snapshot
-    settings : PolicySettings, optional
     revision : str, optional
         As for `read_istiod`.
 

@@ -124,11 +124,8 @@ def scope_saving(
 
     Parameters
     ----------
-    egress : sequence of EgressScope
-    discovery : DiscoveryScope
     proxies : DataFrame
         One row a sidecar: `namespace`, `pod`, `clusters` (see `proxies_of`).
-    law : ProxyMemoryLaw or None
     model : IstiodModel or None
         For the number of services, and istiod's own memory.
     """

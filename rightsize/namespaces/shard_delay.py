@@ -24,10 +24,8 @@ def predicted_delay(
     ----------
     found : Propagation
         Of the istiod in use.
-    now : MeshLoad
     replicas : float
         Its pods.
-    shard : Shard
 
     Returns
     -------

@@ -73,9 +73,6 @@ def shard_files(
 
     Parameters
     ----------
-    advice : ShardAdvice
-    mesh : Namespaces
-    istio_version : str, optional
     labels : mapping of namespace to its labels
         As they are now, for the way back (see `rightsize.namespaces.traffic.namespace_labels`).
     most : Largest

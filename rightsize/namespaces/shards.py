@@ -87,9 +87,6 @@ def divide(
 
     Parameters
     ----------
-    mesh : Namespaces
-    model : IstiodModel
-    shards : int
     price : UnitPrice
         Ranks CPU against memory.
     room : tuple of float, optional
@@ -133,9 +130,6 @@ def choose_shards(
 
     Parameters
     ----------
-    mesh : Namespaces
-    model : IstiodModel
-    price : UnitPrice
     shards : int, optional
         Wanted number; the model chooses without.
     node : tuple of float, optional

@@ -99,7 +99,6 @@ def study_scope(
 
     Parameters
     ----------
-    snapshot : Snapshot
     given_hosts : sequence of str
         Egress hosts for every namespace besides those seen, as `namespace/dnsName`; the root
         namespace's are always given.

@@ -158,8 +158,6 @@ def answer(
 
     Parameters
     ----------
-    snapshot : Snapshot
-    settings : NodeSettings, optional
     advice : Advice, optional
         Recommended requests; without it only today's are planned for.
     region : str, optional

@@ -20,10 +20,8 @@ def evened_over_zones(layout: Layout, keep: Ints, found: Packed) -> Packed:
 
     Parameters
     ----------
-    layout : Layout
     keep : int array
         Offers of the layout that `found` counts within.
-    found : Packed
     """
     if not layout.zoned:
         return found

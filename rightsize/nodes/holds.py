@@ -58,7 +58,6 @@ def held_pods(kind: str, pods: pd.DataFrame, pdbs: pd.DataFrame) -> pd.DataFrame
 
     Parameters
     ----------
-    kind : {"cluster-autoscaler", "karpenter"}
     pods : DataFrame
         The table `pods`, of one day or of all.
     pdbs : DataFrame
@@ -80,7 +79,6 @@ def holds(
 
     Parameters
     ----------
-    kind : {"cluster-autoscaler", "karpenter"}
     pods, containers, pdbs : DataFrame
         Tables of the snapshot's last day.
     minimum : sequence of (str, int)

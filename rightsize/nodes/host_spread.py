@@ -26,10 +26,8 @@ def held_to_spread(layout: Layout, keep: Ints, found: Packed) -> Packed | None:
 
     Parameters
     ----------
-    layout : Layout
     keep : int array
         Offers of the layout that `found` counts within.
-    found : Packed
     """
     if all(owner.host_skew is None for owner in layout.owners):
         return found

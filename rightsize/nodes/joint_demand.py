@@ -70,7 +70,6 @@ def joint_demand(
     usage : DataFrame
         `time`, `pod`, and `cpu` (cores) or `memory` (bytes): one row for each pod and window. Add
         the rows of several containers of a pod; they are summed.
-    resource : {'cpu', 'memory'}
     pods : sequence of str, optional
         The set; all pods of the frame by default.
     quantile : float

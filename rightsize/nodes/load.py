@@ -12,7 +12,6 @@ class Load:
 
     Parameters
     ----------
-    problem : Problem
     offers : (B,) int array
         Offer of each node.
     where : (P,) int array, optional

@@ -45,7 +45,6 @@ def find_offers(catalogue: pd.DataFrame, inventory: Inventory, settings: NodeSet
         `spot_usd_per_hour` where Spot may be bought.
     inventory : Inventory
         Types in use offer what their nodes report; others what the formulas say.
-    settings : NodeSettings
     """
     mode, said = _mode(catalogue, inventory, settings)
     candidates = _candidates(catalogue, inventory, settings)

@@ -60,7 +60,6 @@ def plan_nodes(
     catalogue : DataFrame
         `rightsize.prices.catalogue.priced_types`: shapes with `usd_per_hour` (NaN: unknown), and
         `spot_usd_per_hour` where Spot may be bought.
-    settings : NodeSettings, optional
     nodes : DataFrame, optional
         One day of the snapshot's table `nodes`: types, zones, labels and taints in use.
     names : tuple of PlanName

@@ -70,7 +70,6 @@ def promise(
 
     Parameters
     ----------
-    layout : Layout
     keep : int array
         Offers of the layout that the plan may use; `packed` counts within them.
     packed : (B,) int array

@@ -131,12 +131,10 @@ def advice_markdown(
 
     Parameters
     ----------
-    advice : Advice
     everything : bool
         Workloads that the mesh default covers, too.
     outcomes : sequence of Outcome
         What became of each recommendation in the given files; empty without any.
-    worth : MonthlyWorth, optional
     """
     rows = rows_for_people(advice, everything=everything)
     absent = {(o.change.component, o.change.key): o for o in outcomes if not o.is_in_files}

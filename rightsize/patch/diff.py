@@ -23,7 +23,6 @@ def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[
 
     Parameters
     ----------
-    patched : sequence of PatchedFile
     out_dir : pathlib.Path, optional
         The folder to write to; None writes each file in its own place (`--in-place`).
 

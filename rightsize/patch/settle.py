@@ -59,7 +59,6 @@ def settled(
 
     Parameters
     ----------
-    change : SizeChange
     today : mapping of slot to InFile
         What the files set; a slot that they leave to the chart is absent.
     memory_target : str, optional

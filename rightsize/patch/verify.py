@@ -73,10 +73,8 @@ def verify_chart(
 
     Parameters
     ----------
-    chart_dir : pathlib.Path
     before_files, after_files : sequence of pathlib.Path
         Values files in the order of `-f`, position by position. Those of other charts are left out.
-    changes : sequence of SizeChange
     helm : str
         Helm 3 or 4: a name on PATH, or a path.
     gateway : str, optional

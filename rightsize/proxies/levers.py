@@ -192,7 +192,6 @@ def scrape_lever(
     ----------
     proxies : DataFrame
         `samples_a_day`.
-    usd_per_sample : float, optional
     memory_usd : float
         A month's worth of the memory that all these proxies request.
     source : str
@@ -221,7 +220,6 @@ def request_levers(law: ProxyCpuLaw | None, rate: float, gigabytes: float) -> tu
 
     Parameters
     ----------
-    law : ProxyCpuLaw, optional
     rate : float
         Requests a second through all sidecars in the busy hour.
     gigabytes : float

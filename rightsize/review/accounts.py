@@ -74,11 +74,9 @@ def accounts_of(
     ----------
     past : Snapshot
         All days up to the month's end.
-    month : Month
     money, before : MoneyAnswer
         The bill of the month and of the month before (None where the snapshot lacks it), each for
         the hours that its days cover.
-    settings : ReviewSettings
     """
     ours = past.only(month.days)
     teams, owners = None, {}

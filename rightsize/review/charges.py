@@ -75,9 +75,6 @@ def month_against(
     ----------
     place : str
         A file, a folder, or `s3://bucket/prefix`.
-    snapshot : Snapshot
-    month : Month
-    settings : Settings
     money : MoneyAnswer
         The month's estimate, for the hours that its days cover.
 

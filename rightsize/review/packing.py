@@ -20,7 +20,6 @@ def packed_shares(
 
     Parameters
     ----------
-    snapshot : Snapshot
     placement : DataFrame or None
         `namespace`, `pod`, `node`: where the plan puts each pod. DaemonSet pods, which every node
         runs, are not in it; each planned node gets the mean of today's.

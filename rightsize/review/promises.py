@@ -90,7 +90,6 @@ def followed(
 
     Parameters
     ----------
-    promises : mapping of (namespace, workload, container) to Promise
     pods : DataFrame
         `MonthFacts.pods`: `day`, namespace, workload, container, `since`, `hours`,
         `cpu_request`, `memory_request` of each pod.

@@ -157,10 +157,8 @@ def review_month(
 
     Parameters
     ----------
-    snapshot : Snapshot
     label : str, optional
         The month, such as `2026-10`; the snapshot's last one by default.
-    settings : Settings, optional
     earlier : mapping of month label to promises, optional
         What earlier reports recommended (`promises_of`).
     results : mapping of month label to results, optional

@@ -65,8 +65,6 @@ def plan_canary(
 
     Parameters
     ----------
-    snapshot : Snapshot
-    advice : Advice
     workload : str
         `namespace/name`.
     count : int

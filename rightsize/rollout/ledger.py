@@ -67,12 +67,6 @@ class Demand:
 class Ledger:
     """Plans and prices a stage at a time.
 
-    Parameters
-    ----------
-    snapshot : Snapshot
-    advice : Advice
-    settings : Settings
-
     Raises
     ------
     NoDataError

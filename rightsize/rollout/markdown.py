@@ -19,7 +19,6 @@ def plan_markdown(plan: RolloutPlan, rules: str) -> str:
 
     Parameters
     ----------
-    plan : RolloutPlan
     rules : str
         File name of the checks.
     """
@@ -37,8 +36,6 @@ def steps_markdown(plan: RolloutPlan, phase: Phase, made: PhaseFiles, rules: str
 
     Parameters
     ----------
-    plan : RolloutPlan
-    phase : Phase
     made : PhaseFiles
         What lies beside it.
     rules : str

@@ -77,8 +77,6 @@ def study_plan(
 
     Parameters
     ----------
-    snapshot : Snapshot
-    settings : Settings, optional
     now : datetime
         The time against which certificates are judged.
     configuration : Configuration, optional

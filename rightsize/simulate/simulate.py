@@ -70,14 +70,10 @@ def simulate(
 
     Parameters
     ----------
-    today : MeshToday
-    scale : Scale
-    model : IstiodModel
     law : ProxyMemoryLaw or None
         Without it sidecars keep their size, and the answer says so.
     price : UnitPrice
         Ranks replicas of istiod against their size.
-    mode : {'sidecar', 'ambient'}
 
     Raises
     ------

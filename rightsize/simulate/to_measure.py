@@ -71,7 +71,6 @@ def istiod_measurements(law: FittedLaw, load: MeshLoad, replicas: int) -> tuple[
 
     Parameters
     ----------
-    law : FittedLaw
     load : MeshLoad
         At the scale asked about.
     replicas : int

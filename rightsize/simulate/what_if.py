@@ -26,8 +26,6 @@ def what_if(
 
     Parameters
     ----------
-    snapshot : Snapshot
-    settings : Settings
     services, pods : float, optional
         As many as today without.
     requests_per_second : float, optional

@@ -61,7 +61,6 @@ def scale_points(
     ----------
     scalers : DataFrame
         As `autoscalers` gives.
-    recommendations : sequence of Recommendation
     containers : DataFrame
         As `rightsize.snapshot.views.newest_containers` gives.
     """

@@ -67,10 +67,8 @@ def size_container(
 
     Parameters
     ----------
-    history : ContainerHistory
     policy : SizingPolicy
         Unfitted; it is fitted on the history's usage.
-    settings : PolicySettings
     held : str, optional
         Why the CPU request must not be cut (an autoscaler counts with it).
     memory_held : str, optional

@@ -83,8 +83,6 @@ def drafts_of(
 
     Parameters
     ----------
-    snapshot : Snapshot
-    drafting : Drafting
     days : list of date, optional
         Only these days of the snapshot.
     progress : callable, optional

@@ -162,7 +162,6 @@ def container_histories(
 
     Parameters
     ----------
-    snapshot : Snapshot
     days : list of date, optional
         Only these days; all by default.
     namespaces : list of str, optional

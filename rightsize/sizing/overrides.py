@@ -61,7 +61,6 @@ def choose_default(
         What each workload's sidecar needs, in cores and bytes.
     replicas : array, shape (workloads,)
         Mean number of pods.
-    price : UnitPrice
     max_overrides : int, optional
         Most exceptions allowed.
     upkeep_usd_per_month : float

@@ -32,7 +32,6 @@ def with_qos_notes(
 
     Parameters
     ----------
-    rows : sequence of Recommendation
     containers : DataFrame
         As `rightsize.snapshot.views.newest_containers` gives.
     """
@@ -137,7 +136,6 @@ def budget_warnings(rows: Sequence[Recommendation], pdbs: pd.DataFrame) -> Itera
 
     Parameters
     ----------
-    rows : sequence of Recommendation
     pdbs : DataFrame
         Table `pdbs` of the last day.
     """

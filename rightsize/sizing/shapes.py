@@ -82,7 +82,6 @@ def shapes_of(history: ContainerHistory, free_memory: float | None = None) -> Sh
 
     Parameters
     ----------
-    history : ContainerHistory
     free_memory : float, optional
         Bytes that no pod requests on a node of its pods.
     """

@@ -120,10 +120,8 @@ class Tally:
 
         Parameters
         ----------
-        resource : Resource
         row : int64 array of shape (n,)
             Row of each value, from 0 to `rows` - 1.
-        rows : int
         values : float64 array of shape (n,)
         seconds : float64 array of shape (n,), optional
             Time that each value covers; five minutes where it is NaN, and by default.

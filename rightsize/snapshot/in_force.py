@@ -51,13 +51,7 @@ Read = Callable[[str, Sequence[date]], pd.DataFrame]
 
 @dataclass(frozen=True)
 class InForce:
-    """A snapshot's tables of a day's grain, filled from its other days.
-
-    Parameters
-    ----------
-    read : callable
-    manifest : Manifest
-    """
+    """A snapshot's tables of a day's grain, filled from its other days."""
 
     read: Read
     manifest: Manifest

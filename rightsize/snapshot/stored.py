@@ -182,10 +182,8 @@ class StoredSnapshot(Snapshot):
 
     Parameters
     ----------
-    store : ObjectStore
     cluster : str
         The folder's name.
-    cache : ReadCache, optional
     wanted : callable, optional
         Says which days count; descriptions of others are not read.
 

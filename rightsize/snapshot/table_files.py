@@ -133,9 +133,6 @@ def read_table(
 
     Parameters
     ----------
-    snapshot : Path
-    spec : Table
-    day : date
     record : DayRecord
         The manifest's entry for the day.
     columns : sequence of str, optional

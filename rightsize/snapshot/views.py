@@ -46,7 +46,6 @@ def pods_with_workloads(snapshot: Snapshot, days: Sequence[date] | None = None) 
 
     Parameters
     ----------
-    snapshot : Snapshot
     days : sequence of date, optional
         Only these days; all by default.
 
@@ -83,7 +82,6 @@ def containers_by_day(
 
     Parameters
     ----------
-    snapshot : Snapshot
     days : sequence of date, optional
         Only these days; all by default.
     mesh_only : bool
@@ -115,7 +113,6 @@ def newest_containers(snapshot: Snapshot, days: Sequence[date] | None = None) ->
 
     Parameters
     ----------
-    snapshot : Snapshot
     days : sequence of date, optional
         Only these days; all by default.
 
@@ -153,7 +150,6 @@ def usage_by_workload(
 
     Parameters
     ----------
-    snapshot : Snapshot
     days : sequence of date, optional
         Only these days; all by default.
     columns : sequence of str, optional

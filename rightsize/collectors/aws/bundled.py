@@ -38,8 +38,6 @@ def collect_aws(
         What to ask for besides prices and commitments.
     profile, role_arn : str, optional
         Profile of the credentials to use.
-    settings : PriceSettings, optional
-    cache : Cache, optional
     live : bool
         Fail where AWS gives nothing, instead of serving the catalogue.
 

@@ -76,8 +76,6 @@ def assemble(
     ----------
     answers : mapping of str to Answer
         By the name of the query, all of `queries.DAILY`.
-    day : Day
-    objects : Objects
     gateways : collection of str
         `namespace/workload` that are gateways though they do not look like it.
     source : Source

@@ -61,9 +61,6 @@ def bursts_of(
         Samples of the day, to `queries.SAMPLE_COUNTS`.
     pods : mapping of pod to Pod
         With the workloads.
-    bounds : mapping of container to Bounds
-    day : Day
-    source : Source
     """
     chosen: dict[tuple[str, ...], _Candidate] = {}
     for one in _candidates(usage, counts):

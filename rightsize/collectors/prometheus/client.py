@@ -102,7 +102,6 @@ class Server:
 
     Parameters
     ----------
-    connection : Connection
     in_flight : int
         Requests at once; falls to one when the server is slow or asks for less.
     compress : bool

@@ -78,7 +78,6 @@ def collect(
 
     Parameters
     ----------
-    settings : PrometheusSettings
     out : Path, optional
         The snapshot's folder; by default `./snapshots/` with the cluster's label, else the
         matchers' values, else the name of its context, else `cluster`.
@@ -90,7 +89,6 @@ def collect(
         Name of the cluster; by default as the folder.
     objects : sequence of Path, or Objects
         Files of `kubectl get … -o json`, or what was read of the cluster.
-    progress : callable, optional
     permits : sequence of callable, optional
         For each address of `settings`: makes what is held while a request to it is in flight.
 

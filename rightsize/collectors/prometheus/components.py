@@ -26,7 +26,6 @@ def component(
 
     Parameters
     ----------
-    container : str
     init : bool
         It is an init container.
     namespace, workload : str

@@ -58,7 +58,6 @@ def control_plane_frame(
 
     Parameters
     ----------
-    answers : mapping of str to Answer
     grid : Grid
         Hour ends, the end of the day before included.
     starts : mapping of (namespace, pod) to float
@@ -109,7 +108,6 @@ def hourly_increase(
     Parameters
     ----------
     counter : array of float, shape (hours + 1,)
-    grid : Grid
     started : float or None
         Start time of the pod, epoch seconds.
     there : array of bool, shape (hours + 1,)

@@ -98,7 +98,6 @@ def diagnose(
 
     Parameters
     ----------
-    settings : PrometheusSettings
     days : int
         Days of the collect to estimate.
     at : datetime, optional

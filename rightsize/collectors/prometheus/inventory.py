@@ -74,9 +74,6 @@ def pods_of(answers: Answers, day: Day, usage: DayUsage, source: Source) -> dict
 
     Parameters
     ----------
-    answers : mapping of str to Answer
-    day : Day
-    usage : DayUsage
     source : Source
         Asked when pods ended that did so during the day.
     """
@@ -133,13 +130,8 @@ def containers_of(
 
     Parameters
     ----------
-    answers : mapping of str to Answer
-    pods : mapping of (namespace, pod) to Pod
-    usage : DayUsage
-    objects : Objects
     gateways : collection of str
         `namespace/workload` that are gateways though they do not look like it.
-    day : Day
     source : Source
         Asked for the other containers of pods that kube-state-metrics does not describe.
     """

@@ -46,7 +46,6 @@ def within_bounds(
 
     Parameters
     ----------
-    usage : DayUsage
     bounds : mapping of container to Bounds
         A container that is absent is bounded by the largest machine there is.
     """

@@ -37,8 +37,6 @@ def times_of_samples(answers: Mapping[str, Answer], day: Day, source: Source) ->
 
     Parameters
     ----------
-    answers : mapping of str to Answer
-    day : Day
     source : Source
         Asked once more for the pods with samples not evenly spread over the windows.
     """

@@ -49,13 +49,7 @@ class Endpoint:
 
 
 class Source:
-    """The servers that together know one mesh.
-
-    Parameters
-    ----------
-    endpoints : sequence of Endpoint
-    settings : PrometheusSettings
-    """
+    """The servers that together know one mesh."""
 
     def __init__(self, endpoints: Sequence[Endpoint], settings: PrometheusSettings) -> None:
         self.endpoints = tuple(endpoints)

@@ -50,7 +50,6 @@ class BoundedSession(requests.Session):
 
     Parameters
     ----------
-    place : Connection
     compress : bool
         Ask for gzip.
     received : callable

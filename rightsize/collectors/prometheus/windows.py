@@ -99,7 +99,6 @@ def increases(
         The counter's last sample in each window; the first column is the day before's.
     grid : Grid
         The moments of `answer`.
-    starts : Starts
     times : array of float, shape (series, moments), optional
         When the samples were taken, NaN where that is unknown: at the end of the window, then.
     """

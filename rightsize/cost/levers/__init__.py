@@ -29,15 +29,12 @@ def find_levers(
 
     Parameters
     ----------
-    snapshot : Snapshot
     nodes : NodeAnswer or None
         With `graviton`, for that lever.
     after : PlanCost or None
         Of the plan `same-type` with those requests.
     terms : Terms
         With the hours of the month that `usd` is for.
-    settings : NodeSettings
-    prices : PriceSettings
     """
     found = [extended_support(terms), fargate(snapshot, nodes, terms)]
     if nodes is None or after is None or after.ec2 is None:

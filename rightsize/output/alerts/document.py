@@ -28,7 +28,6 @@ def rule_groups(marks: AlertMarks, matchers: str = "") -> tuple[Group, ...]:
 
     Parameters
     ----------
-    marks : AlertMarks
     matchers : str, optional
         Label matchers of every query of metrics, each ending in a comma: `cluster="prod",`.
     """

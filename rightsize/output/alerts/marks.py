@@ -66,7 +66,6 @@ def alert_marks(snapshot: Snapshot, advice: Advice, settings: PolicySettings) ->
 
     Parameters
     ----------
-    snapshot : Snapshot
     advice : Advice
         As `recommend` gives for this snapshot.
     settings : PolicySettings

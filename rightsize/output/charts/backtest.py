@@ -66,10 +66,8 @@ def past_stretches(history: History, windows: pd.DataFrame, resource: Resource =
 
     Parameters
     ----------
-    history : History
     windows : DataFrame
         The workload's rows of `Backtest.windows`.
-    resource : {'cpu', 'memory'}
 
     Raises
     ------

@@ -23,10 +23,8 @@ def growth_with_thresholds(
 
     Parameters
     ----------
-    ahead : Outlook
     quantity : str
         `services`, `proxies` or `endpoints`.
-    cluster : str
     simulated : bool
         The source line says so.
 

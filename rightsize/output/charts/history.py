@@ -22,7 +22,6 @@ def usage_history(usage: pd.DataFrame, row: Recommendation, resource: Resource =
         Columns time, pod, cpu (cores), memory (bytes): 5-minute windows.
     row : Recommendation
         Its sizes are drawn as lines.
-    resource : {'cpu', 'memory'}
     """
     factor, label = _UNITS[resource]
     values = usage[["time", resource]].dropna()

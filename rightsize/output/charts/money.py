@@ -32,7 +32,6 @@ def bill_parts(parts: pd.DataFrame, source: str) -> Axes:
     ----------
     parts : DataFrame
         `part`, `low`, `usd`, `high` (USD a month), largest first.
-    source : str
     """
     rows = parts.iloc[::-1]
     axes = new_axes(9.0, 0.42 * len(rows) + 1.5)
@@ -108,7 +107,6 @@ def cost_by_namespace(costs: pd.DataFrame, source: str) -> Axes:
     ----------
     costs : DataFrame
         `namespace`, `usd` (USD a month) and, where known, its range `low`, `high`.
-    source : str
     """
     rows = costs.sort_values(["usd", "namespace"]).tail(_MOST_BARS)
     axes = new_axes(9.0, max(2.4, 0.32 * len(rows) + 1.5))
@@ -135,7 +133,6 @@ def exceptions_curve(curve: pd.DataFrame, chosen: int, source: str) -> Axes:
         few) and, where known, its range `low`, `high`.
     chosen : int
         The number recommended.
-    source : str
     """
     known = curve.dropna(subset=["usd"])
     axes = new_axes(9.0, 3.8)

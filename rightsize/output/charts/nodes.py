@@ -35,7 +35,6 @@ def nodes_over_time(hours: pd.DataFrame, source: str, promised: float | None = N
     ----------
     hours : DataFrame
         `time` (UTC) and any of `seen`, `before`, `after`: nodes at once; NaN where not known.
-    source : str
     promised : float, optional
         Nodes promised for the recommended requests: enough for the busiest hour and a rollout.
     """
@@ -78,7 +77,6 @@ def packed_nodes(before: pd.DataFrame, after: pd.DataFrame, source: str) -> Axes
     ----------
     before, after : DataFrame
         One row a node: `cpu_mesh`, `cpu_other`, `memory_mesh`, `memory_other` (shares, 0 to 1).
-    source : str
     """
     axes = new_axes(9.0, 4.4)
     gap = max(2, round(0.04 * (len(before) + len(after))))

@@ -22,8 +22,6 @@ def request_against_usage(
 
     Parameters
     ----------
-    advice : Advice
-    resource : {'cpu', 'memory'}
     component : str
         Component of the workloads that are drawn.
     """

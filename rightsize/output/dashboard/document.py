@@ -22,7 +22,6 @@ def dashboard(marks: AlertMarks, matchers: str = "", canary: TriedSize | None = 
 
     Parameters
     ----------
-    marks : AlertMarks
     matchers : str, optional
         Label matchers of what is asked of Istio's own metrics, each ending in a comma.
     canary : TriedSize, optional

@@ -49,7 +49,6 @@ def score(sizes: Sizes, usage: History) -> Score:
 
     Parameters
     ----------
-    sizes : Sizes
     usage : History
         What came after the history that the sizes were fitted on.
     """

@@ -188,7 +188,6 @@ def priced_level(usage: Histogram, price: float, risk: float) -> Priced:
     ----------
     usage : Histogram
         Usage, and what each window counts.
-    price : float
     risk : float
         Levels with more than this share above them are not taken; the highest always may be.
     """
