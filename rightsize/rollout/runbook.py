@@ -7,16 +7,19 @@ injection, security and networking. Each command reads and changes nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rightsize.border import command, markdown_lines, printable, promql_string
+from rightsize.border import command, markdown_lines, printable, promql_string, word
+from rightsize.data_files import data_file
 from rightsize.errors import NoDataError
 from rightsize.files.istioctl import IN_SYNC, istioctl, proxy_status
 from rightsize.files.known import Version, parse_version
 from rightsize.istiod.pilot_settings import minor_release
 from rightsize.namespaces.traffic import namespace_labels
 from rightsize.rollout.promql import pod_pattern
+from rightsize.rollout.words import filled, filled_lines
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_containers, newest_rows
 
@@ -25,7 +28,6 @@ ISTIOD = "istiod"
 _REVISION = "istio.io/rev"
 _INJECTION = "istio-injection"
 _DEFAULT = "default"
-_PROBE = "rightsize-probe"
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,6 @@ class MeshNames:
     @property
     def revisions(self) -> tuple[str, ...]:
         return tuple(_revision_of(istiod) for istiod in self.istiods)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One step: what to run, and what its answer means."""
-
-    text: str
-    commands: tuple[str, ...] = ()
-    promql: tuple[str, ...] = ()
 
 
 def names_of(snapshot: Snapshot, namespace: str | None = None) -> MeshNames:
@@ -150,18 +143,13 @@ def runbook(names: MeshNames) -> str:
         "sidecars. Every command reads and changes nothing.",
         "",
     ]
-    sections: Sequence[tuple[str, Iterator[Check]]] = (
-        ("Mutual TLS is not used, or calls fail with it", _mutual_tls(names)),
-        ("A call is denied (403, RBAC: access denied)", _authorization(names)),
-        ("Configuration reaches proxies late", _propagation(names)),
-        ("Pods start without a proxy", _injection(names)),
-        ("Traffic passes by the proxy", _capture(names)),
-    )
-    for title, checks in sections:
-        parts += [f"## {title}", ""]
-        for number, check in enumerate(checks, start=1):
-            parts += [f"{number}. {check.text}", ""]
-            parts += _block("sh", check.commands) + _block("promql", check.promql)
+    given = _given(names)
+    for section in tomllib.loads(data_file("runbook.toml").read_text(encoding="utf-8"))["sections"]:
+        parts += [f"## {section['title']}", ""]
+        for number, check in enumerate(section["checks"], start=1):
+            parts += [f"{number}. {filled(check['text'], given)}", ""]
+            for language, key in (("sh", "commands"), ("promql", "promql")):
+                parts += _block(language, list(filled_lines(check.get(key, ()), given)))
     # A name's direction marks stand escaped in queries too, where PromQL reads them back.
     return markdown_lines("\n".join(parts).rstrip()) + "\n"
 
@@ -170,163 +158,35 @@ def _block(language: str, lines: Sequence[str]) -> list[str]:
     return [f"   ```{language}", *(f"   {line}" for line in lines), "   ```", ""] if lines else []
 
 
-def _mutual_tls(names: MeshNames) -> Iterator[Check]:
-    space = promql_string(names.namespace)
-    yield Check(
-        "How much arrives without it. Only `mutual_tls` is encrypted; `none` names callers without a "
-        "proxy, and proxies that were passed by.",
-        promql=(
-            "sum by (connection_security_policy, source_workload) (rate(istio_requests_total"
-            f'{{reporter="destination",destination_workload_namespace={space}}}[5m]))',
-        ),
-    )
-    yield Check(
-        "Which mode is asked for: the narrowest of workload, namespace and mesh counts.",
-        (command("kubectl", "get", "peerauthentication", "-A"),),
-    )
-    yield Check(
-        "Whether a DestinationRule turns it off on the caller's side (`mode: DISABLE`, or `SIMPLE` "
-        "towards a workload of the mesh).",
-        (_on_pod(names, "x describe pod"),),
-    )
-    yield Check(
-        "Whether the proxy holds a certificate that is valid now: ACTIVE, and VALID CERT true for "
-        "`default` and `ROOTCA`.",
-        (_on_pod(names, "proxy-config secret"),),
-    )
-
-
-def _authorization(names: MeshNames) -> Iterator[Check]:
-    yield Check(
-        "Which policies the proxy enforces, with their action. CUSTOM is asked first, then DENY, then "
-        "ALLOW; once one ALLOW selects the workload, all that none allows is denied.",
-        (_on_pod(names, "x authz check"),),
-    )
-    yield Check(
-        "What the proxy said: `rbac_access_denied_matched_policy` names the policy, `none` that no ALLOW "
-        "matched. The access log has it where access logging is on.",
-        (
-            command(
-                "kubectl", "logs", names.pod, "-n", names.namespace, "-c", "istio-proxy",
-                "--since=10m",
-            )
-            + " | grep rbac_access_denied",
-        ),
-    )  # fmt: skip
-    yield Check(
-        "A principal needs mutual TLS: without it the source has no identity, and a rule by `principals` or "
-        "`namespaces` never matches. The first step of mutual TLS above shows that.",
-    )
-
-
-def _propagation(names: MeshNames) -> Iterator[Check]:
-    istiod = f'"({"|".join(map(pod_pattern, names.istiods))})"'
-    yield Check(
-        "How long a change takes until proxies have it: above a few seconds at p99 istiod lacks CPU, or "
-        "watches more than its proxies need (`rightsize control-plane`, `rightsize scope`).",
-        promql=(
-            "histogram_quantile(0.99, sum by (le) (rate(pilot_proxy_convergence_time_bucket"
-            f"{{pod=~{istiod}}}[5m])))",
-        ),
-    )
-    yield Check(
-        f"Which proxies are behind: {IN_SYNC}.",
-        tuple(
+def _given(names: MeshNames) -> Mapping[str, object]:
+    """What the steps are filled with: quoted as a shell, or PromQL, reads it."""
+    revision = names.asked or names.revisions[0]
+    label = f"{_INJECTION}=enabled" if revision == _DEFAULT else f"{_REVISION}={revision}"
+    webhook = "/api/v1/namespaces/{}/services/https:{}:443/proxy/inject"
+    return {
+        "pod": word(names.pod),
+        "namespace": word(names.namespace),
+        "label": printable(label),
+        "space": promql_string(names.namespace),
+        "workload": promql_string(names.workload),
+        "root": promql_string(names.root),
+        "istiod": f'"({"|".join(map(pod_pattern, names.istiods))})"',
+        "in_sync": IN_SYNC,
+        "describe": _on_pod(names, "x describe pod"),
+        "secret": _on_pod(names, "proxy-config secret"),
+        "authz": _on_pod(names, "x authz check"),
+        "endpoint": _on_pod(names, "proxy-config endpoint"),
+        "listeners": [_on_pod(names, "proxy-config listener", port) for port in ("15001", "15006")],
+        "tags": istioctl(names.release, "tag list"),
+        "status": [
             proxy_status(names.release, revision=one if names.several or one != _DEFAULT else None)
             for one in names.revisions
-        ),
-    )
-    yield Check(
-        "Whether istiod rejects something that it was given, or waits for its CPU.",
-        promql=(
-            f"sum by (type) (rate(pilot_total_xds_rejects{{pod=~{istiod}}}[5m]))",
-            f"sum by (pod) (rate(container_cpu_usage_seconds_total"
-            f'{{namespace={promql_string(names.root)},pod=~{istiod},container="discovery"}}[5m]))',
-        ),
-    )
-    yield Check(
-        "What one proxy has of one service, against what istiod means it to have.",
-        (_on_pod(names, "proxy-config endpoint"),),
-    )
-
-
-def _injection(names: MeshNames) -> Iterator[Check]:
-    one = names.revisions[0]
-    one = names.asked or names.revisions[0]
-    label = f"{_INJECTION}=enabled" if one == _DEFAULT else f"{_REVISION}={one}"
-    yield Check(
-        f"Whether the namespace asks for it (`{printable(label)}`); a pod's label "
-        "`sidecar.istio.io/inject` outranks the namespace.",
-        (
-            command(
-                "kubectl", "get", "namespace", names.namespace,
-                "-L", "istio-injection", "-L", "istio.io/rev",
-            ),
-        ),
-    )  # fmt: skip
-    yield Check(
-        "Whether a new pod would get a proxy: nothing is created, and `istio-proxy` must be among the names.",
-        (
-            command(
-                "kubectl", "run", _PROBE, "-n", names.namespace, "--image", "busybox",
-                "--dry-run=server",
-                "-o", "jsonpath={.spec.containers[*].name} {.spec.initContainers[*].name}",
-            ),
-        ),
-    )  # fmt: skip
-    yield Check(
-        "Whether the webhook selects the namespace, and which revision it belongs to.",
-        (
-            istioctl(names.release, "tag list"),
-            command("kubectl", "get", "mutatingwebhookconfiguration", "-l", "app=sidecar-injector"),
-        ),
-    )
-    path = "/api/v1/namespaces/{}/services/https:{}:443/proxy/inject"
-    yield Check(
-        "Whether the API server reaches the webhook: an answer of istiod (`no body found`) says so, a "
-        "time-out that a security group or a network policy stands between (port 15017). A curl from a node "
-        "proves nothing: it is another path, and cannot resolve the cluster's names.",
-        tuple(
-            command("kubectl", "get", "--raw", path.format(names.root, istiod))
+        ],
+        "webhooks": [
+            command("kubectl", "get", "--raw", webhook.format(names.root, istiod))
             for istiod in names.istiods
-        ),
-    )
-
-
-def _capture(names: MeshNames) -> Iterator[Check]:
-    yield Check(
-        "Whether anything was excluded: annotations `traffic.sidecar.istio.io/*` on the pod.",
-        (
-            command(
-                "kubectl", "get", "pod", names.pod, "-n", names.namespace,
-                "-o", "jsonpath={.metadata.annotations}",
-            ),
-        ),
-    )  # fmt: skip
-    yield Check(
-        "Whether the rules were set up: `istio-init` ended with 0, or, with the CNI plugin, "
-        "`istio-validation` did; with the plugin its DaemonSet must run on the pod's node.",
-        (
-            command(
-                "kubectl", "get", "pod", names.pod, "-n", names.namespace, "-o",
-                "jsonpath={range .status.initContainerStatuses[*]}{.name} {.state.terminated.exitCode}"
-                "{\"\\n\"}{end}",
-            ),
-            command("kubectl", "get", "pods", "-A", "-l", "k8s-app=istio-cni-node", "-o", "wide"),
-        ),
-    )  # fmt: skip
-    yield Check(
-        "Whether the proxy sees outbound connections at all: a rate of 0 under load means that they pass by.",
-        promql=(
-            'sum by (pod) (rate(istio_requests_total{reporter="source",'
-            f"source_workload_namespace={promql_string(names.namespace)},"
-            f"source_workload={promql_string(names.workload)}}}[5m]))",
-        ),
-    )
-    yield Check(
-        "Whether both capturing listeners are there (15001 out, 15006 in).",
-        tuple(_on_pod(names, "proxy-config listener", port) for port in ("15001", "15006")),
-    )
+        ],
+    }
 
 
 def _on_pod(names: MeshNames, name: str, port: str | None = None) -> str:

@@ -35,8 +35,8 @@ def check_names() -> tuple[str, ...]:
 def check(of: str, name: str | None = None, says: str | None = None, **given: object) -> Check:
     """The check `of` with these values, under a name and in words of its own where given."""
     words, filled = _words()["checks"][of], {**_USUAL, **given}
-    text = says or _filled(words["says"], filled)
-    return Check(name or of, text, _filled(words["query"], filled))
+    text = says or filled(words["says"], filled)
+    return Check(name or of, text, filled(words["query"], filled))
 
 
 def phase(
@@ -51,9 +51,11 @@ def phase(
     """
     words = _words()["phases"][name]
     title, what, risk, wait = (
-        _filled(words[part], given) for part in ("title", "what", "risk", "wait")
+        filled(words[part], given) for part in ("title", "what", "risk", "wait")
     )
-    before, notes = (tuple(_lines(words.get(part, ()), given)) for part in ("before", "notes"))
+    before, notes = (
+        tuple(filled_lines(words.get(part, ()), given)) for part in ("before", "notes")
+    )
     return Phase(name, title, what, before, risk, unique(checks), wait, money, notes)
 
 
@@ -63,7 +65,7 @@ def steps(name: PhaseName, **given: object) -> tuple[list[Step], list[Step]]:
 
     def made(part: str) -> list[Step]:
         return [
-            Step(_filled(step["text"], given), tuple(_lines(step.get("commands", ()), given)))
+            Step(filled(step["text"], given), tuple(filled_lines(step.get("commands", ()), given)))
             for step in words.get(part, ())
             if given.get(step.get("if", ""), "if" not in step)
         ]
@@ -74,7 +76,7 @@ def steps(name: PhaseName, **given: object) -> tuple[list[Step], list[Step]]:
 def script(name: str, **given: object) -> str:
     """A shell script that a phase always has."""
     words = _words()["scripts"][name]
-    return plain_script(list(_lines(words["lines"], given)), words["comment"])
+    return plain_script(list(filled_lines(words["lines"], given)), words["comment"])
 
 
 def unique(checks: Iterable[Check]) -> tuple[Check, ...]:
@@ -92,14 +94,16 @@ def unique(checks: Iterable[Check]) -> tuple[Check, ...]:
     return found
 
 
-def _lines(texts: Iterable[str], given: Mapping[str, object]) -> Iterator[str]:
+def filled_lines(texts: Iterable[str], given: Mapping[str, object]) -> Iterator[str]:
+    """The lines with these values; a line that names a list is as many lines."""
     for text in texts:
         several = given.get(text[1:])
         if isinstance(several, list | tuple):
             yield from several
         else:
-            yield _filled(text, given)
+            yield filled(text, given)
 
 
-def _filled(text: str, given: Mapping[str, object]) -> str:
+def filled(text: str, given: Mapping[str, object]) -> str:
+    """The text with these values for its `$name`s."""
     return Template(text).substitute(given)
