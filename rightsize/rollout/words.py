@@ -34,9 +34,9 @@ def check_names() -> tuple[str, ...]:
 
 def check(of: str, name: str | None = None, says: str | None = None, **given: object) -> Check:
     """The check `of` with these values, under a name and in words of its own where given."""
-    words, filled = _words()["checks"][of], {**_USUAL, **given}
-    text = says or filled(words["says"], filled)
-    return Check(name or of, text, filled(words["query"], filled))
+    words, values = _words()["checks"][of], {**_USUAL, **given}
+    text = says or filled(words["says"], values)
+    return Check(name or of, text, filled(words["query"], values))
 
 
 def phase(
