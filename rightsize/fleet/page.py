@@ -29,11 +29,11 @@ from rightsize.output.report.model import (
     Column,
     Figure,
     Kind,
-    Method,
     Report,
     ReportChart,
     ReportTable,
     Section,
+    methods,
     written,
 )
 from rightsize.results import Interval
@@ -45,28 +45,6 @@ _RISKY_SHARE = 0.01
 _MOST_ACTIONS = 5
 _LARGEST_PAGES = 512 * 2**20
 """Bytes of one cluster's unpacked pages."""
-_METHODS = (
-    Method(
-        "bill", "Bills and the mesh's share",
-        "Of each cluster's own report: what its nodes cost in the month's days, and what of it the "
-        "mesh requests. A sum leaves out clusters of which it is unknown, and says so.",
-    ),
-    Method(
-        "saving", "Savings",
-        "Available: what goes with this step's requests, of each cluster's report. Realised: what came "
-        "of earlier reports. Ranges of clusters are added end to end, which is wide on purpose.",
-    ),
-    Method(
-        "common", "The same size across clusters",
-        "Sizes that stand in values files, by component, resource and what runs today. Dollars are "
-        "requests at the price of a core and a byte: a saving only where nodes go.",
-    ),
-    Method(
-        "risk", "Risk",
-        "A cluster is at risk with an OOM kill, with more than 1 % of 5-minute windows above the "
-        f"recommended CPU request, or with data older than {_OLD_DAYS:g} days.",
-    ),
-)  # fmt: skip
 
 
 def keeping(store: ObjectStore, out: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -130,7 +108,7 @@ def fleet_report(
         figures=_figures(known, len(clusters)),
         actions=tuple(_actions(known, common)),
         sections=tuple(_sections(clusters, known, failed, common, shared)),
-        methods=_METHODS,
+        methods=methods("fleet"),
         assumptions=(),
         facts={"month": month, "cluster": "fleet", "clusters": len(clusters),
                "failed": sorted(failed["cluster"])},

@@ -1,29 +1,42 @@
-"""The alerts themselves: what no longer holds, since when, and what to run then."""
+"""The alerts themselves: what no longer holds, since when, and what to run then.
+
+Their words and expressions stand in `data/alerts.toml`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
+from rightsize.border import word
+from rightsize.data_files import data_file
 from rightsize.output.alerts.marks import USUAL_DAYS, AlertMarks
 from rightsize.output.alerts.rules import Alert, Record
-from rightsize.output.alerts.series import POD, PROPAGATION, SERVICES, WORKLOAD
+from rightsize.output.alerts.series import POD, WORKLOAD
 from rightsize.output.alerts.sizes import RECOMMENDED
+from rightsize.rollout.words import filled
 
-_HERE = "{{ $labels.namespace }}/{{ $labels.pod }}, container {{ $labels.container }}"
-_WORKLOAD = "{{ $labels.namespace }}/{{ $labels.workload }}, container {{ $labels.container }}"
-_PART = "{{ $labels.component }}, {{ $labels.resource }}"
-_SHARE = "{{ $value | humanizePercentage }}"
-_NUMBER = "{{ $value | humanize }}"
-
-_QUARTER = 0.75
-"""Above a size for more than a quarter of a day: policies admit 2 to 15 % of it (`docs/policies.md`)."""
-_APART = 1.25
+_USE = "rightsize:component_usage"
 _FELL = 0.5
-_BELOW = 0.95
-"""Less than this share of what is recommended; quantities are rounded by less."""
-
-NEW = "rightsize:new_workload"
-COMPONENT_USE = "rightsize:component_usage"
+_SHARE = (
+    f"rightsize:workload_request / on ({WORKLOAD}, resource) group_left (component) {RECOMMENDED}"
+)
+_LABELS = {
+    "here": "{{ $labels.namespace }}/{{ $labels.pod }}, container {{ $labels.container }}",
+    "workload": "{{ $labels.namespace }}/{{ $labels.workload }}, container {{ $labels.container }}",
+    "part": "{{ $labels.component }}, {{ $labels.resource }}",
+    "share": "{{ $value | humanizePercentage }}",
+    "number": "{{ $value | humanize }}",
+    "by_pod": POD,
+    "by_workload": WORKLOAD,
+    "requested_share": _SHARE,
+    "usual_days": USUAL_DAYS,
+    "study": "rightsize control-plane",
+}
+_OTHER = ("for_each", "needs", "severity")
+AlertGroup = Literal["sizes", "control_plane", "watch"]
 
 
 def condition_series(marks: AlertMarks) -> tuple[Record, ...]:
@@ -32,195 +45,54 @@ def condition_series(marks: AlertMarks) -> tuple[Record, ...]:
     known = "on (namespace, workload)"
     return (
         Record(
-            NEW,
+            "rightsize:new_workload",
             f"(group by (namespace, workload) (rightsize:pod_workload) unless {known} {then}) "
             f"and on () (count({then}) > 0)",
         ),
         Record(
-            COMPONENT_USE,
+            _USE,
             "avg by (component, resource) (rightsize:workload_usage * on "
             f"({WORKLOAD}, resource) group_left (component) ({RECOMMENDED} ^ 0))",
         ),
     )
 
 
-def size_alerts(marks: AlertMarks, recommend: str) -> Iterator[Alert]:
-    """Alerts on what containers use and what was done to them."""
-    yield Alert(
-        "RightsizeOutOfMemoryKill",
-        "rightsize:container_oom_kills > 0",
-        "critical",
-        "0m",
-        f"{_HERE} ran out of memory",
-        f"{_NUMBER} restarts after an out-of-memory kill within an hour.",
-        f"{recommend}: kills raise the limit. Until it is rolled out, set the memory limit by hand.",
-    )
-    yield Alert(
-        "RightsizeMemoryNearLimit",
-        f'rightsize:container_usage{{resource="memory"}} / on ({POD}) '
-        f'rightsize:container_limit{{resource="memory"}} > {marks.near_limit:g}',
-        "warning",
-        "15m",
-        f"{_HERE} is near its memory limit",
-        f"It uses {_SHARE} of the limit; the highest peak before the recommendation left more.",
-        f"{recommend}, and put the new limit in force before it is reached.",
-    )
-    yield Alert(
-        "RightsizeCpuThrottled",
-        f"rightsize:container_throttled_share > {marks.throttled_share:g}",
-        "warning",
-        "30m",
-        f"{_HERE} is throttled",
-        f"Its CPU limit holds it back in {_SHARE} of its CFS periods.",
-        f"{recommend}: throttling raises request and limit.",
-    )
-    for resource, name, unit in (("cpu", "Cpu", "cores"), ("memory", "Memory", "bytes")):
-        yield Alert(
-            f"Rightsize{name}AboveRecommended",
-            f"(quantile_over_time({_QUARTER}, "
-            f'rightsize:workload_usage{{resource="{resource}"}}[1d]) > on ({WORKLOAD}) '
-            f'group_left (component) {RECOMMENDED}{{resource="{resource}"}}) '
-            f"and on ({WORKLOAD}) rightsize:workload_usage offset 1d "
-            f"unless on (namespace, workload) {NEW}",
-            "warning",
-            "6h",
-            f"{_WORKLOAD} uses more {resource} than was recommended",
-            f"A mean pod used {_NUMBER} {unit} or more for a quarter of the last day.",
-            f"{recommend}; rightsize explain NAMESPACE/WORKLOAD shows its history.",
-        )
-    yield _new_workload(marks, recommend)
-    yield from _drift(recommend)
-    yield from _fell(marks, recommend)
+def alerts(marks: AlertMarks, group: AlertGroup) -> Iterator[Alert]:
+    """Alerts on sizes in use, on istiod, or on the watching itself."""
+    given = _given(marks)
+    for words in _words()[group]:
+        parts = {k: v for k, v in words.items() if k not in _OTHER}
+        if given.get(words.get("needs", "study")):
+            for one in words.get("for_each", ({},)):
+                made = {key: filled(text, {**given, **one}) for key, text in parts.items()}
+                yield Alert(severity=words["severity"], **made)
 
 
-def _new_workload(marks: AlertMarks, recommend: str) -> Alert:
-    default = f'{RECOMMENDED}{{size="mesh default"}}'
-    return Alert(
-        "RightsizeNewWorkloadAboveDefault",
-        f"(rightsize:workload_usage > on ({WORKLOAD}, resource) {default}) "
-        f"and on (namespace, workload) {NEW}",
-        "warning",
-        "1h",
-        f"{_WORKLOAD} is new and uses more {{{{ $labels.resource }}}} than the mesh default",
-        f"It is younger than {marks.new_days} days, and a mean pod has used more than the default "
-        "for an hour.",
-        "Give its pods sizes of their own (annotations sidecar.istio.io/proxyCPU and so on). After "
-        f"{marks.new_days} days: {recommend}",
-    )
+@functools.cache
+def _words() -> Mapping[str, Any]:
+    return tomllib.loads(data_file("alerts.toml").read_text(encoding="utf-8"))
 
 
-def _drift(recommend: str) -> Iterator[Alert]:
-    share = (
-        f"rightsize:workload_request / on ({WORKLOAD}, resource) group_left (component) "
-        f"{RECOMMENDED}"
-    )
-    yield Alert(
-        "RightsizeRequestsAboveRecommended",
-        f"avg by (component, resource) ({share}) > {_APART}",
-        "info",
-        "1d",
-        f"{_PART}: more is requested than was recommended",
-        f"Requests in force are {_SHARE} of the recommended ones, mean over workloads: the "
-        "recommendation was not applied, or was taken back.",
-        "Roll out the patched files (rightsize plan gives the order), or write the rules anew "
-        "with rightsize alerts.",
-    )
-    yield Alert(
-        "RightsizeRequestsBelowRecommended",
-        f"count by (component, resource) ({share} < {_BELOW}) > 0",
-        "warning",
-        "1d",
-        f"{_PART}: {_NUMBER} workloads request less than was recommended",
-        "A recommended raise is not in force, or a request was lowered further.",
-        f"{recommend}, and roll it out; rightsize recommend --all lists every workload.",
-    )
-
-
-def _fell(marks: AlertMarks, recommend: str) -> Iterator[Alert]:
-    week = f"[{USUAL_DAYS}d]"
-    seen = f"and on (component, resource) ({COMPONENT_USE} offset {USUAL_DAYS}d)"
-    found = [
-        f'(quantile_over_time(0.95, {COMPONENT_USE}{{component="{use.component}",'
-        f'resource="{use.resource}"}}{week}) / {use.value:.6g} < {_FELL})'
+def _given(marks: AlertMarks) -> Mapping[str, object]:
+    """What the alerts are filled with; what is not known is empty."""
+    collect = f"rightsize collect --cluster {word(marks.advice.cluster)} --prometheus-url URL"
+    fell = (
+        f'(quantile_over_time(0.95, {_USE}{{component="{use.component}",'
+        f'resource="{use.resource}"}}[{USUAL_DAYS}d]) / {use.value:.6g} < {_FELL})'
         for use in marks.usual
-    ]
-    if found:
-        yield Alert(
-            "RightsizeUsageFell",
-            f"({' or '.join(found)}) {seen}",
-            "info",
-            "6h",
-            f"{_PART}: usage fell to less than half",
-            f"95th percentile of the last {USUAL_DAYS} days: {_SHARE} of what the recommendation "
-            "saw. More is requested than is needed again.",
-            recommend,
-        )
-
-
-def control_plane_alerts(marks: AlertMarks, study: str) -> Iterator[Alert]:
-    """Alerts on istiod."""
-    yield Alert(
-        "RightsizeIstiodMemoryAboveRequest",
-        'rightsize:container_usage{container="discovery",resource="memory"} '
-        f'/ on ({POD}) rightsize:container_request{{resource="memory"}} > 1',
-        "warning",
-        "15m",
-        "{{ $labels.namespace }}/{{ $labels.pod }} uses more memory than it requests",
-        f"It uses {_SHARE} of its memory request. The request leaves room for the loss of one "
-        "istiod; beyond it, its node may kill it.",
-        f"{study} says what istiod needs now.",
     )
-    yield Alert(
-        "RightsizePropagationSlow",
-        f'{PROPAGATION}{{quantile="0.99"}} > {marks.slow_seconds:g}',
-        "warning",
-        "15m",
-        "Proxies get their configuration late",
-        f"99 of 100 changes take up to {_NUMBER} s to reach a proxy; {marks.slow_seconds:g} s is "
-        "where istiod's size is no longer trusted.",
-        f"{study} names the part of the delay that grew; rightsize scope narrows what proxies get.",
-    )
-    if marks.services is not None:
-        yield Alert(
-            "RightsizeServicesAboveProjection",
-            f"{SERVICES} > {marks.services.high:.0f}",
-            "info",
-            "1h",
-            f"The mesh has {_NUMBER} services, more than were projected",
-            f"{marks.services.mid:.0f} were projected for {marks.services_until}, "
-            f"{marks.services.high:.0f} at most: istiod's dates of growth no longer hold.",
-            f"{study} projects them anew.",
-        )
-
-
-def watch_alerts(marks: AlertMarks, collect: str) -> Iterator[Alert]:
-    """Alerts on the watching itself."""
-    missing = " or ".join(
-        f"absent({series})"
-        for series in (
-            'rightsize:container_usage{resource="cpu"}',
-            'rightsize:container_usage{resource="memory"}',
-            'rightsize:container_request{resource="cpu"}',
-            "rightsize:pod_workload",
-            RECOMMENDED,
-        )
-    )
-    yield Alert(
-        "RightsizeMetricsMissing",
-        missing,
-        "warning",
-        "30m",
-        "Metrics that the other rightsize alerts need are missing",
-        "Without them those alerts stay silent whatever happens. Missing for resource "
-        "{{ $labels.resource }} (empty: owners of pods, or recommended sizes).",
-        "rightsize doctor says which metrics the server lacks.",
-    )
-    yield Alert(
-        "RightsizeRecommendationOld",
-        f"vector(time()) > {marks.old_after.timestamp():.0f}",
-        "info",
-        "1h",
-        "The recommendation in force rests on old data",
-        f"Its data ends on {marks.advice.end:%Y-%m-%d}.",
-        f"{collect}, then rightsize recommend and rightsize alerts.",
-    )
+    return {
+        **_LABELS,
+        "collect": collect,
+        "recommend": f"Collect ({collect}), then rightsize recommend -f VALUES",
+        "near_limit": f"{marks.near_limit:g}",
+        "throttled_share": f"{marks.throttled_share:g}",
+        "new_days": marks.new_days,
+        "fell": " or ".join(fell),
+        "slow_seconds": f"{marks.slow_seconds:g}",
+        "services": "" if marks.services is None else f"{marks.services.mid:.0f}",
+        "most_services": "" if marks.services is None else f"{marks.services.high:.0f}",
+        "services_until": marks.services_until,
+        "old_after": f"{marks.old_after.timestamp():.0f}",
+        "end": f"{marks.advice.end:%Y-%m-%d}",
+    }

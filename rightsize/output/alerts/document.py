@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rightsize.border import word
 from rightsize.files.yaml_text import to_yaml
-from rightsize.output.alerts.conditions import (
-    condition_series,
-    control_plane_alerts,
-    size_alerts,
-    watch_alerts,
-)
+from rightsize.output.alerts.conditions import alerts, condition_series
 from rightsize.output.alerts.marks import AlertMarks
 from rightsize.output.alerts.rules import Alert, Record
 from rightsize.output.alerts.series import istiod_series, mesh_series
@@ -31,10 +25,6 @@ def rule_groups(marks: AlertMarks, matchers: str = "") -> tuple[Group, ...]:
     matchers : str, optional
         Label matchers of every query of metrics, each ending in a comma: `cluster="prod",`.
     """
-    cluster = marks.advice.cluster
-    collect = f"rightsize collect --cluster {word(cluster)} --prometheus-url URL"
-    recommend = f"Collect ({collect}), then rightsize recommend -f VALUES"
-    study = "rightsize control-plane"
     series = (
         *mesh_series(matchers, marks.rate_seconds),
         *istiod_series(matchers),
@@ -43,9 +33,9 @@ def rule_groups(marks: AlertMarks, matchers: str = "") -> tuple[Group, ...]:
     )
     return (
         _group("rightsize-series", series),
-        _group("rightsize-sizes", tuple(size_alerts(marks, recommend))),
-        _group("rightsize-control-plane", tuple(control_plane_alerts(marks, study))),
-        _group("rightsize-watch", tuple(watch_alerts(marks, collect))),
+        _group("rightsize-sizes", tuple(alerts(marks, "sizes"))),
+        _group("rightsize-control-plane", tuple(alerts(marks, "control_plane"))),
+        _group("rightsize-watch", tuple(alerts(marks, "watch"))),
     )
 
 

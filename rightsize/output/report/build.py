@@ -8,8 +8,7 @@ from typing import Any
 
 from rightsize.config import Settings
 from rightsize.output.report.figures import actions_of, figures_of
-from rightsize.output.report.methods import METHODS
-from rightsize.output.report.model import Assumption, Report, Section
+from rightsize.output.report.model import Assumption, Report, Section, methods
 from rightsize.output.report.sections import sections_of
 from rightsize.output.report.what_if import scenario_assumptions, what_if_of
 from rightsize.review import Review
@@ -33,7 +32,7 @@ def build_report(
         figures=figures_of(review),
         actions=actions_of(review),
         sections=(*sections_of(review), *chapters),
-        methods=METHODS,
+        methods=methods("report"),
         assumptions=(*_assumptions(review, settings), *scenario_assumptions(review)),
         facts=_facts(review),
         what_if=what_if_of(review),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from rightsize.data_files import data_file
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Interval
 
@@ -144,6 +146,12 @@ class Method:
     anchor: str
     title: str
     text: str
+
+
+def methods(page: Literal["report", "fleet"]) -> tuple[Method, ...]:
+    """The methods that a page explains, as `data/methods.toml` has them."""
+    found = tomllib.loads(data_file("methods.toml").read_text(encoding="utf-8"))
+    return tuple(Method(**one) for one in found[page])
 
 
 @dataclass(frozen=True)
