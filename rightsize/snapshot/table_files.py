@@ -22,6 +22,7 @@ from rightsize.errors import RightsizeError, SnapshotError
 from rightsize.snapshot.faults import schema_faults, value_faults, within_range
 from rightsize.snapshot.manifest import DayRecord
 from rightsize.snapshot.schema import Table, to_arrow
+from rightsize.snapshot.spelled import spelled, spelled_bytes
 
 _FREE_BYTES = 128 * 2**20
 _SMALL_BYTES = 2**20
@@ -29,6 +30,8 @@ _ROWS_OF_A_THREAD = 2**18
 """Rows up to which one thread reads a table: more of them cost more than they do."""
 _LARGEST_RATIO = 200
 """Uncompressed bytes that a file may announce: measured usage takes 2 times its file's size."""
+_FREE_ROWS = 300_000
+_ROWS_A_BYTE = 10
 
 
 def table_file(snapshot: Path, table: str, day: date) -> Path:
@@ -196,8 +199,23 @@ def read_parquet(
             *_announced_faults(about, record.rows.get(spec.name, 0), file.size),
         ):
             raise file.damaged(fault)
+        read = [name for name in wanted if name in schema.names]
+        texts = [name for name in read if pa.types.is_string(schema.field(name).type)]
         with _arrow_reading(file.damaged):
-            rows = _rows(opened, [name for name in wanted if name in schema.names], namespaces)
+            if texts:
+                opened = open_files.enter_context(
+                    pq.ParquetFile(
+                        file.source, read_dictionary=texts, metadata=about,
+                        pre_buffer=True, page_checksum_verification=True,
+                    )
+                )  # fmt: skip
+            rows = _rows(opened, read, namespaces)
+        for name in texts:
+            column = rows.column(name)
+            if sum(map(spelled_bytes, column.chunks)) > _allowed(file.size):
+                raise file.damaged("would unpack to more than such a file can hold")
+            plain = pa.chunked_array(map(spelled, column.chunks), pa.string())
+            rows = rows.set_column(rows.column_names.index(name), name, plain)
     for fault in value_faults(spec, day, rows):
         raise file.damaged(fault)
     return _with_later_columns(spec, rows, wanted)
@@ -244,9 +262,17 @@ def _with_later_columns(spec: Table, rows: pa.Table, wanted: Sequence[str]) -> p
 def _announced_faults(about: pq.FileMetaData, count: int, size: int) -> Iterator[str]:
     if about.num_rows != count:
         yield f"has {about.num_rows} rows, the manifest says {count}"
-    groups = (about.row_group(number) for number in range(about.num_row_groups))
-    if sum(group.total_byte_size for group in groups) > _FREE_BYTES + _LARGEST_RATIO * size:
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    if sum(group.num_rows for group in groups) != about.num_rows:
+        yield "has row groups of another number of rows than it says"
+    if sum(group.total_byte_size for group in groups) > _allowed(size):
         yield "would unpack to more than such a file can hold"
+    if count > _FREE_ROWS + _ROWS_A_BYTE * size:
+        yield "has more rows than such a file can hold"
+
+
+def _allowed(size: int) -> int:
+    return _FREE_BYTES + _LARGEST_RATIO * size
 
 
 @contextlib.contextmanager

@@ -31,7 +31,9 @@ from rightsize.demo.parameters import DemoParameters, midnight
 from rightsize.demo.tables import day_tables
 from rightsize.demo.topology import build_mesh
 from rightsize.quantity import parse_quantity
-from rightsize.snapshot import DayRecord, Manifest, SnapshotWriter
+from rightsize.snapshot import DayRecord, Manifest, Snapshot, SnapshotWriter
+from rightsize.snapshot.object_store import ObjectStore
+from rightsize.snapshot.stored import publish
 
 EVIL = (
     "inv$(touch pwned)", "../../outside", "no", "1e3", "<script>alert(1)</script>",
@@ -162,8 +164,9 @@ def formats(name: str) -> list[str]:
     return [""]
 
 
-SLOW = {"ambient": "yaml", "plan": "markdown", "report": "focus", "demo": None, "cost": "csv",
-        "nodes": "json", "shards": "markdown", "scope": "csv", "simulate": "table"}  # fmt: skip
+SLOW = {"ambient": "yaml", "plan": "markdown", "report": None, "demo": None, "cost": "csv",
+        "nodes": "json", "shards": "markdown", "scope": "csv", "simulate": "table", "prices": "csv",
+        "proxies": "markdown", "control-plane": "yaml", "backtest": "table"}  # fmt: skip
 """Their other formats are the same answer by the same writers: `make fuzz` tries them all. The demo has
 a mesh of its own."""
 CASES = [
@@ -171,7 +174,7 @@ CASES = [
       if form == SLOW.get(name, form) or "RIGHTSIZE_FUZZ_SECONDS" in os.environ),
     ("recommend", ["-f", "values.yaml", "-o", "out"], "yaml"),
     ("recommend", ["-f", "values.yaml", "--in-place"], "csv"),
-    ("report", ["--bill", "bill.csv", "-o", "out"], ""),
+    ("report", ["--bill", "bill.csv", "-o", "out"], "focus"),
 ]  # fmt: skip
 
 
@@ -213,6 +216,58 @@ def test_nothing_escapes(name, more, form, mesh, server, cache, tmp_path, monkey
     unharmed(work, tmp_path)
 
 
+TEAM = "=<script>alert(1)</script>$(touch pwned)|[/red]"
+FLEET = [
+    ("recommend", "markdown"),
+    *(
+        (name, form)
+        for name in ("nodes", "recommend", "report", "collect")
+        for form in (["csv", "json", "table", "yaml"] if name != "report" else [""])
+        if "RIGHTSIZE_FUZZ_SECONDS" in os.environ
+    ),
+]
+"""Each with a cluster of the evil mesh, and one of which the server is hostile."""
+
+
+@pytest.fixture(scope="module")
+def store(mesh: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fleet") / "store"
+    found = ObjectStore(str(folder))
+    for day in Snapshot(mesh[0]).days:
+        publish(found, "evil", mesh[0], day)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "form"), FLEET)
+def test_nothing_escapes_from_a_fleet(
+    name, form, store, server, cache, tmp_path, monkeypatch, capsys
+):
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    Path("values.yaml").write_text(VALUES)
+    Path("rightsize.toml").write_text("[nodes]\ntime_limit = 0.1\n")
+    Path("fleet.toml").write_text(
+        f"[defaults]\nurl = {server!r}\nteam = {json.dumps(TEAM)}\nvalues = ['values.yaml']\n"
+        "region = 'us-east-1'\n[clusters.evil]\n[clusters.gone]\n"
+    )
+    words = ["rightsize", "fleet", name, "--store", str(store), "--workers", "1"]
+    words += ["--format", form] if form else ["--month", "2026-10"]
+    words += [] if name == "report" else ["--end", "2026-10-31", "--days", "3"]
+    words += ["-o", "out"] if name in ("recommend", "report") else []
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as left:
+        run()
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err
+    assert left.value.code in (0, 12), said.err
+    assert not hidden(said.out + said.err)
+    if said.out:
+        parsed(said.out, form)
+    unharmed(work, tmp_path)
+
+
 def a_repository(folder: Path) -> None:
     for words in (["init", "-q", "-b", "main"], ["add", "values.yaml"],
                   ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]):  # fmt: skip
@@ -223,7 +278,7 @@ def unharmed(work: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} <= {"work", "bin"}
     assert {path.name for path in work.iterdir()} <= {
         "out", "reports", "rightsize-out", "rightsize.toml", "values.yaml", "bill.csv", ".git",
-        "sidecar-annotations",
+        "sidecar-annotations", "fleet.toml",
     }  # fmt: skip
     files = [path for path in work.rglob("*") if path.is_file() and ".git" not in path.parts]
     files = [path for path in files if path != work / "bill.csv"]

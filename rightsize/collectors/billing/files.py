@@ -29,6 +29,7 @@ from rightsize.border import open_file, printable
 from rightsize.collectors.aws.calls import LIST_EXPORT
 from rightsize.collectors.billing.columns import Layout, layout_of
 from rightsize.errors import InputFileError, NoDataError, UsageError
+from rightsize.snapshot.spelled import spelled, spelled_bytes, text_leaves
 
 if TYPE_CHECKING:
     from rightsize.collectors.aws.session import AwsSession
@@ -42,8 +43,12 @@ _LARGEST_RATIO = 250
 _FREE_ROWS = 1_000_000
 _ROWS_A_BYTE = 4
 """A row of an export takes tens of bytes, packed."""
+_MOST_TAGS = 200
+"""Of a row; AWS takes 50 of a resource."""
 _BLOCK = 4 * 2**20
 _BATCH = 65_536
+_LARGEST_BATCH = 256 * 2**20
+"""Bytes of a batch: 4 kB a row, tags included."""
 _ENDINGS = (".csv", ".csv.gz", ".gz", ".parquet")
 _MONTH = re.compile(r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])(?:01-20\d{4}01)?(?!\d)")
 _S3 = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?")
@@ -199,13 +204,34 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[Layout, pa.RecordBatch]]:
     size = path.stat().st_size
     with pq.ParquetFile(path) as opened:
         about = opened.metadata
-        unpacked = sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups))
-        if unpacked > _allowed(size) or about.num_rows > _FREE_ROWS + _ROWS_A_BYTE * size:
+        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        rows = _FREE_ROWS + _ROWS_A_BYTE * size
+        if (
+            sum(group.total_byte_size for group in groups) > _allowed(size)
+            or about.num_rows > rows
+            or sum(group.num_rows for group in groups) > rows
+            or any(
+                group.column(number).num_values > _MOST_TAGS * group.num_rows
+                for group in groups
+                for number in range(group.num_columns)
+            )
+        ):
             raise _bomb(name)
         layout = _known(opened.schema_arrow.names, name)
         columns = sorted(set(layout.columns.values()))
+        for column in columns:
+            kind = opened.schema_arrow.field(column).type
+            if pa.types.is_nested(kind) and not (pa.types.is_map(kind) or pa.types.is_struct(kind)):
+                raise InputFileError(f"has {kind} in {printable(column)}, not text", path=name)
+    texts = text_leaves(about, columns)
+    with pq.ParquetFile(path, read_dictionary=texts, metadata=about) as opened:
         for batch in opened.iter_batches(_BATCH, columns=columns):
-            yield layout, batch
+            if sum(map(spelled_bytes, batch.columns)) > _LARGEST_BATCH:
+                raise _bomb(name)
+            yield (
+                layout,
+                pa.RecordBatch.from_arrays(list(map(spelled, batch.columns)), batch.schema.names),
+            )
 
 
 def _csv(path: Path, name: str, *, packed: bool) -> Iterator[tuple[Layout, pa.RecordBatch]]:

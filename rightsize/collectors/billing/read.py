@@ -239,12 +239,12 @@ class _Sums:
         self._keep("rest", rows[~ours & ~split].assign(rows=1), _REST, ["billed", "rows"], name)
 
     def _once(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows that were not seen before, by the id of their line."""
+        """Rows that were not seen before, by the id of their line; one without an id is another."""
         if "id" not in rows.columns or rows["id"].isna().all():
             return rows
         fresh = []
-        for key in rows["id"].astype(str):
-            fresh.append(key not in self._seen)
+        for key in rows["id"].astype("string").fillna(""):
+            fresh.append(not key or key not in self._seen)
             self._seen.add(key)
         self.twice += fresh.count(False)
         return rows[fresh]
@@ -309,7 +309,7 @@ def _charged(batch: pd.DataFrame, kind: str) -> pd.DataFrame:
             rows[name] = np.nan
     if "tagged" not in rows:
         rows["tagged"] = False
-    pairs = rows["service"].astype(str) + "\0" + rows["usage_type"].fillna("")
+    pairs = rows["service"].astype("string").fillna("") + "\0" + rows["usage_type"].fillna("")
     kinds = {pair: _kind(*pair.split("\0", 1)) for pair in pairs.unique()}
     rows["kind"] = pairs.map(kinds)
     rows = _of_cur(rows) if kind == "CUR" else _of_focus(rows)
