@@ -136,6 +136,27 @@ def test_parquet_that_announces_too_many_rows_is_not_read(tmp_path: Path) -> Non
         read(bomb)
 
 
+def test_a_dictionary_that_spells_out_to_fill_memory_is_not_spelled_out(tmp_path: Path) -> None:
+    rows = {name: ["Usage"] * 60_000 for name in HEAD}
+    long = pa.DictionaryArray.from_arrays(
+        pa.array([0] * 60_000, pa.int32()), pa.array(["x" * 10**6])
+    )
+    bomb = tmp_path / "bomb.parquet"
+    pq.write_table(pa.table(rows | {"Tags": long}), bomb, store_schema=False)
+    with pytest.raises(InputFileError, match="would unpack to more"):
+        read(bomb)
+
+
+def test_rows_without_a_service_or_an_id_are_read(tmp_path: Path) -> None:
+    names = [*HEAD]
+    rows = pa.Table.from_pylist(focus_rows([LINE, LINE]))
+    for name in names:
+        if name in ("ServiceName", "x_ServiceCode", "x_UsageType", "SkuMeter"):
+            rows = rows.set_column(names.index(name), name, pa.nulls(2, pa.string()))
+    pq.write_table(rows, tmp_path / "export.parquet")
+    assert read(tmp_path / "export.parquet").twice == 0
+
+
 def test_a_flood_of_resources_is_refused(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("rightsize.collectors.billing.read._MOST_SUMS", 100)
     tags = {"aws:eks:cluster-name": CLUSTER}
