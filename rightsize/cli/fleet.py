@@ -57,7 +57,7 @@ def fleet() -> None:
 def discover(
     prometheus_settings: PrometheusSettingsOf,
     label: Annotated[
-        str, typer.Option(help="Label whose values are the clusters.", show_default=True)
+        str, typer.Option(help="Label with the names of the clusters.", show_default=True)
     ] = "cluster",
     out: NewFile = Path("fleet.toml"),
     settings_file: SettingsFile = None,

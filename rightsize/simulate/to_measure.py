@@ -39,7 +39,7 @@ AMBIENT = (
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One thing that the history does not show, and how it can."""
+    """What the history does not show, and how it can."""
 
     of: str
     """Figure that it narrows: istiod memory, istiod CPU, data plane."""

@@ -22,7 +22,7 @@ DAMAGE = st.sampled_from(["", "x: [", "- 1", "{}", "a: &a *a", "}", "'", "\t", "
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(path=st.sampled_from(FILES), line=st.integers(0, 60), cut=st.booleans(), text=DAMAGE)
-def test_a_damaged_file_is_read_or_told_as_a_problem(tmp_path, path, line, cut, text):
+def test_a_damaged_file_is_read_or_reported_as_a_problem(tmp_path, path, line, cut, text):
     lines = path.read_text().splitlines()
     at = line % len(lines)
     damaged = [*lines[:at], text, *([] if cut else lines[at + 1 :])]

@@ -1,4 +1,4 @@
-"""Good and bad files: what is told of each, and that a bad one stops no other."""
+"""Good and bad files: what is reported of each, and that a bad one stops no other."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def certificate(expires: datetime, name: str = "Root CA") -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told", "line"),
+    ("name", "content", "reported", "line"),
     [
         ("broken.yaml", b"a: 1\nb: [1, 2\nc: 3\n", "is no YAML", 3),
         ("tabs.yaml", b"a:\n\tb: 1\n", "is no YAML", 2),
@@ -50,14 +50,14 @@ def certificate(expires: datetime, name: str = "Root CA") -> str:
         ("latin.yaml", b"a: 1\nb: caf\xe9\n", "not UTF-8", 2),
     ],
 )
-def test_a_bad_file_is_told_with_its_place_and_the_others_are_audited(
-    tmp_path, name, content, told, line
+def test_a_bad_file_is_reported_with_its_place_and_the_others_are_audited(
+    tmp_path, name, content, reported, line
 ):
     bad, good = tmp_path / name, tmp_path / "values.yaml"
     bad.write_bytes(content)
     good.write_text(FAULTY)
     result = audited(bad, good)
-    assert told in result.problems[0].text
+    assert reported in result.problems[0].text
     assert result.problems[0].line == line
     assert [finding.rule for finding in result.findings] == ["value-ignored"]
 
@@ -121,7 +121,7 @@ def test_the_release_given_decides_what_is_ignored(tmp_path):
     assert rules == {"top-level-resources-ignored"}
 
 
-def test_a_variable_is_told_when_its_release_does_not_read_it(tmp_path):
+def test_a_variable_is_reported_when_its_release_does_not_read_it(tmp_path):
     path = tmp_path / "istiod.yaml"
     path.write_text("pilot:\n  autoscaleMin: 2\n  env: {ENABLE_NATIVE_SIDECARS: 'true'}\n")
     assert not audited(path, version=(1, 24)).findings
@@ -230,7 +230,7 @@ def test_a_piece_of_an_istio_operator_is_read_without_its_kind(tmp_path, text, l
     assert rules_of(tmp_path, f"```yaml\n{text}```\n") == [(line + 1, "value-ignored")]
 
 
-def test_json_in_a_command_is_told_once(tmp_path):
+def test_json_in_a_command_is_reported_once(tmp_path):
     words = """aws eks update-addon --configuration-values '{"env":{"ENABLE_CUSTOM_NETWORKING":"true"}}'"""
     found = rules_of(tmp_path, f"```sh\n{words}\n```\n")
     assert found == [(2, "vpc-cni-custom-networking")]

@@ -80,7 +80,7 @@ def test_fail_on_ends_with_its_exit_code_for_that_severity_or_worse(values, text
         assert found.exit_code == 0
 
 
-def test_a_bad_file_is_told_after_the_findings_of_the_others(values, tmp_path):
+def test_a_bad_file_is_reported_after_the_findings_of_the_others(values, tmp_path):
     bad = tmp_path / "bad.yaml"
     bad.write_text("a: [1\nb: 2\n")
     found = run(bad, values)
@@ -100,8 +100,8 @@ def test_the_chart_given_decides_where_keys_do_not(tmp_path):
     refused = run(path)
     assert isinstance(refused.exception, AmbiguousChartError)
     assert "nothing proves that it holds values of Istio's" in refused.stdout
-    told = run(path, "--chart", "istiod", "--istio-version", "1.22").stdout
-    assert "[top-level-resources-ignored]" in told
+    reported = run(path, "--chart", "istiod", "--istio-version", "1.22").stdout
+    assert "[top-level-resources-ignored]" in reported
 
 
 def test_absence_is_a_finding_of_complete_files_only(tmp_path):

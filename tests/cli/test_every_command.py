@@ -32,7 +32,7 @@ def having(option: str) -> list[str]:
 
 
 @pytest.fixture
-def told(tmp_path, monkeypatch, capsys):
+def answered(tmp_path, monkeypatch, capsys):
     """Runs a command in this process, in a folder with bad files; returns exit code and stderr."""
     monkeypatch.chdir(tmp_path)
     Path("values.yaml").write_text("a: 1\n")
@@ -88,8 +88,8 @@ def test_every_example_in_the_help_is_understood(command):
         ("newer", "schema version 99"),
     ],
 )
-def test_what_is_no_snapshot_is_told_with_what_to_do(told, name, folder, what):
-    code, said = told(name, "--snapshot", folder)
+def test_what_is_no_snapshot_is_reported_with_what_to_do(answered, name, folder, what):
+    code, said = answered(name, "--snapshot", folder)
     assert code == SnapshotError.exit_code
     assert what in said
     assert "Next: " in said
@@ -107,8 +107,8 @@ def test_what_is_no_snapshot_is_told_with_what_to_do(told, name, folder, what):
         ("wrong.toml", "nodes.time_limit"),
     ],
 )
-def test_a_bad_settings_file_is_told_with_what_to_do(told, name, file, what):
-    code, said = told(name, "--config", file)
+def test_a_bad_settings_file_is_reported_with_what_to_do(answered, name, file, what):
+    code, said = answered(name, "--config", file)
     assert code == InputFileError.exit_code
     assert f"{file}: " in said
     assert what in said
@@ -116,34 +116,34 @@ def test_a_bad_settings_file_is_told_with_what_to_do(told, name, file, what):
 
 
 @pytest.mark.parametrize("name", having("--format"))
-def test_an_unknown_form_is_refused_with_those_there_are(told, name):
-    code, said = told(name, "--format", "nonsense")
+def test_an_unknown_form_is_refused_with_those_there_are(answered, name):
+    code, said = answered(name, "--format", "nonsense")
     assert code == UsageError.exit_code
     assert "nonsense" in said
     assert "json" in said or "rules" in said
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_an_unknown_option_is_refused(told, name):
-    code, said = told(name, "--nonsense")
+def test_an_unknown_option_is_refused(answered, name):
+    code, said = answered(name, "--nonsense")
     assert code == UsageError.exit_code
     assert "--nonsense" in said
     assert f"rightsize {name} -h" in said
 
 
-def test_an_unknown_command_is_refused_with_the_nearest(told):
-    code, said = told("recomend")
+def test_an_unknown_command_is_refused_with_the_nearest(answered):
+    code, said = answered("recomend")
     assert code == UsageError.exit_code
     assert "recommend" in said
 
 
-def test_a_near_option_is_named(told):
-    code, said = told("recommend", "--snapshots", "x")
+def test_a_near_option_is_named(answered):
+    code, said = answered("recommend", "--snapshots", "x")
     assert code == UsageError.exit_code
     assert "--snapshot" in said
 
 
-def test_the_version_is_told():
+def test_the_version_is_reported():
     assert rightsize("--version").stdout.startswith("rightsize 0.")
 
 

@@ -26,7 +26,7 @@ COMMANDS = {
     "audit": ["values.yaml"],
     "backtest": ["--policies", "balanced,krr", "--train-days", "5", "--test-days", "2"],
 }
-SENTENCE = "  careful: memory of one endpoint cannot be told from this history, too little spread"
+SENTENCE = "  careful: memory of one endpoint cannot be read from this history, too little spread"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_a_command_keeps_to_the_terminals_width(mesh, tmp_path, monkeypatch, nam
 
 def test_prose_is_folded_between_words_with_what_follows_indented():
     assert folded(SENTENCE, 50).splitlines() == [
-        "  careful: memory of one endpoint cannot be told",
+        "  careful: memory of one endpoint cannot be read",
         "    from this history, too little spread",
     ]
 

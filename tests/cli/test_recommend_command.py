@@ -123,12 +123,12 @@ def test_no_width_cuts_a_figure_or_a_reason(work):
 
 
 def test_json_csv_and_yaml_say_the_same(work):
-    told = json.loads(printed(work, None, ("--format", "json")))
+    reported = json.loads(printed(work, None, ("--format", "json")))
     same = YAML(typ="safe").load(printed(work, None, ("--format", "yaml")))
     rows = list(csv.DictReader(io.StringIO(printed(work, None, ("--format", "csv")))))
-    assert same == told
-    assert told["schema_version"] == 1
-    for row, flat in zip(told["recommendations"], rows, strict=True):
+    assert same == reported
+    assert reported["schema_version"] == 1
+    for row, flat in zip(reported["recommendations"], rows, strict=True):
         assert (row["workload"] or "") == flat["workload"]
         assert float(flat["memory_recommended_request"]) == row["memory"]["recommended_request"]
 
@@ -198,7 +198,7 @@ def test_a_value_that_makes_no_sense_is_refused(work, options, error, said):
     assert "Traceback" not in done.stderr
 
 
-def test_an_output_folder_that_cannot_be_made_is_told(values):
+def test_an_output_folder_that_cannot_be_made_is_reported(values):
     out = values / "out"
     done = rightsize("recommend", "-f", values.name, "-o", out, cwd=values.parent)
     assert done.returncode not in (0, 1)

@@ -125,7 +125,7 @@ def test_later_months_and_other_clusters_are_no_promises_of_this_one(work, tmp_p
     assert "first report: from requests that fell since the month before" in done.stdout
 
 
-def test_files_that_are_no_reports_are_told_and_left_out(work, tmp_path):
+def test_files_that_are_no_reports_are_reported_and_left_out(work, tmp_path):
     folder = copy_of(work, tmp_path)
     shutil.copytree(work / "reports" / "2026-09", folder / "reports" / "2026-09")
     odd = ("", "{", "[]", '{"facts": {}}', '{"numFailedTests": 0}', "\xff")
@@ -176,7 +176,7 @@ def test_what_is_no_month_is_refused(work, month):
     assert "YYYY-MM" in done.stderr
 
 
-def test_a_report_folder_that_cannot_be_written_is_told(work):
+def test_a_report_folder_that_cannot_be_written_is_reported(work):
     done = rightsize("report", "-o", work / "rightsize.toml" / "x", cwd=work)
     assert done.returncode == OutputError.exit_code
     assert "rightsize.toml/x: cannot be written (Not a directory)" in done.stderr

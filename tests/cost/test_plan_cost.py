@@ -365,7 +365,7 @@ def test_other_costs_are_dated_and_say_that_they_are_unverified() -> None:
         "as_of = 2026-01-01",
     ],
 )
-def test_a_bad_file_of_other_costs_is_told_as_such(tmp_path: Path, text: str) -> None:
+def test_a_bad_file_of_other_costs_is_reported_as_such(tmp_path: Path, text: str) -> None:
     file = tmp_path / "costs.toml"
     file.write_text(text)
     with pytest.raises(InputFileError, match=r"costs\.toml"):

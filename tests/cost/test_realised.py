@@ -75,7 +75,7 @@ def test_lower_requests_on_the_same_machines_saved_nothing() -> None:
     assert found.by_tool.high == 0
 
 
-def test_traffic_and_requests_falling_together_are_told_apart() -> None:
+def test_traffic_and_requests_falling_together_are_kept_apart() -> None:
     # A fifth fewer pods, and a fifth less requested by each: 1000 to 640 hours.
     found = realised_saving(month(1000, 4000), month(640, 3200, 0.0, traffic=0.8e9), [PROXY])
     assert found.by_tool.mid == pytest.approx(16)

@@ -65,9 +65,9 @@ def test_every_public_name_of_the_package_is_on_the_page(name):
 
 
 def test_signatures_on_the_page_are_those_of_the_code():
-    told = dict(re.findall(r"`(?:mesh|rightsize)\.(\w+)\(([^`]*=[^`]*)\)`", PAGE))
-    assert {"load", "recommend", "backtest", "nodes", "what_if", "report"} <= set(told)
-    for name, shown in told.items():
+    reported = dict(re.findall(r"`(?:mesh|rightsize)\.(\w+)\(([^`]*=[^`]*)\)`", PAGE))
+    assert {"load", "recommend", "backtest", "nodes", "what_if", "report"} <= set(reported)
+    for name, shown in reported.items():
         owner = rightsize if name in rightsize.__all__ else rightsize.Mesh
         parts = []
         for parameter in inspect.signature(getattr(owner, name)).parameters.values():

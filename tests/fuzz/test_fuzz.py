@@ -201,8 +201,8 @@ def with_another_count(body: bytes, rows: int, rng: random.Random) -> bytes:
     length = int.from_bytes(body[-8:-4], "little")
     head, *parts = body[-8 - length : -8].split(varint(rows))
     for part in parts:
-        told = rng.choice([rows, 0, 1, rows + 1, 2**31 - 1, 2**40, 2**62, -1])
-        head += varint(told) + part
+        reported = rng.choice([rows, 0, 1, rows + 1, 2**31 - 1, 2**40, 2**62, -1])
+        head += varint(reported) + part
     return body[: -8 - length] + head + len(head).to_bytes(4, "little") + b"PAR1"
 
 

@@ -52,7 +52,7 @@ def test_the_band_of_steady_growth_is_of_use():
     assert (high - low) / mid < 0.45
 
 
-def test_growth_by_a_constant_share_is_told_from_a_line():
+def test_growth_by_a_constant_share_is_distinguished_from_a_line():
     assert fit_growth("s", days(400 * np.exp(0.01 * np.arange(90)))).shape == "by a constant share"
     assert fit_growth("s", days(400 + 5.0 * np.arange(90))).shape == "straight"
 

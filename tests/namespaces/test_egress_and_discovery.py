@@ -226,8 +226,8 @@ def test_discovery_warns_of_what_metrics_cannot_tell():
 
 def test_a_namespace_that_holds_only_configuration_stays_in_discovery():
     pods, containers = cluster(shop="sidecar", data="")
-    told = configuration_of([virtual_service("routing", ["pay.example.com"], [CARD])])
-    found = discovery_scope(graph(call("shop/web", CART)), pods, containers, configuration=told)
+    reported = configuration_of([virtual_service("routing", ["pay.example.com"], [CARD])])
+    found = discovery_scope(graph(call("shop/web", CART)), pods, containers, configuration=reported)
     assert found.selected["routing"] == "holds configuration of the mesh: VirtualService"
     assert not any("give them with -f" in warning for warning in found.warnings)
 
@@ -292,7 +292,7 @@ def test_delegates_mirrors_and_tcp_routes_count_as_destinations():
     assert routed(tcp) == ("pay/b.example.com", "*/b.example.com")
 
 
-def test_while_routes_are_not_told_hosts_are_imported_from_anywhere():
+def test_while_routes_are_not_reported_hosts_are_imported_from_anywhere():
     found = scopes(call("shop/web", CARD), routes_unknown=True)["shop"]
     assert found.hosts == (f"*/{CARD}", "istio-system/*")
 
@@ -344,7 +344,7 @@ def test_random_traffic_keeps_every_service_and_route_that_it_used(registry, dat
     routes = data.draw(
         st.lists(st.tuples(_names, st.sampled_from(known), st.sampled_from(known)), max_size=4)
     )
-    told = configuration_of([virtual_service(place, [a], [b]) for place, a, b in routes])
+    reported = configuration_of([virtual_service(place, [a], [b]) for place, a, b in routes])
     used = data.draw(
         st.lists(
             st.tuples(_names, st.sampled_from(known), st.integers(0, 19)), min_size=1, max_size=15
@@ -355,7 +355,7 @@ def test_random_traffic_keeps_every_service_and_route_that_it_used(registry, dat
           for caller, host, day in used)
     )  # fmt: skip
     meshed = sorted({caller for caller, _, _ in used})
-    for options in ({"configuration": told}, {"routes_unknown": True}, {}):
+    for options in ({"configuration": reported}, {"routes_unknown": True}, {}):
         found = egress_scopes(seen, meshed, window_days=20, end=END, **options)
         hosts = {scope.namespace: scope.hosts for scope in found}
         for caller, host, _ in used:

@@ -93,7 +93,7 @@ def test_a_workload_seen_for_a_few_days_is_no_candidate():
     assert injection_candidates(edges(calls(rate=5, seconds=0.01)), pods, containers) == ()
 
 
-def test_a_call_to_a_workload_that_is_not_told_spares_its_namespace():
+def test_a_call_to_a_workload_that_is_not_reported_spares_its_namespace():
     traffic = calls(rate=5, seconds=0.01).assign(destination_workload="unknown")
     pods, containers = mesh({"web": 2, "cart": 2, "batch": 3})
     assert injection_candidates(edges(traffic), pods, containers) == ()
@@ -161,8 +161,10 @@ def destination_rule(namespace: str, host: str) -> dict[str, object]:
 
 def test_rules_that_stand_already_are_named():
     found = rules_for(calls(rate=400, seconds=0.05, errors=0.02), {"web": 4, "cart": 6})
-    told = configuration_of([destination_rule("shop", "cart"), destination_rule("a", "*.local")])
-    (rule,) = with_standing_rules(found, told).rules
+    reported = configuration_of(
+        [destination_rule("shop", "cart"), destination_rule("a", "*.local")]
+    )
+    (rule,) = with_standing_rules(found, reported).rules
     assert rule.reasons[0].startswith("shop/r is a DestinationRule of the same host")
     assert rule.reasons[1].startswith("a/r for *.local counts no more for this host")
     assert with_standing_rules(found, None) == found

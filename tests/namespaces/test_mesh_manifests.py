@@ -89,7 +89,7 @@ def test_discovery_selectors_have_the_shape_of_mesh_config():
     }
 
 
-def test_comments_stand_before_the_document_and_several_are_told_apart():
+def test_comments_stand_before_the_document_and_several_are_kept_apart():
     text = to_yaml([sidecar(SCOPE), sidecar(SCOPE)], comment=sidecar_comment(SCOPE))
     assert text.startswith("# Egress of namespace shop: well seen")
     assert "# Rare: report called card.pay.svc.cluster.local on 1 days." in text

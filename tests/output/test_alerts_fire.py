@@ -91,7 +91,7 @@ def test_a_new_workload_is_held_against_the_mesh_default(tmp_path, cores, expect
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(0.01, 1), (0.03, 0)])
-def test_usage_that_fell_to_less_than_half_for_a_week_is_told(tmp_path, cores, expected):
+def test_usage_that_fell_to_less_than_half_for_a_week_is_reported(tmp_path, cores, expected):
     changed = healthy() | {cpu(CART): counting(60 * cores * 4), cpu(WEB): counting(60 * cores * 4)}
     alerts = {"RightsizeUsageFell": 1} if expected else {}
     # In steps of 4 minutes: samples are fewer, and a counter grows four times as fast in each.
@@ -99,12 +99,12 @@ def test_usage_that_fell_to_less_than_half_for_a_week_is_told(tmp_path, cores, e
     firing(tmp_path, series, "180h", expected=alerts, each="4m")
 
 
-def test_missing_metrics_are_told(tmp_path):
+def test_missing_metrics_are_reported(tmp_path):
     without_memory = {s: v for s, v in healthy().items() if "working_set" not in s}
     firing(tmp_path, without_memory, "40m", expected={"RightsizeMetricsMissing": 1})
 
 
-def test_missing_owners_are_told(tmp_path):
+def test_missing_owners_are_reported(tmp_path):
     unowned = {s: v for s, v in healthy().items() if not s.startswith("kube_pod_owner")}
     firing(tmp_path, unowned, "40m", expected={"RightsizeMetricsMissing": 1})
 
@@ -114,7 +114,7 @@ def test_metrics_missing_for_a_moment_are_not(tmp_path):
     firing(tmp_path, late, "40m", expected={})
 
 
-def test_old_data_is_told(tmp_path):
+def test_old_data_is_reported(tmp_path):
     firing(
         tmp_path,
         healthy(),
@@ -143,10 +143,10 @@ def test_labels_of_other_scrapers_are_understood(tmp_path):
 
 
 def test_a_pod_that_only_kube_pod_info_owns_has_its_workload(tmp_path):
-    told = healthy()
-    told.pop(owner(CART))
+    reported = healthy()
+    reported.pop(owner(CART))
     created = 'created_by_kind="ReplicaSet",created_by_name="cart-5c6d7f8b9b"'
-    told[f'kube_pod_info{{namespace="shop",pod="{CART}",{created}}}'] = always(1)
-    firing(tmp_path, told, "31h", expected={})
-    busy = told | {cpu(CART): counting(60 * 0.3)}
+    reported[f'kube_pod_info{{namespace="shop",pod="{CART}",{created}}}'] = always(1)
+    firing(tmp_path, reported, "31h", expected={})
+    busy = reported | {cpu(CART): counting(60 * 0.3)}
     firing(tmp_path, busy, "31h", expected={"RightsizeCpuAboveRecommended": 1})

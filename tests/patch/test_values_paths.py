@@ -118,7 +118,7 @@ def test_a_wrapper_that_the_release_does_not_read_is_refused(
         patch_text(tmp_path, text, ISTIOD, istio_version=release)
 
 
-def test_istiod_bounds_are_set_and_replica_count_is_told_to_be_ignored(tmp_path: Path) -> None:
+def test_istiod_bounds_are_set_and_replica_count_is_reported_to_be_ignored(tmp_path: Path) -> None:
     bounded = change("istiod", of="istio-system/istiod", bounds=(2, 4, 70))
     text = "pilot:\n  autoscaleMin: 1\n  autoscaleMax: 3\n  replicaCount: 3\n"
     patched = patch_text(tmp_path, text, bounded)
@@ -262,7 +262,7 @@ def test_a_chart_yaml_beside_the_file_decides(tmp_path: Path) -> None:
     "tag",
     ["tag: 1.24.6-distroless", "image: docker.io/istio/pilot:1.24.6", "global: {tag: 1.26.0}"],
 )
-def test_the_release_is_told_by_tags(tmp_path: Path, tag: str) -> None:
+def test_the_release_is_reported_by_tags(tmp_path: Path, tag: str) -> None:
     text = f"{tag}\nautoscaleMin: 1\nresources:\n  requests: {{cpu: 500m}}\n"
     assert patch_text(tmp_path, text, ISTIOD).changes[0].path == "resources.requests.cpu"
 
@@ -311,7 +311,7 @@ def test_an_overlay_without_sizes_needs_no_chart(tmp_path: Path) -> None:
     assert patch_all(tmp_path, texts, ISTIOD)["base.yaml"].changed
 
 
-def test_an_umbrella_chart_is_told_by_its_dependencies(tmp_path: Path) -> None:
+def test_an_umbrella_chart_is_reported_by_its_dependencies(tmp_path: Path) -> None:
     chart = (
         "name: platform\nversion: 0.1.0\ndependencies:\n"
         "- {name: istiod, version: 1.30.3}\n"
@@ -329,7 +329,7 @@ def test_an_umbrella_chart_is_told_by_its_dependencies(tmp_path: Path) -> None:
     }
 
 
-def test_an_umbrella_chart_is_told_by_names_and_its_global_outranks(tmp_path: Path) -> None:
+def test_an_umbrella_chart_is_reported_by_names_and_its_global_outranks(tmp_path: Path) -> None:
     text = (
         "global:\n  proxy:\n    resources:\n      requests: {cpu: 100m}\n"
         "istiod:\n  global:\n    proxy:\n      resources:\n        requests: {cpu: 1, memory: 1Gi}\n"
@@ -372,7 +372,7 @@ def test_the_gateway_flag_decides(tmp_path: Path, flag: str) -> None:
     assert patched.changes[0].new == "70m"
 
 
-def test_gateways_are_told_by_their_names_and_by_their_files(tmp_path: Path) -> None:
+def test_gateways_are_reported_by_their_names_and_by_their_files(tmp_path: Path) -> None:
     other = change("gateway", "70m", of="istio-egress/egress")
     texts = {"a.yaml": "name: gw\nservice: {}\n", "egress.yaml": "service: {}\n"}
     patched = patch_all(tmp_path, texts, GATEWAY, other, chart="gateway")

@@ -92,7 +92,7 @@ def test_what_was_applied_without_a_promise_is_not_the_reports_merit(reviewed: R
     assert found.realised.by_other == pytest.approx(found.realised.fall)
 
 
-def test_each_promise_is_told_from_the_requests_in_force(reviewed: Reviewed) -> None:
+def test_each_promise_is_distinguished_from_the_requests_in_force(reviewed: Reviewed) -> None:
     after = Month(OCTOBER, DAYS, web=0.3, api=0.1)
     half = promise("web", 0.3) | {"recommended_memory": 2.0**27}
     gone = promise("old", 0.1)

@@ -1,4 +1,4 @@
-"""An HTTP proxy that spoils answers as told: between a client and a real server."""
+"""An HTTP proxy that spoils answers as asked: between a client and a real server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Fault:
-    """What to answer with. Without `status` the server's own answer is spoiled as told."""
+    """What to answer with. Without `status` the server's own answer is spoiled as asked."""
 
     status: int | None = None
     body: bytes = b""

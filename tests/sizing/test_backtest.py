@@ -140,7 +140,7 @@ def test_an_abstention_keeps_the_larger_of_today_and_its_own_and_is_counted():
     assert result.totals.set_index("policy").loc["balanced", "abstentions"] == 1
 
 
-def test_workloads_are_told_apart_and_short_ones_are_counted():
+def test_workloads_are_kept_apart_and_short_ones_are_counted():
     frames = [
         usage([0.1] * 864, workload="web"),
         usage([0.2] * 864, workload="api"),

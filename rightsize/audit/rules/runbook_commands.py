@@ -80,7 +80,7 @@ _GONE = (
 
 @dataclass(frozen=True, slots=True)
 class _Blind:
-    """A command that runs and shows nothing, or another thing than it is taken for."""
+    """A command that runs and shows nothing, or something else than it is taken for."""
 
     pattern: re.Pattern[str]
     why: str

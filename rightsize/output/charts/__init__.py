@@ -1,6 +1,6 @@
 """Charts: each takes a frame or a result and returns matplotlib Axes, in one consistent style.
 
-Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart by colour-blind
+Colours are those of Okabe and Ito ("Color Universal Design", 2008), kept apart by colour-blind
 readers and in print.
 """
 

@@ -273,7 +273,7 @@ def test_a_reservation_pays_for_machines_of_its_scope_alone(
     assert paid.paid * 730 == pytest.approx(usd_a_month, abs=1.0)
 
 
-def test_having_no_commitment_is_told_apart_from_not_knowing(gate: Gate, collect: Collect) -> None:
+def test_having_no_commitment_is_kept_apart_from_not_knowing(gate: Gate, collect: Collect) -> None:
     assert "none" in set(collect().tables["commitments"]["kind"])
     gate.fail("ec2:DescribeReservedInstances", "UnauthorizedOperation", status=403)
     kinds = set(collect().tables["commitments"]["kind"])

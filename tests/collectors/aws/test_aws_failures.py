@@ -103,13 +103,13 @@ def test_when_only_the_price_list_fails_the_bundled_prices_fill_in(
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "RequestExpired"])
-def test_expired_credentials_are_told_as_such(gate: Gate, collect: Collect, code: str) -> None:
+def test_expired_credentials_are_reported_as_such(gate: Gate, collect: Collect, code: str) -> None:
     gate.fail("*", code, status=403)
     with pytest.raises(AwsExpiredError, match="sign in"):
         collect()
 
 
-def test_keys_that_aws_does_not_know_are_told_as_such(gate: Gate, collect: Collect) -> None:
+def test_keys_that_aws_does_not_know_are_reported_as_such(gate: Gate, collect: Collect) -> None:
     gate.fail("*", "InvalidClientTokenId", status=403)
     with pytest.raises(AwsCredentialsError):
         collect()
@@ -121,7 +121,7 @@ def test_credentials_that_expire_half_way_stop_the_collection(gate: Gate, collec
         collect()
 
 
-def test_an_unknown_profile_is_told_as_such(gate: Gate) -> None:
+def test_an_unknown_profile_is_reported_as_such(gate: Gate) -> None:
     with pytest.raises(AwsCredentialsError, match="no-such-profile"):
         AwsSession("us-east-1", profile="no-such-profile")
 
@@ -132,7 +132,7 @@ def test_a_role_is_assumed_for_every_call(gate: Gate) -> None:
     assert gate.made("sts:AssumeRole")[0].body["RoleArn"] == role
 
 
-def test_a_role_that_cannot_be_assumed_is_told_as_such(gate: Gate) -> None:
+def test_a_role_that_cannot_be_assumed_is_reported_as_such(gate: Gate) -> None:
     gate.fail("sts:AssumeRole", "AccessDenied", status=403)
     with pytest.raises(AwsRoleError, match="role/reader"):
         AwsSession("us-east-1", role_arn="arn:aws:iam::123456789012:role/reader", max_attempts=1)
@@ -145,19 +145,19 @@ def test_a_throttled_page_is_asked_again(gate: Gate) -> None:
     assert len(gate.made("pricing:GetProducts")) == 3
 
 
-def test_a_throttle_without_end_is_told_as_such(gate: Gate) -> None:
+def test_a_throttle_without_end_is_reported_as_such(gate: Gate) -> None:
     gate.fail("ec2:DescribeSpotPriceHistory", "RequestLimitExceeded", status=503)
     with pytest.raises(AwsThrottledError, match="DescribeSpotPriceHistory"):
         fetch_spot_prices(AwsSession("us-east-1", max_attempts=2))
     assert len(gate.made("ec2:DescribeSpotPriceHistory")) == 2
 
 
-def test_an_unknown_region_is_told_as_such(gate: Gate) -> None:
+def test_an_unknown_region_is_reported_as_such(gate: Gate) -> None:
     with pytest.raises(AwsRegionError, match="mars-1"):
         AwsSession("mars-1")
 
 
-def test_a_region_that_only_looks_right_is_told_as_such(
+def test_a_region_that_only_looks_right_is_reported_as_such(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:1")
@@ -165,7 +165,7 @@ def test_a_region_that_only_looks_right_is_told_as_such(
         fetch_spot_prices(AwsSession("us-east-99", max_attempts=1))
 
 
-def test_no_region_at_all_is_told_as_such(gate: Gate) -> None:
+def test_no_region_at_all_is_reported_as_such(gate: Gate) -> None:
     with pytest.raises(AwsRegionError, match="no AWS region"):
         AwsSession()
 
@@ -177,7 +177,7 @@ def test_the_region_may_come_from_the_environment(
     assert AwsSession().region == "eu-west-1"
 
 
-def test_an_endpoint_that_does_not_answer_is_told_as_such(
+def test_an_endpoint_that_does_not_answer_is_reported_as_such(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", "http://127.0.0.1:1")
@@ -258,7 +258,7 @@ def test_prices_keep_every_digit_that_aws_wrote() -> None:
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", json.dumps({"product": {}})])
-def test_a_price_document_that_cannot_be_read_is_told_as_such(text: str) -> None:
+def test_a_price_document_that_cannot_be_read_is_reported_as_such(text: str) -> None:
     with pytest.raises(AwsError, match="cannot be read"):
         read_offer(text, "us-east-1")
 

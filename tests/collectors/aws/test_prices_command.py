@@ -62,7 +62,7 @@ def test_the_table_shows_unknown_where_there_is_no_price(run) -> None:
     assert "0.0000" not in line
 
 
-def test_missing_sources_are_told_on_stderr_with_what_they_cost(gate: Gate, run) -> None:
+def test_missing_sources_are_reported_on_stderr_with_what_they_cost(gate: Gate, run) -> None:
     gate.fail("ec2:DescribeSpotPriceHistory", "UnauthorizedOperation", status=403)
     result = run("--format", "csv")
     assert "Missing: AWS, Spot prices" in result.stderr

@@ -1,6 +1,6 @@
 """Meshes with one oddity each, through the command: what is right is computed from the samples.
 
-One Prometheus holds all of them, told apart by the label `mesh`.
+One Prometheus holds all of them, kept apart by the label `mesh`.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def test_two_ways_to_sign_in_are_refused() -> None:
         )
 
 
-def test_a_secret_that_is_not_there_is_told_by_its_name(tmp_path: Path) -> None:
+def test_a_secret_that_is_not_there_is_reported_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="TOKEN"):
         _one(bearer_token_env="TOKEN")
     with pytest.raises(InputFileError, match="No such file"):

@@ -54,7 +54,7 @@ def test_it_names_product_retention_interval_and_history(server: str, doctor: Do
     assert "prod" in out
 
 
-def test_each_metric_is_found_or_told_with_its_cost(server: str, doctor: Doctor) -> None:
+def test_each_metric_is_found_or_reported_with_its_cost(server: str, doctor: Doctor) -> None:
     _, out, _ = doctor(server, "--format", "json")
     report = json.loads(out)
     assert report["schema_version"] == 1
@@ -91,7 +91,7 @@ def test_the_estimate_is_near_what_a_collect_takes(
     assert estimate["bytes"] == pytest.approx(collected.received_bytes, rel=0.5)
 
 
-def test_another_product_is_told_by_how_it_answers(
+def test_another_product_is_recognized_by_how_it_answers(
     doctor: Doctor, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("doctor-vm")

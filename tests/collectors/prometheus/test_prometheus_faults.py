@@ -236,7 +236,7 @@ def test_a_limit_is_met_by_smaller_pieces_with_the_same_result(
         pd.testing.assert_frame_equal(pd.read_parquet(same), pd.read_parquet(table))
 
 
-def test_a_partial_answer_may_be_accepted_and_is_told(
+def test_a_partial_answer_may_be_accepted_and_is_reported(
     server: str, collect: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
     with faulty_proxy(server, since(SECOND_DAY, LASTING["partial"][2])) as proxy:

@@ -260,9 +260,16 @@ def test_restarts_and_memory_kills_are_those_of_the_day(containers: pd.DataFrame
 
 def test_an_instance_type_comes_from_objects_or_is_marked_as_inferred(snapshot: Snapshot) -> None:
     nodes = snapshot.read("nodes").set_index("node")
-    told = nodes.loc["ip-10-0-0-2.ec2.internal"]
-    assert (told["instance_type"], told["instance_type_source"]) == ("m6g.xlarge", "objects")
-    assert (told["capacity_type"], told["arch"], told["zone"]) == ("spot", "arm64", "eu-west-1b")
+    reported = nodes.loc["ip-10-0-0-2.ec2.internal"]
+    assert (reported["instance_type"], reported["instance_type_source"]) == (
+        "m6g.xlarge",
+        "objects",
+    )
+    assert (reported["capacity_type"], reported["arch"], reported["zone"]) == (
+        "spot",
+        "arm64",
+        "eu-west-1b",
+    )
     guessed = nodes.loc[NODE]
     assert (guessed["instance_type"], guessed["instance_type_source"]) == ("m5.xlarge", "inferred")
     assert guessed["allocatable_pods"] == 58

@@ -134,8 +134,8 @@ def test_a_folder_of_another_cluster_is_refused(server: str, tmp_path: Path) -> 
 
 def test_the_servers_clock_counts_and_not_ours(server: str, tmp_path: Path) -> None:
     now = DAY + 24 * HOUR + 10 * 60
-    told = {"resultType": "scalar", "result": [now, str(now)]}
-    clock = Fault(200, json.dumps({"status": "success", "data": told}).encode())
+    reported = {"resultType": "scalar", "result": [now, str(now)]}
+    clock = Fault(200, json.dumps({"status": "success", "data": reported}).encode())
     with faulty_proxy(
         server, lambda asked: clock if asked.form.get("query") == "time()" else None
     ) as proxy:

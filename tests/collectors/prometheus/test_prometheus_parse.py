@@ -127,7 +127,7 @@ def test_pieces_in_time_and_of_series_come_together() -> None:
         (b"[1,2]", "no Prometheus answer"),
     ],
 )
-def test_anything_else_is_told_for_what_it_is(body: bytes, text: str) -> None:
+def test_anything_else_is_named_for_what_it_is(body: bytes, text: str) -> None:
     with pytest.raises(MalformedAnswerError, match=text):
         parse_instant(body, server="http://server")
 
