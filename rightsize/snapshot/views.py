@@ -22,6 +22,8 @@ CONTAINER = [*POD, "container"]
 WORKLOAD = ["namespace", "workload", "workload_kind"]
 """What a workload is known by: two kinds may share a name."""
 SIZES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
+_GUESSED = ("Deployment", "CronJob", "StatefulSet", "DaemonSet")
+"""Kinds that a pod's name gives where no metric names its owner."""
 _OF_POD = [
     "workload",
     "workload_kind",
@@ -62,17 +64,25 @@ def pods_with_workloads(snapshot: Snapshot, days: Sequence[date] | None = None) 
 
 
 def _with_settled_kinds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose kind is the newest of their workload, unless several kinds were there at once."""
+    """Rows whose kind is the newest of their workload, unless several kinds were there at once.
+
+    A pod's owner never changes: where one pod has two kinds, that of an earlier day was not known and
+    read from names, or that of a later one, and `_GUESSED` are the kinds that names give.
+    """
     name = ["namespace", "workload"]
     seen = rows[["day", *WORKLOAD]].drop_duplicates().sort_values("day", kind="stable")
-    newest = seen.drop_duplicates(name, keep="last").set_index(name)["workload_kind"]
-    if len(seen.drop_duplicates(WORKLOAD)) == len(newest):
+    if len(seen.drop_duplicates(WORKLOAD)) == len(seen.drop_duplicates(name)):
         return rows
+    kinds = rows[[*POD, *WORKLOAD[1:]]].drop_duplicates()
+    twice = kinds[kinds.duplicated([*POD, "workload"], keep=False)]
+    known = twice.loc[~twice["workload_kind"].isin(_GUESSED), WORKLOAD].drop_duplicates(name)
+    newest = pd.concat([seen[WORKLOAD], known]).drop_duplicates(name, keep="last")
+    newest = newest.set_index(name)["workload_kind"]
     together = seen[seen.duplicated(["day", *name], keep=False)].drop_duplicates(name)
     names = pd.MultiIndex.from_frame(rows[name])
     settled = ~names.isin(pd.MultiIndex.from_frame(together[name]))
-    kinds = np.where(settled, newest.reindex(names).to_numpy(), rows["workload_kind"])
-    return rows.assign(workload_kind=kinds)
+    settled_kind = np.where(settled, newest.reindex(names).to_numpy(), rows["workload_kind"])
+    return rows.assign(workload_kind=settled_kind)
 
 
 def containers_by_day(

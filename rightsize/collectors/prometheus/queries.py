@@ -12,8 +12,12 @@ which costs the server an index lookup.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from rightsize.collectors.prometheus.dns_queries import DNS
 from rightsize.collectors.prometheus.istio_queries import CONTROL_PLANE, TRAFFIC
+from rightsize.collectors.prometheus.parse import Answer, possible
 from rightsize.collectors.prometheus.query import Query, Shape
 from rightsize.snapshot.schema import LARGEST_MEMORY
 
@@ -402,3 +406,45 @@ DAILY: tuple[Query, ...] = (
     *TRAFFIC,
 )
 """What is asked for every day."""
+_KIN = (
+    ("init_requests", "init_limits"),
+    ("containers", "init_containers"),
+    ("replicaset_owners", "job_owners"),
+    ("pod_starts", "completions"),
+    ("restarts", "init_restarts"),
+    ("restarts_before", "init_restarts_before"),
+    ("node_labels", "namespace_labels"),
+    ("machine_cpu", "machine_memory"),
+    ("hpa_targets", "hpa_min", "hpa_max", "hpa_metrics"),
+)
+"""Questions that one request answers: they differ in their metric alone, and `last_over_time` keeps its
+name. The largest answers (requests, limits, phases) stay by themselves."""
+
+
+def asked_together(queries: Sequence[Query]) -> list[tuple[Query, ...]]:
+    """The same questions in groups of one request each."""
+    by_name = {query.name: query for query in queries}
+    kin = [names for names in _KIN if all(name in by_name for name in names)]
+    grouped = {name for names in kin for name in names}
+    alone = [(query,) for query in queries if query.name not in grouped]
+    return [*alone, *(tuple(by_name[name] for name in names) for names in kin)]
+
+
+def joint(group: Sequence[Query]) -> Query:
+    """One question for all of a group."""
+    first = group[0]
+    if len(group) == 1:
+        return first
+    metrics = tuple(query.metrics[0] for query in group)
+    text = first.text.replace(f"({metrics[0]}{{", f'({{__name__=~"{"|".join(metrics)}",')
+    name, most = "+".join(query.name for query in group), max(query.most for query in group)
+    return replace(first, name=name, text=text, metrics=metrics, most=most)
+
+
+def own_part(answer: Answer, query: Query, group: Sequence[Query]) -> Answer:
+    """What a group's answer says to one of its questions."""
+    if len(group) == 1:
+        return answer
+    mine = [i for i, one in enumerate(answer.labels) if one.get("__name__") == query.metrics[0]]
+    labels = [answer.labels[i] for i in mine]
+    return possible(replace(answer, labels=labels, values=answer.values[mine]), query.most)

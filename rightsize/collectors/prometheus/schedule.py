@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rightsize.collectors.prometheus.days import Day, Span, part_of, runs
 from rightsize.collectors.prometheus.istio_queries import TRAFFIC
 from rightsize.collectors.prometheus.parse import Answer
-from rightsize.collectors.prometheus.queries import DAILY
-from rightsize.collectors.prometheus.query import Shape
+from rightsize.collectors.prometheus.queries import DAILY, asked_together, joint, own_part
+from rightsize.collectors.prometheus.query import Query, Shape
 from rightsize.collectors.prometheus.source import Source, are_replicas, highest_of, joined
 
 DAYS_AT_ONCE = 7
@@ -19,8 +19,9 @@ answers, come once a week rather than once a day."""
 
 _SUMMED = frozenset({*(query.name for query in TRAFFIC), "dns_agents"})
 """Queries with sums over pods that are the servers' own."""
-_SHAPES = {query.name: query.shape for query in DAILY}
 _Asked = Mapping[str, Sequence[Future[Answer]]]
+_Shared = Mapping[tuple[Query, ...], Sequence[Future[Answer]]]
+"""Answers for a run of days, by the questions that they answer."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class _Waiting:
     day: Day
     number: int
     windows: _Asked
-    shared: _Asked
+    shared: _Shared
 
 
 def answers_by_day(
@@ -50,22 +51,25 @@ def answers_by_day(
 
 
 def _asked(source: Source, days: Sequence[Day]) -> Iterator[_Waiting]:
-    by_run = [query for query in DAILY if query.shape is not Shape.WINDOWS]
+    by_run = asked_together([query for query in DAILY if query.shape is not Shape.WINDOWS])
     by_day = [query for query in DAILY if query.shape is Shape.WINDOWS]
     for run in runs(days, DAYS_AT_ONCE):
         whole = Span(run[0].start, run[-1].end)
-        shared: _Asked = {}
+        shared: _Shared = {}
         for number, day in enumerate(run):
             windows = {query.name: source.ask(query, day) for query in by_day}
             if number == 0:
-                shared = {query.name: source.ask(query, whole) for query in by_run}
+                shared = {group: source.ask(joint(group), whole) for group in by_run}
             yield _Waiting(day, number, windows, shared)
 
 
 def _received(one: _Waiting) -> tuple[Day, Mapping[str, Answer]]:
     parts = {name: [future.result() for future in asked] for name, asked in one.windows.items()}
-    for name, asked in one.shared.items():
-        parts[name] = [part_of(future.result(), _SHAPES[name], one.number) for future in asked]
+    for group, asked in one.shared.items():
+        found = [part_of(future.result(), group[0].shape, one.number) for future in asked]
+        parts |= {
+            query.name: [own_part(answer, query, group) for answer in found] for query in group
+        }
     twice = are_replicas(parts["cpu"])
     return one.day, {
         name: highest_of(answers) if twice and name in _SUMMED else joined(answers)

@@ -174,9 +174,8 @@ class Source:
 
     def _namespaces(self, endpoint: Endpoint, query: Query, grid: Grid, budget: Budget) -> set[str]:
         """Namespaces that the query's metrics have, the empty one for series without."""
-        selectors = [f"{metric}{{{self._matchers}}}" for metric in query.metrics]
         form = {
-            "match[]": selectors[0],
+            "match[]": f'{{__name__=~"{"|".join(query.metrics)}",{self._matchers}}}',
             "start": str(grid.start - DAY_SECONDS),
             "end": str(grid.end),
         }
