@@ -92,7 +92,12 @@ def size_container(
     ]
     cpu, memory = (guarded(situation, settings) for situation in situations)
     reason = reason_of(situations, (cpu, memory), evidence, settings)
-    exceeded = [exceeds_request(case) or 0.0 for case in situations]
+    # A peak that is left to the limit is no shortage of the request.
+    exceeded = [
+        exceeds_request(case) or 0.0
+        for case, size in zip(situations, (cpu, memory), strict=True)
+        if size.recommended_request is None or size.recommended_request >= (case.request or 0.0)
+    ]
     return Recommendation(
         component=history.component,
         namespace=history.namespace,

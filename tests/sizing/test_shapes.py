@@ -82,6 +82,16 @@ def test_each_resource_follows_its_own_level(tmp_path):
     assert found.memory.target_request == pytest.approx(40 * MIB, rel=0.05)
 
 
+def test_a_memory_peak_that_is_left_to_the_limit_is_no_shortage(tmp_path):
+    memory = np.full(288, 60 * MIB)
+    memory[24:26] = 900 * MIB
+    snapshot = tiny_snapshot(tmp_path / "s", Tiny(memory=memory))
+    found = next(r for r in recommend(snapshot).recommendations if r.workload == "web")
+    assert found.memory.recommended_request < 128 * MIB
+    assert "its peak of 900Mi is the limit's" in found.reason
+    assert found.under_provisioned is None
+
+
 def test_weekends_are_no_step(tmp_path):
     week = [0.05] * 5 + [0.01] * 2
     days = [Tiny(cpu=[week[n % 7]], skip_days=n, days=1) for n in range(14)]
