@@ -56,7 +56,8 @@ def vertical_autoscalers(advice: Advice) -> Iterator[dict[str, object]]:
 
 
 def _object(row: Recommendation, target: dict[str, str], end: dict[str, str]) -> dict[str, object]:
-    about = {"namespace": row.namespace, "name": f"{row.workload}-{row.container}"[:253]}
+    kind = f"{row.kind}-".lower() if row.same_name else ""
+    about = {"namespace": row.namespace, "name": f"{kind}{row.workload}-{row.container}"[:253]}
     named = {"containerName": row.container}
     return {
         "apiVersion": "autoscaling.k8s.io/v1",
