@@ -66,8 +66,8 @@ def pods_with_workloads(snapshot: Snapshot, days: Sequence[date] | None = None) 
 def _with_settled_kinds(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows whose kind is the newest of their workload, unless several kinds were there at once.
 
-    A pod's owner never changes: where one pod has two kinds, that of an earlier day was not known and
-    read from names, or that of a later one, and `_GUESSED` are the kinds that names give.
+    A pod's owner never changes: where one pod has two kinds, the one among `_GUESSED` was read from its
+    name on days without the metric.
     """
     name = ["namespace", "workload"]
     seen = rows[["day", *WORKLOAD]].drop_duplicates().sort_values("day", kind="stable")
@@ -76,8 +76,8 @@ def _with_settled_kinds(rows: pd.DataFrame) -> pd.DataFrame:
     kinds = rows[[*POD, *WORKLOAD[1:]]].drop_duplicates()
     twice = kinds[kinds.duplicated([*POD, "workload"], keep=False)]
     known = twice.loc[~twice["workload_kind"].isin(_GUESSED), WORKLOAD].drop_duplicates(name)
-    newest = pd.concat([seen[WORKLOAD], known]).drop_duplicates(name, keep="last")
-    newest = newest.set_index(name)["workload_kind"]
+    last = pd.concat([seen[WORKLOAD], known]).drop_duplicates(name, keep="last")
+    newest = last.set_index(name)["workload_kind"]
     together = seen[seen.duplicated(["day", *name], keep=False)].drop_duplicates(name)
     names = pd.MultiIndex.from_frame(rows[name])
     settled = ~names.isin(pd.MultiIndex.from_frame(together[name]))

@@ -21,6 +21,7 @@ from rightsize.collectors.prometheus.facts import scrape_interval
 from rightsize.collectors.prometheus.parse import envelope
 from rightsize.collectors.prometheus.queries import (
     DAILY,
+    asked_together,
     MESH_CONTAINERS,
     POD_WINDOWS,
     USAGE,
@@ -288,10 +289,11 @@ def _estimate(
         for query in DAILY
         if query.metrics[0] == finding.metric and query.shape in (Shape.DAY, Shape.MORNING)
     )
-    windows = sum(query.shape is Shape.WINDOWS for query in DAILY)
+    windows = [query for query in DAILY if query.shape is Shape.WINDOWS]
+    by_run = asked_together([query for query in DAILY if query.shape is not Shape.WINDOWS])
     return Estimate(
         days=days,
-        requests=days * windows + -(-days // DAYS_AT_ONCE) * (len(DAILY) - windows),
+        requests=days * len(windows) + -(-days // DAYS_AT_ONCE) * len(by_run),
         bytes=float(days * (heavy + light * _BYTES_A_SERIES)),
         seconds=days * (seconds + light * _SECONDS_A_SERIES) / max(endpoint.server.gate.width, 1),
     )
