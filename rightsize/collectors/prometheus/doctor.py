@@ -21,10 +21,10 @@ from rightsize.collectors.prometheus.facts import scrape_interval
 from rightsize.collectors.prometheus.parse import envelope
 from rightsize.collectors.prometheus.queries import (
     DAILY,
-    asked_together,
     MESH_CONTAINERS,
     POD_WINDOWS,
     USAGE,
+    asked_together,
 )
 from rightsize.collectors.prometheus.query import Shape
 from rightsize.collectors.prometheus.schedule import DAYS_AT_ONCE
