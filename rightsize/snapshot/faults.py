@@ -13,12 +13,10 @@ import pyarrow.compute as pc
 
 from rightsize.snapshot.schema import Column, Table, codes_of
 
-_UNIQUE = frozenset(
-    ("usage", "pods", "containers", "nodes", "namespaces", "control_plane", "traffic", "proxies")
-)
-"""Tables that are joined or added up by their key."""
-_NAMED = frozenset(("usage", "pods", "containers", "nodes", "namespaces"))
+_NAMED = frozenset(("usage", "summaries", "pods", "containers", "nodes", "namespaces"))
 """Tables of which every part of the key is known."""
+_UNIQUE = _NAMED | {"control_plane", "traffic", "proxies"}
+"""Tables that are joined or added up by their key."""
 _FIRST_TIME, _LAST_TIME = (datetime(year, 1, 1, tzinfo=UTC) for year in (1970, 2200))
 
 

@@ -47,6 +47,7 @@ class Summariser:
             return
         if self._held is not None:
             usage = pa.concat_tables([self._held, usage]).unify_dictionaries()
+        usage = _in_order(usage)
         last = int(_heads(usage)[-1])
         self._held = usage.slice(last)
         if last:
@@ -62,9 +63,10 @@ class Summariser:
 
 
 def summarised(usage: pa.Table, day: date) -> pa.Table:
-    """Summarise rows of table `usage`, in the order of its key, that belong to `day`."""
+    """Summarise rows of table `usage` that belong to `day`, one row for each container of a pod."""
     if not usage.num_rows:
         return SUMMARIES.schema.empty_table()
+    usage = _in_order(usage)
     heads = _heads(usage)
     lengths = np.diff(np.append(heads, usage.num_rows))
     row = np.repeat(np.arange(heads.size), lengths)
@@ -144,6 +146,21 @@ def _heads(usage: pa.Table) -> Ints:
         codes = codes_of(usage.column(name))
         new[1:] |= codes[1:] != codes[:-1]
     return np.flatnonzero(new)
+
+
+def _in_order(usage: pa.Table) -> pa.Table:
+    """Rows in the order of their key: as they are written, but in a file that another wrote."""
+    heads = _heads(usage)
+    later = np.diff(usage.column("time").cast(pa.int64()).to_numpy(), prepend=0) > 0
+    later[heads] = True
+    names = usage.select(SUMMARIES.key).take(pa.array(heads))
+    if later.all() and names.group_by(SUMMARIES.key).aggregate([]).num_rows == heads.size:
+        return usage
+    plain = pa.table(
+        [usage.column(name).cast(pa.string()) for name in SUMMARIES.key], list(SUMMARIES.key)
+    )
+    keys = plain.append_column("time", usage.column("time"))
+    return usage.take(pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names]))
 
 
 def _bits(row: Ints, rows: int, window: Ints) -> pa.Array:

@@ -111,6 +111,15 @@ def test_a_container_that_goes_on_in_the_next_part_is_one_row(folder):
     assert summary.finished().equals(expected(folder))
 
 
+def test_usage_in_any_order_has_the_same_summary(folder):
+    usage = usage_of(folder)
+    shuffled = usage.take(pa.array(np.random.default_rng(3).permutation(usage.num_rows)))
+    assert summarised(shuffled, FIRST_DAY).equals(expected(folder))
+    summary = Summariser(FIRST_DAY)
+    summary.add(shuffled)
+    assert summary.finished().equals(expected(folder))
+
+
 def test_a_snapshot_of_an_earlier_release_gets_its_summaries_on_first_use(folder):
     before = one_day(folder)
     as_of_an_earlier_release(folder)
@@ -185,6 +194,25 @@ def test_other_tables_of_a_day_leave_its_summary(folder):
 def test_check_finds_a_summary_that_its_usage_does_not_bear_out(folder):
     rewritten(folder, lambda rows: rows.set_column(9, "cpu_sum", pa.array([1.0, 2.0, 3.0])))
     assert "is no summary of the day's usage" in check_snapshot(folder)[0].faults[0]
+
+
+def test_a_summary_with_a_container_twice_is_not_read(folder):
+    before = one_day(folder)
+    rewritten(folder, lambda rows: rows.take([0, 0, 2]))
+    assert one_day(folder).equals(before)
+
+
+def test_a_day_read_before_is_read_again_once_it_was_collected_anew(folder):
+    old = Snapshot(folder)
+    start = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
+    assert len(old.read("pods", days=[FIRST_DAY])) == 3
+    with SnapshotWriter(folder, read_manifest(folder)) as writer:
+        record = writer.manifest.days[FIRST_DAY]
+        writer.write_day(FIRST_DAY, tiny_tables([DB], start), record)
+    # Files are kept by hash, so other days' of the same snapshot have the new one at once.
+    old.described_anew(read_manifest(folder).days)
+    assert len(old.read("pods", days=[FIRST_DAY, *old.days[1:]])) == 1 + 3
+    assert len(old.only([FIRST_DAY]).read("pods")) == 1
 
 
 LISTS = [
