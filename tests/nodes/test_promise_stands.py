@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from rightsize.config import NodeSettings
+from rightsize.nodes import promise
 from rightsize.nodes.inventory import read_inventory
 from rightsize.nodes.layout import Layout, lay_out
 from rightsize.nodes.offers import find_offers
@@ -225,3 +226,15 @@ def test_many_orders_at_once_are_scheduled_as_each_alone(
     orders = np.array([draw.permutation(layout.problem.pods) for _ in range(12)])
     alone = [one_after_the_other(layout, grown, rules, order) for order in orders]
     assert spread_days(layout, layout.problem, grown, rules, orders).tolist() == alone
+
+
+def test_where_fewer_orders_are_tried_each_hundred_nodes_get_one_more(
+    make_pods: Make, make_nodes: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve pods of half a node and more: thirteen nodes by a hundred orders, fourteen by ten."""
+    pods, nodes = make_pods(("web", 12, 2.0, 500)), make_nodes(12)
+    counts = []
+    for placed in (1200, 120):
+        monkeypatch.setattr(promise, "_PODS_TRIED", placed)
+        counts.append(promised(pods, nodes, settings(spread="none", surge=0.0)))
+    assert counts == [13, 14]
