@@ -11,6 +11,9 @@ from rightsize.prices.derived import windows_licences
 from rightsize.prices.node_kinds import NOT_EC2, PACKED, kinds_of
 from rightsize.snapshot.schema import WINDOW_SECONDS
 
+_CHARGED = {"auto": "Auto Mode", "fargate": "Fargate", "hybrid": "Hybrid Nodes"}
+"""What EKS charges for beside EC2 or in its stead, by kind of node."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -28,13 +31,22 @@ class Split:
         for group in self.kept.groups:
             name = group.kind if group.kind in NOT_EC2 else f"{group.instance_type} ({group.kind})"
             counts[name] = counts.get(name, 0) + group.nodes
-        if not counts:
-            return ()
-        named = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-        return (
-            f"kept as they are, with their {self.staying_pods} pods and their price, in every "
-            f"plan: {named}",
-        )
+        said = []
+        if counts:
+            named = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+            said.append(
+                f"kept as they are, with their {self.staying_pods} pods and their price, in every "
+                f"plan: {named}"
+            )
+        packed = set() if self.nodes is None else set(kinds_of(self.nodes))
+        kinds = packed | {group.kind for group in self.kept.groups}
+        charged = [name for kind, name in _CHARGED.items() if kind in kinds]
+        if charged:
+            said.append(
+                f"prices are those of EC2 alone: what EKS charges for {', '.join(charged)} is in "
+                "rightsize cost"
+            )
+        return tuple(said)
 
 
 def split(pods: pd.DataFrame, nodes: pd.DataFrame | None, catalogue: pd.DataFrame) -> Split:

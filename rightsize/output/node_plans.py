@@ -235,6 +235,7 @@ def _node_set(node_set: NodeSet, hours: float) -> dict[str, Any]:
                 "capacity_type": g.capacity_type,
                 "zone": g.zone,
                 "nodes": g.nodes,
+                "kind": g.kind,
                 "usd_per_hour": g.usd_per_hour,
                 "burstable_baseline": baseline_share(g.instance_type),
             }

@@ -31,7 +31,9 @@ NOT_EC2: tuple[NodeKind, ...] = ("fargate", "hybrid")
 
 COMPUTE_TYPE = "eks.amazonaws.com/compute-type"
 _OF_EVERY_NODE = re.compile(
-    r"cpu|memory|pods|ephemeral[-_]storage|attachable[-_]volumes.*|vpc[._]amazonaws[._]com.*"
+    r"cpu|memory|pods|ephemeral[-_]storage|attachable[-_]volumes.*|"
+    # Elastic Fabric Adapters are devices of the nodes that have them.
+    r"vpc[._]amazonaws[._]com(?![/_]efa).*"
 )
 # Storage-optimised families are bought for their disks; an m5d mostly is not.
 _STORAGE_FAMILY = re.compile(r"(i\d|i[ms]\d|d\d|h1)")

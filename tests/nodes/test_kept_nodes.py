@@ -93,6 +93,9 @@ def test_auto_mode_nodes_are_packed_anew(make_pods: Make) -> None:
     node_set = found.named("same-type").promised
     assert node_set is not None
     assert set(node_set.by_type) == {"m5.xlarge"}
+    assert any(
+        "what EKS charges for Auto Mode is in rightsize cost" in s for s in found.assumptions
+    )
 
 
 def test_daemonsets_alone_are_an_answer(make_pods: Make) -> None:

@@ -70,6 +70,11 @@ def test_interfaces_of_security_groups_for_pods_are_not_a_device() -> None:
     assert not is_extended("vpc_amazonaws_com_pod_eni")
 
 
+def test_elastic_fabric_adapters_are_a_device() -> None:
+    assert is_extended("vpc.amazonaws.com/efa")
+    assert is_extended("vpc_amazonaws_com_efa")
+
+
 def test_nodes_of_an_earlier_release_get_their_kind_from_labels_type_and_name() -> None:
     nodes = pd.DataFrame(
         {
