@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rightsize.config import Settings
-from rightsize.cost.against_bill import AgainstBill
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.levers import find_levers
-from rightsize.cost.levers.lever import Lever
 from rightsize.cost.months import MonthFacts, month_facts, scaled
 from rightsize.cost.node_sets import PlannedNodeSet
-from rightsize.cost.plan import PlanCost, Terms, added, price_plan
+from rightsize.cost.plan import Terms, added, price_plan
 from rightsize.cost.planned import lots_of, planned
 from rightsize.cost.realised import Realised, realised_saving
 from rightsize.cost.saving import Saving, as_replayed, saving
-from rightsize.dns.study import DnsStudy, study_dns
+from rightsize.dns.study import study_dns
 from rightsize.errors import NoDataError
 from rightsize.istiod.source import study_istiod
 from rightsize.istiod.thresholds import Outlook
-from rightsize.nodes.answer import MonthAnswer, NodeAnswer, answer
+from rightsize.nodes.answer import NodeAnswer, answer
 from rightsize.nodes.demand import scheduled_pods
 from rightsize.nodes.plan import NodePlan, NodePlans
 from rightsize.nodes.plans import plan_nodes
@@ -32,117 +30,24 @@ from rightsize.prices.book import snapshot_book
 from rightsize.prices.shapes import catalogue_of
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Interval, Recommendation
-from rightsize.review.accounts import Accounts, accounts_of
+from rightsize.review.accounts import accounts_of
 from rightsize.review.charges import month_against, month_money
 from rightsize.review.incidents import incidents
 from rightsize.review.machines import node_groups, replayed_month
+from rightsize.review.model import STEP_LABELS, Review, Step, StepKind, fargate_saving
 from rightsize.review.month import Month, month_of
 from rightsize.review.out_of_sample import mesh_workloads, review_backtest
 from rightsize.review.packing import packed_shares
 from rightsize.review.promises import lowered
 from rightsize.review.risk import windows_above
 from rightsize.review.savings import Credit, Months, Promises, Running
-from rightsize.review.strip import StripMonth, month_strip
-from rightsize.sizing.backtest import Backtest
+from rightsize.review.strip import month_strip
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_rows
 
 _KEYS = ["namespace", "workload", "container"]
 _SECONDS_A_PLAN = 4.0
 """A report is read, not bought from: a plan's last tenth of a percent is not worth a minute."""
-
-
-StepKind = Literal["today", "packed", "this-step", "end-state", "mix"]
-STEP_LABELS: Mapping[StepKind, str] = {
-    "today": "today",
-    "packed": "today's requests, packed",
-    "this-step": "this step's requests",
-    "end-state": "end-state requests",
-    "mix": "cheapest mix",
-}
-
-
-@dataclass(frozen=True)
-class Step:
-    """One stage on the way from today's node set to the end state, for a month of 730 hours."""
-
-    kind: StepKind
-    label: str
-    cost: PlanCost
-    nodes: int
-
-
-@dataclass(frozen=True)
-class Review:
-    """A month of one cluster.
-
-    The bill, its causes and what was realised are in USD for the hours that the month's days cover
-    (`money.covered_hours`); plans and savings to come are for a month of `plan_terms.hours`.
-    """
-
-    month: Month
-    cluster: str
-    simulated: bool
-    advice: Advice
-    money: MoneyAnswer
-    """Bill and allocation of the month's days, each at its prices."""
-    money_before: MoneyAnswer | None
-    """The same of the month before; None where the snapshot does not hold it."""
-    plan_terms: Terms
-    plans: NodeAnswer | None
-    end_plans: NodePlans | None
-    """Plans with every request at its end state."""
-    steps: tuple[Step, ...]
-    available: Saving | None
-    """This step's requests, from today's node set to the promised one of the same type, as far as the
-    autoscaler in use takes the nodes away."""
-    planned: int | None
-    """Nodes that the promised node set does without."""
-    end_state: Saving | None
-    promised: pd.DataFrame
-    """Earlier recommendations with what became of them; empty on a first report."""
-    lowered: pd.DataFrame
-    """Mesh containers with requests in force that fell since the month before."""
-    realised: Realised | None
-    """None without a month before, or without prices."""
-    baseline: str | None
-    """Label of the month that `realised` is taken against."""
-    running: Running | None
-    """Savings since advice was first in force; None while there are none."""
-    earlier: str | None
-    """Label of the newest month with a report that promised; None for a first report."""
-    strip: tuple[StripMonth, ...]
-    """Up to thirteen months, this one last."""
-    facts: MonthFacts
-    """What later months compare with."""
-    incidents: pd.DataFrame
-    risk: pd.DataFrame
-    """Windows of the month above the sizes, in force and recommended."""
-    packed: tuple[pd.DataFrame, pd.DataFrame]
-    """How full each node is, now and with this step's requests."""
-    nodes_by_day: pd.DataFrame
-    node_groups: pd.DataFrame
-    """The month's machines by node group and purchase type."""
-    replay: MonthAnswer | None
-    """The month's pods hour by hour, with today's and the recommended requests."""
-    backtest: Backtest | None
-    """Policies out of sample; None while history is shorter than one fold."""
-    workloads: int
-    """Mesh workloads of the snapshot, of which the back-test may take a sample."""
-    outlook: Outlook | None
-    dns: DnsStudy
-    quality: pd.DataFrame
-    against: AgainstBill | None
-    """The estimate held against the bill of `review.bill`; None where the settings name none."""
-    accounts: Accounts
-    """Teams, unit costs, what changed, what comes, the budget."""
-    levers: tuple[Lever, ...]
-    """What else would lower the bill, with this step's requests."""
-
-    @property
-    def fargate_saving(self) -> Interval | None:
-        """What this step's requests save of Fargate's charges; None where nothing runs there."""
-        return _fargate_saving(self.levers)
 
 
 def review_month(
@@ -196,7 +101,7 @@ def review_month(
     after = next((step.cost for step in steps if step.kind == "this-step"), None)
     levers = find_levers(ours, plans, after, plan_terms, rules.nodes, rules.prices)
     if available is not None:
-        available = _with(available, _fargate_saving(levers))
+        available = _with(available, fargate_saving(levers))
     review = Review(
         month=month,
         cluster=snapshot.manifest.cluster,
@@ -310,10 +215,6 @@ def _saving(steps: Sequence[Step], kind: StepKind, terms: Terms) -> Saving | Non
     if "today" not in by_kind or kind not in by_kind:
         return None
     return saving(by_kind["today"].cost, by_kind[kind].cost, terms)
-
-
-def _fargate_saving(levers: Sequence[Lever]) -> Interval | None:
-    return next((one.usd for one in levers if one.kind == "fargate"), None)
 
 
 def _with(found: Saving, more: Interval | None) -> Saving:

@@ -3,51 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import Any
 
-if TYPE_CHECKING:
-    from rightsize.cost.answer import MoneyAnswer
-    from rightsize.review.review import Review
+from rightsize.cost.answer import MoneyAnswer
+from rightsize.review.model import Review, StripMonth
 
 MOST_MONTHS = 13
-
-
-@dataclass(frozen=True)
-class StripMonth:
-    """One month in a line; None is unknown. Money is for the hours of the month that are there."""
-
-    month: str
-    hours: float | None = None
-    bill_usd: float | None = None
-    mesh_usd: float | None = None
-    nodes: float | None = None
-    """mean number of nodes"""
-    requests: float | None = None
-    """requests that the mesh served"""
-    promised_usd: float | None = None
-    """saving available, for a month of 730 hours"""
-    realised_usd: float | None = None
-    cumulative_usd: float | None = None
-    """realised since advice was first in force"""
-
-    @property
-    def usd_per_day(self) -> float | None:
-        """The bill by day: months are not equally long."""
-        return self._ratio(self.bill_usd, None if self.hours is None else self.hours / 24)
-
-    @property
-    def mesh_share(self) -> float | None:
-        return self._ratio(self.mesh_usd, self.bill_usd)
-
-    @property
-    def usd_per_million(self) -> float | None:
-        """What the mesh costs by million requests."""
-        return self._ratio(self.mesh_usd, None if self.requests is None else self.requests / 1e6)
-
-    @staticmethod
-    def _ratio(part: float | None, whole: float | None) -> float | None:
-        return None if part is None or not whole else part / whole
 
 
 def month_strip(review: Review, results: Mapping[str, Mapping[str, Any]]) -> tuple[StripMonth, ...]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from rightsize.output.report.model import Column, ReportTable, Section, written
 from rightsize.review import Review
-from rightsize.review.strip import StripMonth
+from rightsize.review.model import StripMonth
 
 _FIELDS = (
     "month", "hours", "bill_usd", "usd_per_day", "mesh_usd", "mesh_share", "nodes",

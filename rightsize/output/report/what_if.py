@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rightsize.output.report.model import Assumption, WhatIf
 from rightsize.review import Review
-from rightsize.review.review import Step
+from rightsize.review.model import Step
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rightsize.output.report.months import month_sentence
-from rightsize.review.strip import StripMonth
+from rightsize.review.model import StripMonth
 
 SEPTEMBER = StripMonth("2026-09", 720.0, 3000.0, 600.0)
 
