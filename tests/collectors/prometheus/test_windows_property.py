@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rightsize.collectors.prometheus.parse import Answer, Grid
-from rightsize.collectors.prometheus.windows import Starts, Windows, increases
+from rightsize.collectors.prometheus.windows import Starts, Windows, highest, increases
 
 COUNT = 289
 GRID = Grid(0, 300, COUNT)
@@ -153,3 +153,19 @@ def test_a_gap_of_one_window_is_bridged_and_a_longer_one_unknown() -> None:
         found = increases(Answer([_labels("/a")], counter[None]), GRID, Starts({}, {}))
         after = found.values[0, 99 + missing]
         assert (after == 2) if known else np.isnan(after)
+
+
+def test_a_counter_that_fell_counts_its_own_value_and_the_fall_is_counted() -> None:
+    counter = np.arange(COUNT, dtype=float)
+    counter[50:] = 3.0 + np.arange(COUNT - 50)
+    found = increases(Answer([_labels("/a")], counter[None]), GRID, Starts({}, {}))
+    assert found.values[0, 48:51].tolist() == [1, 3, 1]
+    assert found.resets == 1
+
+
+def test_without_a_series_there_are_windows_and_no_containers() -> None:
+    nothing = Answer([], np.empty((0, COUNT)))
+    assert highest(nothing).values.shape == (0, COUNT - 1)
+    found = increases(nothing, GRID, Starts({}, {}))
+    assert found.values.shape == (0, COUNT - 1)
+    assert found.resets == 0
