@@ -26,7 +26,7 @@ from rightsize.cost.node_sets import (
     node_set_of,
     with_instances,
 )
-from rightsize.cost.notes import bill_notes, gap_notes
+from rightsize.cost.notes import bill_notes, gap_notes, region_notes
 from rightsize.cost.other import other_costs
 from rightsize.cost.plan import PlanCost, Terms, price_plan
 from rightsize.cost.planned import PricedPlan, priced_plans, quiet_share
@@ -164,6 +164,7 @@ def price_answer(
         if advice is None
         else _valued(snapshot, advice, node_settings, today, terms, chosen),
         notes=(
+            *region_notes(tables["nodes"], where),
             *gap_notes(missing, covered, terms),
             *bill_notes(today, terms, moved),
         ),

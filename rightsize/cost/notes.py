@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from rightsize.cost.plan import PlanCost, Terms
 from rightsize.cost.traffic import CrossZone
 from rightsize.prices.burstable import burstable_notes
 from rightsize.prices.shapes import age_note
+
+
+def region_notes(nodes: pd.DataFrame, priced: str | None) -> list[str]:
+    """Where machines run in another region than the prices are of, which are then not what they cost."""
+    named = sorted(set(nodes["region"].dropna().astype(str)) - {priced})
+    if not named:
+        return []
+    found = f"nodes run in {', '.join(named)}"
+    if priced is None:
+        return [f"{found}: of several regions none is priced; name one (--region)"]
+    return [
+        f"{found}, and the prices are those of {priced}: amounts are not what these nodes cost; "
+        f"rightsize cost --region {named[0]} prices them, and so does all else once collected with "
+        f"--aws-region {named[0]}"
+    ]
 
 
 def gap_notes(missing: int, covered: float, terms: Terms) -> list[str]:
@@ -17,13 +34,16 @@ def gap_notes(missing: int, covered: float, terms: Terms) -> list[str]:
             f"{missing} days have no row of a node: "
             + (rest if covered else "what machines cost is not known of any day")
         )
-    if covered and abs(covered - terms.hours) > 0.5:
-        said.append(f"{covered:g} h were seen; amounts are scaled to {terms.hours:g} h")
+    if covered and abs(covered - terms.hours) <= 0.5:
+        said.append(f"amounts are for the {covered:g} h that were seen")
+    else:
+        seen = f"{covered:g} h were seen; amounts are scaled to " if covered else ""
+        said.append(f"{seen}a month of {terms.hours:g} h")
     return said
 
 
 def bill_notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ...]:
-    notes = [f"a month of {terms.hours:g} h"]
+    notes: list[str] = []
     used = [
         terms.book.price(lot.instance_type, lot.purchase_option, lot.zone)
         for lot in today.node_set.mid

@@ -106,7 +106,7 @@ def accounts_of(
         owners,
         with_trend(now, old),
         changes_of(money, before),
-        forecast(_daily(past, money)),
+        forecast(_daily(past, money), money.today.total),
         budget,
     )
 

@@ -21,7 +21,8 @@ _MONTHS = 3
 
 @dataclass(frozen=True)
 class Forecast:
-    """The next quarter's bill by month, USD, at prices of today; the interval holds 80 %."""
+    """The next quarter's bill by month, USD, at prices of today; the interval holds 80 %, as far as
+    the bill itself is known."""
 
     months: tuple[tuple[str, Interval], ...]
     days: int
@@ -30,7 +31,7 @@ class Forecast:
     """How much a day's bill grows by, each month."""
 
 
-def forecast(daily: pd.Series) -> Forecast | None:
+def forecast(daily: pd.Series, bill: Interval | None = None) -> Forecast | None:
     """Carry the trend of a daily bill over the three months after it.
 
     A straight line by least squares, with the interval of a sum of predicted days (Montgomery,
@@ -41,6 +42,8 @@ def forecast(daily: pd.Series) -> Forecast | None:
     ----------
     daily : Series
         USD by day (datetime.date), days without a known bill left out.
+    bill : Interval, optional
+        A bill with its own range, USD: what is not known of the days is not known of the months.
 
     Returns
     -------
@@ -61,6 +64,7 @@ def forecast(daily: pd.Series) -> Forecast | None:
     variance = float(left @ left) / free
     widened = variance * _inflation(left)
     quantile = float(stdtrit(free, 0.5 + CONFIDENCE / 2))
+    less, more = (bill.low / bill.mid, bill.high / bill.mid) if bill and bill.mid > 0 else (1, 1)
     months = []
     start = max(known.index).replace(day=1)
     for _ in range(_MONTHS):
@@ -69,8 +73,8 @@ def forecast(daily: pd.Series) -> Forecast | None:
         mid = float((ahead @ line).sum())
         total = ahead.sum(axis=0)
         spread = quantile * float(np.sqrt(widened * (total @ inverse @ total + len(ahead))))
-        low = max(mid - spread, 0.0)
-        months.append((f"{start:%Y-%m}", Interval(min(low, mid), mid, mid + spread)))
+        low = max(mid - spread, 0.0) * less
+        months.append((f"{start:%Y-%m}", Interval(min(low, mid), mid, (mid + spread) * more)))
     return Forecast(tuple(months), len(known), float(line[1]) * 365 / 12)
 
 

@@ -126,6 +126,8 @@ class Review:
     """Up to thirteen months, this one last."""
     facts: MonthFacts
     """What later months compare with."""
+    facts_before: MonthFacts | None
+    """The same of the month before; None where nobody has them."""
     incidents: pd.DataFrame
     risk: pd.DataFrame
     """Windows of the month above the sizes, in force and recommended."""

@@ -124,6 +124,7 @@ def review_month(
         earlier=max(promises, default=None),
         strip=(),
         facts=facts,
+        facts_before=before,
         incidents=incidents(snapshot, month),
         risk=windows_above(ours, advice),
         packed=packed_shares(ours, _placement(plans), advice),

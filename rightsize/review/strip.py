@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from rightsize.cost.answer import MoneyAnswer
@@ -25,7 +25,8 @@ def month_strip(review: Review, results: Mapping[str, Mapping[str, Any]]) -> tup
     }
     before = review.month.label_before
     if before not in months and review.money_before is not None:
-        months[before] = _of_money(before, review.money_before)
+        traffic = None if review.facts_before is None else review.facts_before.traffic
+        months[before] = replace(_of_money(before, review.money_before), requests=traffic)
     months[review.month.label] = this_month(review)
     return tuple(months[label] for label in sorted(months)[-MOST_MONTHS:])
 
@@ -35,13 +36,14 @@ def this_month(review: Review) -> StripMonth:
     line = _of_money(review.month.label, review.money)
     available = review.available
     promised = None if available is None else available.realisable or available.on_demand_equivalent
-    return StripMonth(
-        line.month, line.hours, line.bill_usd, line.mesh_usd, line.nodes, review.facts.traffic,
+    return replace(
+        line,
+        requests=review.facts.traffic,
         # A node set that would have to grow promises nothing.
-        None if promised is None else max(promised.mid, 0.0),
-        None if review.realised is None else review.realised.by_tool.mid,
-        _to_date(review),
-    )  # fmt: skip
+        promised_usd=None if promised is None else max(promised.mid, 0.0),
+        realised_usd=None if review.realised is None else review.realised.by_tool.mid,
+        cumulative_usd=_to_date(review),
+    )
 
 
 def _to_date(review: Review) -> float | None:

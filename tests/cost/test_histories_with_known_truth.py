@@ -88,3 +88,12 @@ def test_pods_that_completed_before_the_day_hold_nothing(billed: Billed) -> None
     assert money.allocation.total_usd == pytest.approx(
         money.today.total.mid if money.today.total else 0.0, abs=0.01
     )
+
+
+def test_prices_of_another_region_than_the_nodes_are_said_first(billed: Billed) -> None:
+    def elsewhere(_: int, tables: Tables) -> None:
+        tables["nodes"]["region"] = "eu-west-1"
+
+    said = billed(elsewhere).notes[0]
+    assert "nodes run in eu-west-1, and the prices are those of us-east-1" in said
+    assert not any("nodes run in" in note for note in billed(lambda number, tables: None).notes)

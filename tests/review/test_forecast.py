@@ -31,6 +31,12 @@ def test_a_straight_line_goes_on():
     assert found.usd_per_day_per_month == pytest.approx(2 * 365 / 12)
 
 
+def test_a_forecast_is_not_surer_than_the_bill_that_it_rests_on():
+    months = forecast(daily(np.full(30, 100.0)), Interval(80.0, 100.0, 130.0)).months
+    usd = months[0][1]
+    assert (usd.low, usd.mid, usd.high) == pytest.approx((2480, 3100, 4030))
+
+
 def test_days_without_a_known_bill_are_left_out_and_too_few_give_no_forecast():
     values = 100 + np.zeros(LEAST_DAYS + 2)
     values[[3, 4]] = np.nan

@@ -104,15 +104,15 @@ def _forecast(found: Forecast) -> ReportTable:
         {"month": month, "low": usd.low, "mid": usd.mid, "high": usd.high}
         for month, usd in found.months
     ]
-    grows = written(abs(found.usd_per_day_per_month), "usd")
-    way = "grows" if found.usd_per_day_per_month >= 0 else "falls"
+    grows = round(found.usd_per_day_per_month, 2)
+    way = f"{'grows' if grows > 0 else 'falls'} by {written(abs(grows), 'usd')} a day each month"
     return ReportTable(
         "forecast", "The next three months", pd.DataFrame(rows),
         (
             Column("month", "month"), Column("low", "low", "usd"),
             Column("mid", "expected, USD", "usd", total=True), Column("high", "high", "usd"),
         ),
-        note=f"Estimate: the trend of {found.days} days ({way} by {grows} a day each month) goes on, at "
-             f"the prices of each day; the interval holds {CONFIDENCE:.0%} of outcomes. It knows of no "
-             "change that is planned, the recommendations included.",
+        note=f"Estimate: the trend of {found.days} days ({way if grows else 'flat'}) goes on, at the "
+             f"prices of each day; the interval holds {CONFIDENCE:.0%} of outcomes, and is wider by the "
+             "bill's own range. It knows of no change that is planned, the recommendations included.",
     )  # fmt: skip

@@ -35,11 +35,19 @@ def months_section(review: Review) -> Section:
         note="Amounts are for the hours seen; compare months by the day, since they are not equally "
              "long. Months that neither the snapshot nor an earlier report has are not listed.",
     )  # fmt: skip
-    return Section("months", "Month over month", (month_sentence(review.strip),), (table,))
+    return Section(
+        "months",
+        "Month over month",
+        (month_sentence(review.strip, first=review.earlier is None),),
+        (table,),
+    )
 
 
-def month_sentence(strip: tuple[StripMonth, ...]) -> str:
-    """What this month's bill and mesh did against the month before, by the day."""
+def month_sentence(strip: tuple[StripMonth, ...], *, first: bool = False) -> str:
+    """What this month's bill and mesh did against the month before, by the day.
+
+    On a `first` report nothing was advised: what was saved is that of requests that fell.
+    """
     now = strip[-1]
     if now.usd_per_day is None:
         return f"The bill of {now.month} is unknown, and so is its change."
@@ -57,16 +65,15 @@ def month_sentence(strip: tuple[StripMonth, ...]) -> str:
         )
     if now.nodes is not None and before.nodes is not None:
         said += f"; {before.nodes:.1f} nodes on the mean became {now.nodes:.1f}"
-    return f"{said}{_saved(now)}."
+    return f"{said}{_saved(now, first)}."
 
 
-def _saved(now: StripMonth) -> str:
+def _saved(now: StripMonth, first: bool) -> str:
     """What earlier advice brought by now, as a part of the sentence."""
+    what = "requests that fell since" if first else "earlier advice"
     if now.realised_usd is None:
-        return "; what earlier advice saved is unknown"
-    if now.cumulative_usd is None:
-        return f"; earlier advice saved {written(now.realised_usd, 'usd')}"
-    return (
-        f"; earlier advice saved {written(now.realised_usd, 'usd')}, "
-        f"{written(now.cumulative_usd, 'usd')} to date"
-    )
+        return f"; what {what} saved is unknown"
+    said = f"; {what} saved {written(now.realised_usd, 'usd')}"
+    if first or now.cumulative_usd is None:
+        return said
+    return f"{said}, {written(now.cumulative_usd, 'usd')} to date"

@@ -22,6 +22,8 @@ def test_the_sentence_says_what_came_of_nodes_and_of_earlier_advice() -> None:
     said = month_sentence((before, october))
     assert "24.0 nodes on the mean became 20.0" in said
     assert said.endswith("earlier advice saved $142.85, $216.58 to date.")
+    first = month_sentence((before, october), first=True)
+    assert first.endswith("; requests that fell since saved $142.85.")
 
 
 def test_a_month_without_one_before_it_says_so() -> None:
