@@ -18,7 +18,7 @@ from rightsize.config import PolicySettings, Settings
 from rightsize.cost.against_bill import AgainstBill
 from rightsize.cost.answer import MoneyAnswer, price_answer
 from rightsize.cost.levers import find_levers
-from rightsize.cost.machines import covered_hours
+from rightsize.cost.machines import billed_nodes, covered_hours
 from rightsize.cost.showback import showback, teams_of
 from rightsize.demo import demo_snapshot
 from rightsize.dns.study import study_dns
@@ -189,7 +189,7 @@ class Mesh:
         if by == "month":
             money = price_answer(self.snapshot, settings=self.settings.prices)
             return _carrying(allocation_rows(money), money)
-        hours = covered_hours(self.snapshot, self.table("nodes"))
+        hours = covered_hours(self.snapshot, billed_nodes(self.snapshot))
         prices = self.settings.prices
         if hours:
             # Days as they were, not scaled to a month.

@@ -45,6 +45,8 @@ class Allocation:
     days: pd.DataFrame
     unpriced: tuple[str, ...]
     """Nodes without a price: what is requested on them has no known cost."""
+    blind: bool = False
+    """No container was seen: the bill is known, and nothing of who causes it."""
 
     @property
     def total_cents(self) -> int:
@@ -78,7 +80,8 @@ class Allocation:
     def of(self, part: str) -> float | None:
         """USD of one part; None if some of it is unknown."""
         rows = self.rows[self.rows["part"] == part]
-        if rows.empty and not self.complete and part not in ("shared", "unused"):
+        dark = self.blind or not self.complete
+        if rows.empty and dark and part not in ("shared", "unused"):
             return None
         return known_sum(rows)
 
@@ -122,6 +125,7 @@ def allocate(
     machines_usd: float | None = None,
     shared: Mapping[str, float] | None = None,
     unused: float = 0.0,
+    blind: bool = False,
 ) -> Allocation:
     """Split a bill over those who request the machines.
 
@@ -142,6 +146,8 @@ def allocate(
         Costs that belong to no machine.
     unused : float
         USD of commitments that cover nothing.
+    blind : bool
+        Nothing is known of what runs on the machines: their cost has no known cause.
     """
     if "day" not in machines.columns:
         machines, requests = (frame.assign(day="") for frame in (machines, requests))
@@ -154,6 +160,8 @@ def allocate(
     if machines_usd is not None and total > 0:
         for name in ("usd", "known_usd"):
             days[name] *= machines_usd / total
+    if blind:
+        days["usd"] = np.nan
     others = {("shared", name): usd for name, usd in (shared or {}).items()}
     if unused:
         others["unused", "commitments that cover nothing"] = unused
@@ -176,7 +184,8 @@ def allocate(
     rows = rows.assign(cents=cents, known_usd=cents / 100)
     rows["usd"] = rows["known_usd"].mask(rows.pop("unknown"))
     rows = rows.sort_values(["cents", *KEYS], ascending=[False] + [True] * 4, kind="stable")
-    return Allocation(rows.reset_index(drop=True), days, tuple(sorted(map(str, unpriced))))
+    names = tuple(sorted(map(str, unpriced)))
+    return Allocation(rows.reset_index(drop=True), days, names, blind)
 
 
 def whole_cents(usd: NDArray[np.float64]) -> NDArray[np.int64]:

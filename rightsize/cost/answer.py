@@ -14,9 +14,11 @@ from rightsize.cost.charges import auto_share, node_charges
 from rightsize.cost.commitments import commitments_in_force
 from rightsize.cost.logs import AccessLog, access_log
 from rightsize.cost.machines import (
+    billed_nodes,
     bought,
+    causes_seen,
     covered_hours,
-    days_with_nodes,
+    days_of,
     machine_days,
     on_days,
 )
@@ -107,11 +109,12 @@ def price_answer(
         If the user's file of other prices cannot be used.
     """
     chosen = settings or PriceSettings()
-    tables = {name: snapshot.read(name) for name in ("nodes", "pods", "containers", "traffic")}
+    tables = {name: snapshot.read(name) for name in ("pods", "containers", "traffic")}
+    tables["nodes"] = billed_nodes(snapshot)
     where = region or (nodes.region if nodes else None) or region_of(snapshot, tables["nodes"])
     terms = terms_for(snapshot, chosen, where, at or snapshot.manifest.end)
     tables["nodes"] = with_instances(tables["nodes"], newest_rows(snapshot, "instances"))
-    days = days_with_nodes(tables["nodes"])
+    days = days_of(tables["nodes"])
     machines = machine_days(tables["nodes"], terms.book, chosen.price_drift_per_year)
     covered = covered_hours(snapshot, tables["nodes"])
     ran = PlannedNodeSet("today", node_set_of(bought(machines), covered))
@@ -140,7 +143,8 @@ def price_answer(
     def split(used: pd.DataFrame | None) -> Allocation:
         requests = requested(held["containers"], held["pods"], usage=used)
         scale = terms.hours / covered if covered else 1.0
-        return _allocation(requests, machines_of(machines, scale=scale), today, terms)
+        part = machines_of(machines, scale=scale)
+        return _allocation(requests, part, today, terms, blind=not causes_seen(snapshot))
 
     return MoneyAnswer(
         cluster=manifest.cluster,
@@ -239,7 +243,7 @@ def _valued(
 
 
 def _allocation(
-    requests: pd.DataFrame, machines: pd.DataFrame, today: PlanCost, terms: Terms
+    requests: pd.DataFrame, machines: pd.DataFrame, today: PlanCost, terms: Terms, *, blind: bool
 ) -> Allocation:
     """Split the whole bill where it is known, else the machines that have a price."""
     paid = today.machines
@@ -259,6 +263,7 @@ def _allocation(
             for line in apart
             if line.usd is not None and line.kind == "unused-commitment"
         ),
+        blind=blind,
     )
 
 

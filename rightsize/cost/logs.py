@@ -18,9 +18,13 @@ class AccessLog:
 
     lines: float
     bytes: float
+    known: bool = True
+    """False where no request was reported: how many there were is unknown, and not none."""
 
     def line(self, usd_per_gb: float | None) -> CostLine:
         """Return the monthly cost at the user's price of one GB; unknown without it."""
+        if not self.known:
+            return CostLine("access logs", None, "", "no traffic was reported", "logs")
         volume = f"{self.lines:,.0f} lines, {self.bytes / GIGABYTE:,.1f} GB a month if logged"
         if usd_per_gb is None:
             return CostLine("access logs", None, "", f"{volume}; no price is set", "logs")
@@ -39,8 +43,9 @@ def access_log(traffic: pd.DataFrame, *, bytes_per_line: float, hours: float) ->
     traffic : DataFrame
         Table `traffic`: `time`, `source_workload`, `destination_workload`, `requests`.
     """
+    traffic = traffic.dropna(subset=["requests"])
     if traffic.empty:
-        return AccessLog(0.0, 0.0)
+        return AccessLog(0.0, 0.0, known=False)
     inside = [traffic[f"{end}_workload"].astype(str) != "unknown" for end in _ENDS]
     proxies = sum(end.astype(float) for end in inside)
     lines = float((traffic["requests"] * proxies).sum()) * hours / traffic["time"].nunique()

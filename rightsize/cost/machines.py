@@ -5,6 +5,7 @@ This is the one table behind the bill, its causes, node groups, months and expor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -111,9 +112,32 @@ def covered_hours(snapshot: Snapshot, nodes: pd.DataFrame) -> float:
     )
 
 
-def days_with_nodes(nodes: pd.DataFrame) -> frozenset[date]:
-    """Days on which a node was seen: money is about these days alone."""
-    return frozenset(pd.to_datetime(nodes["day"]).dt.date)
+def billed_nodes(snapshot: Snapshot, *, days: Sequence[date] | None = None) -> pd.DataFrame:
+    """Table `nodes` of the days that money is about: those on which what ran on them was seen too.
+
+    Where no day has both, all rows: the bill is known, and nothing of who causes it (`causes_seen`).
+    """
+    nodes = snapshot.read("nodes", days=days)
+    held = _days_with_containers(snapshot, days)
+    known = on_days(nodes, held)
+    return known if len(known) else nodes
+
+
+def causes_seen(snapshot: Snapshot) -> bool:
+    """Whether any container was seen: without one, who causes a bill is unknown, and not nobody."""
+    return bool(_days_with_containers(snapshot, None))
+
+
+def _days_with_containers(snapshot: Snapshot, days: Sequence[date] | None) -> frozenset[date]:
+    pods, containers = (
+        days_of(snapshot.read(name, days=days, columns=["pod"])) for name in ("pods", "containers")
+    )
+    return pods & containers
+
+
+def days_of(table: pd.DataFrame) -> frozenset[date]:
+    """Days of which a table has rows."""
+    return frozenset(pd.to_datetime(pd.Series(table["day"].unique())).dt.date)
 
 
 def on_days(table: pd.DataFrame, days: frozenset[date]) -> pd.DataFrame:

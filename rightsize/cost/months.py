@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rightsize.cost.allocation import kept_running
-from rightsize.cost.machines import covered_hours, days_with_nodes, machine_days, on_days
+from rightsize.cost.machines import billed_nodes, covered_hours, days_of, machine_days, on_days
 from rightsize.cost.unit_cost import requests_of
 from rightsize.nodes.room import holding_room, hours_seen
 from rightsize.prices.book import PriceBook
@@ -77,15 +77,15 @@ def month_facts(
     """Read machines, requests in force and traffic of some days.
 
     Hours are those seen; compare months of equal length, or scale one of them with `scaled`. Days
-    without a row of a node are left out of everything.
+    that money is not about (`billed_nodes`) are left out of everything.
 
     Parameters
     ----------
     days : sequence of date, optional
         All days of the snapshot without it.
     """
-    nodes = snapshot.read("nodes", days=days)
-    covered = days_with_nodes(nodes)
+    nodes = billed_nodes(snapshot, days=days)
+    covered = days_of(nodes)
     chosen = [day for day in (snapshot.days if days is None else days) if day in covered]
     traffic = requests_of(snapshot.read("traffic", days=chosen, columns=["protocol", "requests"]))
     containers, pods = (

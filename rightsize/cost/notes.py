@@ -31,7 +31,7 @@ def gap_notes(missing: int, covered: float, terms: Terms) -> list[str]:
     if missing:
         rest = f"every amount and share is taken from the other {covered / 24:g} days"
         said.append(
-            f"{missing} days have no row of a node: "
+            f"{missing} days have no row of a node, or of what ran on it: "
             + (rest if covered else "what machines cost is not known of any day")
         )
     if covered and abs(covered - terms.hours) <= 0.5:

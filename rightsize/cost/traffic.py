@@ -42,14 +42,16 @@ class CrossZone:
 
     @property
     def nothing_known(self) -> bool:
-        """Bytes moved, and of none of them both zones are known."""
-        return self.unknown > 0 and self.pairs.empty
+        """No bytes were reported, or of none of them both zones are known."""
+        return self.pairs.empty
 
     def line(self, price: UnitCost | None, region: str | None = None) -> CostLine:
         """Return the monthly cost now; unknown without a price."""
         name = "cross-zone traffic of the mesh"
         if price is None:
             return CostLine(name, None, "", "no price", "data-transfer")
+        if self.pairs.empty and not self.unknown:
+            return CostLine(name, None, "", "no traffic was reported", "data-transfer")
         note = "estimated from the zones of both workloads' pods"
         if self.unknown:
             note += f"; {self.unknown / GIGABYTE:,.1f} GB of unknown zones left out"
@@ -82,6 +84,7 @@ def cross_zone(
         Hours of the month; the traffic's own hours are scaled to them.
     """
     ends = ["source_namespace", "source_workload", "destination_namespace", "destination_workload"]
+    traffic = traffic.dropna(subset=["bytes"])
     if traffic.empty:
         columns = ["source", "destination", "bytes", "low", "mid", "high", "local"]
         return CrossZone(Interval.exactly(0.0), 0.0, 0.0, pd.DataFrame(columns=columns))

@@ -67,14 +67,19 @@ def money_to_dict(answer: MoneyAnswer, levers: Sequence[Lever] = ()) -> dict[str
         ],
         "levers": [lever_fields(one) for one in levers],
         "cross_zone": {
-            "gb": interval_fields(moved.moved.scaled(1e-9)),
-            "gb_with_locality_routing": round(moved.local / 1e9, 3),
+            "gb": None if moved.nothing_known else interval_fields(moved.moved.scaled(1e-9)),
+            "gb_with_locality_routing": None
+            if moved.nothing_known
+            else round(moved.local / 1e9, 3),
             "gb_of_unknown_zones": round(moved.unknown / 1e9, 3),
             "locality_routing_saves": None
             if price is None or moved.nothing_known
             else interval_fields(moved.locality_saving(price)),
         },
-        "access_log": {"lines": round(answer.logs.lines), "gb": round(answer.logs.bytes / 1e9, 3)},
+        "access_log": {
+            "lines": round(answer.logs.lines) if answer.logs.known else None,
+            "gb": round(answer.logs.bytes / 1e9, 3) if answer.logs.known else None,
+        },
         "allocation": {
             "rule": "requests" if answer.by_requests is None else "larger",
             "by_requests": None if answer.by_requests is None else _parts(answer.by_requests),

@@ -12,7 +12,7 @@ from rightsize.config import Settings
 from rightsize.cost.against_bill import AgainstBill, against_bill
 from rightsize.cost.answer import MoneyAnswer, price_answer
 from rightsize.cost.focus import Payer, focus_rows
-from rightsize.cost.machines import covered_hours, days_with_nodes
+from rightsize.cost.machines import billed_nodes, covered_hours, days_of
 from rightsize.cost.showback import teams_of
 from rightsize.errors import NoDataError, UsageError
 from rightsize.review.month import Month
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def month_money(snapshot: Snapshot, settings: Settings, at: datetime) -> MoneyAnswer:
     """The bill for the hours that the snapshot's days cover, nothing added; ages of prices count to `at`."""
-    hours = covered_hours(snapshot, snapshot.read("nodes")) or _hours(snapshot)
+    hours = covered_hours(snapshot, billed_nodes(snapshot)) or _hours(snapshot)
     prices = settings.prices.model_copy(update={"hours_per_month": hours})
     return price_answer(snapshot, None, prices, at=at)
 
@@ -91,7 +91,7 @@ def month_against(
 
     bill = read_bill(
         place,
-        [day for day in month.days if day in days_with_nodes(money.machines)] or month.days,
+        [day for day in month.days if day in days_of(money.machines)] or month.days,
         cluster=snapshot.manifest.cluster,
         instances=set(money.machines["instance_id"].dropna()),
         session=session,
@@ -110,7 +110,7 @@ def month_against(
 def left_out(money: MoneyAnswer, month: Month) -> list[str]:
     """What the rows lack, for the reader of the file."""
     said = []
-    covered = len(days_with_nodes(money.machines))
+    covered = len(days_of(money.machines))
     if covered < month.length:
         said.append(f"{covered} of {month.length} days of {month.label} have rows")
     if money.allocation.unpriced:

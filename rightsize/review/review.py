@@ -314,7 +314,16 @@ def _quality(snapshot: Snapshot, month: Month, money: MoneyAnswer) -> pd.DataFra
         costs = "no amount and no share covers these days"
         if without == len(month.days):
             costs = "machines, the mesh's cost and every share are unknown"
-        rows.append({"what": "days without a row of a node", "found": str(without), "costs": costs})
+        rows.append(
+            {
+                "what": "days without a row of a node, or of what ran",
+                "found": str(without),
+                "costs": costs,
+            }
+        )
+    if money.allocation.blind:
+        costs = "the bill is known; the mesh's cost, idle and every other cause are unknown"
+        rows.append({"what": "days with a container", "found": "0", "costs": costs})
     if not money.allocation.complete and len(money.machines):
         names = ", ".join(money.today.unpriced) or "their type is unknown"
         rows.append(

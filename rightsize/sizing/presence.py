@@ -74,7 +74,8 @@ def presence(records: Records, rows: pd.DataFrame, end: pd.Timestamp) -> Presenc
     moments = [pd.Timestamp(int(daily.last.max()), unit="s", tz="UTC")] if daily.rows else []
     moments += [] if pd.isna(last_seen) else [last_seen]
     last = max(moments) if moments else None
-    if not daily.rows or last is None:
+    # Without the hours of a pod, nothing is known of when it ran.
+    if not daily.rows or last is None or pd.isna(end):
         none = np.zeros(0, dtype=np.int64)
         return Presence(none, none, none, 0.0, last == end, last)
     pod, first, final = _runs(records, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -93,9 +94,15 @@ def test_without_a_price_the_line_is_unknown() -> None:
     assert found.line(None).usd is None
 
 
-def test_no_traffic_costs_nothing() -> None:
-    found = cross_zone(calls(), *cluster(web="a"), hours=1)
-    assert found.moved.high == 0
+@pytest.mark.parametrize("lacks", [calls(), calls(("web", "api", np.nan))])
+def test_where_no_traffic_was_reported_its_cost_is_unknown_and_not_zero(
+    lacks: pd.DataFrame,
+) -> None:
+    line = cross_zone(lacks, *cluster(web="a", api="b"), hours=1).line(PRICE)
+    assert line.usd is None
+    assert line.note == "no traffic was reported"
+    log = access_log(lacks.assign(requests=lacks["bytes"]), bytes_per_line=400, hours=1)
+    assert log.line(0.5).usd is None
 
 
 def test_pairs_come_with_the_most_moved_first() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rightsize.cost.charges import FARGATE, fargate_steps, node_charges
 from rightsize.cost.levers.lever import Lever
-from rightsize.cost.machines import covered_hours
+from rightsize.cost.machines import billed_nodes, covered_hours
 from rightsize.cost.plan import Terms, extended_surcharge
 from rightsize.nodes.answer import NodeAnswer
 from rightsize.prices.node_kinds import kinds_of
@@ -21,7 +21,7 @@ def extended_support(terms: Terms) -> Lever | None:
 
 def fargate(snapshot: Snapshot, nodes: NodeAnswer | None, terms: Terms) -> Lever | None:
     """What smaller requests save where AWS charges pods by whole steps of size."""
-    machines = snapshot.read("nodes")
+    machines = billed_nodes(snapshot)
     if nodes is None or nodes.advice is None or not kinds_of(machines).eq("fargate").any():
         return None
     tables = {name: snapshot.read(name) for name in ("pods", "containers")} | {"nodes": machines}

@@ -49,8 +49,10 @@ def _steps(review: Review) -> pd.DataFrame:
     rows = []
     for step in review.steps:
         cost = step.cost.machines
-        found = saving(review.steps[0].cost, step.cost, review.plan_terms)
-        low, mid, high = _ends(found.realisable or found.on_demand_equivalent)
+        low, mid, high = _ends(None)
+        if review.steps[0].kind == "today":
+            found = saving(review.steps[0].cost, step.cost, review.plan_terms)
+            low, mid, high = _ends(found.realisable or found.on_demand_equivalent)
         costs = dict(zip(("usd_low", "usd", "usd_high"), _ends(cost), strict=True))
         rows.append({"label": step.label, "nodes": step.nodes, **costs,
                      "saved_low": low, "saved": mid, "saved_high": high})  # fmt: skip
