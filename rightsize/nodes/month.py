@@ -178,7 +178,8 @@ def replay_settings(
         pods = _with_spare(lives, hours, first, name) if spare else lives
         layout = _lay_out(pods, catalogue, first, chosen, replaces)
         when = Lives.of(layout.pods, hours)
-        return layout, Start(first, name, when, _held(layout, held), minimum, pinned)
+        kept = pinned | _stuck(pods, layout)
+        return layout, Start(first, name, when, _held(layout, held), minimum, kept)
 
     return [
         _replay(*begun(scaler.replaces, scaler.spare_pod), scaler, orders) for scaler in autoscalers
@@ -258,6 +259,15 @@ def _with_spare(
         ended=hours[-1],
     )
     return pd.concat([lives, spare], ignore_index=True)
+
+
+def _stuck(lives: pd.DataFrame, layout: Layout) -> frozenset[str]:
+    """Nodes of pods that no node would take today: no autoscaler finds another place for them."""
+    if not layout.unplaced:
+        return frozenset()
+    names = pd.DataFrame([(pod.namespace, pod.pod) for pod in layout.unplaced], columns=_POD)
+    found = lives[[*_POD, "node"]].astype(dict.fromkeys(_POD, str)).merge(names)
+    return frozenset(found["node"].dropna().astype(str))
 
 
 def _pinned(lives: pd.DataFrame, held: pd.DataFrame | None) -> frozenset[str]:

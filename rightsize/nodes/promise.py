@@ -101,8 +101,10 @@ def promise(
         if grown is None:
             continue
         grown = _with_floors(layout, problem, grown)
-        for spare in _spares(problem, grown.offers):
-            if best is not None and clock.out:
+        # Where pods of one type's nodes fit on no other type, each type needs a spare of its own.
+        every = np.unique(grown.offers)
+        for spare in [*_spares(problem, grown.offers), every]:
+            if best is not None and (clock.out or spare is every):
                 break
             clock.spend(_TRIAL_SECONDS)
             found = trials.with_spares(grown, spare, most)

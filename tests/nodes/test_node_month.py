@@ -214,6 +214,22 @@ def test_pods_that_hold_their_node_keep_it(make_nodes: Callable[..., pd.DataFram
         assert (free.last, bound.last) == (1, 2)
 
 
+def test_a_node_with_a_pod_that_no_node_would_take_stays(
+    make_nodes: Callable[..., pd.DataFrame],
+) -> None:
+    """A taint that came after the pod: it runs on, and drained it would have no place."""
+    taint = '[{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]'
+    nodes, pods = make_nodes(3, cpu=4.0).assign(taints=taint), spread_out(0.9, count=3)
+    pods["scheduling"] = [None, *['{"tolerations": [{"operator": "Exists"}]}'] * 2]
+    pods.loc[0, "scheduling"] = '{"tolerations": []}'
+    for kind in ("cluster-autoscaler", "karpenter"):
+        month = replay_month(
+            pods, priced_types("us-east-1"), nodes, SETTINGS, Autoscaler(kind), held=None
+        )
+        assert [pod.pod for pod in month.unplaced] == ["wa"]
+        assert month.last == 1
+
+
 def test_no_node_group_falls_below_its_minimum(make_nodes: Callable[..., pd.DataFrame]) -> None:
     nodes = make_nodes(4, cpu=4.0).assign(node_group="general")
     floor = SETTINGS.model_copy(update={"group_minimum": (("general", 3),)})

@@ -123,6 +123,25 @@ def test_arm64_nodes_stand_like_any(make_pods: Make, make_nodes: Make) -> None:
     assert promised(pods, nodes, settings(spread="none", surge=0.0, families=("m6g",))) == 12
 
 
+def test_pods_bound_to_an_architecture_each_have_a_spare_node_of_it(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    """Two small pods for each of amd64 and arm64: a node each, and one of each may be lost."""
+    pods = make_pods(
+        *(
+            (arch, 2, 0.5, 500, {"nodeSelector": {"kubernetes.io/arch": arch}})
+            for arch in ("amd64", "arm64")
+        )
+    )
+    arm = make_nodes(2, "m6g.xlarge", 3.92, 14103).assign(arch="arm64", node=["arm-0", "arm-1"])
+    nodes = pd.concat([make_nodes(2), arm], ignore_index=True)
+    plan = plan_nodes(pods, CATALOGUE, settings(spread="none"), nodes, names=("same-type",)).named(
+        "same-type"
+    )
+    assert plan.promised is not None
+    assert plan.promised.by_type == {"m5.xlarge": 2, "m6g.xlarge": 2}
+
+
 def test_memory_bound_pods_need_a_node_more_once_small_ones_are_spread(
     make_pods: Make, make_nodes: Make
 ) -> None:
