@@ -134,6 +134,12 @@ def test_a_start_of_a_minute_counts_with_the_next_window() -> None:
     )
     assert np.isnan(found.values[0, 9])
     assert (found.values[0, 10], found.seconds[0, 10]) == (8, 360)
+    # Where the next window has no sample, the first seconds are all there is.
+    counter[0, 11] = times[0, 11] = np.nan
+    found = increases(
+        Answer([_labels("/a")], counter), GRID, Starts({(KEY, "/a"): 2940.0}, {}), times
+    )
+    assert (found.values[0, 9], found.seconds[0, 9]) == (7, 60)
 
 
 def test_cores_of_their_own_series_add_up_unless_their_total_is_there() -> None:
