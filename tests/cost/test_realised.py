@@ -195,6 +195,12 @@ def test_avoided_growth_of_less_than_a_node_may_be_the_node_sets_slack() -> None
     assert adds_up(found)
 
 
+def test_avoided_growth_of_exactly_a_node_counts() -> None:
+    before = month(1024, 2048, 0.25, app_cpu=0.5, price=0.125)
+    after = replace(month(1024, 4096, 0.0, app_cpu=0.5, price=0.125), hours=512.0)
+    assert realised_saving(before, after, [PROXY]).by_tool.low == 64.0
+
+
 def test_a_fall_that_is_seen_counts_however_small() -> None:
     before, after = month(1000, 4000), month(980, 4000, 0.09)
     found = realised_saving(before, replace(after, hours=720.0), [PROXY])
