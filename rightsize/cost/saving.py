@@ -49,7 +49,6 @@ def saving(now: PlanCost, after: PlanCost, terms: Terms) -> Saving:
     fees = [auto_mode_fee(node_set.mid, terms) for node_set in node_sets]
     if fees[0] is None or fees[1] is None:
         missing.add("EKS Auto Mode's fee")
-        fees = [0.0, 0.0]
     if missing or volumes is None:
         return Saving(None, None, nodes, f"no price for {', '.join(sorted(missing))}")
 
