@@ -422,6 +422,9 @@ def test_a_saving_is_that_of_the_nodes_that_the_autoscaler_takes_away() -> None:
     assert found.on_demand_equivalent == Interval(75, 300, 500)
     assert found.realisable == found.on_demand_equivalent
     assert found.nodes == 3
+    # What may cost more saves nothing at its low end.
+    assert replayed(2, 3, 4, Interval(-8, 4, 8)).realisable == Interval(0, 3, 8)
+    assert replayed(2, 3, 4, Interval(0.5, 4, 8)).realisable == Interval(0.25, 3, 8)
 
 
 def test_what_costs_more_is_not_shared_out_over_nodes_that_go() -> None:
