@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -50,6 +50,8 @@ class Inventory:
     arches: tuple[str, ...]
     pools: tuple[Pool, ...]
     labels_known: bool
+    tainted: Mapping[str, tuple[Taint, ...]] = field(default_factory=dict)
+    """Taints that keep pods away, of the nodes that have any."""
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -103,6 +105,11 @@ def read_inventory(nodes: pd.DataFrame | None, asked: frozenset[str] = frozenset
         tuple(sorted(table["arch"].dropna().unique())),
         tuple(sorted(set(pools), key=repr)),
         any(labels),
+        {
+            str(node): pool.taints
+            for node, pool in zip(table.get("node", ()), pools, strict=False)
+            if pool.taints
+        },
     )
 
 

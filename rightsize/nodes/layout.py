@@ -12,7 +12,15 @@ from rightsize.config import NodeSettings
 from rightsize.nodes.acceptance import ANY_ZONE, Acceptance
 from rightsize.nodes.inventory import Inventory, Pool
 from rightsize.nodes.problem import Flags, Floats, Ints, Problem
-from rightsize.nodes.rules import HOSTNAME, ZONE, Rules, matches, parse_rules
+from rightsize.nodes.rules import (
+    HOSTNAME,
+    ZONE,
+    Rules,
+    Taint,
+    Toleration,
+    matches,
+    parse_rules,
+)
 from rightsize.nodes.spread import Owner, ZoneSplit, owner_of
 from rightsize.nodes.units import to_whole
 
@@ -78,6 +86,7 @@ def lay_out(
     table = pods.reset_index(drop=True)
     texts = [_text(t) for t in table.get("scheduling", pd.Series(None, table.index))]
     rules = [parse_rules(text) for text in texts]
+    _tolerate_own_nodes(table, texts, rules, inventory)
     labels = [_labels(t) for t in table.get("labels", pd.Series(None, table.index))]
     zones = settings.zones or inventory.zones or ("zone-1", "zone-2", "zone-3")
     movable = ~table["daemonset"].to_numpy(dtype=bool)
@@ -95,6 +104,24 @@ def lay_out(
     return _assemble(
         table, rules, drafts, unplaced, owners, wide, capacity, inventory, zones, zoned, settings
     )
+
+
+def _tolerate_own_nodes(
+    table: pd.DataFrame, texts: list[str | None], rules: list[Rules], inventory: Inventory
+) -> None:
+    """Let pods of unknown rules tolerate the taints of every node that their workload runs on."""
+    if not inventory.tainted or "node" not in table:
+        return
+    owners = list(zip(*(table[column].astype(str) for column in OWNER), strict=True))
+    borne: dict[tuple[str, ...], set[Taint]] = {}
+    for owner, text, node in zip(owners, texts, table["node"].astype(object), strict=True):
+        if text is None:
+            borne.setdefault(owner, set()).update(inventory.tainted.get(str(node), ()))
+    for row, owner in enumerate(owners):
+        taints = sorted(borne.get(owner, ()), key=repr) if texts[row] is None else []
+        if taints:
+            tolerations = tuple(Toleration(t.key, "Equal", t.value, t.effect) for t in taints)
+            texts[row], rules[row] = repr(taints), Rules(tolerations=tolerations)
 
 
 @dataclass(frozen=True, eq=False)

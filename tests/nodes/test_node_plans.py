@@ -196,6 +196,26 @@ def test_a_tainted_pool_holds_only_pods_that_tolerate_it(make_pods: Make, make_n
     assert {lost.workload for lost in plans.unplaced} == {"web"}
 
 
+def test_pods_of_unknown_rules_tolerate_the_taints_of_the_nodes_that_they_run_on(
+    make_pods: Make, make_nodes: Make
+) -> None:
+    """Taints are collected without tolerations: what runs there tolerates them, and nothing else."""
+    taint = [{"key": "team", "value": "a", "effect": "NoSchedule"}]
+    nodes = pd.concat(
+        [make_nodes(2), make_nodes(2, taints=taint).assign(node=["own-0", "own-1"])],
+        ignore_index=True,
+    )
+    pods = make_pods(("web", 2, 1.5, 500), ("own", 2, 1.5, 500), daemonsets=(("agent", 1.0, 100),))
+    pods["node"] = ["node-0", "node-1", "own-0", "own-1", "own-0"]
+    found = plan_nodes(pods, CATALOGUE, quick(spread="none"), nodes, names=("same-type",))
+    packed = found.named("same-type").packed
+    assert not found.unplaced
+    assert packed is not None
+    placed = packed.placement.groupby("node")["pod"].agg(lambda names: {n[:3] for n in names})
+    # A DaemonSet that runs there takes its core on every node: two pods of 1.5 share none.
+    assert sorted(map(sorted, placed)) == [["own"], ["own"], ["web"], ["web"]]
+
+
 def test_required_anti_affinity_puts_one_replica_on_a_node(
     make_pods: Make, make_nodes: Make
 ) -> None:
