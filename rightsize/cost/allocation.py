@@ -28,6 +28,7 @@ PARTS = ("application", "mesh", "gpu", "system", "idle", "shared", "unused")
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 _RESERVED = "kubelet and operating system"
 _IDLE = "not requested"
+_UNSPLIT = "who causes it is unknown"
 _SPLIT = ["day", "node", *KEYS]
 _HOURS = ["core_hours", "byte_hours", "container_hours"]
 
@@ -155,13 +156,11 @@ def allocate(
     unpriced = {*machines.loc[machines["usd"].isna(), "node"], *unseen["node"]}
     if machines.empty:
         unpriced.add("every machine")
-    days = _split(requests, machines, unit)
+    days = _split(requests, machines, unit, blind=blind)
     total = float(days["known_usd"].sum())
     if machines_usd is not None and total > 0:
         for name in ("usd", "known_usd"):
             days[name] *= machines_usd / total
-    if blind:
-        days["usd"] = np.nan
     others = {("shared", name): usd for name, usd in (shared or {}).items()}
     if unused:
         others["unused", "commitments that cover nothing"] = unused
@@ -300,8 +299,14 @@ def machines_of(machines: pd.DataFrame, *, scale: float = 1.0) -> pd.DataFrame:
     )
 
 
-def _split(requests: pd.DataFrame, machines: pd.DataFrame, unit: UnitPrice) -> pd.DataFrame:
-    """Each machine's cost by day: requests, GPUs, what the system holds back, and idle."""
+def _split(
+    requests: pd.DataFrame, machines: pd.DataFrame, unit: UnitPrice, *, blind: bool = False
+) -> pd.DataFrame:
+    """Each machine's cost by day: requests, GPUs, what the system holds back, and idle.
+
+    A machine of unknown size, and every one where `blind`, cannot be split: its cost is known, and
+    nobody's part of it.
+    """
 
     def worth(cores: pd.Series, memory: pd.Series) -> pd.Series:
         return cores * unit.usd_per_core_hour + memory * unit.usd_per_byte_hour
@@ -320,20 +325,21 @@ def _split(requests: pd.DataFrame, machines: pd.DataFrame, unit: UnitPrice) -> p
     reserved = (here["whole"] - here["usable"]).clip(lower=0.0)
     idle = (here["usable"] - here["claimed"]).clip(lower=0.0)
     total = here["claimed"] + reserved + idle
-    rate = ((usd - gpu) / total).where(total > 0)
-    # A machine of unknown size cannot be split.
-    whole = usd.where(~(total > 0), 0.0)
+    known = (total > 0) & (not blind)
+    rate = ((usd - gpu) / total).where(known)
     split = claims.merge(here[keys].assign(rate=rate), on=keys)
     lines = [
         split.assign(usd=split["worth"] * split["rate"]).reindex(columns=[*_SPLIT, "usd", *_HOURS]),
-        _lines(here, "system", _RESERVED, reserved * rate, reserved > 0),
-        _lines(here, "gpu", "machines with GPUs", gpu, gpus),
-        _lines(here, "idle", _IDLE, idle * rate, idle > 0),
-        _lines(here, "idle", "size unknown", whole, ~(total > 0)),
+        _lines(here, "system", _RESERVED, reserved * rate, (reserved > 0) & known),
+        _lines(here, "gpu", "machines with GPUs", gpu, gpus & known),
+        _lines(here, "idle", _IDLE, idle * rate, (idle > 0) & known),
+        _lines(here, "idle", _UNSPLIT, usd, ~known),
     ]
     table = pd.concat([part for part in lines if len(part)] or lines[:1], ignore_index=True)
     table = table[~(table["usd"] <= 0)].reset_index(drop=True)
-    return table.assign(known_usd=table["usd"].fillna(0.0))
+    table["known_usd"] = table["usd"].fillna(0.0)
+    table["usd"] = table["usd"].mask(table["workload"].eq(_UNSPLIT) & table["part"].eq("idle"))
+    return table
 
 
 def _of_nobody(unknown: bool) -> pd.DataFrame:

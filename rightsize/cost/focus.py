@@ -263,7 +263,8 @@ def _descriptions(rows: pd.DataFrame) -> list[str]:
         what = f"{name}" if kind == "ec2" else f"root volume of {name}"
         cause = str(workload)
         if _known(namespace):
-            cause = f"{component if _known(component) else part} of {namespace}/{workload}"
+            owner = workload if _known(workload) else "a pod of unknown owner"
+            cause = f"{component if _known(component) else part} of {namespace}/{owner}"
         said.append(f"Estimate: {what}, {cause}" if _known(name) else f"Estimate: {cause}")
     return said
 

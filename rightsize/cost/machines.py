@@ -129,10 +129,13 @@ def causes_seen(snapshot: Snapshot) -> bool:
 
 
 def _days_with_containers(snapshot: Snapshot, days: Sequence[date] | None) -> frozenset[date]:
-    pods, containers = (
-        days_of(snapshot.read(name, days=days, columns=["pod"])) for name in ("pods", "containers")
-    )
-    return pods & containers
+    """Days on which it is known of some pod where it ran, and of some container what it requested."""
+    pods = snapshot.read("pods", days=days, columns=["node"]).dropna(subset=["node"])
+    requests = ["cpu_request", "memory_request"]
+    held = snapshot.read("containers", days=days, columns=[*requests, "requests_known"])
+    # Where requests were reported, none set is an answer.
+    known = held[requests].notna().any(axis=1) | held["requests_known"].eq(True)
+    return days_of(pods) & days_of(held[known.to_numpy(dtype=bool)])
 
 
 def days_of(table: pd.DataFrame) -> frozenset[date]:

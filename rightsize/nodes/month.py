@@ -161,14 +161,18 @@ def replay_settings(
     """The same month under several settings, as `replay_month` under each."""
     chosen = settings or NodeSettings()
     known = nodes[nodes["instance_type"].notna()]
-    if days.empty or known.empty:
+    offered = known["instance_type"].isin(catalogue["instance_type"])
+    if days.empty or not offered.any():
         raise NoDataError(
             "the replay needs pods and the type of at least one node",
             hint="collect node labels (kube_node_labels) or node objects, or leave --replay out",
         )
     hours = hours_of(days)
     first = _nodes_at(known, hours[0])
-    name = str(first["instance_type"].astype(str).value_counts().sort_index(kind="stable").idxmax())
+    # Nodes of a type that nobody knows count as the commonest of those that are known.
+    main = first if first["instance_type"].isin(catalogue["instance_type"]).any() else known
+    names = main.loc[main["instance_type"].isin(catalogue["instance_type"]), "instance_type"]
+    name = str(names.astype(str).value_counts().sort_index(kind="stable").idxmax())
     lives = _lives(days)
     minimum = dict(chosen.group_minimum)
     pinned = _pinned(lives, held)

@@ -1,0 +1,84 @@
+"""What a snapshot lacks makes figures unknown, and never zero or a part that looks like a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rightsize.config import Settings
+from rightsize.cost.answer import MoneyAnswer
+from rightsize.cost.focus import Payer, focus_rows
+from rightsize.review.charges import month_money
+from rightsize.snapshot import frame
+from tests.review.two_months import OCTOBER, Month, written_of
+
+Tables = dict[str, pd.DataFrame]
+Change = Callable[[int, Tables], None]
+PAYER = Payer("123456789012", None, None)
+
+
+def emptied(table: str, days: range = range(4)) -> Change:
+    def change(number: int, tables: Tables) -> None:
+        if number in days:
+            tables[table] = tables[table].iloc[:0]
+
+    return change
+
+
+def nulled(table: str, *columns: str, days: range = range(4)) -> Change:
+    def change(number: int, tables: Tables) -> None:
+        if number in days:
+            nothing = dict.fromkeys(columns)
+            tables[table] = frame(table, tables[table].astype(object).assign(**nothing))
+
+    return change
+
+
+def money_of(path: Path, change: Change) -> MoneyAnswer:
+    found = written_of(path / "snapshot", Month(OCTOBER, 4), change)
+    return month_money(found, Settings(), found.manifest.end)
+
+
+LACKS = {
+    "pods": emptied("pods"),
+    "containers": emptied("containers"),
+    "nodes of pods": nulled("pods", "node"),
+    "requests": nulled("containers", "cpu_request", "memory_request", "requests_known"),
+    "sizes of nodes": nulled("nodes", "allocatable_cpu"),
+}
+
+
+@pytest.mark.parametrize("lacks", LACKS)
+def test_without_what_ran_the_bill_is_known_and_nobodys_part_of_it(
+    lacks: str, tmp_path: Path
+) -> None:
+    money = money_of(tmp_path, LACKS[lacks])
+    assert money.today.ec2 is not None
+    assert money.today.ec2.mid == pytest.approx(Month(OCTOBER, 4).usd_per_hour * 96, rel=1e-4)
+    assert money.allocation.total_usd is not None
+    assert money.allocation.total_usd == pytest.approx(money.today.total.mid, abs=0.006)
+    assert money.allocation.mesh_usd is None
+    assert money.allocation.idle_usd is None
+    charged = focus_rows(money, OCTOBER, PAYER, None)
+    assert float(charged["EffectiveCost"].sum()) == pytest.approx(money.today.total.mid, abs=0.01)
+    assert not charged["ChargeDescription"].str.contains("nan|None").any()
+
+
+@pytest.mark.parametrize("table", ["pods", "containers", "nodes"])
+def test_days_that_lack_a_table_are_in_no_sum_and_no_share(table: str, tmp_path: Path) -> None:
+    whole = money_of(tmp_path, lambda number, tables: None)
+    part = money_of(tmp_path, emptied(table, range(1, 3)))
+    assert part.covered_hours == 48
+    assert part.today.ec2.mid == pytest.approx(whole.today.ec2.mid / 2, rel=1e-6)
+    assert part.allocation.mesh_usd == pytest.approx(whole.allocation.mesh_usd / 2, abs=0.02)
+    assert any("2 days have no row" in note for note in part.notes)
+
+
+def test_a_pod_without_an_owner_is_charged_in_words(tmp_path: Path) -> None:
+    money = money_of(tmp_path, nulled("pods", "workload"))
+    said = focus_rows(money, OCTOBER, PAYER, None)["ChargeDescription"]
+    assert said.str.contains("of shop/a pod of unknown owner").any()
+    assert not said.str.contains("nan").any()
