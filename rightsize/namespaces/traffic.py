@@ -7,7 +7,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rightsize.snapshot import Snapshot
 
@@ -62,25 +64,34 @@ def edges(traffic: pd.DataFrame) -> pd.DataFrame:
     rows = traffic[traffic["requests"] > 0]
     if rows.empty:
         return pd.DataFrame({name: [] for name in EDGE_COLUMNS})
-    text = {name: _categories(rows[name]) for name in _EDGE}
-    rows = rows.assign(**text, day=(rows["time"] - pd.Timedelta(1, "s")).dt.floor("D"))
+    edge, first = _numbered(rows)
+    keyed = pd.DataFrame(
+        {
+            "edge": edge,
+            "time": rows["time"].array,
+            "requests": rows["requests"].array,
+            "duration_seconds": rows["duration_seconds"].array,
+        }
+    )
     # One hour may hold several rows of an edge: hours are summed up before the busiest is taken.
-    keys = [*_EDGE, "time", "day"]
-    hourly = rows.groupby(keys, as_index=False, observed=True, sort=False).agg(
+    hourly = keyed.groupby(["edge", "time"], as_index=False, sort=False).agg(
         requests=("requests", "sum"),
         duration_seconds=("duration_seconds", "sum"),
         known=("duration_seconds", "count"),
     )
-    found = hourly.groupby(_EDGE, as_index=False, observed=True).agg(
+    hourly["day"] = (hourly["time"] - pd.Timedelta(1, "s")).dt.floor("D")
+    sums = hourly.groupby("edge").agg(
         requests=("requests", "sum"),
-        days=("day", "nunique"),
         first=("time", "min"),
         last=("time", "max"),
         busiest_hour=("requests", "max"),
         duration_seconds=("duration_seconds", "sum"),
         known=("known", "sum"),
     )
-    return _without_unknown(found.astype(dict.fromkeys(_EDGE, object)))
+    days = hourly.drop_duplicates(["edge", "day"]).groupby("edge").size()
+    names = rows[_EDGE].iloc[first].astype(object).fillna(UNKNOWN).reset_index(drop=True)
+    found = pd.concat([names, sums.assign(days=days)], axis=1)
+    return _without_unknown(found)
 
 
 def merged(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -101,11 +112,20 @@ def merged(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return _without_unknown(found)
 
 
-def _categories(values: pd.Series) -> pd.Series:
-    """Text as categories, in order, with what is null as `unknown`: grouping then is by number."""
-    found = values.astype("category")
-    names = sorted({*found.cat.categories, UNKNOWN})
-    return found.cat.set_categories(names).fillna(UNKNOWN)
+def _numbered(rows: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number of each row's edge, edges in the order of their names, and the first row of each.
+
+    To group by one number takes a fraction of what grouping by six names does.
+    """
+    edge = np.zeros(len(rows), dtype=np.int64)
+    for name in _EDGE:
+        text = rows[name].astype("category")
+        values = sorted({*text.cat.categories, UNKNOWN})
+        codes = text.cat.set_categories(values).fillna(UNKNOWN).cat.codes.to_numpy(dtype=np.int64)
+        # Renumbered at each name, so that the product of all counts cannot overflow.
+        edge = np.unique(edge * len(values) + codes, return_inverse=True)[1]
+    _, first = np.unique(edge, return_index=True)
+    return edge, first
 
 
 def _without_unknown(found: pd.DataFrame) -> pd.DataFrame:
