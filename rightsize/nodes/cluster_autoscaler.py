@@ -41,6 +41,11 @@ class ClusterAutoscaler:
         self._since: dict[int, int] = {}
         """Hour since which each unneeded node is so."""
 
+    @property
+    def waits(self) -> bool:
+        """A node is unneeded, and goes once it has been for long enough."""
+        return bool(self._since)
+
     def join(self, k: int) -> int:
         """Bring a node of the type most in use, else of another in use that suits the pod."""
         running = self._running

@@ -59,6 +59,11 @@ class Karpenter:
         self._cost: Floats = np.clip(1.0 + priority / _PRIORITY, 0.0, _MOST_COST)
         """(K,) cost of evicting a pod of the class."""
 
+    @property
+    def waits(self) -> bool:
+        """It looks again only where `Running.changed` says so."""
+        return False
+
     def join(self, k: int) -> int:
         """Pods without room wait for the others of the hour, so that nodes suit them together."""
         return -1
@@ -151,7 +156,8 @@ class Karpenter:
         paid = float(price[own].sum())
         # Without a cheaper offer one pod that is left over is enough to know.
         alone = price[self._offers[0]] >= paid - 1e-9 or self._running.spot(nodes)
-        going = np.isin(np.arange(len(cluster.alive)), nodes)
+        going = np.zeros(len(cluster.alive), dtype=bool)
+        going[list(nodes)] = True
         left = cluster.left_over(going, most=1 if alone else None)
         if not left:
             return _Command(nodes) if self._running.nodes > len(nodes) else None

@@ -65,6 +65,10 @@ class Start:
 class Scaler(Protocol):
     """What an autoscaler does of its own accord."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether it may act though nothing changes."""
+
     def join(self, k: int) -> int:
         """Bring a node for a pod of class `k` at once; its node, -1 if it waits or none can be."""
 
@@ -125,6 +129,7 @@ class Running:
         """Offer and zone of each node that ran."""
         table, layout = self.layout.offers, self.layout
         zones = {zone: i for i, zone in enumerate(layout.zones)}
+        self._zone_of_offer = [zones.get(str(zone), 0) for zone in table["zone"]]
         of_type = table.reset_index(drop=True).groupby("instance_type", observed=True).indices
         offers, where = [], []
         nodes = self._start.nodes
@@ -146,13 +151,19 @@ class Running:
 
     def timeline(self, scaler: Scaler) -> pd.DataFrame:
         """Nodes, pods, scaling events and USD/h at the end of each hour."""
-        lives, rows, pods = self._lives, [], 0
+        lives, pods = self._lives, 0
+        rows: list[tuple[pd.Timestamp, int, int, int, int, float]] = []
         seen = np.flatnonzero(lives.end > lives.first)
         arrivals = _by_hour(lives.first, self._order[np.isin(self._order, seen)], len(lives.hours))
         ends = _by_hour(lives.end, seen, len(lives.hours))
         for i, hour in enumerate(lives.hours):
-            self.hour, before = i, self.nodes
+            self.hour = i
             pods += len(arrivals[i]) - len(ends[i])
+            if i and not (len(arrivals[i]) or len(ends[i]) or self._unsettled or scaler.waits):
+                # Nothing came or went since the autoscaler last looked, and nothing will.
+                rows.append((hour, rows[-1][1], pods, 0, 0, rows[-1][5]))
+                continue
+            before = self.nodes
             self._settle(arrivals[i], ends[i], scaler)
             removed = scaler.shrink() if i else 0
             # A replacement joins while others leave.
@@ -160,6 +171,11 @@ class Running:
             usd = float(self.price[self.cluster.offers[self.cluster.alive]].sum())
             rows.append((hour, self.nodes, pods, added, removed, usd))
         return pd.DataFrame(rows, columns=["time", "nodes", "pods", "added", "removed", "usd"])
+
+    @property
+    def _unsettled(self) -> bool:
+        """A pod waits for room, or the autoscaler has not looked at the last change."""
+        return bool(self._waiting or self._displaced or self.changed)
 
     @property
     def nodes(self) -> int:
@@ -214,7 +230,7 @@ class Running:
     def launch(self, offer: int, zone: int | None = None) -> int:
         """Let a node join, in the zone with the fewest where any will do; returns its index."""
         if self.layout.zoned:
-            zone = self.layout.zones.index(str(self.layout.offers["zone"].iloc[offer]))
+            zone = self._zone_of_offer[offer]
         elif zone is None:
             there = self.cluster.zones[self.cluster.alive]
             zone = int(np.bincount(there, minlength=len(self.layout.zones)).argmin())
@@ -271,7 +287,8 @@ class Running:
 
     def drain(self, nodes: Sequence[int]) -> bool:
         """Take nodes away together; False if their pods found no places, and nothing changed."""
-        gone = np.isin(np.arange(len(self.cluster.alive)), nodes)
+        gone = np.zeros(len(self.cluster.alive), dtype=bool)
+        gone[list(nodes)] = True
         pods = np.flatnonzero(gone[self.where] & (self.where >= 0))
         moved = self.cluster.drain(gone)
         if moved is None:

@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-from rightsize.nodes.problem import Flags, Floats, Ints, Problem
+from rightsize.nodes.problem import CPU, MEMORY, Flags, Floats, Ints, Problem
 from rightsize.nodes.spread import Owner
 
 _SCORED_CPU = 100.0
@@ -73,16 +73,17 @@ class Cluster:
         self.avoided: Flags = np.zeros(len(offers), dtype=bool)
         """Nodes with a taint of effect PreferNoSchedule."""
         self.total: Floats = problem.capacity[offers]
-        self.rest: Floats = self.total.copy()
+        # Resources side by side in memory: filters and scores look at all nodes, one resource at a time.
+        self.rest: Floats = np.asfortranarray(self.total)
         self._owners = owners
         names = {owner.key: i for i, owner in enumerate(dict.fromkeys(owners))}
         self.owner_of_class: Ints = np.array([names[o.key] for o in owners], dtype=np.int64)
         self.on_node: Ints = np.zeros((len(names), len(offers)), dtype=np.int64)
         self._in_class: Ints = np.zeros((len(problem.count), len(offers)), dtype=np.int64)
         self._score_size = score_size(problem)
-        self._gross: Floats = np.maximum(problem.scored[offers], 1.0)
+        self._gross: Floats = np.asfortranarray(np.maximum(problem.scored[offers], 1.0))
         """(B, 2) CPU and memory of the nodes before their DaemonSets."""
-        self._scored: Floats = self._gross - self.total[:, :2]
+        self._scored: Floats = np.asfortranarray(self._gross - self.total[:, :2])
         """(B, 2) what scoring takes to be requested there."""
         self._next = 0
 
@@ -90,7 +91,7 @@ class Cluster:
         """The same cluster, to try moves on."""
         twin = copy.copy(self)
         for name in ("alive", "avoided", "rest", "on_node", "_in_class", "_scored"):
-            setattr(twin, name, getattr(self, name).copy())
+            setattr(twin, name, getattr(self, name).copy(order="K"))
         return twin
 
     def launch(self, offer: int, zone: int) -> int:
@@ -110,8 +111,8 @@ class Cluster:
     def _make_room(self) -> None:
         for name in ("offers", "zones", "alive", "avoided", "total", "rest", "_scored", "_gross"):
             have = getattr(self, name)
-            more = np.zeros((_MORE_NODES, *have.shape[1:]), dtype=have.dtype)
-            setattr(self, name, np.concatenate([have, more]))
+            more = np.full((_MORE_NODES, *have.shape[1:]), name == "_gross", dtype=have.dtype)
+            setattr(self, name, np.asfortranarray(np.concatenate([have, more])))
         for name in ("on_node", "_in_class"):
             have = getattr(self, name)
             more = np.zeros((len(have), _MORE_NODES), dtype=have.dtype)
@@ -175,16 +176,12 @@ class Cluster:
         return np.asarray(allowed[self.zones])
 
     def _score(self, k: int, nodes: Ints) -> Floats:
-        gross = self._gross[nodes]
-        used = np.minimum((self._scored[nodes] + self._score_size[k]) / gross, 1.0)
-        least = (1.0 - used.sum(axis=1) / 2) * 100
-        rest = self.rest[nodes, :2] - self.problem.size[k, :2]
-        cpu, memory = np.minimum(1.0 - rest / gross, 1.0).T
-        balanced = (1.0 - np.abs(cpu - memory) / 2) * 100
+        least, balanced = self._resource_scores(k)
+        resources = (least + balanced)[nodes]
         here = self.on_node[self.owner_of_class[k]]
         host, zone = self._owners[k].soft
         if not np.count_nonzero(here) or not host + zone:
-            return np.asarray(least + balanced)
+            return np.asarray(resources)
         count = np.full(len(nodes), soft_offset(host, zone))
         if host:
             count += here[nodes] * _log(len(nodes) + 2)
@@ -195,7 +192,20 @@ class Cluster:
         count = np.rint(count)
         top, low = np.maximum.reduce(count), np.minimum.reduce(count)
         even = 100.0 if top == 0 else 100 * (top + low - count) / top
-        return np.asarray(least + balanced + SPREAD_WEIGHT * even)
+        return np.asarray(resources + SPREAD_WEIGHT * even)
+
+    def _resource_scores(self, k: int) -> tuple[Floats, Floats]:
+        """(B,) LeastAllocated and BalancedAllocation of every node with one more pod of class `k`."""
+        gross = self._gross[:, 0], self._gross[:, 1]
+        scored, size = self._score_size[k].tolist(), self.problem.size[k].tolist()
+        cpu, memory = (
+            np.minimum((self._scored[:, i] + scored[i]) / gross[i], 1.0) for i in (CPU, MEMORY)
+        )
+        least = (1.0 - (cpu + memory) / 2) * 100
+        cpu, memory = (
+            np.minimum(1.0 - (self.rest[:, i] - size[i]) / gross[i], 1.0) for i in (CPU, MEMORY)
+        )
+        return least, (1.0 - np.abs(cpu - memory) / 2) * 100
 
     def put(self, k: int, node: int) -> None:
         """Bind a pod of class `k` to a node."""
