@@ -46,11 +46,17 @@ class _Pods:
         self._rows = containers.groupby(WORKLOAD, observed=True).indices
         self._names = containers["container"].astype(object).to_numpy()
         self._sizes = containers[_SIZES].to_numpy(dtype=float)
+        self._known = containers[["requests_known", "limits_known"]].to_numpy(dtype=bool)
 
     def of(self, row: Recommendation) -> tuple[Strings, Floats]:
-        """Names of the containers of the row's pod, and their sizes as `qos_class` takes them."""
+        """Names of the containers of the row's pod, and their sizes as `qos_class` takes them.
+
+        Nothing where a size that no metric reported may be set.
+        """
         found = self._rows.get((row.namespace, row.workload, row.kind), ())
         mine = np.asarray(found, dtype=np.int64)
+        if not self._known[mine].all():
+            mine = mine[:0]
         return self._names[mine], self._sizes[mine]
 
 

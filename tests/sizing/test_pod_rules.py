@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from rightsize.config import PolicySettings, Settings
 from rightsize.errors import UsageError
 from rightsize.recommend import recommend
-from rightsize.sizing.pod_rules import budget_warnings, qos_class
+from rightsize.sizing.pod_rules import budget_warnings, qos_class, with_qos_notes
 from rightsize.sizing.policies import PercentilePolicy
+from rightsize.snapshot.views import newest_containers
 from tests.tiny_mesh import MIB, Tiny, tiny_snapshot
 
 
@@ -48,6 +51,16 @@ def test_a_change_of_qos_class_is_flagged(tmp_path):
     guaranteed = Tiny(cpu_request=2.0, memory_request=1024 * MIB)
     found = advice(tmp_path, guaranteed)
     assert "from QoS class Guaranteed to Burstable" in " ".join(row(found, "web").notes)
+
+
+def test_no_qos_class_is_stated_of_sizes_that_no_metric_reported(tmp_path):
+    snapshot = tiny_snapshot(tmp_path / "s", Tiny(cpu_request=2.0, memory_request=1024 * MIB))
+    plain = [replace(row, notes=()) for row in recommend(snapshot).recommendations]
+    containers = newest_containers(snapshot)
+    assert any(row.notes for row in with_qos_notes(plain, containers))
+    for flag in ("requests_known", "limits_known"):
+        found = with_qos_notes(plain, containers.assign(**{flag: False}))
+        assert not any(row.notes for row in found)
 
 
 def test_a_burstable_pod_that_stays_one_is_not_flagged(tmp_path):

@@ -8,7 +8,7 @@ counted in (google/cadvisor#3015). What counts here: restarts after which kube-s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,11 +35,14 @@ class DayCounts:
     """The server has reasons of terminations at all."""
 
     def kills(self, key: ContainerKey) -> float | None:
-        """OOM kills; none without a restart, unknown where no reason of a restart is given."""
-        restarts = self.restarts.get(key)
-        if restarts is None or (restarts > 0 and not self.reasons_known):
-            return None
-        return self.oom_kills.get(key, 0.0)
+        """OOM kills; none without a restart, unknown where no reason of a restart is given.
+
+        Kills that were seen count even where nothing says how many restarts the day had.
+        """
+        restarts, kills = self.restarts.get(key), self.oom_kills.get(key, 0.0)
+        if restarts is None:
+            return kills or None
+        return None if restarts > 0 and not self.reasons_known else kills
 
 
 def count_day(
@@ -49,18 +52,20 @@ def count_day(
     restarts: dict[ContainerKey, float] = {}
     kills: dict[ContainerKey, float] = {}
     for family in ("", "init_"):
-        restarts |= _restarts(
+        runs = _restarts(
             answers[f"{family}restarts"], answers[f"{family}restarts_before"], day, starts
         )
+        for (key, _), count in runs.items():
+            restarts[key] = restarts.get(key, 0.0) + count
         killed = answers[f"{family}oom_killed"]
         if len(killed):
-            kills |= _kills(family, killed, day, source)
+            kills |= _kills(family, killed, day, source, runs)
     return DayCounts(restarts, kills, len(answers["reasons"]) > 0)
 
 
 def _restarts(
     last: Answer, before: Answer, day: Day, starts: Mapping[PodKey, float]
-) -> dict[ContainerKey, float]:
+) -> dict[_RunKey, float]:
     """The counter's increase over the day; a pod that started on the day counts from zero.
 
     A counter that ends at zero never moved, whatever it was at midnight.
@@ -73,10 +78,7 @@ def _restarts(
             then = 0.0
         if then is not None:
             counts[run] = float(value - then if value >= then else value)
-    total: dict[ContainerKey, float] = {}
-    for (key, _), count in counts.items():
-        total[key] = total.get(key, 0.0) + count
-    return total
+    return counts
 
 
 def _highest(answer: Answer) -> dict[_RunKey, float]:
@@ -89,7 +91,10 @@ def _highest(answer: Answer) -> dict[_RunKey, float]:
     return counters
 
 
-def _kills(family: str, killed: Answer, day: Day, source: Source) -> dict[ContainerKey, float]:
+def _kills(
+    family: str, killed: Answer, day: Day, source: Source, counted: Collection[_RunKey]
+) -> dict[ContainerKey, float]:
+    """OOM kills of each container; `counted` are the runs whose counter at midnight is known."""
     names = sorted({pod_key(labels)[1] for labels in killed.labels})
     kills: dict[ContainerKey, float] = {}
     for first in range(0, len(names), _PODS_AT_ONCE):
@@ -102,12 +107,12 @@ def _kills(family: str, killed: Answer, day: Day, source: Source) -> dict[Contai
         for labels, row in _rows(counters):
             run = _run(labels)
             if run in because:
-                count = _killed_restarts(row, because[run])
+                count = _killed_restarts(row, because[run], run in counted)
                 kills[run[0]] = max(count, kills.get(run[0], 0.0))
     return kills
 
 
-def _killed_restarts(counter: np.ndarray, reason: np.ndarray) -> float:
+def _killed_restarts(counter: np.ndarray, reason: np.ndarray, counted: bool) -> float:
     """Restarts in windows after which the last termination was an OOM kill.
 
     A reason shows in the window in which it stops holding too, so it has to hold in the next
@@ -115,8 +120,10 @@ def _killed_restarts(counter: np.ndarray, reason: np.ndarray) -> float:
     """
     known = np.where(np.isnan(counter), -np.inf, counter)
     before = np.maximum.accumulate(known)[:-1]
-    # A counter that appears during the day starts at zero: pods do not come with restarts.
-    before = np.where(np.isinf(before), 0.0, before)
+    # A counter that appears during the day starts at zero: pods do not come with restarts. That of an
+    # older pod starts at what is first known of it.
+    first = counter[~np.isnan(counter)][:1]
+    before = np.where(np.isinf(before), 0.0 if counted or not first.size else first[0], before)
     gain = np.nan_to_num(counter[1:], nan=-np.inf) - before
     holds = reason[1:] > 0
     lasts = np.append(holds[1:] | np.isnan(counter[2:]), True)
