@@ -138,6 +138,32 @@ def test_auto_modes_fee_is_a_share_of_the_on_demand_price_and_falls_with_the_mac
     assert saved.realisable.mid == pytest.approx(4 * (0.192 * 730 * 1.06 + 1.6))
 
 
+@pytest.mark.parametrize("first", ["spot", "on-demand"])
+def test_a_fee_that_is_unknown_on_one_side_alone_makes_the_saving_unknown(first: str) -> None:
+    # The fee follows the on-demand price, which a type sold as Spot alone does not have here.
+    spot = pd.DataFrame(
+        {
+            "instance_type": ["x9.large"],
+            "zone": ["us-east-1a"],
+            "purchase_option": ["spot"],
+            "usd_per_hour": [0.05],
+            "source": ["test"],
+            "as_of": [pd.Timestamp(TERMS.at)],
+        }
+    )
+    prices = PriceBook(pd.concat([bundled_prices("us-east-1"), spot]), region="us-east-1")
+    auto = replace(TERMS, book=prices, auto_share=1.0)
+    options = {"spot": "x9.large", "on-demand": "m5.xlarge"}
+    order = [first, *(options.keys() - {first})]
+    plans = [
+        price_plan(PlannedNodeSet("p", (NodeLot(options[option], 4, option),)), auto)
+        for option in order
+    ]
+    found = saving(*plans, auto)
+    assert found.on_demand_equivalent is None
+    assert found.note == "no price for EKS Auto Mode's fee"
+
+
 def test_auto_modes_fee_is_paid_for_machines_under_a_commitment_too() -> None:
     held = Commitments(True, (Commitment("setting", 100.0, 0.3),))
     bound = replace(TERMS, auto_share=1.0, commitments=held)
