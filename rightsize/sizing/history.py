@@ -410,6 +410,8 @@ def _places(rows: pd.DataFrame, names: pd.DataFrame) -> Ints:
 
     Joined on the dictionary codes: millions of windows name a few hundred pods.
     """
+    if names.empty:
+        return np.full(len(rows), -1, dtype=np.int64)
     codes = np.zeros(len(rows), dtype=np.int64)
     wanted = np.zeros(len(names), dtype=np.int64)
     for name in CONTAINER:

@@ -56,7 +56,7 @@ def bill_section(review: Review) -> Section:
         "bill",
         "The bill",
         (
-            f"What ran on {len(review.month.days)} days of {review.month.name}.",
+            f"What ran on {review.money.covered_hours / 24:g} days of {review.month.name}.",
             *(f"{note[:1].upper()}{note[1:]}." for note in review.money.notes),
         ),
         (

@@ -49,7 +49,7 @@ def _bill_note(review: Review) -> str:
 
 
 def actions_of(review: Review) -> tuple[Action, ...]:
-    """At most five actions for now, safety first, then by dollars."""
+    """At most five actions for now, safety first; what is expected to bring nothing is none."""
     found = [
         *_safety(review),
         *_apply(review),
@@ -59,7 +59,7 @@ def actions_of(review: Review) -> tuple[Action, ...]:
         *_scale_points(review),
         *lever_actions(review),
     ]
-    worth = [one for one in found if one.usd_per_month is None or one.usd_per_month.high >= 0.005]
+    worth = [one for one in found if one.usd_per_month is None or one.usd_per_month.mid >= 0.005]
     return tuple(worth[:_MOST_ACTIONS])
 
 

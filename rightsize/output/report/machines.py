@@ -57,7 +57,8 @@ def _steps(review: Review) -> pd.DataFrame:
         rows.append({"label": step.label, "nodes": step.nodes, **costs,
                      "saved_low": low, "saved": mid, "saved_high": high})  # fmt: skip
     columns = ["label", "nodes", "usd_low", "usd", "usd_high", "saved_low", "saved", "saved_high"]
-    return pd.DataFrame(rows, columns=columns)
+    numbers = dict.fromkeys(columns[2:], float)
+    return pd.DataFrame(rows, columns=columns).astype(numbers)
 
 
 def _ends(usd: Interval | None) -> tuple[float, float, float]:
