@@ -10,7 +10,7 @@ import pandas as pd
 
 from rightsize.config import ReviewSettings
 from rightsize.cost.answer import MoneyAnswer
-from rightsize.cost.machines import machine_days
+from rightsize.cost.machines import days_of, machine_days
 from rightsize.cost.showback import NO_TEAM, showback, teams_of
 from rightsize.cost.unit_cost import unit_costs, with_trend
 from rightsize.results import Interval
@@ -87,11 +87,8 @@ def accounts_of(
         owners = {
             key: str(team) for key, team in zip(keys, found["team"], strict=True) if team != NO_TEAM
         }
-    now = unit_costs(money.allocation.rows, ours.read("traffic"))
-    old = None
-    if before is not None:
-        days = [day for day in past.days if day.strftime("%Y-%m") == month.label_before]
-        old = unit_costs(before.allocation.rows, past.read("traffic", days=days))
+    now = _unit_costs(past, money)
+    old = None if before is None else _unit_costs(past, before)
     budget = None
     if settings.budget_usd_per_month is not None:
         whole = month.length * 24.0
@@ -109,6 +106,12 @@ def accounts_of(
         forecast(_daily(past, money), money.today.total),
         budget,
     )
+
+
+def _unit_costs(past: Snapshot, money: MoneyAnswer) -> pd.DataFrame:
+    """What a million requests cost, by the days that the money is about."""
+    days = sorted(days_of(money.machines))
+    return unit_costs(money.allocation.rows, past.read("traffic", days=days))
 
 
 def _daily(past: Snapshot, money: MoneyAnswer) -> pd.Series:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rightsize.config import Settings
+from rightsize.config import ReviewSettings, Settings
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.focus import Payer, focus_rows
+from rightsize.review.accounts import accounts_of
 from rightsize.review.charges import month_money
+from rightsize.review.month import month_of
 from rightsize.snapshot import frame
 from tests.review.two_months import OCTOBER, Month, written_of
 
@@ -82,3 +84,16 @@ def test_a_pod_without_an_owner_is_charged_in_words(tmp_path: Path) -> None:
     said = focus_rows(money, OCTOBER, PAYER, None)["ChargeDescription"]
     assert said.str.contains("of shop/a pod of unknown owner").any()
     assert not said.str.contains("nan").any()
+
+
+def test_requests_of_days_without_money_are_in_no_unit_cost(tmp_path: Path) -> None:
+    costs = []
+    for name, change in (
+        ("whole", emptied("nodes", range(0))),
+        ("part", emptied("nodes", range(1, 3))),
+    ):
+        found = written_of(tmp_path / name, Month(OCTOBER, 4), change)
+        money = month_money(found, Settings(), found.manifest.end)
+        rows = accounts_of(found, month_of(found), money, None, ReviewSettings()).unit_costs
+        costs.append(rows.set_index(["namespace", "workload"])["usd_per_million"].iloc[0])
+    assert costs[1] == pytest.approx(costs[0], rel=0.01)
