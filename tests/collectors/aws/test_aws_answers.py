@@ -251,6 +251,12 @@ _ZONE = {"availabilityZone": "us-east-1a", "scope": "Availability Zone"}
         (_HELD, "m5.xlarge", 2327.9),
         # Zone and size fit.
         (_HELD | _ZONE, "m5.4xlarge", 1767.26 + 19 * 0.768 * 730),
+        # Another zone.
+        (
+            _HELD | _ZONE | {"availabilityZone": "us-east-1b"},
+            "m5.4xlarge",
+            1767.26 + 24 * 0.768 * 730,
+        ),
         # A family without size flexibility, 5 of another size.
         (_HELD | {"instanceType": "g4dn.4xlarge"}, "g4dn.xlarge", 1767.26 + 24 * 0.526 * 730),
         # Other tenancy, other platform: no part of this node set's bill.
