@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import pandas as pd
@@ -136,12 +136,17 @@ class _Planner:
     nodes: pd.DataFrame
     catalogue: pd.DataFrame
     settings: NodeSettings | None
+    known: dict[tuple[float, float, bool], NodeSet] = field(default_factory=dict)
+    """What was planned: one that shrinks nothing is today's, which most ask for first."""
 
     def node_set(self, cpu: float, memory: float, without_sidecars: bool) -> NodeSet:
         """With so much added to each pod with a sidecar; its own requests are taken off or not."""
-        there = self.pods["own_cpu"].notna()
-        taken = there if without_sidecars else there & False
-        return self._plan(there, cpu, memory, taken=taken)
+        asked = (cpu, memory, without_sidecars)
+        if asked not in self.known:
+            there = self.pods["own_cpu"].notna()
+            taken = there if without_sidecars else there & False
+            self.known[asked] = self._plan(there, cpu, memory, taken=taken)
+        return self.known[asked]
 
     def without(self, workloads: Collection[tuple[str, str]]) -> NodeSet:
         """Without the sidecars of these workloads, as namespace and name."""
