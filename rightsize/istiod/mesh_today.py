@@ -17,6 +17,7 @@ from rightsize.prices.book import snapshot_book
 from rightsize.prices.node_kinds import PACKED, kinds_of, runs_daemonsets
 from rightsize.prices.shapes import catalogue_of
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.views import windows_of_containers
 
 _KEY = ["namespace", "pod"]
 
@@ -190,9 +191,12 @@ def _rate(snapshot: Snapshot) -> float:
 
 
 def _used(snapshot: Snapshot, days: list[date], sidecars: pd.DataFrame) -> float:
-    usage = snapshot.read("usage", days=days)
-    ours = _text(usage).merge(_text(sidecars)[[*_KEY, "container"]].drop_duplicates())
-    value = ours["memory"].quantile(0.99)
+    names = _text(sidecars)[[*_KEY, "container"]].drop_duplicates(ignore_index=True)
+    memory = [
+        rows["memory"]
+        for _, rows in windows_of_containers(snapshot, names, days=days, columns=["memory"])
+    ]
+    value = pd.concat([pd.Series(dtype=float), *memory]).quantile(0.99)
     return 0.0 if pd.isna(value) else float(value)
 
 

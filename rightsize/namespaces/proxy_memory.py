@@ -12,6 +12,7 @@ from rightsize.errors import NoDataError
 from rightsize.istiod.law import NonNegativeQuantileLaw, quick_fit
 from rightsize.quantity import MEBIBYTE
 from rightsize.results import Interval
+from rightsize.snapshot.views import plain_text
 
 Floats = npt.NDArray[np.float64]
 
@@ -112,22 +113,19 @@ def scoped_clusters(now: float, hosts: int, services: float) -> float:
     return STATIC_CLUSTERS + by_service * min(float(hosts), services)
 
 
-def proxies_of(
-    proxies: pd.DataFrame, usage: pd.DataFrame, containers: pd.DataFrame
-) -> pd.DataFrame:
-    """Active clusters and p95 memory of each sidecar: `namespace`, `pod`, `clusters`, `memory`.
+def proxies_of(proxies: pd.DataFrame, memory: pd.Series) -> pd.DataFrame:
+    """Active clusters and memory of each sidecar: `namespace`, `pod`, `clusters`, `memory`.
 
     Parameters
     ----------
-    proxies, usage, containers : DataFrame
-        Tables of the snapshot, over the same days.
+    proxies : DataFrame
+        Table of the snapshot.
+    memory : Series
+        p95 of each sidecar in bytes, by namespace and pod.
     """
     key = ["namespace", "pod"]
-    sidecars = _plain(containers[containers["component"] == "sidecar"])[[*key, "container"]]
-    sidecars = sidecars.drop_duplicates()
-    memory = _plain(usage).merge(sidecars, on=[*key, "container"])
-    used = memory.groupby(key)["memory"].quantile(0.95).rename("memory")
-    clusters = _plain(proxies).groupby(key)["active_clusters"].max().rename("clusters")
+    clusters = plain_text(proxies).groupby(key)["active_clusters"].max().rename("clusters")
+    used = memory.rename_axis(key).sort_index().rename("memory")
     return pd.concat([clusters, used], axis=1, join="inner").dropna().reset_index()
 
 
@@ -139,8 +137,3 @@ def _left_out_error(X: Floats, y: Floats) -> float:
         found = quick_fit(X[kept], y[kept])
         errors.append(np.abs(found[0] + X[~kept] @ found[1:] - y[~kept]) / y[~kept])
     return float(np.median(np.concatenate(errors)))
-
-
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    text = [c for c in frame.columns if isinstance(frame[c].dtype, pd.CategoricalDtype)]
-    return frame.astype(dict.fromkeys(text, object))

@@ -39,7 +39,14 @@ from rightsize.namespaces.traffic import namespace_labels, read_edges
 from rightsize.namespaces.zone_preference import SENT, zone_preferences
 from rightsize.quantity import format_cpu
 from rightsize.snapshot import DayRecord, Snapshot
-from rightsize.snapshot.views import plain_text, pods_with_workloads, usage_of_pods
+from rightsize.snapshot.views import (
+    CONTAINER,
+    POD,
+    plain_text,
+    pods_with_workloads,
+    usage_of_pods,
+    windows_of_containers,
+)
 
 _MEMORY_DAYS = 7
 _DEPENDED_ON = (
@@ -366,10 +373,17 @@ def fitted_proxies(
     """Clusters and memory of the sidecars over the last week, the law between them, and notes."""
     days = snapshot.days[-_MEMORY_DAYS:]
     containers = snapshot.read("containers", days=days)
-    sidecars = containers[containers["component"] == "sidecar"]
-    columns = ["namespace", "pod", "container", "memory"]
-    used = usage_of_pods(snapshot, sidecars, days=days, columns=columns)
-    proxies = proxies_of(snapshot.read("proxies", days=days), used, containers)
+    sidecars = plain_text(containers[containers["component"] == "sidecar"])
+    names = sidecars[CONTAINER].drop_duplicates(ignore_index=True)
+    pods = pd.MultiIndex.from_frame(names[POD].drop_duplicates())
+    pod = pods.get_indexer(pd.MultiIndex.from_frame(names[POD]))
+    parts = [
+        rows["memory"].groupby(pod[place]).quantile(0.95)
+        for place, rows in windows_of_containers(snapshot, names, days=days, columns=["memory"])
+    ]
+    used = pd.concat([pd.Series(dtype=float), *parts]).sort_index()
+    memory = used.set_axis(pods[used.index.to_numpy(dtype=np.int64)])
+    proxies = proxies_of(snapshot.read("proxies", days=days), memory)
     try:
         return proxies, fit_proxy_memory(proxies["clusters"], proxies["memory"]), ()
     except NoDataError as error:

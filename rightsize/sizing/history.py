@@ -24,10 +24,17 @@ from rightsize.sizing.policies.daily import Daily
 from rightsize.sizing.presence import JOB_KINDS, Presence, presence
 from rightsize.sizing.records import Records, read_records
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import CONTAINER, WORKLOAD, containers_by_day, usage_of_pods
+from rightsize.snapshot.views import (
+    CONTAINER,
+    WINDOWS_AT_ONCE,
+    WINDOWS_PER_DAY,
+    WORKLOAD,
+    containers_by_day,
+    places_of,
+    together,
+    usage_of_pods,
+)
 
-WINDOWS_PER_DAY = 288
-_BATCH_ROWS = 1_500_000
 _BATCH_RECORDS = 30_000
 """Containers of a pod and day, of which a summary is a tenth as large as its windows."""
 _KEY = ["component", *WORKLOAD, "container"]
@@ -226,7 +233,7 @@ class MeshWindows:
     def days(self, columns: Sequence[str]) -> Iterator[tuple[Ints, dict[str, Floats]]]:
         """Yield each day's numbers, shape (windows,), and values of numeric columns; NaN is unknown."""
         for _, part in self._snapshot.by_day("usage", columns=[*CONTAINER, *columns]):
-            row = _places(part.select(CONTAINER).to_pandas(), self._pods.names)
+            row = places_of(part.select(CONTAINER).to_pandas(), self._pods.names)
             mine = np.flatnonzero(row >= 0)
             values = {
                 name: part.column(name).cast(pa.float64()).to_numpy()[mine] for name in columns
@@ -292,34 +299,20 @@ def history_batches(
     return [
         HistoryBatch(
             chosen,
-            [name for part in together for name in sorted(parts[part])],
-            inventory[inventory["part"].isin(together)],
+            [name for part in numbers for name in sorted(parts[part])],
+            inventory[inventory["part"].isin(numbers)],
             end,
         )
-        for together in _batches(sizes, 1 if windows else _BATCH_RECORDS)
+        for numbers in together(sizes, 1 if windows else _BATCH_RECORDS)
     ]
 
 
 def _in_parts(inventory: pd.DataFrame) -> pd.DataFrame:
     """The inventory with the number of the part of the mesh that each namespace is in."""
     rows = inventory.groupby("namespace").size()
-    parts = _batches(rows, _BATCH_ROWS // WINDOWS_PER_DAY)
+    parts = together(rows, WINDOWS_AT_ONCE // WINDOWS_PER_DAY)
     number = {name: n for n, names in enumerate(parts) for name in names}
     return inventory.assign(part=inventory["namespace"].map(number))
-
-
-def _batches(rows: pd.Series, most: int) -> Iterator[list[Any]]:
-    """Labels of neighbouring entries that add up to `most`, or are alone above it."""
-    batch: list[Any] = []
-    total = 0
-    for label, count in rows.items():
-        if batch and total + count > most:
-            yield batch
-            batch, total = [], 0
-        batch.append(label)
-        total += int(count)
-    if batch:
-        yield batch
 
 
 def _usage(snapshot: Snapshot, batch: HistoryBatch, columns: Sequence[str]) -> pd.DataFrame:
@@ -370,7 +363,7 @@ class _Pods:
 
     def groups(self, records: Records) -> Iterator[_Group]:
         """Yield what each group used, in order of the key."""
-        row = _places(records.names, self.names)
+        row = places_of(records.names, self.names)
         mine = np.flatnonzero(row >= 0)
         mine = mine[np.argsort(self.group[row[mine]], kind="stable")]
         records, row = records.take(mine), row[mine]
@@ -389,7 +382,7 @@ class _Pods:
 
     def windows(self, usage: pd.DataFrame) -> Iterator[pd.DataFrame]:
         """Yield the windows of each group, in order of the key."""
-        row = _places(usage, self.names)
+        row = places_of(usage, self.names)
         mine = np.flatnonzero(row >= 0)
         mine = mine[np.argsort(self.group[row[mine]], kind="stable")]
         edges = np.searchsorted(self.group[row[mine]], np.arange(self.group.max(initial=-1) + 2))
@@ -403,30 +396,6 @@ class _Pods:
         for first, last in pairwise(edges):
             part = usage.iloc[first:last]
             yield part.sort_values("time", kind="stable", ignore_index=True)
-
-
-def _places(rows: pd.DataFrame, names: pd.DataFrame) -> Ints:
-    """The place in `names` of each row's `namespace`, `pod`, `container`; -1 where it has none.
-
-    Joined on the dictionary codes: millions of windows name a few hundred pods.
-    """
-    if names.empty:
-        return np.full(len(rows), -1, dtype=np.int64)
-    codes = np.zeros(len(rows), dtype=np.int64)
-    wanted = np.zeros(len(names), dtype=np.int64)
-    for name in CONTAINER:
-        column = rows[name].astype("category").cat
-        categories = column.categories
-        known = categories.get_indexer(pd.Index(names[name]))
-        codes = codes * (len(categories) + 1) + column.codes.to_numpy()
-        wanted = np.where((wanted < 0) | (known < 0), -1, wanted * (len(categories) + 1) + known)
-    # A pod's rows stand together: look each such run up once.
-    heads = np.flatnonzero(np.diff(codes, prepend=-1))
-    order = np.argsort(wanted, kind="stable")
-    place = np.minimum(np.searchsorted(wanted[order], codes[heads]), len(order) - 1)
-    found = order[place]
-    found = np.where(wanted[found] == codes[heads], found, -1)
-    return np.repeat(found, np.diff(np.append(heads, len(codes)))).astype(np.int64)
 
 
 def _history(group: _Group, end: pd.Timestamp) -> ContainerHistory:

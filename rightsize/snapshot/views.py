@@ -6,10 +6,12 @@ joined, and each workload's sizes in force are those of the newest day that knew
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +19,11 @@ import pyarrow.compute as pc
 from rightsize.snapshot.schema import USAGE
 from rightsize.snapshot.store import Snapshot
 
+Ints = npt.NDArray[np.int64]
+
+WINDOWS_AT_ONCE = 1_500_000
+"""Rows of `usage` that are in memory together, some 100 MB."""
+WINDOWS_PER_DAY = 288
 POD = ["namespace", "pod"]
 CONTAINER = [*POD, "container"]
 WORKLOAD = ["namespace", "workload", "workload_kind"]
@@ -190,6 +197,72 @@ def usage_of_pods(
         pod = part.column("pod").unify_dictionaries().combine_chunks()
         parts.append(part.filter(pc.is_in(pod.dictionary, value_set=wanted).take(pod.indices)))
     return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
+
+
+def windows_of_containers(
+    snapshot: Snapshot,
+    containers: pd.DataFrame,
+    *,
+    days: Sequence[date],
+    columns: Sequence[str],
+) -> Iterator[tuple[Ints, pd.DataFrame]]:
+    """Yield rows of `usage` of these containers, each with the container's place in `containers`.
+
+    Rows of some namespaces come together, so that about `WINDOWS_AT_ONCE` are in memory.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    containers : DataFrame
+        `CONTAINER`, each row once.
+    days : sequence of date
+    columns : sequence of str
+        Columns of table `usage` beside these.
+    """
+    counts = containers.groupby("namespace", observed=True).size()
+    for names in together(counts, WINDOWS_AT_ONCE // (WINDOWS_PER_DAY * max(len(days), 1))):
+        some = containers[containers["namespace"].isin(names)]
+        rows = usage_of_pods(snapshot, some, days=days, columns=[*CONTAINER, *columns])
+        place = places_of(rows, containers)
+        yield place[place >= 0], rows.loc[place >= 0, list(columns)]
+
+
+def together(rows: pd.Series, most: int) -> Iterator[list[Any]]:
+    """Labels of neighbouring entries that add up to `most`, or are alone above it."""
+    batch: list[Any] = []
+    total = 0
+    for label, count in rows.items():
+        if batch and total + count > most:
+            yield batch
+            batch, total = [], 0
+        batch.append(label)
+        total += int(count)
+    if batch:
+        yield batch
+
+
+def places_of(rows: pd.DataFrame, names: pd.DataFrame) -> Ints:
+    """The place in `names` of each row's `namespace`, `pod`, `container`; -1 where it has none.
+
+    Joined on the dictionary codes: millions of windows name a few hundred pods.
+    """
+    if names.empty:
+        return np.full(len(rows), -1, dtype=np.int64)
+    codes = np.zeros(len(rows), dtype=np.int64)
+    wanted = np.zeros(len(names), dtype=np.int64)
+    for name in CONTAINER:
+        column = rows[name].astype("category").cat
+        categories = column.categories
+        known = categories.get_indexer(pd.Index(names[name]))
+        codes = codes * (len(categories) + 1) + column.codes.to_numpy()
+        wanted = np.where((wanted < 0) | (known < 0), -1, wanted * (len(categories) + 1) + known)
+    # A pod's rows stand together: look each such run up once.
+    heads = np.flatnonzero(np.diff(codes, prepend=-1))
+    order = np.argsort(wanted, kind="stable")
+    place = np.minimum(np.searchsorted(wanted[order], codes[heads]), len(order) - 1)
+    found = order[place]
+    found = np.where(wanted[found] == codes[heads], found, -1)
+    return np.repeat(found, np.diff(np.append(heads, len(codes)))).astype(np.int64)
 
 
 def _day_knows(rows: pd.DataFrame, kind: str) -> pd.Series:
