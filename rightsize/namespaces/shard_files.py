@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rightsize.border import command, printable, promql_string, word
+from rightsize.data_files import filled_file
 from rightsize.files.istioctl import istioctl, proxy_status
 from rightsize.files.shell import Change, change_script
 from rightsize.files.yaml_text import Document, to_yaml
@@ -96,7 +97,7 @@ def shard_files(
         files[f"2-{tag(shard)}-values.yaml"] = to_yaml(
             [shard_values(shard, istio_version, sizes)], comment="\n".join((comment, *said))
         )
-    files["3-migration.md"] = "\n".join(_runbook(advice, mesh, istio_version, labels)) + "\n"
+    files["3-migration.md"] = _runbook(advice, mesh, istio_version, labels)
     return files
 
 
@@ -118,66 +119,44 @@ def _runbook(
     mesh: Namespaces,
     istio_version: str | None,
     labels: Mapping[str, Mapping[str, str]],
-) -> list[str]:
-    release = minor_release(istio_version)
-    lines = [
-        "# Move to shards",
-        "",
-        f"{advice.reason}. The istiod in use stays until the last namespace has moved, so that "
-        "each step can be taken back.",
-        "",
-        "1. `sh 1-label-watched.sh`, and the values of the istiod in use, which every shard shares: "
-        "`helm get values istiod -n istio-system -o yaml > values-in-use.yaml` (or the file in your "
-        "repository)",
-    ]
-    for number, shard in enumerate(advice.chosen.shards, start=2):
+) -> str:
+    release, shards = minor_release(istio_version), advice.chosen.shards
+    parts = [filled_file("shards/start.md", {"reason": advice.reason})]
+    for number, shard in enumerate(shards, start=2):
         name = revision(shard, istio_version)
-        lines += [
-            f"{number}. Install shard {shard.number}, then wait until its pods are ready:",
-            "",
-            "   ```",
-            f"   helm install istiod-{tag(shard)} istio/istiod{_chart(istio_version)} -n istio-system "
-            f"-f values-in-use.yaml -f 2-{tag(shard)}-values.yaml",
-            f"   {istioctl(release, 'tag set', tag(shard), flags={'--revision': name})}",
-            "   ```",
-            "",
-            "   Check: `count(up{pod=~"
-            + f'"istiod-{name}-.*"'
-            + f"}} == 1) >= {shard.plan.replicas}`",
-            "",
-            f"   Way back: `{istioctl(release, 'tag remove', tag(shard))}`, "
-            f"`helm uninstall istiod-{tag(shard)} -n istio-system`",
-        ]
-    first = revision(advice.chosen.shards[0], istio_version)
-    for shard in advice.chosen.shards:
-        lines += ["", f"## Shard {shard.number}", ""]
+        install = {
+            "number": number,
+            "shard": shard.number,
+            "tag": tag(shard),
+            "chart": _chart(istio_version),
+            "tag_set": istioctl(release, "tag set", tag(shard), flags={"--revision": name}),
+            "revision": name,
+            "replicas": shard.plan.replicas,
+            "tag_remove": istioctl(release, "tag remove", tag(shard)),
+        }
+        parts.append(filled_file("shards/install.md", install))
+    for shard in shards:
+        parts.append(f"\n## Shard {shard.number}\n\n")
         for place, namespace in enumerate(migration_order(mesh, shard), start=1):
-            lines += _step(place, namespace, shard, mesh, istio_version, labels.get(namespace, {}))
+            known = labels.get(namespace, {})
+            parts.append(_step(place, namespace, shard, mesh, istio_version, known))
     if mesh.without_proxies:
-        lines += [
-            "",
-            "Watched, and not moved, since they have no proxies: "
-            f"{', '.join(map(printable, mesh.without_proxies))}.",
-        ]
-    lines += [
-        "",
-        "When every namespace has moved and a week has passed:",
-        "",
-        "```",
-        istioctl(release, "tag set", "default", flags={"--revision": first, "--overwrite": ""}),
-        f"helm upgrade istio-base istio/base{_chart(istio_version)} -n istio-system --reuse-values "
-        f"--set defaultRevision={first}",
-        f"{proxy_status(release)}    # nobody is left",
-        f"{proxy_status(release, revision='default')}    # nobody but what the tag moved",
-        "helm uninstall istiod -n istio-system",
-        "```",
-        "",
-        "The base chart's `defaultRevision` validates what is applied; without this step the webhook of "
-        "the istiod that is gone refuses every change. Requests are cut only after usage has dropped.",
-        "",
-        *_later(advice.chosen.shards),
-    ]
-    return lines
+        names = ", ".join(map(printable, mesh.without_proxies))
+        parts.append(f"\nWatched, and not moved, since they have no proxies: {names}.\n")
+    first = revision(shards[0], istio_version)
+    end = {
+        "default_tag": istioctl(
+            release, "tag set", "default", flags={"--revision": first, "--overwrite": ""}
+        ),
+        "chart": _chart(istio_version),
+        "first": first,
+        "status": proxy_status(release),
+        "default_status": proxy_status(release, revision="default"),
+        "every": " ".join(f"{watch_label(shard)}=true" for shard in shards),
+        "own_tag": tag(shards[0]),
+        "last": watch_label(shards[-1]),
+    }
+    return "".join([*parts, filled_file("shards/end.md", end)])
 
 
 def _chart(istio_version: str | None) -> str:
@@ -193,36 +172,22 @@ def _step(
     mesh: Namespaces,
     istio_version: str | None,
     labels: Mapping[str, str],
-) -> list[str]:
+) -> str:
     there, back = _move(namespace, tag(shard), mesh, labels, istio_version)
-    pods = f'pod=~"istiod-{revision(shard, istio_version)}-.*"'
+    name = revision(shard, istio_version)
     # Gateways report what they send, and receive nothing from a sidecar.
     side = "source" if namespace in mesh.gateways_alone else "destination"
-    status = proxy_status(
-        minor_release(istio_version), namespace=namespace, revision=revision(shard, istio_version)
-    )
-    calls = f'reporter="{side}",{side}_workload_namespace={promql_string(namespace)}'
-    return [
-        f"{place}. {printable(namespace)}",
-        "",
-        "   ```",
-        *(f"   {line}" for line in there),
-        f"   {status}    # SYNCED, served by {tag(shard)}",
-        "   ```",
-        "",
-        "   Check: `histogram_quantile(0.99, sum by (le) (rate("
-        f"pilot_proxy_convergence_time_bucket{{{pods}}}[10m]))) < 10`",
-        "",
-        f'   Check: `sum(rate(istio_requests_total{{{calls},response_code=~"5.."}}[10m])) / '
-        f"sum(rate(istio_requests_total{{{calls}}}[10m]))` is not above what it was",
-        "",
-        "   Way back:",
-        "",
-        "   ```",
-        *(f"   {line}" for line in back),
-        "   ```",
-        "",
-    ]
+    step = {
+        "place": place,
+        "namespace": printable(namespace),
+        "there": "\n".join(f"   {line}" for line in there),
+        "status": proxy_status(minor_release(istio_version), namespace=namespace, revision=name),
+        "tag": tag(shard),
+        "revision": name,
+        "calls": f'reporter="{side}",{side}_workload_namespace={promql_string(namespace)}',
+        "back": "\n".join(f"   {line}" for line in back),
+    }
+    return filled_file("shards/step.md", step)
 
 
 def _move(
@@ -292,29 +257,6 @@ def _by_helm(
             + f"{_chart(istio_version)} --reuse-values --set revision={to}"
             for name in gateways
         ),
-    ]
-
-
-def _later(shards: Sequence[Shard]) -> list[str]:
-    """What stays to be done for namespaces, as long as there are shards."""
-    every = " ".join(f"{watch_label(shard)}=true" for shard in shards)
-    return [
-        "## Namespaces made later",
-        "",
-        "Of all revisions one istiod leads, that of the default tag where it runs: it writes ConfigMap "
-        "`istio-ca-root-cert`, from Istio 1.22 on only into namespaces that it watches, allocates the "
-        "addresses of ServiceEntries (on by default from 1.25) and writes the status of Ingresses. The "
-        "other shards depend on its selectors; without the ConfigMap no pod with a sidecar starts. "
-        "Namespaces of today keep theirs. Label a new one for all shards, then for its own alone:",
-        "",
-        "```",
-        f"kubectl label namespace NAME {every} {_REVISION}={tag(shards[0])}",
-        "kubectl get configmap istio-ca-root-cert -n NAME    # until it is there",
-        f"kubectl label namespace NAME {watch_label(shards[-1])}-    # where no shard's own calls it",
-        "```",
-        "",
-        "When the root certificate changes, set the labels of all shards on all namespaces until "
-        "each ConfigMap has changed.",
     ]
 
 

@@ -7,18 +7,16 @@ is its state, so that each script can be run again, and again after it was inter
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 
 from rightsize.border import promql_pattern, promql_string, remark, word
-from rightsize.data_files import data_file
+from rightsize.data_files import filled_file
 from rightsize.quantity import format_cpu, format_memory
 from rightsize.results import Sizes
 from rightsize.rollout.canary import FIRST_KUBERNETES, SIZE_NAMES, Canary
 
 JOURNAL = "resized.tsv"
-_PLACE = re.compile(r"@(\w+)@")
 
 
 def canary_files(canary: Canary) -> Mapping[str, str]:
@@ -40,12 +38,6 @@ def canary_files(canary: Canary) -> Mapping[str, str]:
     }
 
 
-def _filled(name: str, values: Mapping[str, object]) -> str:
-    """A file of `data/canary` with these values for its `@name@`s."""
-    text = data_file(f"canary/{name}").read_text(encoding="utf-8")
-    return _PLACE.sub(lambda found: str(values[found[1]]), text)
-
-
 def _script(name: str, canary: Canary, about: str) -> str:
     values = {
         "about": "\n".join(remark(about)),
@@ -59,7 +51,7 @@ def _script(name: str, canary: Canary, about: str) -> str:
         "before": word(resize_patch(canary, canary.back)),
         "after": word(resize_patch(canary, canary.after)),
     }
-    return _filled(name, values)
+    return filled_file(f"canary/{name}", values)
 
 
 def as_json(canary: Canary) -> dict[str, object]:
@@ -127,7 +119,7 @@ def _page(canary: Canary) -> str:
         "here": f'namespace={promql_string(canary.namespace)},pod=~"{pods}",'
         f"container={promql_string(canary.container)}",
     }
-    return _filled("README.md", values)
+    return filled_file("canary/README.md", values)
 
 
 def _change(canary: Canary, resource: str) -> str:
