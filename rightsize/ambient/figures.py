@@ -66,12 +66,7 @@ def published() -> Mapping[Part, Figure]:
 
 
 def measured(
-    part: Part,
-    cpu: npt.ArrayLike,
-    requests: npt.ArrayLike,
-    memory: npt.ArrayLike,
-    *,
-    seed: int = 0,
+    part: Part, cpu: npt.ArrayLike, requests: npt.ArrayLike, memory: npt.ArrayLike, *, seed: int = 0
 ) -> Figure | None:
     """The figure of proxies that run here; None where too few have traffic.
 

@@ -71,8 +71,7 @@ def in_force(found: Iterable[Obstacle], release: Version | None) -> tuple[Obstac
     order = list(features())
     return tuple(
         sorted(
-            unique,
-            key=lambda one: (one.namespace or "", order.index(one.feature.id), one.subject),
+            unique, key=lambda one: (one.namespace or "", order.index(one.feature.id), one.subject)
         )
     )
 

@@ -199,10 +199,7 @@ def install_script(istio_version: str | None) -> str:
 
 
 def wave_files(
-    waves: Sequence[Wave],
-    ztunnel: Request,
-    istio_version: str | None,
-    most: Largest = ANY_NODE,
+    waves: Sequence[Wave], ztunnel: Request, istio_version: str | None, most: Largest = ANY_NODE
 ) -> dict[str, str]:
     """Scripts there and back for each wave, its checks as Prometheus rules, ztunnel's values."""
     sizes, said = most.part_of(Sizes(cpu_request=ztunnel.cpu, memory_request=ztunnel.memory))

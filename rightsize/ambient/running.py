@@ -199,11 +199,7 @@ def autoscaler_manifests(waypoints: Sequence[Waypoint]) -> list[Mapping[str, obj
             "kind": "HorizontalPodAutoscaler",
             "metadata": {"name": one.name, "namespace": one.namespace},
             "spec": {
-                "scaleTargetRef": {
-                    "apiVersion": "apps/v1",
-                    "kind": "Deployment",
-                    "name": one.name,
-                },
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": one.name},
                 "minReplicas": one.advised.least,
                 "maxReplicas": one.advised.most,
                 "metrics": [

@@ -5,15 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rightsize.audit.model import (
-    NOT_SEEN,
-    SEVERITIES,
-    Finding,
-    Note,
-    Problem,
-    Severity,
-    Sources,
-)
+from rightsize.audit.model import NOT_SEEN, SEVERITIES, Finding, Note, Problem, Severity, Sources
 from rightsize.audit.registry import all_rules
 
 
@@ -35,11 +27,7 @@ class AuditResult:
 
 
 def audit(
-    sources: Sources,
-    *,
-    now: datetime,
-    complete: bool = False,
-    measured: tuple[Finding, ...] = (),
+    sources: Sources, *, now: datetime, complete: bool = False, measured: tuple[Finding, ...] = ()
 ) -> AuditResult:
     """Run every rule.
 

@@ -14,20 +14,8 @@ import orjson
 from rightsize.audit.assignments import add_assignments
 from rightsize.audit.certificates import authorities, pem_certificates, stated_expiries
 from rightsize.audit.corefile import parse_corefile
-from rightsize.audit.model import (
-    Certificate,
-    Command,
-    KubeObject,
-    Note,
-    Problem,
-    Sources,
-)
-from rightsize.audit.runbooks import (
-    YAML_LANGUAGES,
-    Runbook,
-    read_markdown,
-    read_shell,
-)
+from rightsize.audit.model import Certificate, Command, KubeObject, Note, Problem, Sources
+from rightsize.audit.runbooks import YAML_LANGUAGES, Runbook, read_markdown, read_shell
 from rightsize.audit.tree import Place, TreeError, parse
 from rightsize.audit.yaml_documents import add_corefile, add_document
 from rightsize.border import open_file

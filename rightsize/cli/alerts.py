@@ -22,12 +22,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode="markdown")
 MatcherOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Label matcher added to every query. Those of the collect."),
+    list[str] | None, typer.Option(help="Label matcher added to every query. Those of the collect.")
 ]
 NoMatchersOption = Annotated[
-    bool,
-    typer.Option("--no-matchers", help="Add none: for the cluster's own Prometheus."),
+    bool, typer.Option("--no-matchers", help="Add none: for the cluster's own Prometheus.")
 ]
 
 

@@ -178,11 +178,7 @@ def _end(result: AuditResult, fail_on: Severity | None) -> None:
 
 def _as_error(problem: Problem) -> InputFileError:
     return InputFileError(
-        problem.text,
-        path=problem.file,
-        line=problem.line,
-        column=problem.column,
-        hint=problem.hint,
+        problem.text, path=problem.file, line=problem.line, column=problem.column, hint=problem.hint
     )
 
 

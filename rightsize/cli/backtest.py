@@ -34,8 +34,7 @@ def backtest(
         typer.Option(help="Only this one, as NAMESPACE/NAME or series; shows each stretch."),
     ] = None,
     policies: Annotated[
-        str,
-        typer.Option(help=f"Policies by comma, of {', '.join(POLICIES)}."),
+        str, typer.Option(help=f"Policies by comma, of {', '.join(POLICIES)}.")
     ] = ",".join(compared()),
     train_days: Annotated[float, typer.Option(help="Days that a policy is fitted on.")] = 14.0,
     test_days: Annotated[float, typer.Option(help="Days it is then scored on: 7 or 30.")] = 7.0,

@@ -92,8 +92,7 @@ def collect(
         bool, typer.Option("--verbose", "-v", help="List all that the server lacks.")
     ] = False,
     aws: Annotated[
-        bool,
-        typer.Option("--aws", help="Also ask AWS for prices, machines and commitments."),
+        bool, typer.Option("--aws", help="Also ask AWS for prices, machines and commitments.")
     ] = False,
     aws_region: Annotated[
         str | None, typer.Option(help="The cluster's region. That of the nodes.")

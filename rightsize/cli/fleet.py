@@ -86,10 +86,7 @@ def discover(
 @app.command()
 @with_fleet
 def collect(
-    work: Work,
-    days: Days = 30,
-    end: End = None,
-    output_format: FormatOption = "table",
+    work: Work, days: Days = 30, end: End = None, output_format: FormatOption = "table"
 ) -> None:
     """Collect the days that the store lacks: two requests at once for each server, not more.
 

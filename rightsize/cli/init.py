@@ -19,9 +19,7 @@ app = typer.Typer()
 
 
 @app.command()
-def init(
-    out: NewFile = Path("rightsize.toml"),
-) -> None:
+def init(out: NewFile = Path("rightsize.toml")) -> None:
     """Write a commented rightsize.toml with every setting, and in force what could be found out.
 
     Nothing is asked, neither you nor a server. The metrics server is taken from PROMETHEUS_URL, else

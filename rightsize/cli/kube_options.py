@@ -25,8 +25,7 @@ class OpenCluster(Protocol):
 
 _OPTIONS: dict[str, object] = {
     "kube_context": Annotated[
-        str | None,
-        typer.Option(help="Read this context's cluster, with get and list alone."),
+        str | None, typer.Option(help="Read this context's cluster, with get and list alone.")
     ],
     "kubeconfig": Annotated[
         Path | None,

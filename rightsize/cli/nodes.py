@@ -33,8 +33,7 @@ def nodes(
         bool, typer.Option(help="Also plan with the recommended requests.")
     ] = True,
     plan: Annotated[
-        list[Plan] | None,
-        typer.Option(help="Plan to make; repeat for more. All three."),
+        list[Plan] | None, typer.Option(help="Plan to make; repeat for more. All three.")
     ] = None,
     families: Annotated[
         str | None, typer.Option(help="Instance families allowed: m5,c6i. Current m, c and r.")
@@ -105,12 +104,7 @@ def nodes(
     from rightsize.nodes.autoscaler import autoscaler_in_use
     from rightsize.nodes.plan import PLAN_NAMES
     from rightsize.output.node_month import month_table
-    from rightsize.output.node_plans import (
-        answer_table,
-        answer_to_dict,
-        answer_to_frame,
-        remarks,
-    )
+    from rightsize.output.node_plans import answer_table, answer_to_dict, answer_to_frame, remarks
     from rightsize.recommend import recommend as recommend_sizes
     from rightsize.snapshot.views import newest_rows
 

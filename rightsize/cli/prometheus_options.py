@@ -33,8 +33,7 @@ Url = Annotated[
     ),
 ]
 Matcher = Annotated[
-    list[str] | None,
-    typer.Option(help="Label matcher added to every query, such as cluster=prod."),
+    list[str] | None, typer.Option(help="Label matcher added to every query, such as cluster=prod.")
 ]
 Tenant = Annotated[str | None, typer.Option(help="Tenant, sent as X-Scope-OrgID.")]
 Header = Annotated[list[str] | None, typer.Option(help="Further header, 'Name: value'.")]
@@ -64,8 +63,7 @@ Compress = Annotated[
     bool | None, typer.Option("--compress", help="Ask for gzip: for slow lines only.")
 ]
 AllowPartial = Annotated[
-    bool | None,
-    typer.Option("--allow-partial", help="Keep answers that the server calls partial."),
+    bool | None, typer.Option("--allow-partial", help="Keep answers that the server calls partial.")
 ]
 
 

@@ -44,8 +44,7 @@ def recommend(
     snapshot: SnapshotOption = None,
     values: FilesToPatch = None,
     traces: Annotated[
-        Path | None,
-        typer.Option(help="Usage traces instead of a snapshot: CSV, or CSV with gzip."),
+        Path | None, typer.Option(help="Usage traces instead of a snapshot: CSV, or CSV with gzip.")
     ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for patched files.")] = Path(
         "rightsize-out"

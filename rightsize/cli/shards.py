@@ -33,8 +33,7 @@ def shards(
         Path | None, typer.Option("-o", "--out", help="Folder for values, commands and runbook.")
     ] = None,
     keep: Annotated[
-        list[str] | None,
-        typer.Option(help="Namespace that every shard watches; repeat for more."),
+        list[str] | None, typer.Option(help="Namespace that every shard watches; repeat for more.")
     ] = None,
     objects: Annotated[
         list[Path] | None,

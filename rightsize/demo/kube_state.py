@@ -12,12 +12,7 @@ from rightsize.demo.parameters import midnight
 from rightsize.demo.series import Series
 from rightsize.demo.shapes import node_shape
 from rightsize.demo.tables import KUBELET, daemon_name, node_name, zone_of
-from rightsize.demo.topology import (
-    Mesh,
-    Pod,
-    daemon_pods,
-    replica_set_of,
-)
+from rightsize.demo.topology import Mesh, Pod, daemon_pods, replica_set_of
 from rightsize.results import Sizes
 
 _EVERY = 360

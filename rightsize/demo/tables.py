@@ -13,12 +13,7 @@ from rightsize.demo.control_plane import control_plane_rows
 from rightsize.demo.load import MINUTES, DaySamples, day_samples, rps_of, services_on
 from rightsize.demo.parameters import midnight
 from rightsize.demo.shapes import node_shape
-from rightsize.demo.topology import (
-    MIB,
-    Mesh,
-    Pod,
-    daemon_pods,
-)
+from rightsize.demo.topology import MIB, Mesh, Pod, daemon_pods
 
 _WINDOWS = MINUTES // 5
 _CFS_PERIODS = 600

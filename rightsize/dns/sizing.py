@@ -190,11 +190,7 @@ def size_dns(
         guarded(cpu_case, rules), guarded(memory_case, rules), most_of_node
     )
     return DnsSize(
-        best,
-        max(2 * best, _MOST_BY_DEFAULT),
-        cpu_advice,
-        memory_advice,
-        (*beyond, *reasons),
+        best, max(2 * best, _MOST_BY_DEFAULT), cpu_advice, memory_advice, (*beyond, *reasons)
     )
 
 

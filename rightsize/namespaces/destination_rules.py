@@ -182,10 +182,7 @@ def _unfit(service: str, rows: pd.DataFrame, error_share: float) -> str | None:
 
 
 def _rule(
-    service: str,
-    rows: pd.DataFrame,
-    replicas: Mapping[tuple[str, str], float],
-    error_share: float,
+    service: str, rows: pd.DataFrame, replicas: Mapping[tuple[str, str], float], error_share: float
 ) -> ServiceRule | None:
     name, namespace = service.split(".")[:2]
     called = rows[rows["destination_workload"] != UNKNOWN]

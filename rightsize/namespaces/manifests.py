@@ -70,10 +70,7 @@ def istiod_budget(advice: IstiodAdvice, namespace: str = "istio-system") -> Docu
             "name": f"{advice.revision or 'istiod'}-one-at-a-time",
             "namespace": namespace,
         },
-        "spec": {
-            "maxUnavailable": 1,
-            "selector": {"matchLabels": _labels(_revision(advice))},
-        },
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": _labels(_revision(advice))}},
     }
 
 

@@ -52,10 +52,7 @@ class ProxyCpuLaw:
 
 
 def fit_proxy_cpu(
-    pods: npt.ArrayLike,
-    requests: npt.ArrayLike,
-    cpu: npt.ArrayLike,
-    workload: npt.ArrayLike,
+    pods: npt.ArrayLike, requests: npt.ArrayLike, cpu: npt.ArrayLike, workload: npt.ArrayLike
 ) -> ProxyCpuLaw:
     """Fit CPU against pods and requests.
 

@@ -191,11 +191,7 @@ def _step(
 
 
 def _move(
-    namespace: str,
-    to: str,
-    mesh: Namespaces,
-    labels: Mapping[str, str],
-    istio_version: str | None,
+    namespace: str, to: str, mesh: Namespaces, labels: Mapping[str, str], istio_version: str | None
 ) -> tuple[list[str], list[str]]:
     """Commands that move a namespace's proxies to a revision tag, and those that move them back.
 
@@ -239,10 +235,7 @@ def _move(
             + f" {_REVISION}={to} --overwrite",
             *restart,
         ],
-        [
-            command("kubectl", "label", "namespace", namespace, *before, "--overwrite"),
-            *restart,
-        ],
+        [command("kubectl", "label", "namespace", namespace, *before, "--overwrite"), *restart],
     )
 
 

@@ -14,12 +14,7 @@ import numpy.typing as npt
 
 from rightsize.errors import UsageError
 from rightsize.istiod.model import IstiodModel, MeshLoad
-from rightsize.istiod.replicas import (
-    ReplicaPlan,
-    hourly_worth,
-    plan_for,
-    quick_plan,
-)
+from rightsize.istiod.replicas import ReplicaPlan, hourly_worth, plan_for, quick_plan
 from rightsize.namespaces.egress import ROOT_NAMESPACE
 from rightsize.namespaces.partition import partition
 from rightsize.namespaces.shard_loads import Namespaces

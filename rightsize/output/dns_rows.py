@@ -67,8 +67,7 @@ def findings_table(study: DnsStudy) -> Table:
         Column("spares at most", _spares, figure=True),
         Column("advice", lambda one: one.advice),
         Column(
-            "set at",
-            lambda one: "; ".join(f"{s.kind} {s.path}: {s.value}" for s in one.settings),
+            "set at", lambda one: "; ".join(f"{s.kind} {s.path}: {s.value}" for s in one.settings)
         ),
     ]
     return Table("DNS of the cluster", columns, study.findings)

@@ -14,12 +14,7 @@ from rightsize.patch.model import (
     SizeChange,
 )
 from rightsize.patch.patcher import effective_sizes, patch_files, patch_set, refuse_unknown
-from rightsize.patch.verify import (
-    RenderedSize,
-    VerificationReport,
-    verify_chart,
-    verify_patched,
-)
+from rightsize.patch.verify import RenderedSize, VerificationReport, verify_chart, verify_patched
 
 __all__ = [
     "EffectiveSizes",

@@ -185,10 +185,7 @@ class Group(ABC):
         return sizes_of(numbers), place
 
     def place(
-        self,
-        change: SizeChange,
-        largest_node: Sizes | None = None,
-        scaled_on: str | None = None,
+        self, change: SizeChange, largest_node: Sizes | None = None, scaled_on: str | None = None
     ) -> Placed:
         """What to set in which document so that the sizes of `change` are in force.
 
@@ -307,10 +304,7 @@ class UnwrittenGroup(Group, ABC):
         return None
 
     def place(
-        self,
-        change: SizeChange,
-        largest_node: Sizes | None = None,
-        scaled_on: str | None = None,
+        self, change: SizeChange, largest_node: Sizes | None = None, scaled_on: str | None = None
     ) -> Placed:
         return self.instead(change)
 

@@ -27,10 +27,7 @@ VALUES_ONLY: dict[Component, tree.Path] = {
     "sidecar": (*VALUES, "global", "proxy"),
     "waypoint": (*VALUES, "global", "waypoint"),
 }
-GATEWAY_LISTS = {
-    "ingressGateways": "istio-ingressgateway",
-    "egressGateways": "istio-egressgateway",
-}
+GATEWAY_LISTS = {"ingressGateways": "istio-ingressgateway", "egressGateways": "istio-egressgateway"}
 """List of gateways -> key under `values.gateways` that sizes every one of the list."""
 HPA: dict[Slot, tuple[tree.Path, tree.Path]] = {
     "autoscale_min": (("hpaSpec", "minReplicas"), ("autoscaleMin",)),

@@ -124,10 +124,7 @@ def _is_workload(group: Group, change: SizeChange) -> bool:
 
 
 def _manifest(
-    groups: Sequence[Group],
-    change: SizeChange,
-    changes: Sequence[SizeChange],
-    named: str | None,
+    groups: Sequence[Group], change: SizeChange, changes: Sequence[SizeChange], named: str | None
 ) -> Group | None:
     """The manifest of a change's workload; `named` is `--workload namespace/name`.
 

@@ -127,10 +127,7 @@ class ValuesGroup(Group):
         return found if on else None
 
     def place(
-        self,
-        change: SizeChange,
-        largest_node: Sizes | None = None,
-        scaled_on: str | None = None,
+        self, change: SizeChange, largest_node: Sizes | None = None, scaled_on: str | None = None
     ) -> Placed:
         placed = super().place(change, largest_node, scaled_on)
         pairs = [scope for scope in self.scopes if isinstance(scope, PairsScope)]

@@ -247,12 +247,7 @@ def _report(
 
 
 def _row(
-    chart_dir: Path,
-    place: Place,
-    before: Leaves,
-    after: Leaves,
-    change: SizeChange,
-    value: float,
+    chart_dir: Path, place: Place, before: Leaves, after: Leaves, change: SizeChange, value: float
 ) -> RenderedSize:
     number = as_number(after[place])
     # A higher limit or bound of the user's own stays.

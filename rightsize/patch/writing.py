@@ -124,10 +124,7 @@ def _is_within(inner: Source, step: Source) -> bool:
 
 
 def _check(
-    source: Source,
-    text: str,
-    wanted: Sequence[tuple[EmbeddedSource, str]],
-    writes: Sequence[Write],
+    source: Source, text: str, wanted: Sequence[tuple[EmbeddedSource, str]], writes: Sequence[Write]
 ) -> None:
     """Refuse a result in which anything but the sizes reads differently."""
     own = {(w.layer.document, w.path) for w in writes if w.layer.source is source}

@@ -170,11 +170,7 @@ def _earlier(path: Path) -> list[str] | None:
 
 
 def _files(
-    study: PlanStudy,
-    plan: RolloutPlan,
-    phase: Phase,
-    values: ValuesFiles,
-    bought: NodePlan | None,
+    study: PlanStudy, plan: RolloutPlan, phase: Phase, values: ValuesFiles, bought: NodePlan | None
 ) -> PhaseFiles:
     folder = plan.folder(phase)
     if phase.name in SIZE_PHASES:

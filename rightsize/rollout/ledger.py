@@ -160,11 +160,7 @@ class Ledger:
         """The cheapest node set of other types for the pods as they now are; None if none is sure to
         cost less."""
         plans = plan_nodes(
-            self._pods(),
-            self._catalogue,
-            self._settings,
-            self._nodes,
-            names=("single-type", "mix"),
+            self._pods(), self._catalogue, self._settings, self._nodes, names=("single-type", "mix")
         ).plans
         best: tuple[float, NodePlan, PlanCost] | None = None
         for plan in plans:

@@ -26,13 +26,7 @@ from rightsize.namespaces.study import ScopeStudy
 from rightsize.patch.kustomize import API_VERSIONS
 from rightsize.patch.manifests import POD_TEMPLATES
 from rightsize.rollout.mesh_phases import ready_scopes
-from rightsize.rollout.steps import (
-    PhaseFiles,
-    Step,
-    helm_upgrade,
-    patch,
-    resource_of,
-)
+from rightsize.rollout.steps import PhaseFiles, Step, helm_upgrade, patch, resource_of
 from rightsize.rollout.study import PlanStudy
 from rightsize.rollout.words import script, steps
 
@@ -164,8 +158,7 @@ def injection_files(study: PlanStudy, folder: str) -> PhaseFiles:
         words = ("kubectl", "patch", resource_of(found.kind), found.workload)
         back.append(
             Step(
-                f"{who}:",
-                (command(*words, "-n", found.namespace, "--type", "merge", "-p", null),),
+                f"{who}:", (command(*words, "-n", found.namespace, "--type", "merge", "-p", null),)
             )
         )
     return PhaseFiles(tuple(forth), tuple(back), files)

@@ -18,14 +18,7 @@ from rightsize.rollout.canary import FIRST_KUBERNETES
 from rightsize.rollout.given_files import deploy_steps
 from rightsize.rollout.model import Phase
 from rightsize.rollout.parts import ScaleStep, covered, rows_of, scale_steps, waves
-from rightsize.rollout.steps import (
-    PhaseFiles,
-    Step,
-    helm_back,
-    helm_upgrade,
-    patch,
-    restart,
-)
+from rightsize.rollout.steps import PhaseFiles, Step, helm_back, helm_upgrade, patch, restart
 from rightsize.rollout.study import PlanStudy
 from rightsize.rollout.values_files import ValuesFiles, annotation_patches
 
@@ -166,9 +159,7 @@ def _by_annotation(
 
 
 def _patches(
-    changes: Sequence[SizeChange],
-    files: Mapping[tuple[str, str, str], PatchedFile],
-    folder: str,
+    changes: Sequence[SizeChange], files: Mapping[tuple[str, str, str], PatchedFile], folder: str
 ) -> list[Change]:
     pairs = [(c, files.get((str(c.namespace), str(c.workload), str(c.kind)))) for c in changes]
     return [

@@ -130,8 +130,7 @@ def study_plan(
         edges, model = scope.edges, istiod.model
         containers = snapshot.read("containers")
         mesh = attempted(
-            "shards",
-            lambda: namespaces_of(edges, tables.pods, containers, model.load.services),
+            "shards", lambda: namespaces_of(edges, tables.pods, containers, model.load.services)
         )
     if mesh is not None and istiod is not None and istiod.model is not None:
         price = unit_price(snapshot.manifest.region).price

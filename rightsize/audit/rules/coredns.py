@@ -13,9 +13,7 @@ _REMOVED_PLUGINS = {
     "proxy": ("1.5.0", "forward . /etc/resolv.conf"),
     "federation": ("1.7.0", "# delete the block"),
 }
-_REMOVED_OPTIONS = {
-    "resyncperiod": ("1.7.0", "# delete the line"),
-}
+_REMOVED_OPTIONS = {"resyncperiod": ("1.7.0", "# delete the line")}
 
 
 @rule("coredns-upstream")

@@ -16,11 +16,7 @@ from rightsize.sizing.profiles import profiles
 
 
 def waste_against_risk(
-    totals: pd.DataFrame,
-    *,
-    waste: str = "cpu_slack",
-    risk: str = "cpu_above",
-    source: str = "",
+    totals: pd.DataFrame, *, waste: str = "cpu_slack", risk: str = "cpu_above", source: str = ""
 ) -> Axes:
     """Each policy as a labelled point, the profiles marked, the frontier as a line.
 

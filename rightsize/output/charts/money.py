@@ -9,15 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import StrMethodFormatter
 
-from rightsize.output.charts.style import (
-    COLOURS,
-    INK,
-    SOFT,
-    TEXTS,
-    entitle,
-    new_axes,
-    note_source,
-)
+from rightsize.output.charts.style import COLOURS, INK, SOFT, TEXTS, entitle, new_axes, note_source
 
 _MOST_BARS = 20
 _DOLLARS = StrMethodFormatter("${x:,.0f}")

@@ -7,13 +7,7 @@ import pandas as pd
 from rightsize.istiod.thresholds import Crossing
 from rightsize.output.charts.control_plane import growth_with_thresholds
 from rightsize.output.dns_rows import dns_line
-from rightsize.output.report.model import (
-    Column,
-    ReportChart,
-    ReportTable,
-    Section,
-    written,
-)
+from rightsize.output.report.model import Column, ReportChart, ReportTable, Section, written
 from rightsize.review import Review
 
 

@@ -130,12 +130,7 @@ def _causes(review: Review) -> ReportTable:
     rows = pd.DataFrame(
         [
             ("lowered requests", tool.low, tool.mid, tool.high),
-            (
-                "traffic, replicas and others",
-                rest - tool.high,
-                realised.by_other,
-                rest - tool.low,
-            ),
+            ("traffic, replicas and others", rest - tool.high, realised.by_other, rest - tool.low),
             ("prices", *[-realised.by_price] * 3),
             ("fall of the machines' cost", *[realised.fall] * 3),
         ],

@@ -113,8 +113,7 @@ def teams_card(summary: Summary) -> dict[str, object]:
         body.append(_runs(_run(summary.banner, color="Warning")))
     body += [
         _runs(
-            _run(f"{one.label}: {one.value}", weight="Bolder"),
-            _run(f"  {one.note}", isSubtle=True),
+            _run(f"{one.label}: {one.value}", weight="Bolder"), _run(f"  {one.note}", isSubtle=True)
         )
         for one in summary.figures
     ]

@@ -7,13 +7,7 @@ from rightsize.files.chart_metadata import chart_named
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Group, Release
-from rightsize.patch.kinds.chart_values import (
-    Place,
-    inline,
-    pairs_of,
-    release_groups,
-    whole_file,
-)
+from rightsize.patch.kinds.chart_values import Place, inline, pairs_of, release_groups, whole_file
 from rightsize.patch.kinds.registry import kind
 
 

@@ -13,12 +13,7 @@ from rightsize.files.embedded import opened
 from rightsize.files.source import Layer
 from rightsize.patch.given import Given
 from rightsize.patch.groups import Group, Placed, Release, UnwrittenGroup
-from rightsize.patch.kinds.chart_values import (
-    Place,
-    inline,
-    release_groups,
-    whole_file,
-)
+from rightsize.patch.kinds.chart_values import Place, inline, release_groups, whole_file
 from rightsize.patch.kinds.manifests import workload_group
 from rightsize.patch.kinds.registry import kind
 from rightsize.patch.manifests import (

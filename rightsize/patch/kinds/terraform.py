@@ -16,12 +16,7 @@ from rightsize.files.hcl import LABELS, HclSource, encoded, opened_heredoc
 from rightsize.files.source import Layer
 from rightsize.patch.given import VARIABLES_SUFFIX, Given
 from rightsize.patch.groups import Group, Placed, Release, UnwrittenGroup
-from rightsize.patch.kinds.chart_values import (
-    Place,
-    pairs_of,
-    release_groups,
-    whole_file,
-)
+from rightsize.patch.kinds.chart_values import Place, pairs_of, release_groups, whole_file
 from rightsize.patch.kinds.registry import kind
 from rightsize.patch.model import SizeChange
 from rightsize.patch.paths import BLOCKS, slot_path

@@ -6,11 +6,7 @@ from dataclasses import dataclass
 
 from rightsize.errors import AmbiguousChartError
 from rightsize.files import tree
-from rightsize.files.charts import (
-    ambiguous_chart,
-    scopes_of_values,
-    sizing_keys_without_chart,
-)
+from rightsize.files.charts import ambiguous_chart, scopes_of_values, sizing_keys_without_chart
 from rightsize.files.classify import proofs_by_keys
 from rightsize.files.gateways import role_of
 from rightsize.files.hcl import HclSource
