@@ -33,13 +33,21 @@ from rightsize.nodes.running import Running
 class ClusterAutoscaler:
     """Decides on the nodes of a `Running` cluster."""
 
-    def __init__(self, autoscaler: Autoscaler, running: Running, main: Ints) -> None:
+    def __init__(
+        self,
+        autoscaler: Autoscaler,
+        running: Running,
+        main: Ints,
+        others: Sequence[Autoscaler] = (),
+    ) -> None:
         self._autoscaler, self._running = autoscaler, running
         self._kinds = sorted(range(len(running.price)), key=lambda o: (o not in set(main), o))
         self._wait = max(math.ceil(autoscaler.unneeded_minutes / 60), 1)
         """Hours for which a node is unneeded before it goes."""
         self._since: dict[int, int] = {}
         """Hour since which each unneeded node is so."""
+        self.alike = others
+        """Other settings under which all went as it did here so far: no node was unneeded."""
 
     @property
     def waits(self) -> bool:
@@ -86,14 +94,14 @@ class ClusterAutoscaler:
 
     def _judge(self) -> None:
         """Find the unneeded nodes, which the scheduler avoids from now on."""
-        unneeded = self._unneeded()
+        unneeded = self._unneeded(self._autoscaler)
+        self.alike = [other for other in self.alike if not (unneeded or self._unneeded(other))]
         self._since = {n: self._since.get(n, self._running.hour) for n in unneeded}
         self._running.cluster.avoided[:] = False
         self._running.cluster.avoided[list(self._since)] = True
 
-    def _unneeded(self) -> list[int]:
+    def _unneeded(self, scaler: Autoscaler) -> list[int]:
         running, cluster = self._running, self._running.cluster
-        scaler = self._autoscaler
         used = running.used(ignore_daemonsets=scaler.ignore_daemonsets)
         below = np.flatnonzero(running.may_go() & (used <= scaler.threshold)).tolist()
         pods = running.pods()

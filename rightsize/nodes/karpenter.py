@@ -48,8 +48,15 @@ class _Command:
 class Karpenter:
     """Decides on the nodes of a `Running` cluster."""
 
-    def __init__(self, autoscaler: Autoscaler, running: Running, main: Ints) -> None:
+    def __init__(
+        self,
+        autoscaler: Autoscaler,
+        running: Running,
+        main: Ints,
+        others: Sequence[Autoscaler] = (),
+    ) -> None:
         self._autoscaler, self._running = autoscaler, running
+        self.alike: Sequence[Autoscaler] = ()
         problem = running.cluster.problem
         every = np.arange(len(problem.price))
         offers = every if autoscaler.replaces else main

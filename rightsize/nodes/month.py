@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -185,28 +186,59 @@ def replay_settings(
         kept = pinned | _stuck(pods, layout)
         return layout, Start(first, name, when, _held(layout, held), minimum, kept)
 
+    runs: dict[tuple[Autoscaler, int], _Run] = {}
+    for scaler, order in product(autoscalers, range(orders)):
+        if (scaler, order) not in runs:
+            of = (scaler.kind, scaler.replaces, scaler.spare_pod)
+            others = [
+                one
+                for one in autoscalers
+                if one != scaler and (one.kind, one.replaces, one.spare_pod) == of
+            ]
+            run = _run(*begun(scaler.replaces, scaler.spare_pod), scaler, order, others)
+            runs |= {(one, order): run for one in (scaler, *run.alike)}
     return [
-        _replay(*begun(scaler.replaces, scaler.spare_pod), scaler, orders) for scaler in autoscalers
+        _replayed(
+            *begun(scaler.replaces, scaler.spare_pod),
+            scaler,
+            [runs[scaler, i] for i in range(orders)],
+        )
+        for scaler in autoscalers
     ]
 
 
-def _replay(layout: Layout, start: Start, autoscaler: Autoscaler, orders: int) -> MonthReplay:
-    runs = [_run(layout, start, autoscaler, order) for order in range(orders)]
-    timelines = [timeline for timeline, _ in runs]
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """The month in one order of arrival."""
+
+    timeline: pd.DataFrame
+    types: dict[str, int]
+    alike: tuple[Autoscaler, ...]
+    """Other settings under which it goes the same way."""
+
+
+def _replayed(
+    layout: Layout, start: Start, autoscaler: Autoscaler, runs: list[_Run]
+) -> MonthReplay:
+    timelines = [run.timeline for run in runs]
     return MonthReplay(
         autoscaler,
         start.main_type,
         timelines[0],
         layout.unplaced,
-        runs[0][1],
+        runs[0].types,
         OrderRange.of([int(one["nodes"].iloc[-1]) for one in timelines]),
         OrderRange.of([int(one[["added", "removed"]].to_numpy().sum()) for one in timelines]),
     )
 
 
 def _run(
-    layout: Layout, start: Start, autoscaler: Autoscaler, order: int
-) -> tuple[pd.DataFrame, dict[str, int]]:
+    layout: Layout,
+    start: Start,
+    autoscaler: Autoscaler,
+    order: int,
+    others: Sequence[Autoscaler],
+) -> _Run:
     running = Running(layout, start, order)
     own = layout.offers["instance_type"]
     main = np.flatnonzero((own == start.main_type).to_numpy(dtype=bool))
@@ -214,11 +246,12 @@ def _run(
         "cluster-autoscaler": ClusterAutoscaler,
         "karpenter": Karpenter,
     }
-    scaler: Scaler = kinds[autoscaler.kind](autoscaler, running, main)
+    scaler: Scaler = kinds[autoscaler.kind](autoscaler, running, main, others)
     timeline = running.timeline(scaler)
     cluster = running.cluster
     types = own.iloc[cluster.offers[cluster.alive]].astype(str).value_counts()
-    return timeline, {str(name): int(count) for name, count in types.items()}
+    named = {str(name): int(count) for name, count in types.items()}
+    return _Run(timeline, named, tuple(scaler.alike))
 
 
 def _nodes_at(nodes: pd.DataFrame, hour: pd.Timestamp) -> pd.DataFrame:

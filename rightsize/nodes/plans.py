@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -129,15 +130,34 @@ def plan_same_type(
     With `packed_alone` nothing is promised, which takes a fraction of the work.
     """
     chosen = settings or NodeSettings()
-    apart = split(pods, nodes, catalogue)
-    inventory = read_inventory(apart.nodes, _asked(apart.pods))
-    offers = find_offers(catalogue, inventory, chosen)
-    layout = lay_out(apart.pods, offers.table, inventory, chosen)
-    if layout.problem.pods == 0:
-        plan = _nothing_to_place("same-type", layout, apart)
-    else:
-        plan = _same_type(layout, chosen, packed_alone)
-    return with_kept(plan, apart.kept)
+    asked = hashlib.sha256(f"{chosen.model_dump_json()} {packed_alone}".encode())
+    for table in (pods, catalogue, nodes):
+        asked.update(b"-" if table is None else _content(table))
+    key = asked.digest()
+    if key not in _SAME_TYPE:
+        apart = split(pods, nodes, catalogue)
+        inventory = read_inventory(apart.nodes, _asked(apart.pods))
+        offers = find_offers(catalogue, inventory, chosen)
+        layout = lay_out(apart.pods, offers.table, inventory, chosen)
+        if layout.problem.pods == 0:
+            plan = _nothing_to_place("same-type", layout, apart)
+        else:
+            plan = _same_type(layout, chosen, packed_alone)
+        if len(_SAME_TYPE) >= _PLANS_KEPT:
+            del _SAME_TYPE[next(iter(_SAME_TYPE))]
+        _SAME_TYPE[key] = with_kept(plan, apart.kept)
+    return _SAME_TYPE[key]
+
+
+_SAME_TYPE: dict[bytes, NodePlan] = {}
+"""By all that it follows from. Phases that change no request, and studies of today, ask for the same one."""
+_PLANS_KEPT = 32
+
+
+def _content(table: pd.DataFrame) -> bytes:
+    """What makes a table the same for planning: names, types and values."""
+    head = repr([(name, str(dtype)) for name, dtype in table.dtypes.items()]).encode()
+    return head + pd.util.hash_pandas_object(table).to_numpy().tobytes()
 
 
 def _asked(pods: pd.DataFrame) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from rightsize.nodes.autoscaler import Autoscaler
 from rightsize.nodes.layout import Layout
 from rightsize.nodes.problem import Flags, Floats, Ints
 from rightsize.nodes.scheduler import Cluster
@@ -64,6 +65,9 @@ class Start:
 
 class Scaler(Protocol):
     """What an autoscaler does of its own accord."""
+
+    alike: Sequence[Autoscaler]
+    """Other settings under which the month went the same way."""
 
     @property
     def waits(self) -> bool:
@@ -152,16 +156,16 @@ class Running:
     def timeline(self, scaler: Scaler) -> pd.DataFrame:
         """Nodes, pods, scaling events and USD/h at the end of each hour."""
         lives, pods = self._lives, 0
-        rows: list[tuple[pd.Timestamp, int, int, int, int, float]] = []
+        rows: list[tuple[int, int, int, int, float]] = []
         seen = np.flatnonzero(lives.end > lives.first)
         arrivals = _by_hour(lives.first, self._order[np.isin(self._order, seen)], len(lives.hours))
         ends = _by_hour(lives.end, seen, len(lives.hours))
-        for i, hour in enumerate(lives.hours):
+        for i in range(len(lives.hours)):
             self.hour = i
             pods += len(arrivals[i]) - len(ends[i])
             if i and not (len(arrivals[i]) or len(ends[i]) or self._unsettled or scaler.waits):
                 # Nothing came or went since the autoscaler last looked, and nothing will.
-                rows.append((hour, rows[-1][1], pods, 0, 0, rows[-1][5]))
+                rows.append((rows[-1][0], pods, 0, 0, rows[-1][4]))
                 continue
             before = self.nodes
             self._settle(arrivals[i], ends[i], scaler)
@@ -169,8 +173,10 @@ class Running:
             # A replacement joins while others leave.
             added = self.nodes - before + removed if i else 0
             usd = float(self.price[self.cluster.offers[self.cluster.alive]].sum())
-            rows.append((hour, self.nodes, pods, added, removed, usd))
-        return pd.DataFrame(rows, columns=["time", "nodes", "pods", "added", "removed", "usd"])
+            rows.append((self.nodes, pods, added, removed, usd))
+        table = pd.DataFrame(rows, columns=["nodes", "pods", "added", "removed", "usd"])
+        table.insert(0, "time", lives.hours)
+        return table
 
     @property
     def _unsettled(self) -> bool:
