@@ -8,6 +8,8 @@ out of data.
 from __future__ import annotations
 
 import errno
+import fcntl
+import glob
 import hashlib
 import os
 import re
@@ -15,6 +17,7 @@ import select
 import shlex
 import stat
 import tempfile
+import time
 import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,6 +29,7 @@ from rightsize.errors import OutputError
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST_PART = 200
 """Bytes of a path's part; file systems take 255, and endings are added."""
+_UNFINISHED = ".unfinished"
 _WAITED_FOR = 5
 """Seconds for the writer of a pipe."""
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -173,9 +177,13 @@ def replace_file(path: Path, content: bytes) -> None:
     if there is not None and (not target.is_file() or there.st_nlink > 1):
         target.write_bytes(content)
         return
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+    prefix = f".{target.name[:100]}."
+    _remove_left_overs(target.parent, prefix)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=_UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as stream:
+            with suppress(OSError):  # Not every file system has locks.
+                fcntl.flock(handle, fcntl.LOCK_EX)
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -187,6 +195,15 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def _remove_left_overs(folder: Path, prefix: str) -> None:
+    """Files of writers that were killed: nobody holds their lock."""
+    for found in folder.glob(f"{glob.escape(prefix)}*{_UNFINISHED}"):
+        with suppress(OSError), found.open("rb") as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime > 1:  # Else not locked yet.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found.unlink()
 
 
 def printable(text: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shlex
 import subprocess
@@ -13,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rightsize import border
-from rightsize.border import csv_cell, path_part, printable, read_file, word
+from rightsize.border import csv_cell, path_part, printable, read_file, word, write_text
 from rightsize.errors import OutputError
 from rightsize.files.shell import Change, change_script
 from rightsize.files.yaml_text import to_yaml
@@ -211,3 +213,31 @@ def test_a_legal_name_stays_in_paths_words_and_yaml_and_another_is_escaped(name,
         assert csv_cell(name) == name
     assert yaml.safe_load(to_yaml([{"name": name}])) == {"name": name}
     assert shlex.split(word(name)) == [printable(name)]
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_another_writes_is_not(tmp_path):
+    dead, alive = (tmp_path / f".a.yaml.{name}.unfinished" for name in ("dead", "alive"))
+    others = tmp_path / ".b.yaml.x.unfinished"
+    for path in (dead, alive, others):
+        path.write_text("part")
+        os.utime(path, (0, 0))
+    with alive.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        write_text(tmp_path / "a.yaml", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.yaml", alive.name, others.name}
+
+
+_FROM_DATA = re.compile(r"""(?:out|folder) / f["'][^"']*\{""")
+
+
+def test_no_command_joins_a_path_of_data_by_itself():
+    """`below` checks it, `path_part` makes one part of it."""
+    package = Path(border.__file__).parent
+    found = [
+        f"{path.relative_to(package)}: {line.strip()}"
+        for part in ("cli", "output", "forge", "rollout", "namespaces")
+        for path in (package / part).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if _FROM_DATA.search(line)
+    ]
+    assert not found

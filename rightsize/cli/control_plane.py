@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rightsize.border import write_text
+from rightsize.border import below, path_part, write_text
 from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.output.console import error_console
@@ -64,18 +64,19 @@ def control_plane(
     for advice, ahead in found:
         if out is None:
             break
-        suffix = f"-{advice.revision}" if len(found) > 1 else ""
+        suffix = f"-{path_part(advice.revision)}" if len(found) > 1 else ""
         comment = "\n".join(["istiod chart, this step of rightsize control-plane", *advice.reasons])
         path = write_text(
-            out / f"istiod-values{suffix}.yaml", to_yaml([istiod_values(advice)], comment=comment)
+            below(out, f"istiod-values{suffix}.yaml"),
+            to_yaml([istiod_values(advice)], comment=comment),
         )
         messages.print(f"Values: {path}", markup=False)
         budget = istiod_budget(advice)
         if budget is not None:
-            path = write_text(out / f"istiod-budget{suffix}.yaml", to_yaml([budget]))
+            path = write_text(below(out, f"istiod-budget{suffix}.yaml"), to_yaml([budget]))
             messages.print(f"Disruption budget: {path}", markup=False)
         if ahead.of("services") is not None:
             chart = growth_with_thresholds(
                 ahead, cluster=source.manifest.cluster, simulated=source.manifest.simulated
             )
-            messages.print(f"Chart: {save(chart, out / f'growth{suffix}.png')}", markup=False)
+            messages.print(f"Chart: {save(chart, below(out, f'growth{suffix}.png'))}", markup=False)

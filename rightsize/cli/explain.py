@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rightsize.border import below, path_part
 from rightsize.cli.options import SettingsFile
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import NoDataError, UsageError
@@ -55,15 +56,15 @@ def explain(
         )
     for row in rows:
         history = _history(source, row)
-        of = row.key.replace("/", "-")
+        of = path_part(f"{row.key.replace('/', '-')}-{row.container}")
         _print(advice, row)
         for turned_down in alternatives(history, row, settings.policy):
             output_console().print(f"  not {turned_down.option}: {turned_down.reason}")
         for resource in ("cpu", "memory"):
-            path = out / f"{of}-{row.container}-{resource}.png"
+            path = below(out, f"{of}-{resource}.png")
             save(usage_history(history.usage, row, resource), path)
             error_console().print(f"Chart: {path}", markup=False)
-        _past(history, settings, out / f"{of}-{row.container}-past.png")
+        _past(history, settings, below(out, f"{of}-past.png"))
 
 
 def _history(source: Snapshot, row: Recommendation) -> WindowHistory:

@@ -70,7 +70,7 @@ def pull_request(
 
     `rightsize pull-request -f base.yaml -f prod.yaml --base main --branch rightsize/prod`
     """
-    from rightsize.border import printable, write_text
+    from rightsize.border import below, printable, write_text
     from rightsize.config import load_settings
     from rightsize.cost.requests_worth import monthly_worth
     from rightsize.forge import MARKER, Repository, forge_of, proposed
@@ -97,7 +97,7 @@ def pull_request(
         return
     worth = monthly_worth(advice, source.manifest.region, settings.prices.hours_per_month)
     text = _fitting(f"{MARKER}\n{advice_markdown(advice, outcomes=outcomes, worth=worth)}")
-    file = write_text(out / "pull-request.md", text).resolve()
+    file = write_text(below(out, "pull-request.md"), text).resolve()
     _say_branch(repository, found)
     forge = forge_of(repository.address)
     if forge is None:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from rightsize.errors import OutputError
 from rightsize.secrets import blanked, register_environment
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 
 
 class GatedStream:
@@ -72,6 +72,7 @@ class GatedStream:
 @contextlib.contextmanager
 def gated_streams() -> Iterator[None]:
     """Stdout and stderr pass the gate of secrets while a command runs."""
+    _open_closed()
     register_environment()
     out, err = sys.stdout, sys.stderr
     gated: Any = GatedStream(out, data=True), GatedStream(err, data=False)
@@ -80,6 +81,24 @@ def gated_streams() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = out, err
+
+
+def _open_closed() -> None:
+    """Open what the caller has closed (`>&-`), or the next file would take its place.
+
+    What is written to such a stdout fails as on a full disk; messages to such a stderr go nowhere.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def end_on_signals() -> None:

@@ -59,7 +59,9 @@ def _target(file: PatchedFile, out_dir: Path | None, beside: Path, common: Path)
     # New files (a Kustomize folder) keep their folder.
     if not file.text_before:
         return below(beside if out_dir is None else out_dir, PurePosixPath(file.path))
-    return file.path if out_dir is None else out_dir / file.path.absolute().relative_to(common)
+    if out_dir is None:
+        return file.path
+    return below(out_dir, PurePosixPath(file.path.absolute().relative_to(common)))
 
 
 def _refuse_clashes(

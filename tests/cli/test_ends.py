@@ -36,6 +36,25 @@ def test_a_reader_that_went_away_is_0(words):
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("closed", "words", "code"),
+    [
+        (">&-", "--version", 7),
+        (">&- 2>&- <&-", "prices --iam-policy", 7),
+        ("2>&- <&-", "prices --iam-policy", 0),
+        ("2>&-", "alerts --snapshot /none", 5),
+    ],
+)
+def test_a_closed_stream_is_no_fault_of_the_program(closed, words, code):
+    ran = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m rightsize {words} {closed}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+    assert bool(ran.stdout) == (code == 0)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_it_in_order(number, code):
     starts = (

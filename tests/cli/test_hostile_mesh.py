@@ -42,8 +42,8 @@ EVIL = (
     "'; touch pwned; '", "$\\frac", "@x", "1:20", "nul\x00l", "{{ .Values }}", "~", "\u2028",
 )  # fmt: skip
 NAMES = ("source_workload", "destination_workload", "workload", "source_namespace", "hpa", "pod",
-         "destination_namespace", "namespace", "node", "pdb", "destination_service")  # fmt: skip
-KEPT = {"istio-system", "istiod", "istio-ingress"}
+         "destination_namespace", "namespace", "node", "pdb", "destination_service", "container")  # fmt: skip
+KEPT = {"istio-system", "istiod", "istio-ingress", "istio-proxy", "istio-init", "discovery"}
 BODY = json.dumps({"status": "error", "errorType": "\x1b[31m", "error": "<script>\x1b[2J" * 99})
 GROUP = typer.main.get_command(app)
 VALUES = """\

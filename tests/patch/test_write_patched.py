@@ -73,6 +73,24 @@ def test_the_folder_of_the_given_file_is_refused_as_output(values: Path) -> None
     assert values.read_text() == TEXT
 
 
+@pytest.mark.parametrize("link", ["out", "out/values.yaml"])
+def test_a_link_out_of_the_output_folder_is_not_followed(
+    tmp_path: Path, values: Path, link: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "values.yaml").write_text("keep")
+    if "/" in link:
+        (tmp_path / "out").mkdir()
+        (tmp_path / link).symlink_to(tmp_path / "elsewhere" / "values.yaml")
+        with pytest.raises(OutputError, match="outside"):
+            write_patched(patch_files([values], [SIDECAR]), tmp_path / "out")
+        assert (tmp_path / "elsewhere" / "values.yaml").read_text() == "keep"
+    else:  # The folder itself may be a link: that is where the user wants it.
+        (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
+        write_patched(patch_files([values], [SIDECAR]), tmp_path / "out")
+        assert "cpu: 35m" in (tmp_path / "elsewhere" / "values.yaml").read_text()
+
+
 def test_files_of_one_name_keep_their_folders(tmp_path: Path, values: Path) -> None:
     other = tmp_path / "prod" / "values.yaml"
     other.parent.mkdir()

@@ -57,7 +57,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     written.append(write_bytes(below(folder, "report.xlsx"), workbook_bytes(report)))
     for chart in report.charts:
         written += [
-            save(chart.axes, folder / "charts" / f"{chart.name}{s}") for s in (".png", ".svg")
+            save(chart.axes, below(folder, f"charts/{chart.name}{s}")) for s in (".png", ".svg")
         ]
     return written
 
