@@ -7,9 +7,16 @@ from dataclasses import asdict
 from typing import Any
 
 from rightsize.config import Settings
+from rightsize.output.report.accounts import accounts_section
+from rightsize.output.report.against import against_section
+from rightsize.output.report.bill import bill_section
 from rightsize.output.report.figures import actions_of, figures_of
+from rightsize.output.report.growth import growth_section, quality_section
+from rightsize.output.report.machines import nodes_section
 from rightsize.output.report.model import Assumption, Report, Section, methods
-from rightsize.output.report.sections import sections_of
+from rightsize.output.report.months import months_section
+from rightsize.output.report.promised import incidents_section, promised_section
+from rightsize.output.report.sizes import backtest_section, requests_section, risk_section
 from rightsize.output.report.what_if import scenario_assumptions, what_if_of
 from rightsize.review import Review
 from rightsize.review.promises import promises_of
@@ -31,7 +38,7 @@ def build_report(
         banner=_banner(review),
         figures=figures_of(review),
         actions=actions_of(review),
-        sections=(*sections_of(review), *chapters),
+        sections=(*_sections(review), *chapters),
         methods=methods("report"),
         assumptions=(*_assumptions(review, settings), *scenario_assumptions(review)),
         facts=_facts(review),
@@ -92,3 +99,21 @@ def _facts(review: Review) -> Mapping[str, Any]:
         "realised": None if review.realised is None else review.realised.by_tool,
         "credits": credits_of(review),
     }
+
+
+def _sections(review: Review) -> tuple[Section, ...]:
+    """Each from one part of the review, in the order a reader needs them."""
+    return (
+        months_section(review),
+        bill_section(review),
+        *(() if review.against is None else (against_section(review.against),)),
+        accounts_section(review),
+        requests_section(review),
+        nodes_section(review),
+        promised_section(review),
+        incidents_section(review),
+        risk_section(review),
+        backtest_section(review),
+        growth_section(review),
+        quality_section(review),
+    )
