@@ -14,7 +14,7 @@ from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import containers_by_day
 
 MOST_WORKLOADS = 30
-"""A back-test takes about 0.2 s a workload; a report is to be made in under a minute."""
+"""A back-test takes about 0.1 s a workload; a report is to be made in under a minute."""
 _KEY = ["namespace", "workload"]
 
 

@@ -35,7 +35,7 @@ from rightsize.snapshot.views import (
     usage_of_pods,
 )
 
-_BATCH_RECORDS = 30_000
+_BATCH_RECORDS = 20_000
 """Containers of a pod and day, of which a summary is a tenth as large as its windows."""
 _KEY = ["component", *WORKLOAD, "container"]
 _Key = tuple[Component, str, str, str, str]
