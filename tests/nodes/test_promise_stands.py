@@ -14,7 +14,7 @@ from rightsize.nodes.inventory import read_inventory
 from rightsize.nodes.layout import Layout, lay_out
 from rightsize.nodes.offers import find_offers
 from rightsize.nodes.plans import plan_nodes
-from rightsize.nodes.promise import Grown, spread_days, surge_classes
+from rightsize.nodes.promise import Grown, grow, spread_days, surge_classes
 from rightsize.nodes.scheduler import Cluster
 from rightsize.prices.catalogue import priced_types
 
@@ -70,6 +70,17 @@ def test_half_a_node_plus_a_little_takes_a_node_each_and_one_to_lose(
     """Twelve pods of 2 of 3.92 cores: two never share a node."""
     pods, nodes = make_pods(("web", 12, 2.0, 500)), make_nodes(12)
     assert promised(pods, nodes, settings(spread="none", surge=0.0)) == 13
+
+
+@pytest.mark.parametrize(("pods", "cores", "joined"), [(1, 0.5, 1), (3, 2.0, 3), (4, 1.0, 2)])
+def test_a_node_joins_only_where_a_pod_finds_no_room(
+    make_pods: Make, make_nodes: Make, pods: int, cores: float, joined: int
+) -> None:
+    rules = settings(spread="none")
+    layout, _ = node_set(make_pods(("web", pods, cores, 300)), make_nodes(3), rules, 1)
+    grown = grow(layout, layout.problem, np.zeros(5, dtype=np.int64))
+    assert grown is not None
+    assert len(grown.offers) == joined
 
 
 def zone_apart(app: str) -> dict[str, object]:
