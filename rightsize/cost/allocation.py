@@ -60,6 +60,11 @@ class Allocation:
         return not self.unpriced
 
     @property
+    def dark(self) -> bool:
+        """Whether a cause without a row may have one: what is not listed is unknown, and not zero."""
+        return self.blind or not self.complete
+
+    @property
     def total_usd(self) -> float | None:
         return self.total_cents / 100 if self.complete else None
 
@@ -81,8 +86,7 @@ class Allocation:
     def of(self, part: str) -> float | None:
         """USD of one part; None if some of it is unknown."""
         rows = self.rows[self.rows["part"] == part]
-        dark = self.blind or not self.complete
-        if rows.empty and dark and part not in ("shared", "unused"):
+        if rows.empty and self.dark and part not in ("shared", "unused"):
             return None
         return known_sum(rows)
 
@@ -156,7 +160,7 @@ def allocate(
     unpriced = {*machines.loc[machines["usd"].isna(), "node"], *unseen["node"]}
     if machines.empty:
         unpriced.add("every machine")
-    days = _split(requests, machines, unit, blind=blind)
+    days = _split(requests, machines, unit, blind=blind).astype(dict.fromkeys(KEYS, object))
     total = float(days["known_usd"].sum())
     if machines_usd is not None and total > 0:
         for name in ("usd", "known_usd"):
@@ -179,6 +183,8 @@ def allocate(
     table = pd.concat(parts, ignore_index=True) if parts else days[columns]
     groups = table.assign(unknown=table["usd"].isna()).groupby(list(KEYS), dropna=False, sort=True)
     rows = groups.agg(known_usd=("known_usd", "sum"), unknown=("unknown", "any")).reset_index()
+    # Names of nobody at all are no numbers.
+    rows = rows.astype(dict.fromkeys(KEYS, object))
     cents = whole_cents(rows["known_usd"].to_numpy(dtype=float))
     rows = rows.assign(cents=cents, known_usd=cents / 100)
     rows["usd"] = rows["known_usd"].mask(rows.pop("unknown"))

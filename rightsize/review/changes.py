@@ -32,10 +32,11 @@ def changes_of(money: MoneyAnswer, before: MoneyAnswer | None) -> pd.DataFrame:
     sides = [_side(one) for one in (before, money)]
     index = sides[0].index.union(sides[1].index)
     old, new = (side.reindex(index) for side in sides)
-    # What was not there cost nothing; what is unknown stays so.
+    # What was not there cost nothing; what is unknown stays so, and where causes are not known so
+    # does what would be there.
     usd = [
-        side["usd"].where(index.isin(one.index), 0.0)
-        for side, one in zip((old, new), sides, strict=True)
+        side["usd"].where(index.isin(one.index), np.nan if made.allocation.dark else 0.0)
+        for side, one, made in zip((old, new), sides, (before, money), strict=True)
     ]
     table = pd.DataFrame({"before": usd[0], "now": usd[1]}, index=index)
     table["change"] = table["now"] - table["before"]

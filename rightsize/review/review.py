@@ -89,7 +89,7 @@ def review_month(
     promises = {name: rows for name, rows in (earlier or {}).items() if name < month.label}
     fell = _lowered(before, facts, advice)
     credit = history.credit(month.label, promises)
-    if not promises and before is not None:
+    if not promises and before is not None and len(facts.requests):
         credit = replace(credit, realised=_first(before, facts, fell), baseline=month.label_before)
     money_before = _money_before(snapshot, month, rules)
     running = history.running(month.label, promises)

@@ -95,7 +95,8 @@ class Months:
         days = [day for day in self._snapshot.days if day.strftime("%Y-%m") == label]
         if days:
             found = month_facts(self._snapshot, self._book, days=days)
-            if found.hours:
+            # Without a container of any day, what was requested is unknown, and not nothing.
+            if found.hours and len(found.requests):
                 return found
         try:
             return facts_of_json(self._results[label]["month_facts"])

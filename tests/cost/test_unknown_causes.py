@@ -11,9 +11,12 @@ import pytest
 from rightsize.config import ReviewSettings, Settings
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.focus import Payer, focus_rows
+from rightsize.prices.book import snapshot_book
 from rightsize.review.accounts import accounts_of
+from rightsize.review.changes import changes_of
 from rightsize.review.charges import month_money
 from rightsize.review.month import month_of
+from rightsize.review.savings import Months
 from rightsize.snapshot import frame
 from tests.review.two_months import OCTOBER, Month, written_of
 
@@ -97,3 +100,13 @@ def test_requests_of_days_without_money_are_in_no_unit_cost(tmp_path: Path) -> N
         rows = accounts_of(found, month_of(found), money, None, ReviewSettings()).unit_costs
         costs.append(rows.set_index(["namespace", "workload"])["usd_per_million"].iloc[0])
     assert costs[1] == pytest.approx(costs[0], rel=0.01)
+
+
+def test_a_cause_that_is_not_known_has_no_change_and_saved_nothing_known(tmp_path: Path) -> None:
+    whole = money_of(tmp_path / "whole", emptied("nodes", range(0)))
+    blind = money_of(tmp_path / "blind", emptied("containers"))
+    changes = changes_of(blind, whole).set_index("part")["change"]
+    assert changes[["mesh", "application", "idle", "system"]].isna().all()
+    found = written_of(tmp_path / "snapshot", Month(OCTOBER, 4), emptied("pods"))
+    book = snapshot_book(found, "us-east-1", {})
+    assert Months(found, book, {}).facts("2026-10") is None
