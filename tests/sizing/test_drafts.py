@@ -21,7 +21,7 @@ def snapshot(tmp_path) -> Snapshot:
 def test_several_processes_give_the_answer_of_one(snapshot, monkeypatch):
     snapshot.keeps_answers = False
     alone = recommend(snapshot)
-    monkeypatch.setattr(history, "_BATCH_ROWS", 1)
+    monkeypatch.setattr(history, "WINDOWS_AT_ONCE", 1)
     monkeypatch.setattr(history, "_BATCH_RECORDS", 1)
     monkeypatch.setattr(drafts, "_ALONE", 1)
     seen: list[str] = []
