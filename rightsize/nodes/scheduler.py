@@ -80,6 +80,8 @@ class Cluster:
         self.owner_of_class: Ints = np.array([names[o.key] for o in owners], dtype=np.int64)
         self.on_node: Ints = np.zeros((len(names), len(offers)), dtype=np.int64)
         self._in_class: Ints = np.zeros((len(problem.count), len(offers)), dtype=np.int64)
+        self._sizes: list[list[float]] = problem.size.tolist()
+        self._fits_all: Flags = np.asarray(problem.fits.all(axis=1))
         self._score_size = score_size(problem)
         self._gross: Floats = np.asfortranarray(np.maximum(problem.scored[offers], 1.0))
         """(B, 2) CPU and memory of the nodes before their DaemonSets."""
@@ -143,11 +145,12 @@ class Cluster:
     def passing(self, k: int) -> Flags:
         """(B,) nodes that pass every filter for a pod of class `k`."""
         problem, owner = self.problem, self._owners[k]
-        cpu, memory, slots = problem.size[k].tolist()
+        cpu, memory, slots = self._sizes[k]
         mask: Flags = (self.rest[:, 0] >= cpu) & self.alive
         mask &= self.rest[:, 1] >= memory
         mask &= self.rest[:, 2] >= slots
-        mask &= problem.fits[k, self.offers]
+        if not self._fits_all[k]:
+            mask &= problem.fits[k, self.offers]
         if not np.count_nonzero(mask):
             return mask
         here = self.on_node[self.owner_of_class[k]]
@@ -197,7 +200,7 @@ class Cluster:
     def _resource_scores(self, k: int) -> tuple[Floats, Floats]:
         """(B,) LeastAllocated and BalancedAllocation of every node with one more pod of class `k`."""
         gross = self._gross[:, 0], self._gross[:, 1]
-        scored, size = self._score_size[k].tolist(), self.problem.size[k].tolist()
+        scored, size = self._score_size[k].tolist(), self._sizes[k]
         cpu, memory = (
             np.minimum((self._scored[:, i] + scored[i]) / gross[i], 1.0) for i in (CPU, MEMORY)
         )
