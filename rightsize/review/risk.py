@@ -49,4 +49,5 @@ def windows_above(snapshot: Snapshot, advice: Advice) -> pd.DataFrame:
             above[name] += np.bincount(number[used[of] > sized[number]], minlength=len(rows))
     keys = pd.DataFrame([key[:3] for key in mesh.keys], columns=_KEYS)
     found = keys.assign(windows=windows, **above)
-    return found[[r is not None for r in rows]].reset_index(drop=True)
+    known = np.array([r is not None for r in rows], dtype=bool)
+    return found[known].reset_index(drop=True)

@@ -12,10 +12,12 @@ from rightsize.config import ReviewSettings, Settings
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.focus import Payer, focus_rows
 from rightsize.prices.book import snapshot_book
+from rightsize.recommend import recommend
 from rightsize.review.accounts import accounts_of
 from rightsize.review.changes import changes_of
 from rightsize.review.charges import month_money
 from rightsize.review.month import month_of
+from rightsize.review.risk import windows_above
 from rightsize.review.savings import Months
 from rightsize.snapshot import frame
 from tests.review.two_months import OCTOBER, Month, written_of
@@ -110,3 +112,13 @@ def test_a_cause_that_is_not_known_has_no_change_and_saved_nothing_known(tmp_pat
     found = written_of(tmp_path / "snapshot", Month(OCTOBER, 4), emptied("pods"))
     book = snapshot_book(found, "us-east-1", {})
     assert Months(found, book, {}).facts("2026-10") is None
+
+
+def test_a_month_without_a_container_has_no_window_above_a_size_and_no_error(
+    tmp_path: Path,
+) -> None:
+    advice = recommend(written_of(tmp_path / "whole", Month(OCTOBER, 4)))
+    found = written_of(tmp_path / "snapshot", Month(OCTOBER, 4), emptied("containers"))
+    risk = windows_above(found, advice)
+    assert risk.empty
+    assert "windows" in risk.columns
