@@ -79,25 +79,29 @@ def maximal_fillings(
     def room(at: int, rest: tuple[float, ...]) -> bool:
         return (
             hosted[at] < count[at]
-            and all(need <= free for need, free in zip(size[at], rest, strict=True))
+            and size[at][0] <= rest[0]
+            and size[at][1] <= rest[1]
+            and size[at][2] <= rest[2]
             and (group[at] < 0 or in_group[group[at]] < limit[group[at]])
             and not any(hosted[other] for other in avoid[at])
         )
 
-    def extend(start: int, rest: tuple[float, ...]) -> bool:
+    def extend(start: int, rest: tuple[float, ...], before: list[int]) -> bool:
         nonlocal left
         left -= 1
         if left < 0 or len(found) > most:
             return False
-        open_classes = [at for at in range(len(classes)) if room(at, rest)]
+        # What had no room before the last pod has none after it.
+        open_classes = [at for at in before if room(at, rest)]
         for at in open_classes:
             if at < start:
                 continue
             hosted[at] += 1
             if group[at] >= 0:
                 in_group[group[at]] += 1
-            free = tuple(f - need for f, need in zip(rest, size[at], strict=True))
-            alive = extend(at, free)
+            cpu, memory, slots = size[at]
+            free = rest[0] - cpu, rest[1] - memory, rest[2] - slots
+            alive = extend(at, free, open_classes)
             hosted[at] -= 1
             if group[at] >= 0:
                 in_group[group[at]] -= 1
@@ -107,7 +111,7 @@ def maximal_fillings(
             found.append(hosted.copy())
         return True
 
-    whole = extend(0, tuple(problem.capacity[offer].tolist()))
+    whole = extend(0, tuple(problem.capacity[offer].tolist()), list(range(len(classes))))
     if not whole:
         return None, steps - max(left, 0)
     patterns = np.zeros((len(found), len(problem.count)), dtype=np.int64)
