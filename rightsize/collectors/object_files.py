@@ -160,8 +160,10 @@ class _Json:
         self._take("{")
         while self._peek() != "}" or head:
             key = self._value()
-            if not isinstance(key, str) or key in head:
-                raise self._flaw(f"duplicate key {key!r}" if key in head else "no key", self._at)
+            if not isinstance(key, str):
+                raise self._flaw("is not JSON: a key that is no text", self._at)
+            if key in head:
+                raise self._flaw(f"duplicate key {key!r}", self._at)
             self._take(":")
             if key == "items" and self._peek() == "[":
                 head[key] = None
@@ -181,6 +183,8 @@ class _Json:
         self.lists_or_objects += 1
         if "items" not in head:
             yield head
+        elif head["items"] is not None:
+            raise self._flaw("items is no list", self._at)
 
     def _items(self) -> Iterator[object]:
         self._take("[")

@@ -75,6 +75,8 @@ HOSTILE = {
     "keys without end": ("{" + ",".join(f'"{n}": "{"x" * 299_999}"' for n in range(10)), 1),
     "maps without end": (OPEN + "\n[" + '{"":0},' * 9_000, 2),
     "a key twice": (OPEN + f'\n{POD},\n{{"kind": "Pod", "metadata": {{"name": "a", "name": "b"}}}}]}}', 3),
+    "a key that is a map": (OPEN + ']\n, {"a": 1}: 5}', 2),
+    "items that are no list": ('{"kind": "List",\n"items": {}}', 2),
     "a key of the list twice": (OPEN + '],\n"kind": "List"}', 2),
     "NaN": (OPEN + f"{POD},\n" + '{"kind": "Pod", "a": NaN}]}', 2),
     "infinity": (OPEN + f"{POD},\n" + '{"kind": "Pod", "a": 1e999}]}', 2),
