@@ -329,6 +329,8 @@ class _Yaml:
         self.lists_or_objects += 1
         if "items" not in head:
             yield head
+        elif head["items"] is not None:
+            raise tree.FlawError("items is no list")
 
     def _value(self, event: yaml.Event) -> object:
         return plain_value(self._composer.node(event, 0))
