@@ -83,7 +83,7 @@ def maximal_fillings(
             and size[at][1] <= rest[1]
             and size[at][2] <= rest[2]
             and (group[at] < 0 or in_group[group[at]] < limit[group[at]])
-            and not any(hosted[other] for other in avoid[at])
+            and not (avoid[at] and any(hosted[other] for other in avoid[at]))
         )
 
     def extend(start: int, rest: tuple[float, ...], before: list[int]) -> bool:
