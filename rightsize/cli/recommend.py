@@ -158,6 +158,11 @@ def recommend(
     source = open_snapshot(snapshot, no_cache=no_cache)
     given = given_sizes(values or (), chart=chart, istio_version=istio_version)
     advice = computed(source, settings, given)
+    if not advice.recommendations:
+        raise NoDataError(
+            "no container of the mesh runs at the end of the snapshot: there is nothing to size",
+            hint="rightsize doctor says which metrics the server has",
+        )
     if namespace is not None or component is not None or (workload is not None and not values):
         advice = advice.only(namespace=namespace, workload=workload, component=component)
         if not advice.recommendations:

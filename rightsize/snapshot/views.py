@@ -288,7 +288,6 @@ def _with_known_sizes(chosen: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
             # Where its CPU alone is unknown, a container's memory is known.
             own = chosen[name].to_numpy(dtype=float)
             chosen[name] = np.where(chosen[flag], found[name].to_numpy(dtype=float), own)
-        days = pd.Series(found["day"].to_numpy(), index=chosen.index)
-        days = days.dt.tz_localize("UTC") if days.dt.tz is None else days
+        days = pd.Series(found["day"].array, index=chosen.index)
         as_of = days.where(as_of.isna() | (days < as_of), as_of)
     return chosen.assign(sizes_as_of=as_of)

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from rightsize.cli import app
 from rightsize.config import ReviewSettings, Settings
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.focus import Payer, focus_rows
+from rightsize.errors import NoDataError
 from rightsize.prices.book import snapshot_book
 from rightsize.recommend import recommend
 from rightsize.review.accounts import accounts_of
@@ -122,3 +125,10 @@ def test_a_month_without_a_container_has_no_window_above_a_size_and_no_error(
     risk = windows_above(found, advice)
     assert risk.empty
     assert "windows" in risk.columns
+
+
+def test_a_mesh_without_a_container_has_nothing_to_size(tmp_path):
+    found = written_of(tmp_path / "snapshot", Month(OCTOBER, 4), emptied("containers"))
+    assert recommend(found).recommendations == ()
+    done = CliRunner().invoke(app, ["recommend", "--snapshot", str(found.path)])
+    assert isinstance(done.exception, NoDataError)
