@@ -89,7 +89,7 @@ def test_scope_keeps_the_routes_of_files(demo, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("a: [b\n", "istio.yaml:2:1: is no YAML"), ("- 1\n", "no Kubernetes object")],
+    [("a: [b\n", "istio.yaml:2:1: malformed YAML"), ("- 1\n", "no Kubernetes object")],
 )
 def test_scope_refuses_a_file_that_holds_no_objects(text, said, demo, tmp_path):
     file = tmp_path / "istio.yaml"

@@ -243,12 +243,14 @@ ROWS = 9_973
 
 
 def parquet_tried(good: pa.Table, take: Callable[[bytes], object]) -> None:
+    # The peak is the process's: other tests before this one may have taken more.
+    bound = max(1500.0, peak_mib())
     rng, until = random.Random(3), time.process_time() + SECONDS
     while time.process_time() < until:
         body = hostile_parquet(good, rng)
         with contextlib.suppress(RightsizeError):
             take(body)
-    assert peak_mib() < 1500
+    assert peak_mib() <= bound
 
 
 def test_parquet_files_of_a_snapshot(tmp_path: Path) -> None:

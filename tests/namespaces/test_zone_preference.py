@@ -6,7 +6,7 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rightsize.cost.other import UnitCost
@@ -85,6 +85,7 @@ def test_a_service_without_a_pod_in_a_known_zone_is_not_judged(pods):
     assert judged(calls(web=10), **pods) is None
 
 
+@settings(deadline=None)
 @given(
     web=st.text(ZONES, min_size=1, max_size=9),
     cart=st.text(ZONES, min_size=1, max_size=9),
