@@ -28,7 +28,7 @@ from rightsize.cost.node_sets import (
     node_set_of,
     with_instances,
 )
-from rightsize.cost.notes import bill_notes, gap_notes, region_notes
+from rightsize.cost.notes import bill_notes, gap_notes, part_notes, region_notes
 from rightsize.cost.other import other_costs
 from rightsize.cost.plan import PlanCost, Terms, price_plan
 from rightsize.cost.planned import PricedPlan, priced_plans, quiet_share
@@ -139,12 +139,13 @@ def price_answer(
     held = {name: on_days(tables[name], days) for name in ("pods", "containers")}
     usage = mean_usage(snapshot, days) if chosen.allocation == "larger" else None
     missing = len(snapshot.days) - len(days)
+    blind = not causes_seen(snapshot)
 
     def split(used: pd.DataFrame | None) -> Allocation:
         requests = requested(held["containers"], held["pods"], usage=used)
         scale = terms.hours / covered if covered else 1.0
         part = machines_of(machines, scale=scale)
-        return _allocation(requests, part, today, terms, blind=not causes_seen(snapshot))
+        return _allocation(requests, part, today, terms, blind=blind)
 
     return MoneyAnswer(
         cluster=manifest.cluster,
@@ -170,6 +171,7 @@ def price_answer(
         notes=(
             *region_notes(tables["nodes"], where),
             *gap_notes(missing, covered, terms),
+            *([] if blind else part_notes(held["pods"], held["containers"])),
             *bill_notes(today, terms, moved),
         ),
     )

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from rightsize.nodes.requests import requests_known
 from rightsize.nodes.room import hours_seen
 from rightsize.prices.book import WINDOWS, Price, PriceBook
 from rightsize.prices.catalogue import instance_types
@@ -133,9 +134,7 @@ def _days_with_containers(snapshot: Snapshot, days: Sequence[date] | None) -> fr
     pods = snapshot.read("pods", days=days, columns=["node"]).dropna(subset=["node"])
     requests = ["cpu_request", "memory_request"]
     held = snapshot.read("containers", days=days, columns=[*requests, "requests_known"])
-    # Where requests were reported, none set is an answer.
-    known = held[requests].notna().any(axis=1) | held["requests_known"].eq(True)
-    return days_of(pods) & days_of(held[known.to_numpy(dtype=bool)])
+    return days_of(pods) & days_of(held[requests_known(held)])
 
 
 def days_of(table: pd.DataFrame) -> frozenset[date]:

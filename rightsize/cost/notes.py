@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
+from rightsize.cost.allocation import kept_running
 from rightsize.cost.plan import PlanCost, Terms
 from rightsize.cost.traffic import CrossZone
+from rightsize.nodes.requests import requests_known
+from rightsize.nodes.room import holding_room
 from rightsize.prices.burstable import burstable_notes
 from rightsize.prices.shapes import age_note
+
+_NAME = ["namespace", "pod"]
+_POD = ["day", *_NAME]
 
 
 def region_notes(nodes: pd.DataFrame, priced: str | None) -> list[str]:
@@ -40,6 +46,32 @@ def gap_notes(missing: int, covered: float, terms: Terms) -> list[str]:
         seen = f"{covered:g} h were seen; amounts are scaled to " if covered else ""
         said.append(f"{seen}a month of {terms.hours:g} h")
     return said
+
+
+def part_notes(pods: pd.DataFrame, containers: pd.DataFrame) -> list[str]:
+    """Where the parts of the bill rest on some of the pods alone: the others of whom too little is known.
+
+    Parameters
+    ----------
+    pods, containers : DataFrame
+        Tables of the snapshot, with their `day`.
+    """
+    held = holding_room(pods)
+    waiting = held["phase"].astype(object).eq("Pending")
+    placed = held["node"].notna()
+    running = kept_running(containers)
+    blank = running.loc[~requests_known(running), _POD].drop_duplicates().astype(object)
+    here = held.loc[placed, _POD].astype(object).merge(blank, on=_POD)
+    causes = (
+        (len(held[~placed & ~waiting][_NAME].drop_duplicates()), "ran on nodes that are not known"),
+        (len(here[_NAME].drop_duplicates()), "request amounts that are not known"),
+    )
+    return [
+        f"{count} of {len(held[_NAME].drop_duplicates())} pods {why}: they have no part of the bill, "
+        "so those of mesh and applications are lower than they were, and idle is higher"
+        for count, why in causes
+        if count
+    ]
 
 
 def bill_notes(today: PlanCost, terms: Terms, moved: CrossZone) -> tuple[str, ...]:

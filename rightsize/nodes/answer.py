@@ -12,13 +12,12 @@ from rightsize.nodes.autoscaler import TRIED, Autoscaler, AutoscalerKind, calmer
 from rightsize.nodes.demand import pod_days, scheduled_pods
 from rightsize.nodes.graviton import Graviton, graviton_beside, workloads_on_arm
 from rightsize.nodes.holds import held_pods, holds
-from rightsize.nodes.kept import node_set_in_use
+from rightsize.nodes.kept import node_set_in_use, staying
 from rightsize.nodes.month import MonthReplay, replay_settings
 from rightsize.nodes.plan import PLAN_NAMES, NodePlans, NodeSet, PlanName
 from rightsize.nodes.plans import plan_nodes
 from rightsize.prices.book import snapshot_book
 from rightsize.prices.burstable import burstable_notes
-from rightsize.prices.node_kinds import PACKED, kinds_of
 from rightsize.prices.shapes import catalogue_of
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
@@ -196,6 +195,11 @@ def answer(
         arm = graviton_beside(mix, demand, catalogue, chosen, nodes, seen)
     manifest = snapshot.manifest
     today = node_set_in_use(nodes, catalogue)
+    month = None
+    if autoscaler is not None:
+        month = month_of(snapshot, catalogue, chosen, autoscaler, advice)
+        if month is None:
+            said = (*said, "the month is not replayed: every node is kept in every plan")
     types = {*today.by_type, *bought_types(before), *(() if after is None else bought_types(after))}
     return NodeAnswer(
         cluster=manifest.cluster,
@@ -207,9 +211,7 @@ def answer(
         before=before,
         after=after,
         notes=(*said, *burstable_notes(types)),
-        month=None
-        if autoscaler is None
-        else month_of(snapshot, catalogue, chosen, autoscaler, advice),
+        month=month,
         advice=advice,
         graviton=arm,
     )
@@ -228,14 +230,18 @@ def month_of(
     settings: NodeSettings,
     kind: AutoscalerKind,
     advice: Advice | None = None,
-) -> MonthAnswer:
-    """Replay the month under each setting of an autoscaler, with today's and with new requests."""
+) -> MonthAnswer | None:
+    """Replay the month under each setting of an autoscaler, with today's and with new requests.
+
+    None where every node is kept, so that there is nothing an autoscaler could take away.
+    """
     pods, containers = snapshot.read("pods"), snapshot.read("containers")
     nodes = snapshot.read("nodes")
-    special = ~kinds_of(nodes).isin(PACKED)
-    staying = set(nodes.loc[special, "node"].astype(str))
-    nodes = nodes[~special]
-    pods = pods[~pods["node"].astype("string").isin(staying).fillna(False).astype(bool)]
+    kept = staying(nodes, pod_days(pods, containers))
+    nodes = nodes[~nodes["node"].astype(str).isin(kept)]
+    if kept and nodes.empty:
+        return None
+    pods = pods[~pods["node"].astype("string").isin(kept).fillna(False).astype(bool)]
     today = pod_days(pods, containers)
     new = None if advice is None else pod_days(pods, containers, advice)
 

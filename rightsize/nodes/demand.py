@@ -36,15 +36,23 @@ def pod_days(
     -------
     DataFrame
         `day`, `namespace`, `workload`, `workload_kind`, `pod`, `cpu` (cores), `memory` (bytes),
-        `unset` (containers without a request), `daemonset`, `scheduling`, `labels`, `node`,
-        `started`, `first_seen`, `last_seen`.
+        `unset` (containers without a request), `unknown` (whether the snapshot does not know
+        what it requests in force), `daemonset`, `scheduling`, `labels`, `node`, `started`,
+        `first_seen`, `last_seen`.
     """
+    key = ["day", "namespace", "pod"]
+    requests = pod_requests(containers)
     if advice is not None:
-        containers = with_advice(containers, pods, advice)
+        # What is unknown today stays so: both sides of a comparison leave the same pods alone.
+        unknown = requests[[*key, "unknown"]]
+        requests = pod_requests(with_advice(containers, pods, advice)).drop(columns="unknown")
+        requests = requests.merge(unknown, on=key, how="left")
     table = holding_room(pods).copy()
     for column in _TEXTS:
         table[column] = table[column].astype("string")
-    table = table.merge(pod_requests(containers), on=["day", "namespace", "pod"], how="left")
+    table = table.merge(requests, on=key, how="left")
+    # No row of a container: nobody saw what the pod is made of.
+    table["unknown"] = table["unknown"].astype("boolean").fillna(True).astype(bool)
     rules = [
         parse_rules(text)
         for text in table["scheduling"].astype(object).where(table["scheduling"].notna(), None)
@@ -56,7 +64,16 @@ def pod_days(
     table["workload_kind"] = table["workload_kind"].fillna("Pod")
     table["daemonset"] = table["workload_kind"].isin(PER_NODE_KINDS).to_numpy(dtype=bool)
     columns = ["day", "namespace", "workload", "workload_kind", "pod", "cpu", "memory", "unset"]
-    columns += ["daemonset", "scheduling", "labels", "node", "started", "first_seen", "last_seen"]
+    columns += [
+        "unknown",
+        "daemonset",
+        "scheduling",
+        "labels",
+        "node",
+        "started",
+        "first_seen",
+        "last_seen",
+    ]
     return table[columns].reset_index(drop=True)
 
 

@@ -1,10 +1,12 @@
-"""Nodes that no plan replaces, and the nodes in use: what a comparison has on both its sides."""
+"""Nodes that no plan takes away, and the nodes in use: what a comparison has on both its sides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rightsize.nodes.plan import NodeGroup, NodePlan, NodeSet, PackedNodeSet
 from rightsize.prices.derived import windows_licences
@@ -23,6 +25,13 @@ class Split:
     nodes: pd.DataFrame | None
     kept: NodeSet
     staying_pods: int
+    unknown_pods: int = 0
+    """Pods among the staying whose requests nobody knows."""
+
+    @property
+    def unknown_elsewhere(self) -> int:
+        """Pods to be planned for whose requests nobody knows: no node in use is theirs."""
+        return int(_unknown(self.pods).sum())
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -38,6 +47,16 @@ class Split:
                 f"kept as they are, with their {self.staying_pods} pods and their price, in every "
                 f"plan: {named}"
             )
+        if self.unknown_pods:
+            said.append(
+                f"nobody knows what {self.unknown_pods} pods request (kube-state-metrics reported "
+                "nothing of them), so the nodes they run on are kept"
+            )
+        if self.unknown_elsewhere:
+            said.append(
+                f"{self.unknown_elsewhere} pods count as requesting nothing: neither their requests "
+                "nor the nodes they run on are known"
+            )
         packed = set() if self.nodes is None else set(kinds_of(self.nodes))
         kinds = packed | {group.kind for group in self.kept.groups}
         charged = [name for kind, name in _CHARGED.items() if kind in kinds]
@@ -50,7 +69,7 @@ class Split:
 
 
 def split(pods: pd.DataFrame, nodes: pd.DataFrame | None, catalogue: pd.DataFrame) -> Split:
-    """Set apart the nodes that no general machine replaces, and the pods that run on them.
+    """Set apart the nodes that stay as they are, and the pods that run on them.
 
     Parameters
     ----------
@@ -63,17 +82,45 @@ def split(pods: pd.DataFrame, nodes: pd.DataFrame | None, catalogue: pd.DataFram
     """
     if nodes is None or nodes.empty:
         return Split(pods, nodes, NodeSet(()), 0)
-    special = ~kinds_of(nodes).isin(PACKED)
-    if not special.any():
+    names = staying(nodes, pods)
+    if not names:
         return Split(pods, nodes, NodeSet(()), 0)
-    there = set(nodes.loc[special, "node"].astype(str))
-    stays = pods["node"].astype("string").isin(there).fillna(False).to_numpy(dtype=bool)
+    special = nodes["node"].astype(str).isin(names)
+    stays = pods["node"].astype("string").isin(names).fillna(False).to_numpy(dtype=bool)
     return Split(
         pods[~stays].reset_index(drop=True),
         nodes[~special],
         node_set_in_use(nodes[special], catalogue, nodes["last_seen"].max()),
         int((stays & ~pods["daemonset"].to_numpy(dtype=bool)).sum()),
+        int((stays & _unknown(pods)).sum()),
     )
+
+
+def staying(nodes: pd.DataFrame, pods: pd.DataFrame) -> frozenset[str]:
+    """Names of the nodes that no plan takes away.
+
+    Those that no general machine replaces, and those with a pod of which nobody knows what it
+    requests: room that looks free there may be taken.
+
+    Parameters
+    ----------
+    nodes : DataFrame
+        Rows of the table `nodes`.
+    pods : DataFrame
+        As of `pod_days`.
+    """
+    special = ~kinds_of(nodes).isin(PACKED)
+    unknown = _unknown(pods)
+    if not special.any() and not unknown.any():
+        return frozenset()
+    names = nodes["node"].astype(str)
+    return frozenset(names[special | names.isin(pods.loc[unknown, "node"].dropna().astype(str))])
+
+
+def _unknown(pods: pd.DataFrame) -> NDArray[np.bool_]:
+    if "unknown" not in pods.columns:
+        return np.zeros(len(pods), dtype=bool)
+    return pods["unknown"].to_numpy(dtype=bool)
 
 
 def with_kept(plan: NodePlan, kept: NodeSet) -> NodePlan:

@@ -37,7 +37,8 @@ def pod_requests(containers: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         The key, `cpu` (cores), `memory` (bytes), `unset` (containers without a CPU or memory
-        request, plain init containers left out). Overhead is not in it.
+        request, plain init containers left out), `unknown` (whether nobody knows what a container
+        requests, which counts as nothing here). Overhead is not in it.
     """
     key = [column for column in ("day", *_KEY) if column in containers.columns]
     table = containers[[*key, "container"]].copy()
@@ -51,6 +52,7 @@ def pod_requests(containers: pd.DataFrame) -> pd.DataFrame:
     table["unset"] = keep & (
         containers["cpu_request"].isna() | containers["memory_request"].isna()
     ).to_numpy(dtype=bool)
+    table["unknown"] = ~requests_known(containers)
     for name, column in (("cpu", "cpu_request"), ("memory", "memory_request")):
         value = pd.to_numeric(containers[column]).fillna(0.0).to_numpy(dtype=float)
         table[name] = value * keep
@@ -68,14 +70,28 @@ def pod_requests(containers: pd.DataFrame) -> pd.DataFrame:
         cpu_start=("cpu_start", "max"),
         memory_start=("memory_start", "max"),
         unset=("unset", "sum"),
+        unknown=("unknown", "any"),
     )
     return pd.DataFrame(
         {
             "cpu": total[["cpu", "cpu_start"]].max(axis=1),
             "memory": total[["memory", "memory_start"]].max(axis=1),
             "unset": total["unset"].astype(int),
+            "unknown": total["unknown"].astype(bool),
         }
     ).reset_index()
+
+
+def requests_known(containers: pd.DataFrame) -> NDArray[np.bool_]:
+    """(N,) whether a missing request of a row of `containers` says "not set", and not "nobody knows".
+
+    True of every row where the table has no column `requests_known`.
+    """
+    if "requests_known" not in containers.columns:
+        return np.ones(len(containers), dtype=bool)
+    found = containers[["cpu_request", "memory_request"]].notna().any(axis=1)
+    said = containers["requests_known"].eq(True).fillna(False)
+    return np.asarray(found | said, dtype=bool)
 
 
 def _start_order(containers: pd.DataFrame, native: NDArray[np.bool_]) -> pd.Series:

@@ -30,6 +30,11 @@ def changes_of(money: MoneyAnswer, before: MoneyAnswer | None) -> pd.DataFrame:
     if before is None or not (money.covered_hours and before.covered_hours):
         return pd.DataFrame(columns=COLUMNS)
     sides = [_side(one) for one in (before, money)]
+    lines = [_unknown_lines(one) for one in (before, money)]
+    for side, open_here, open_there in zip(sides, lines, lines[::-1], strict=True):
+        if open_here - open_there:
+            # The lines that are known here alone would look like a change of them all.
+            side.loc[("shared", "–"), "usd"] = np.nan
     index = sides[0].index.union(sides[1].index)
     old, new = (side.reindex(index) for side in sides)
     # What was not there cost nothing; what is unknown stays so, and where causes are not known so
@@ -75,6 +80,12 @@ def _side(money: MoneyAnswer) -> pd.DataFrame:
     table["pods"] = (table["container_hours"] / money.covered_hours).where(requested)
     table["size"] = (table["worth"] / table["container_hours"]).where(requested)
     return table
+
+
+def _unknown_lines(money: MoneyAnswer) -> frozenset[str]:
+    return frozenset(
+        line.name for line in money.today.lines if line.usd is None and not line.of_machines
+    )
 
 
 def _logarithmic_mean(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

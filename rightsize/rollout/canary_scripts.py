@@ -51,7 +51,8 @@ def _script(name: str, canary: Canary, about: str) -> str:
         "before": word(resize_patch(canary, canary.back)),
         "after": word(resize_patch(canary, canary.after)),
     }
-    return filled_file(f"canary/{name}", values)
+    head = filled_file("canary/head.sh", values).rstrip("\n")
+    return filled_file(f"canary/{name}", {**values, "head": head})
 
 
 def as_json(canary: Canary) -> dict[str, object]:

@@ -14,6 +14,10 @@ from rightsize.config import ReviewSettings, Settings
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.focus import Payer, focus_rows
 from rightsize.errors import NoDataError
+from rightsize.nodes.answer import answer
+from rightsize.nodes.autoscaler import AutoscalerKind
+from rightsize.nodes.demand import pod_days
+from rightsize.nodes.kept import staying
 from rightsize.prices.book import snapshot_book
 from rightsize.recommend import recommend
 from rightsize.review.accounts import accounts_of
@@ -23,6 +27,7 @@ from rightsize.review.month import month_of
 from rightsize.review.risk import windows_above
 from rightsize.review.savings import Months
 from rightsize.snapshot import frame
+from rightsize.snapshot.views import newest_rows
 from tests.review.two_months import OCTOBER, Month, written_of
 
 Tables = dict[str, pd.DataFrame]
@@ -132,3 +137,63 @@ def test_a_mesh_without_a_container_has_nothing_to_size(tmp_path):
     assert recommend(found).recommendations == ()
     done = CliRunner().invoke(app, ["recommend", "--snapshot", str(found.path)])
     assert isinstance(done.exception, NoDataError)
+
+
+def of_half(table: str, *columns: str) -> Change:
+    """What `nulled` does, in every other row of the table alone."""
+
+    def change(number: int, tables: Tables) -> None:
+        rows = tables[table].astype(object).reset_index(drop=True)
+        rows.loc[rows.index % 2 == 0, list(columns)] = None
+        tables[table] = frame(table, rows)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("lacks", "said"),
+    [
+        (of_half("pods", "node"), "ran on nodes that are not known"),
+        (
+            of_half("containers", "cpu_request", "memory_request", "requests_known"),
+            "request amounts that are not known",
+        ),
+    ],
+)
+def test_parts_that_rest_on_some_pods_alone_say_so(
+    lacks: Change, said: str, tmp_path: Path
+) -> None:
+    (note,) = (note for note in money_of(tmp_path, lacks).notes if "no part of the bill" in note)
+    assert said in note
+
+
+def test_a_whole_bill_has_no_note_on_pods_left_out(tmp_path: Path) -> None:
+    notes = money_of(tmp_path, emptied("nodes", range(0))).notes
+    assert not any("no part of the bill" in note for note in notes)
+
+
+@pytest.mark.parametrize("kind", ["karpenter", "cluster-autoscaler"])
+@pytest.mark.parametrize("lacks", ["requests", "containers"])
+def test_nodes_are_not_promised_to_go_when_nobody_knows_what_their_pods_request(
+    lacks: str, kind: AutoscalerKind, tmp_path: Path
+) -> None:
+    found = written_of(tmp_path / "snapshot", Month(OCTOBER, 4), LACKS[lacks])
+    planned = answer(found, autoscaler=kind, names=("same-type",))
+    assert planned.before.named("same-type").promised.nodes == planned.today.nodes
+    assert any("nobody knows what" in said for said in planned.before.assumptions)
+    assert planned.month is None
+    assert any("not replayed" in note for note in planned.notes)
+
+
+def test_a_node_stays_for_one_pod_of_which_nobody_knows_what_it_requests(tmp_path: Path) -> None:
+    def one_pod(number: int, tables: Tables) -> None:
+        first = tables["pods"]["pod"].iloc[0]
+        rows = tables["containers"].astype(object)
+        rows.loc[rows["pod"] == first, ["cpu_request", "memory_request", "requests_known"]] = None
+        tables["containers"] = frame("containers", rows)
+
+    found = written_of(tmp_path / "snapshot", Month(OCTOBER, 4), one_pod)
+    pods = pod_days(found.read("pods"), found.read("containers"))
+    unknown = pods[pods["unknown"]]
+    assert unknown["pod"].nunique() == 1
+    assert staying(newest_rows(found, "nodes"), pods) == set(unknown["node"])

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rightsize.config import Settings
+from rightsize.cost.answer import MoneyAnswer
+from rightsize.cost.plan import PlanCost
 from rightsize.review.changes import _logarithmic_mean, changes_of
 from rightsize.review.charges import month_money
 from rightsize.review.month import month_of
@@ -63,6 +65,29 @@ def test_what_went_altogether_is_pods(tmp_path: Path) -> None:
     gone = replace(BEFORE, pods=(10, 0), web=0.5)
     mesh = of(changed(tmp_path / "gone", gone), "mesh")
     assert mesh["pods"] == pytest.approx(mesh["change"], rel=0.05)
+
+
+def test_lines_of_which_one_became_unknown_have_not_fallen(tmp_path: Path) -> None:
+    snapshot = written(tmp_path / "s", BEFORE, replace(BEFORE, first=OCTOBER))
+    months = [month_of(snapshot, label) for label in ("2026-09", "2026-10")]
+    whole = [month_money(snapshot.only(m.days), Settings(), m.end) for m in months]
+    blind = [replace(one, today=without_a_line(one.today)) for one in whole]
+
+    def shared(before: MoneyAnswer, now: MoneyAnswer) -> float:
+        return changes_of(now, before).set_index("part")["change"]["shared"]
+
+    same = shared(*whole)
+    assert np.isfinite(same)
+    assert np.isnan(shared(whole[0], blind[1]))
+    assert np.isnan(shared(blind[0], whole[1]))
+    # What neither month knows tells nothing of the rest.
+    assert shared(*blind) == same
+
+
+def without_a_line(cost: PlanCost) -> PlanCost:
+    first = next(line for line in cost.lines if line.usd is not None and not line.of_machines)
+    rest = (replace(line, usd=None) if line is first else line for line in cost.lines)
+    return replace(cost, lines=tuple(rest))
 
 
 @given(st.floats(0.01, 1e5), st.floats(0.01, 1e5), st.floats(0.01, 100), st.floats(0.01, 100))

@@ -14,10 +14,11 @@ from rightsize.cost.plan import PlanCost, Terms, ec2_hourly_of
 from rightsize.cost.planned import lots_of
 from rightsize.nodes.answer import NodeAnswer
 from rightsize.nodes.demand import scheduled_pods
+from rightsize.nodes.kept import staying
 from rightsize.nodes.plan import NodeSet
 from rightsize.nodes.problem import Flags
 from rightsize.nodes.rules import parse_rules
-from rightsize.prices.node_kinds import PACKED, kinds_of
+from rightsize.prices.node_kinds import PACKED
 from rightsize.results import Advice, Interval
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_rows
@@ -54,7 +55,7 @@ def spot_shares(
         advice=advice,
     )
     machines = newest_rows(snapshot, "nodes")
-    kept = set(machines.loc[~kinds_of(machines).isin(PACKED), "node"].astype(str))
+    kept = staying(machines, pods)
     pods = pods[~pods["daemonset"].astype(bool) & ~pods["node"].astype(str).isin(kept)]
     cpu = float(pods["cpu"].sum())
     if not cpu:
