@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import glob
 import hashlib
 import os
 import re
 import select
 import shlex
+import shutil
 import stat
 import tempfile
 import time
 import unicodedata
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -30,6 +31,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST_PART = 200
 """Bytes of a path's part; file systems take 255, and endings are added."""
 _UNFINISHED = ".unfinished"
+_LEFT_OVER = re.compile(r"\..+\.[a-z0-9_]{8}\.unfinished", re.DOTALL)
+"""Names as `tempfile` makes them of ours."""
 _WAITED_FOR = 5
 """Seconds for the writer of a pipe."""
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -165,45 +168,98 @@ def _written_to(path: str, flags: int) -> int:
     return handle
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, lasting: bool = True) -> None:
     """Put `content` in the place of a file: a reader sees the old one or the new one, never a part.
 
     Mode and, where allowed, owner of a file that was there are kept; a link is followed. What is
     no regular file (`/dev/stdout`, a pipe) is written to directly, and so is a file of several
-    hard links, which a new file in its place would part.
+    hard links, which a new file in its place would part. What need not outlast a loss of power
+    (`lasting`) does not wait for the disk.
     """
     target = path.resolve()
     there = target.stat() if target.exists() else None
     if there is not None and (not target.is_file() or there.st_nlink > 1):
         target.write_bytes(content)
         return
-    prefix = f".{target.name[:100]}."
-    _remove_left_overs(target.parent, prefix)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=_UNFINISHED)
+    with _draft(target, content, lasting) as draft:
+        if there is not None and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
+            with suppress(PermissionError):
+                os.chown(draft, there.st_uid, there.st_gid)
+        os.chmod(draft, _new_mode() if there is None else there.st_mode & 0o7777)
+        os.replace(draft, target)
+
+
+def create_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a new file and make its folder, whole or not at all.
+
+    Raises
+    ------
+    FileExistsError
+        If the name is taken, also by somebody who was faster.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _draft(path, content) as draft:
+        os.chmod(draft, mode)
+        os.link(draft, path)
+
+
+@contextmanager
+def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
+    """A folder for a while, below `parent` or where the system has such; removed at the end.
+
+    One that a killed process has left is removed by the next one.
+    """
+    home = Path(tempfile.gettempdir()) if parent is None else parent
+    _remove_left_overs(home)
+    folder = Path(tempfile.mkdtemp(dir=home, prefix=".rightsize.", suffix=_UNFINISHED))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # Not every file system has locks.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(handle)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _draft(target: Path, content: bytes, lasting: bool = True) -> Iterator[Path]:
+    """The content in a file beside its place; gone afterwards unless it was moved."""
+    _remove_left_overs(target.parent)
+    handle, name = tempfile.mkstemp(
+        dir=target.parent, prefix=f".{target.name[:100]}.", suffix=_UNFINISHED
+    )
     try:
         with os.fdopen(handle, "wb") as stream:
-            with suppress(OSError):  # Not every file system has locks.
+            with suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_EX)
             stream.write(content)
             stream.flush()
-            os.fsync(stream.fileno())
-        if there is not None and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
-            with suppress(PermissionError):
-                os.chown(name, there.st_uid, there.st_gid)
-        os.chmod(name, _new_mode() if there is None else there.st_mode & 0o7777)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
+            if lasting:
+                os.fsync(handle)
+            yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
-def _remove_left_overs(folder: Path, prefix: str) -> None:
-    """Files of writers that were killed: nobody holds their lock."""
-    for found in folder.glob(f"{glob.escape(prefix)}*{_UNFINISHED}"):
-        with suppress(OSError), found.open("rb") as file:
-            if time.time() - os.fstat(file.fileno()).st_mtime > 1:  # Else not locked yet.
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                found.unlink()
+@lru_cache(maxsize=4096)
+def _remove_left_overs(folder: Path) -> None:
+    """Remove what killed processes have left in a folder: nobody holds its lock. Once a process."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _LEFT_OVER.fullmatch(entry.name):
+                with suppress(OSError):
+                    _remove_unlocked(Path(entry))
+
+
+def _remove_unlocked(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if time.time() - os.fstat(handle).st_mtime > 1:  # Else not locked yet.
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    finally:
+        os.close(handle)
 
 
 def printable(text: object) -> str:

@@ -12,7 +12,6 @@ import hmac
 import os
 import platform
 import secrets
-import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
@@ -23,6 +22,7 @@ import platformdirs
 from pydantic import TypeAdapter
 
 import rightsize
+from rightsize.border import create_file, replace_file
 from rightsize.data_files import data_file
 
 Answer = TypeVar("Answer")
@@ -38,9 +38,13 @@ def kept(place: Path, kind: TypeAdapter[Answer], compute: Callable[[], Answer]) 
     found = _read(place, kind)
     if found is None:
         found = compute()
-        # A folder that cannot be written, or an answer that JSON does not carry, is no fault.
-        with contextlib.suppress(OSError, ValueError):
-            _write(place, kind, found)
+        with contextlib.suppress(ValueError):  # An answer that JSON does not carry is no fault.
+            body = kind.dump_json(found)
+            again = kind.validate_json(body, strict=True)
+            if again == found and kind.dump_json(again) == body:
+                found = again  # The same down to its bytes (an int where a float may be).
+                with contextlib.suppress(OSError):  # Neither is a folder that cannot be written.
+                    _write(place, body)
     return found
 
 
@@ -76,20 +80,9 @@ def _read(place: Path, kind: TypeAdapter[Answer]) -> Answer | None:
     return None
 
 
-def _write(place: Path, kind: TypeAdapter[Answer], answer: Answer) -> None:
-    """Keep an answer that comes back from its bytes as it was."""
-    body = kind.dump_json(answer)
-    again = kind.validate_json(body, strict=True)
-    if again != answer or kind.dump_json(again) != body:
-        return
+def _write(place: Path, body: bytes) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_seal(place.name, body) + b"\n" + body)
-        os.replace(name, place)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    replace_file(place, _seal(place.name, body) + b"\n" + body)
     kept = sorted(place.parent.glob("*.json"), key=lambda path: path.stat().st_mtime)
     for old in kept[:-_MOST]:
         old.unlink(missing_ok=True)
@@ -103,16 +96,9 @@ def _key() -> bytes:
     """The user's own key, made on first use; OSError where the user has no folder for it."""
     path = user_folder("answers.key")
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_bytes(32))
-            # Of two that make a key, the second takes the first one's.
-            with contextlib.suppress(FileExistsError):
-                os.link(name, path)
-        finally:
-            os.unlink(name)
+        # Of two that make a key, the second takes the first one's.
+        with contextlib.suppress(FileExistsError):
+            create_file(path, secrets.token_bytes(32), 0o600)
     key = path.read_bytes()
     if len(key) != 32:
         raise OSError(f"{path} is no key")

@@ -15,7 +15,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rightsize import border
-from rightsize.border import csv_cell, path_part, printable, read_file, word, write_text
+from rightsize.border import (
+    csv_cell,
+    path_part,
+    printable,
+    read_file,
+    scratch_folder,
+    word,
+    write_text,
+)
 from rightsize.errors import OutputError
 from rightsize.files.shell import Change, change_script
 from rightsize.files.yaml_text import to_yaml
@@ -215,16 +223,40 @@ def test_a_legal_name_stays_in_paths_words_and_yaml_and_another_is_escaped(name,
     assert shlex.split(word(name)) == [printable(name)]
 
 
-def test_what_a_killed_writer_left_is_removed_and_what_another_writes_is_not(tmp_path):
-    dead, alive = (tmp_path / f".a.yaml.{name}.unfinished" for name in ("dead", "alive"))
-    others = tmp_path / ".b.yaml.x.unfinished"
-    for path in (dead, alive, others):
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path):
+    left = [
+        tmp_path / f".{name}.abcd_123.unfinished" for name in ("a.yaml", "b", "\n", "rightsize")
+    ]
+    alive = tmp_path / ".a.yaml.abcd_124.unfinished"
+    others = [tmp_path / name for name in (".b.yaml.x.unfinished", "b.abcd_123.unfinished", ".tmp")]
+    link = tmp_path / ".c.abcd_123.unfinished"
+    left[-1].mkdir()
+    for path in (*left[:-1], left[-1] / "part", alive, *others):
         path.write_text("part")
+    link.symlink_to(others[0])
+    for path in tmp_path.iterdir():
         os.utime(path, (0, 0))
     with alive.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         write_text(tmp_path / "a.yaml", "whole")
-    assert {path.name for path in tmp_path.iterdir()} == {"a.yaml", alive.name, others.name}
+    assert {*tmp_path.iterdir()} == {tmp_path / "a.yaml", alive, *others, link}
+
+
+def test_a_scratch_folder_goes_at_the_end_and_is_left_alone_before(tmp_path):
+    with scratch_folder(tmp_path) as folder:
+        (folder / "part").touch()
+        os.utime(folder, (0, 0))
+        border._remove_left_overs.cache_clear()
+        with scratch_folder(tmp_path) as other:
+            assert {*tmp_path.iterdir()} == {folder, other}
+    assert not any(tmp_path.iterdir())
+
+
+def test_nothing_but_the_border_makes_files_of_its_own_for_a_while():
+    """Else nobody removes what a killed process leaves."""
+    package = Path(border.__file__).parent
+    users = {path for path in package.rglob("*.py") if "import tempfile" in path.read_text()}
+    assert users == {package / "border.py"}
 
 
 _FROM_DATA = re.compile(r"""(?:out|folder) / f["'][^"']*\{""")

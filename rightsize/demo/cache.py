@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
+from rightsize.border import scratch_folder
 from rightsize.demo.parameters import DemoParameters, midnight
 from rightsize.demo.tables import day_tables
 from rightsize.demo.topology import build_mesh
@@ -47,21 +46,16 @@ def demo_snapshot(
         return folder
     try:
         home.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".demo-", dir=home))
-    except OSError as error:
-        raise OutputError(
-            f"{home}: cannot be written ({error.strerror})",
-            hint="set XDG_CACHE_HOME to a folder that can",
-        ) from error
-    try:
-        write_demo(partial, p, progress)
-        os.replace(partial, folder)
+        with scratch_folder(home) as partial:
+            write_demo(partial, p, progress)
+            os.replace(partial, folder)
     except OSError as error:
         # Another process was faster: its snapshot is the same.
         if not (folder / "manifest.json").exists():
-            raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            raise OutputError(
+                f"{home}: cannot be written ({error.strerror})",
+                hint="set XDG_CACHE_HOME to a folder that can",
+            ) from error
     return folder
 
 

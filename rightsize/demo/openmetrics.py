@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TextIO
 
 import numpy as np
 import pandas as pd
 
+from rightsize.border import scratch_folder
 from rightsize.demo.kube_state import inventory_series
 from rightsize.demo.load import MINUTES, DaySamples, day_samples
 from rightsize.demo.parameters import DemoParameters, midnight
@@ -58,7 +58,7 @@ def write_openmetrics(
     counters: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
     files = []
     with ExitStack() as stack:
-        spool = Path(stack.enter_context(TemporaryDirectory(prefix=".spool-", dir=out_dir)))
+        spool = stack.enter_context(scratch_folder(out_dir))
         waiting: dict[int, dict[str, TextIO]] = defaultdict(dict)
         for day in parameters.days:
             for series in _day_series(mesh, day, counters):
@@ -71,15 +71,15 @@ def write_openmetrics(
             over = midnight(day + timedelta(days=1)).timestamp()
             # A sample on the border is the next block's first, so this one is whole.
             for number in sorted(n for n in waiting if (n + 1) * block <= over):
-                files.append(_write(out_dir, number * block, waiting.pop(number)))
-        files += [_write(out_dir, n * block, waiting[n]) for n in sorted(waiting)]
+                files.append(_write(spool, out_dir, number * block, waiting.pop(number)))
+        files += [_write(spool, out_dir, n * block, waiting[n]) for n in sorted(waiting)]
     return files
 
 
-def _write(out_dir: Path, start: int, families: Mapping[str, TextIO]) -> Path:
+def _write(spool: Path, out_dir: Path, start: int, families: Mapping[str, TextIO]) -> Path:
     """Put the spooled families of a block one after the other, as OpenMetrics wants them."""
-    path = out_dir / f"{datetime.fromtimestamp(start, UTC):%Y%m%dT%H}.om"
-    with path.open("w") as out:
+    part = spool / f"{datetime.fromtimestamp(start, UTC):%Y%m%dT%H}.om"
+    with part.open("w") as out:
         for name, spooled in families.items():
             # Of no type, so that names stay as they are.
             out.write(f"# TYPE {name} unknown\n")
@@ -88,7 +88,7 @@ def _write(out_dir: Path, start: int, families: Mapping[str, TextIO]) -> Path:
             spooled.close()
             Path(spooled.name).unlink()
         out.write("# EOF\n")
-    return path
+    return part.rename(out_dir / part.name)
 
 
 def _day_series(

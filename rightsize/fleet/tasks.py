@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 import orjson
 
 import rightsize
+from rightsize.border import scratch_folder
 from rightsize.collectors import prometheus
 from rightsize.config import Settings
 from rightsize.errors import NoDataError, RightsizeError
@@ -101,11 +101,11 @@ def collect_day(site: Site, day: date, in_flight: Mapping[str, int]) -> DayDone:
     `in_flight` has the requests at once that each budget allows, over all workers.
     """
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    with tempfile.TemporaryDirectory(prefix="rightsize-") as scratch:
+    with scratch_folder() as scratch:
         try:
             found = prometheus.collect(
                 site.cluster.prometheus,
-                out=Path(scratch) / "day",
+                out=scratch / "day",
                 start=start,
                 end=start + timedelta(days=1),
                 cluster=site.name,
@@ -278,21 +278,21 @@ def _reviewed(review: Review) -> dict[str, Any]:
 
 def _earlier(site: Site, month: str) -> EarlierReports:
     """Reports of earlier months, as they are read from folders."""
-    with tempfile.TemporaryDirectory(prefix="rightsize-") as scratch:
+    with scratch_folder() as scratch:
         for name in site.store.sizes(f"{site.name}/reports"):
             label = name.removesuffix(".json")
             if label < month and len(label) == len(month):
-                folder = Path(scratch) / label
+                folder = scratch / label
                 folder.mkdir()
                 content = site.store.read(f"{site.name}/reports/{name}")
                 (folder / RESULTS).write_bytes(content)
-        return earlier_reports(Path(scratch), site.name, month)
+        return earlier_reports(scratch, site.name, month)
 
 
 def _zipped(write: Callable[[Path], Sequence[Path]]) -> bytes:
     packed = io.BytesIO()
-    with tempfile.TemporaryDirectory(prefix="rightsize-") as scratch:
-        files = write(Path(scratch))
+    with scratch_folder() as scratch:
+        files = write(scratch)
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as out:
             for path in sorted(files):
                 about = zipfile.ZipInfo(path.relative_to(scratch).as_posix(), _FIRST_DATE)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rightsize.border import below
+from rightsize.border import below, scratch_folder
 from rightsize.errors import InputFileError, OutputError, UsageError
 from rightsize.forge.programs import run, succeeds
 from rightsize.secrets import register_address
@@ -179,8 +178,8 @@ def proposed(
 
 @contextlib.contextmanager
 def _worktree(top: Path, commit: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="rightsize-") as place:
-        folder = Path(place) / "base"
+    with scratch_folder() as place:
+        folder = place / "base"
         run(["git", "worktree", "add", "--quiet", "--detach", folder, commit], top)
         try:
             yield folder

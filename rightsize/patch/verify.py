@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rightsize.border import scratch_folder
 from rightsize.errors import InputFileError, VerificationError
 from rightsize.files.chart_metadata import CHART_NAMES
 from rightsize.files.charts import Hints, scopes_of_values
@@ -96,8 +96,8 @@ def verify_chart(
     if not pairs:
         raise VerificationError(f"none of the files is a values file of {chart_dir}")
     release = _release(chart_dir, changes)
-    with tempfile.TemporaryDirectory() as folder:
-        new_chart, rest = _with_own_values(chart_dir, pairs, Path(folder))
+    with scratch_folder() as folder:
+        new_chart, rest = _with_own_values(chart_dir, pairs, folder)
         olds, news = [old for old, _ in rest], [new for _, new in rest]
         try:
             before = render(program, chart_dir, olds, release)
@@ -161,16 +161,16 @@ def verify_patched(
     gateway: str | None = None,
 ) -> VerificationReport:
     """`verify_chart` before anything is written: renders from copies in a temporary folder."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         before: list[Path] = []
         after: list[Path] = []
         for number, file in enumerate(file for file in patched if file.text_before):
             # The folder's name can show which gateway a file is for.
             inner = Path(str(number), file.path.absolute().parent.name, file.path.name)
             as_given = file.path.is_file() and file.path.read_bytes() == file.text_before.encode()
-            old = file.path if as_given else _copy(Path(folder, "before", inner), file.text_before)
+            old = file.path if as_given else _copy(folder / "before" / inner, file.text_before)
             before.append(old)
-            after.append(_copy(Path(folder, "after", inner), file.text_after))
+            after.append(_copy(folder / "after" / inner, file.text_after))
         return verify_chart(chart_dir, before, after, changes, helm, gateway)
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rightsize.border import printable, replace_file
+from rightsize.border import create_file, printable, replace_file
 from rightsize.errors import StoreError, UsageError
 from rightsize.secrets import register_address
 
@@ -120,7 +119,7 @@ class ObjectStore:
         with self._faults(path):
             try:
                 if self.is_local:
-                    _create_file(Path(f"{root}/{path}"), content)
+                    create_file(Path(f"{root}/{path}"), content)
                 else:
                     fs.pipe_file(f"{root}/{path}", content, mode="create")
             except FileExistsError:
@@ -194,21 +193,6 @@ def _is_taken(error: OSError) -> bool:
     return code in ("PreconditionFailed", "ConditionalRequestConflict")
 
 
-def _create_file(path: Path, content: bytes) -> None:
-    """A link is made in one step, and refused where the name is taken."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.link(name, path)
-    finally:
-        os.unlink(name)
-
-
 class ReadCache:
     """What was read of a store, as files in a local folder, up to `most` bytes.
 
@@ -232,10 +216,7 @@ class ReadCache:
         content = store.read(path, start, end)
         with contextlib.suppress(OSError):  # A full disk is a cache of nothing.
             kept.parent.mkdir(parents=True, exist_ok=True)
-            handle, part = tempfile.mkstemp(dir=kept.parent)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-            os.replace(part, kept)
+            replace_file(kept, content, lasting=False)
             self._unchecked += len(content)
         if self._unchecked >= self.most / 10:
             self._unchecked = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ import platformdirs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rightsize.border import replace_file
 from rightsize.snapshot import TABLES, frame
 from rightsize.snapshot.schema import to_arrow
 
@@ -82,12 +83,9 @@ def _write(path: Path, table: str, answer: Answer) -> None:
     stored = to_arrow(TABLES[table], answer.table).replace_schema_metadata(
         {_FETCHED: answer.fetched_at.isoformat().encode()}
     )
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
+    content = io.BytesIO()
+    pq.write_table(stored, content)
+    with suppress(OSError):
         # The bill is private to the account.
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        pq.write_table(stored, draft)
-        draft.replace(path)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink()
+        replace_file(path, content.getvalue())

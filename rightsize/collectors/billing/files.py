@@ -12,7 +12,6 @@ import gzip
 import io
 import os
 import re
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from rightsize.border import open_file, printable
+from rightsize.border import open_file, printable, scratch_folder
 from rightsize.collectors.aws.calls import LIST_EXPORT
 from rightsize.collectors.billing.columns import Layout, layout_of
 from rightsize.errors import InputFileError, NoDataError, UsageError
@@ -161,8 +160,8 @@ def _on_s3(place: str, session: Callable[[], AwsSession] | None) -> list[ExportF
 def _fetched(aws: AwsSession, bucket: str, key: str, size: int) -> Callable[[], Any]:
     @contextmanager
     def fetched() -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="rightsize-") as folder:
-            path = Path(folder, "export")
+        with scratch_folder() as folder:
+            path = folder / "export"
             aws.download(bucket, key, path, most=size)
             yield path
 
