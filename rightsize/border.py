@@ -19,7 +19,7 @@ import stat
 import tempfile
 import time
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -83,8 +83,18 @@ def below(folder: Path, name: str | PurePosixPath) -> Path:
     return path
 
 
-def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
-    """Write texts by path below a folder, each whole or not at all.
+def write_files(
+    folder: Path,
+    files: Mapping[str, str | bytes],
+    *,
+    before: Callable[[], None] = lambda: None,
+) -> list[Path]:
+    """Write files by path below a folder, each whole; none of them where there is no room for all.
+
+    Parameters
+    ----------
+    before : callable
+        Called once all are on the disk, before the first takes its place.
 
     Raises
     ------
@@ -92,13 +102,28 @@ def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
         If a path lies outside of the folder, before anything is written, or cannot be written.
     """
     targets = [below(folder, name) for name in files]
-    return [write_text(target, text) for target, text in zip(targets, files.values(), strict=True)]
+    contents = [_as_bytes(*pair) for pair in zip(targets, files.values(), strict=True)]
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(folder) as scratch:
+            drafts = [scratch / str(number) for number in range(len(files))]
+            for draft, target, content in zip(drafts, targets, contents, strict=True):
+                with _writing(target), draft.open("wb") as stream:
+                    _write_down(stream, content)
+            before()
+            for draft, target, content in zip(drafts, targets, contents, strict=True):
+                with _writing(target):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    if _is_one_file(target.resolve()):
+                        _move(draft, target.resolve())
+                    else:
+                        target.write_bytes(content)
+    return targets
 
 
 def write_text(path: Path, text: str) -> Path:
     """The same as `write_bytes` for text; pages for people have no hidden characters."""
-    shown = printable_lines(text) if path.suffix in _PAGES else text
-    return write_bytes(path, shown.encode("utf-8", "surrogateescape"))
+    return write_bytes(path, _as_bytes(path, text))
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
@@ -109,16 +134,29 @@ def write_bytes(path: Path, content: bytes) -> Path:
     OutputError
         If it cannot be written.
     """
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, content)
+    return path
+
+
+def _as_bytes(path: Path, content: str | bytes) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    shown = printable_lines(content) if path.suffix in _PAGES else content
+    return shown.encode("utf-8", "surrogateescape")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:  # A NUL in a path is a ValueError.
         reason = getattr(error, "strerror", None) or error
         raise OutputError(
             f"{printable(str(path))}: cannot be written ({reason})",
             hint="give another folder with --out",
         ) from error
-    return path
 
 
 def read_file(path: Path, most: int) -> bytes:
@@ -177,16 +215,32 @@ def replace_file(path: Path, content: bytes, *, lasting: bool = True) -> None:
     (`lasting`) does not wait for the disk.
     """
     target = path.resolve()
-    there = target.stat() if target.exists() else None
-    if there is not None and (not target.is_file() or there.st_nlink > 1):
+    if not _is_one_file(target):
         target.write_bytes(content)
         return
     with _draft(target, content, lasting) as draft:
-        if there is not None and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
-            with suppress(PermissionError):
-                os.chown(draft, there.st_uid, there.st_gid)
-        os.chmod(draft, _new_mode() if there is None else there.st_mode & 0o7777)
-        os.replace(draft, target)
+        _move(draft, target)
+
+
+def _is_one_file(target: Path) -> bool:
+    """Whether a new file can take the place of what is there, if anything."""
+    return not target.exists() or (target.is_file() and target.stat().st_nlink == 1)
+
+
+def _move(draft: Path, target: Path) -> None:
+    there = target.stat() if target.exists() else None
+    if there is not None and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
+        with suppress(PermissionError):
+            os.chown(draft, there.st_uid, there.st_gid)
+    os.chmod(draft, _new_mode() if there is None else there.st_mode & 0o7777)
+    os.replace(draft, target)
+
+
+def _write_down(stream: BinaryIO, content: bytes, *, lasting: bool = True) -> None:
+    stream.write(content)
+    stream.flush()
+    if lasting:
+        os.fsync(stream.fileno())
 
 
 def create_file(path: Path, content: bytes, mode: int = 0o644) -> None:
@@ -233,13 +287,15 @@ def _draft(target: Path, content: bytes, lasting: bool = True) -> Iterator[Path]
         with os.fdopen(handle, "wb") as stream:
             with suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            stream.write(content)
-            stream.flush()
-            if lasting:
-                os.fsync(handle)
+            _write_down(stream, content, lasting=lasting)
             yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def is_left_over(name: str) -> bool:
+    """Whether something of ours has this name that is not finished, or never will be."""
+    return _LEFT_OVER.fullmatch(name) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -247,7 +303,7 @@ def _remove_left_overs(folder: Path) -> None:
     """Remove what killed processes have left in a folder: nobody holds its lock. Once a process."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if _LEFT_OVER.fullmatch(entry.name):
+            if is_left_over(entry.name):
                 with suppress(OSError):
                     _remove_unlocked(Path(entry))
 

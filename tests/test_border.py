@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -240,6 +241,26 @@ def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tm
         fcntl.flock(held, fcntl.LOCK_EX)
         write_text(tmp_path / "a.yaml", "whole")
     assert {*tmp_path.iterdir()} == {tmp_path / "a.yaml", alive, *others, link}
+
+
+def test_files_that_have_no_room_leave_those_of_before_as_they_were(tmp_path, monkeypatch):
+    files = {"a.txt": "one", "b/c.txt": "two", "d": b"\xff"}
+    border.write_files(tmp_path, files)
+    wrote, called = border._write_down, []
+
+    def until_full(stream, content, **more):
+        if content == b"no room":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        wrote(stream, content, **more)
+
+    monkeypatch.setattr(border, "_write_down", until_full)
+    changed = {"a.txt": "new", "b/c.txt": "no room"}
+    with pytest.raises(OutputError, match="c.txt: cannot be written .No space"):
+        border.write_files(tmp_path, changed, before=lambda: called.append(1))
+    assert not called
+    found = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.rglob("*.txt")}
+    assert found == {"a.txt": b"one", "b/c.txt": b"two"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "b", "d"}
 
 
 def test_a_scratch_folder_goes_at_the_end_and_is_left_alone_before(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from rightsize.border import read_file, write_files
+from rightsize.border import is_left_over, read_file, write_files
 from rightsize.errors import OutputError
 from rightsize.nodes.plan import NodePlan
 from rightsize.rollout import mesh_files, node_files
@@ -117,8 +117,10 @@ def write_document(document: PlanDocument, out: Path) -> list[Path]:
         Where the folder holds something else than a plan, or cannot be written.
     """
     earlier = check_folder(out)
-    _clear(out, earlier)
-    return write_files(out, document.files)
+    # What names the files comes first: of a killed run too, the next one knows whose they are.
+    files = {DATA: document.files[DATA], **document.files}
+    stale = [name for name in earlier if name not in files]
+    return write_files(out, files, before=lambda: _clear(out, stale))
 
 
 def check_folder(out: Path) -> list[str]:
@@ -133,7 +135,7 @@ def check_folder(out: Path) -> list[str]:
         return []
     if not out.is_dir():
         raise OutputError(f"{out}: is a file", hint="give another folder with -o")
-    if not any(out.iterdir()):
+    if all(is_left_over(path.name) for path in out.iterdir()):
         return []
     names = _earlier(out / DATA)
     if names is None:

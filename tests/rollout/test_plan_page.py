@@ -14,6 +14,7 @@ from typing import get_args
 
 import pytest
 
+from rightsize import border
 from rightsize.errors import OutputError
 from rightsize.rollout.checks import RECORD
 from rightsize.rollout.document import DATA, PAGE, RULES, PlanDocument, write_document
@@ -98,6 +99,34 @@ def test_a_plan_replaces_an_earlier_one_and_nothing_else(
     assert outside.exists()
     assert (out / "before" / "istiod-values.yaml").exists()
     assert (out / "plan.md").read_text() == document.markdown
+
+
+def test_a_plan_that_was_killed_while_it_was_written_is_written_again(
+    document: PlanDocument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    moved = border._move
+    left_to_move: list[int] = []
+
+    def until_killed(draft: Path, target: Path) -> None:
+        if not left_to_move:
+            raise KilledError
+        left_to_move.pop()
+        moved(draft, target)
+
+    monkeypatch.setattr(border, "_move", until_killed)
+    for allowed in (0, 1, 2, 5):
+        left_to_move[:] = range(allowed)
+        with pytest.raises(KilledError):
+            write_document(document, tmp_path)
+    left = tmp_path / ".rightsize.abcd1234.unfinished"
+    left.mkdir()
+    monkeypatch.undo()
+    write_document(document, tmp_path)
+    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert found == set(document.files)
 
 
 def test_a_folder_that_is_no_plan_is_left_alone(document: PlanDocument, tmp_path: Path) -> None:

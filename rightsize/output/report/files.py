@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from rightsize.border import below, csv_cell, write_bytes, write_files
+from rightsize.border import below, csv_cell, write_files
 from rightsize.errors import OutputError
 from rightsize.output.charts import save
 from rightsize.output.report.html import html_page
@@ -45,16 +45,16 @@ def write_report(report: Report, folder: Path) -> list[Path]:
         If the folder cannot be written.
     """
     make_folder(folder)
-    texts = {
+    files: dict[str, str | bytes] = {
         "index.html": html_page(report),
         "report.md": markdown_page(report),
         RESULTS: report_json(report),
+        "report.xlsx": workbook_bytes(report),
     }
     for table in report.tables:
-        texts[f"tables/{table.name}.csv"] = table_csv(table, report)
-        texts[f"tables/{table.name}.json"] = table_json(table)
-    written = write_files(folder, texts)
-    written.append(write_bytes(below(folder, "report.xlsx"), workbook_bytes(report)))
+        files[f"tables/{table.name}.csv"] = table_csv(table, report)
+        files[f"tables/{table.name}.json"] = table_json(table)
+    written = write_files(folder, files)
     for chart in report.charts:
         written += [
             save(chart.axes, below(folder, f"charts/{chart.name}{s}")) for s in (".png", ".svg")
