@@ -83,27 +83,53 @@ def lay_out(
     settings : NodeSettings
         `spread`, `floor_per_zone`, `max_types`, the on-demand share, `zones`.
     """
-    table = pods.reset_index(drop=True)
+    placing = _read_pods(pods.reset_index(drop=True), inventory, settings)
+    zones = settings.zones or inventory.zones or ("zone-1", "zone-2", "zone-3")
+    zoned = _zones_matter(placing, settings)
+    wide = _by_zone_and_pool(offers, zones if zoned else (ANY_ZONE,), inventory.pools)
+    asked = Acceptance(wide, inventory)
+    places = _Places(wide, _net_capacity(placing, wide, asked), zones, zoned)
+    fits_of = {text: asked.of(rule) for text, rule in placing.distinct_rules}
+    drafts, unplaced = _classes(placing, places, fits_of)
+    return _assemble(placing, places, drafts, unplaced, inventory, settings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pods:
+    """The pods, with their rules as text and read (in the order of the rows), and their workloads."""
+
+    table: pd.DataFrame
+    texts: list[str | None]
+    rules: list[Rules]
+    movable: Flags
+    owners: dict[tuple[str, str, str], Owner]
+
+    @property
+    def distinct_rules(self) -> list[tuple[str | None, Rules]]:
+        return list(dict(zip(self.texts, self.rules, strict=True)).items())
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Offers by zone and pool, what each has left beside its DaemonSets, and the zones there are."""
+
+    offers: pd.DataFrame
+    capacity: Floats
+    zones: tuple[str, ...]
+    zoned: bool
+
+
+def _read_pods(table: pd.DataFrame, inventory: Inventory, settings: NodeSettings) -> _Pods:
     texts = [_text(t) for t in table.get("scheduling", pd.Series(None, table.index))]
     rules = [parse_rules(text) for text in texts]
     _tolerate_own_nodes(table, texts, rules, inventory)
     labels = [_labels(t) for t in table.get("labels", pd.Series(None, table.index))]
-    zones = settings.zones or inventory.zones or ("zone-1", "zone-2", "zone-3")
     movable = ~table["daemonset"].to_numpy(dtype=bool)
-    owners = _owners(table, rules, labels, movable, settings)
-    zoned = _zones_matter(owners, rules, settings)
-    wide = _by_zone_and_pool(offers, zones if zoned else (ANY_ZONE,), inventory.pools)
-    asked = Acceptance(wide, inventory)
-    capacity = _net_capacity(table, rules, movable, wide, asked)
-    fits_of = {key: asked.of(rule) for key, rule in _distinct(texts, rules)}
-    load = dict.fromkeys(zones, 0.0)
-    splits = {key: ZoneSplit(owner, load, zoned) for key, owner in owners.items()}
-    drafts, unplaced = _classes(
-        table, texts, rules, movable, owners, splits, fits_of, capacity, wide
-    )
-    return _assemble(
-        table, rules, drafts, unplaced, owners, wide, capacity, inventory, zones, zoned, settings
-    )
+    owners = {}
+    for group, members in table[movable].groupby(OWNER, observed=True):
+        key, first = _key(group), int(members.index[0])
+        owners[key] = owner_of(key, len(members), rules[first], labels[first], settings.spread)
+    return _Pods(table, texts, rules, movable, owners)
 
 
 def _tolerate_own_nodes(
@@ -144,48 +170,20 @@ def _by_zone_and_pool(
     return pd.concat(parts, ignore_index=True)
 
 
-def _owners(
-    table: pd.DataFrame,
-    rules: list[Rules],
-    labels: list[dict[str, str] | None],
-    movable: Flags,
-    settings: NodeSettings,
-) -> dict[tuple[str, str, str], Owner]:
-    owners = {}
-    for key, members in table[movable].groupby(OWNER, observed=True):
-        first = int(members.index[0])
-        owners[_key(key)] = owner_of(
-            _key(key), len(members), rules[first], labels[first], settings.spread
-        )
-    return owners
-
-
 def _key(key: object) -> tuple[str, str, str]:
     assert isinstance(key, tuple)
     return str(key[0]), str(key[1]), str(key[2])
 
 
-def _zones_matter(
-    owners: dict[tuple[str, str, str], Owner], rules: list[Rules], settings: NodeSettings
-) -> bool:
+def _zones_matter(pods: _Pods, settings: NodeSettings) -> bool:
     return (
         settings.floor_per_zone > 0
-        or any(owner.zone_skew is not None for owner in owners.values())
-        or any(ZONE in rule.keys for rule in set(rules))
+        or any(owner.zone_skew is not None for owner in pods.owners.values())
+        or any(ZONE in rule.keys for rule in set(pods.rules))
     )
 
 
-def _distinct(texts: list[str | None], rules: list[Rules]) -> list[tuple[str | None, Rules]]:
-    return list(dict(zip(texts, rules, strict=True)).items())
-
-
-def _net_capacity(
-    table: pd.DataFrame,
-    rules: list[Rules],
-    movable: Flags,
-    wide: pd.DataFrame,
-    asked: Acceptance,
-) -> Floats:
+def _net_capacity(pods: _Pods, wide: pd.DataFrame, asked: Acceptance) -> Floats:
     """(O, 3) what each offer has left once the DaemonSets that run there have their share."""
     capacity = np.column_stack(
         [
@@ -193,37 +191,32 @@ def _net_capacity(
             np.floor(wide["pods"].to_numpy(dtype=float)),
         ]
     )
-    fixed = table[~movable]
+    fixed = pods.table[~pods.movable]
     for _, members in fixed.groupby(OWNER, observed=True):
         first = int(members.index[0])
         share = to_whole(
             np.array([members["cpu"].max()]), np.array([members["memory"].max()]), up=True
         )[0]
-        capacity[asked.of(rules[first])] -= [*share, 1.0]
+        capacity[asked.of(pods.rules[first])] -= [*share, 1.0]
     return np.asarray(np.clip(capacity, 0, None), dtype=float)
 
 
 def _classes(
-    table: pd.DataFrame,
-    texts: list[str | None],
-    rules: list[Rules],
-    movable: Flags,
-    owners: dict[tuple[str, str, str], Owner],
-    splits: dict[tuple[str, str, str], ZoneSplit],
-    fits_of: dict[str | None, Flags],
-    capacity: Floats,
-    wide: pd.DataFrame,
+    pods: _Pods, places: _Places, fits_of: dict[str | None, Flags]
 ) -> tuple[list[_Draft], list[Unplaced]]:
+    table, rules, capacity = pods.table, pods.rules, places.capacity
     size = to_whole(
         table["cpu"].to_numpy(dtype=float), table["memory"].to_numpy(dtype=float), up=True
     )
-    zone_of_offer = wide["zone"].to_numpy()
+    zone_of_offer = places.offers["zone"].to_numpy()
+    load = dict.fromkeys(places.zones, 0.0)
+    splits = {key: ZoneSplit(owner, load, places.zoned) for key, owner in pods.owners.items()}
     drafts: list[_Draft] = []
     unplaced: list[Unplaced] = []
     keys = list(zip(*(table[c].astype(str) for c in OWNER), strict=True))
     groups: dict[tuple[tuple[str, str, str], str | None, float, float], list[int]] = {}
-    for row in np.flatnonzero(movable):
-        signature = (keys[row], texts[row], float(size[row, 0]), float(size[row, 1]))
+    for row in np.flatnonzero(pods.movable):
+        signature = (keys[row], pods.texts[row], float(size[row, 0]), float(size[row, 1]))
         groups.setdefault(signature, []).append(int(row))
     total = np.maximum(size.sum(axis=0), 1.0)
     for (key, text, cpu, memory), members in groups.items():
@@ -266,23 +259,19 @@ def _reason(rules: Rules, accepted: Flags, capacity: Floats, cpu: float, memory:
 
 
 def _assemble(
-    table: pd.DataFrame,
-    rules: list[Rules],
+    pods: _Pods,
+    places: _Places,
     drafts: list[_Draft],
     unplaced: list[Unplaced],
-    owners: dict[tuple[str, str, str], Owner],
-    wide: pd.DataFrame,
-    capacity: Floats,
     inventory: Inventory,
-    zones: tuple[str, ...],
-    zoned: bool,
     settings: NodeSettings,
 ) -> Layout:
+    owners, wide = pods.owners, places.offers
     limited = {key: i for i, key in enumerate(k for k, o in owners.items() if o.node_limit)}
     problem = Problem(
         size=np.array([[*d.size, 1.0] for d in drafts]).reshape(-1, 3),
         count=np.array([len(d.pods) for d in drafts], dtype=np.int64),
-        capacity=capacity,
+        capacity=places.capacity,
         price=_price(wide),
         fits=np.array([d.fits for d in drafts]).reshape(-1, len(wide)).astype(bool),
         group=np.array([limited.get(d.owner, -1) for d in drafts], dtype=np.int64),
@@ -301,17 +290,17 @@ def _assemble(
     placed = [row for draft in drafts for row in draft.pods]
     return Layout(
         problem=problem,
-        relaxed=_relaxed(problem, drafts) if zoned else problem,
+        relaxed=_relaxed(problem, drafts) if places.zoned else problem,
         open_fits=np.array([d.relaxed_fits for d in drafts]).reshape(-1, len(wide)).astype(bool),
         offers=wide,
-        pods=table.loc[placed].reset_index(drop=True),
+        pods=pods.table.loc[placed].reset_index(drop=True),
         rules=tuple(d.rules for d in drafts),
         owners=tuple(owners[d.owner] for d in drafts),
         pools=inventory.pools,
-        zones=zones,
-        zoned=zoned,
+        zones=places.zones,
+        zoned=places.zoned,
         unplaced=tuple(unplaced),
-        assumptions=_assumptions(table, rules, owners, inventory, settings, zones),
+        assumptions=_assumptions(pods, inventory, settings, places.zones),
     )
 
 
@@ -366,13 +355,9 @@ def _conflicts(drafts: list[_Draft], owners: dict[tuple[str, str, str], Owner]) 
 
 
 def _assumptions(
-    table: pd.DataFrame,
-    rules: list[Rules],
-    owners: dict[tuple[str, str, str], Owner],
-    inventory: Inventory,
-    settings: NodeSettings,
-    zones: tuple[str, ...],
+    pods: _Pods, inventory: Inventory, settings: NodeSettings, zones: tuple[str, ...]
 ) -> tuple[str, ...]:
+    table, rules, owners = pods.table, pods.rules, pods.owners
     said = []
     unknown = sum(not rule.known for rule in rules)
     if unknown:
