@@ -95,6 +95,8 @@ def test_a_command_line_has_as_many_words_as_it_was_given(words):
 
 
 @given(NAMES)
+@example("0" + "\x06" * 12 + "\U00010000\U00010000\U000100000 0")
+@example("ü" * 30 + " a " * 30)
 def test_yaml_1_1_reads_every_name_as_text(name):
     written = to_yaml([{"metadata": {"name": name, name: [name]}}], comment=name)
     assert yaml.safe_load(written) == {"metadata": {"name": name} | {name: [name]}} or (

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ruamel.yaml import YAML
+from ruamel.yaml.emitter import Emitter
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 from ruamel.yaml.resolver import implicit_resolvers
@@ -75,6 +76,13 @@ class _Data(SafeRepresenter):
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
+class _Emitter(Emitter):
+    """The library folds text in double quotes so that another text is read: here it stays on a line."""
+
+    def write_double_quoted(self, text: str, split: bool = True) -> None:
+        super().write_double_quoted(text, split=False)
+
+
 _Data.add_representer(str, _Data.represent_data_text)
 _Representer.add_representer(Quoted, _Representer.represent_quoted)
 _Representer.add_representer(str, _Representer.represent_text)
@@ -134,7 +142,7 @@ def plain_value(node: tree.Node) -> object:
 def to_yaml(documents: Sequence[Document], *, comment: str = "") -> str:
     """Documents as YAML text, `comment` in front; keys keep their order."""
     writer = YAML(typ="safe", pure=True)
-    writer.Representer = _Representer
+    writer.Representer, writer.Emitter = _Representer, _Emitter
     writer.default_flow_style = False
     writer.indent(mapping=2, sequence=4, offset=2)
     writer.width = 100
@@ -152,7 +160,7 @@ def to_yaml(documents: Sequence[Document], *, comment: str = "") -> str:
 def data_yaml(document: object) -> str:
     """A document for programs: keys sorted, innermost lists on one line."""
     writer = YAML(typ="safe", pure=True)
-    writer.Representer = _Data
+    writer.Representer, writer.Emitter = _Data, _Emitter
     writer.allow_unicode = False
     out = io.StringIO()
     writer.dump(document, out)
