@@ -41,6 +41,9 @@ EVIL = (
     "a\ntouch pwned", '"} or {x="', "a" * 253, "a.b", "y", "0x1f", "-rf", "*", "%s{0}",
     "'; touch pwned; '", "$\\frac", "@x", "1:20", "nul\x00l", "{{ .Values }}", "~", "\u2028",
 )  # fmt: skip
+REVISION = (
+    "istiod-$(touch pwned)\ntouch pwned\x1b[31m/../../../outside\u202e`touch pwned`'\"<script>"
+)
 NAMES = ("source_workload", "destination_workload", "workload", "source_namespace", "hpa", "pod",
          "destination_namespace", "namespace", "node", "pdb", "destination_service", "container")  # fmt: skip
 KEPT = {"istio-system", "istiod", "istio-ingress", "istio-proxy", "istio-init", "discovery"}
@@ -108,8 +111,19 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The snapshot, and a workload of it as `explain` takes it. istiod uses more than a node has."""
-    folder = tmp_path_factory.mktemp("mesh") / "snapshot"
+    return hostile_mesh(tmp_path_factory.mktemp("mesh") / "snapshot")
+
+
+@pytest.fixture(scope="module")
+def canary_mesh(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    return hostile_mesh(tmp_path_factory.mktemp("canary") / "snapshot", revision=REVISION)
+
+
+def hostile_mesh(folder: Path, revision: str = "") -> tuple[Path, str]:
+    """The snapshot, and a workload of it as `explain` takes it. istiod uses more than a node has.
+
+    With a `revision`, one pod of istiod is of a Deployment of this name.
+    """
     parameters = DemoParameters.tiny(start=date(2026, 10, 27))
     topology = build_mesh(parameters)
     evil: dict[str, str] = {}
@@ -134,6 +148,11 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
                 for column in [name for name in NAMES if name in table.columns]:
                     known = {name: renamed(name) for name in pd.unique(table[column])}
                     table[column] = table[column].astype(object).map(known)
+            if revision:
+                pods = tables["pods"]
+                istiods = pods.index[pods["workload"].eq("istiod")]
+                assert len(istiods) > 1
+                pods.loc[istiods[0], "workload"] = revision
             start = midnight(day)
             record = DayRecord(start, start + timedelta(days=1), complete=True, rows={}, absent=())
             out.write_day(day, tables, record)
@@ -204,16 +223,32 @@ def test_nothing_escapes(name, more, form, mesh, server, cache, tmp_path, monkey
     words += ["--prometheus-url", server] if "--prometheus-url" in options else []
     words += {"check": [str(snapshot)], "explain": [workload], "audit": [str(snapshot)],
               "canary": ["--workload", workload]}.get(name, [])  # fmt: skip
+    assert ended(words, form, monkeypatch, capsys) != 1
+    unharmed(work, tmp_path)
+
+
+def ended(words, form, monkeypatch, capsys) -> int:
+    """The exit code of a command whose output is read as its format, and hides nothing."""
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as left:
         run()
     said = capsys.readouterr()
     assert "Traceback" not in said.err
-    assert left.value.code != 1, said.err
     assert not hidden(said.out + said.err)
-    if said.out and left.value.code in (0, 10, 11):
+    if said.out and left.value.code in (0, 10, 11, 12):
         parsed(said.out, form)
+    return left.value.code
+
+
+@pytest.mark.parametrize("words", [["control-plane"], ["explain", f"istio-system/{REVISION}"]])
+def test_nothing_escapes_of_a_revision(words, canary_mesh, tmp_path, monkeypatch, capsys):
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    more = ["--snapshot", str(canary_mesh[0]), "-o", "out"]
+    assert ended(["rightsize", *words, *more], "", monkeypatch, capsys) == 0
     unharmed(work, tmp_path)
+    assert [path for path in (work / "out").iterdir() if "pwned" in path.name]
 
 
 TEAM = "=<script>alert(1)</script>$(touch pwned)|[/red]"
@@ -256,15 +291,7 @@ def test_nothing_escapes_from_a_fleet(
     words += ["--format", form] if form else ["--month", "2026-10"]
     words += [] if name == "report" else ["--end", "2026-10-31", "--days", "3"]
     words += ["-o", "out"] if name in ("recommend", "report") else []
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as left:
-        run()
-    said = capsys.readouterr()
-    assert "Traceback" not in said.err
-    assert left.value.code in (0, 12), said.err
-    assert not hidden(said.out + said.err)
-    if said.out:
-        parsed(said.out, form)
+    assert ended(words, form, monkeypatch, capsys) in (0, 12)
     unharmed(work, tmp_path)
 
 
