@@ -41,7 +41,7 @@ class ClusterAutoscaler:
         others: Sequence[Autoscaler] = (),
     ) -> None:
         self._autoscaler, self._running = autoscaler, running
-        self._kinds = sorted(range(len(running.price)), key=lambda o: (o not in set(main), o))
+        self._kinds = sorted(range(len(running.first.price)), key=lambda o: (o not in set(main), o))
         self._wait = max(math.ceil(autoscaler.unneeded_minutes / 60), 1)
         """Hours for which a node is unneeded before it goes."""
         self._since: dict[int, int] = {}

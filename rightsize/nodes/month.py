@@ -11,7 +11,7 @@ history. The first hour's nodes are there from the start and are no events.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -26,14 +26,17 @@ from rightsize.nodes.cluster_autoscaler import ClusterAutoscaler
 from rightsize.nodes.demand import hours_of
 from rightsize.nodes.inventory import read_inventory
 from rightsize.nodes.karpenter import Karpenter
+from rightsize.nodes.lanes import side_by_side, timelines
 from rightsize.nodes.layout import Layout, Unplaced, lay_out
 from rightsize.nodes.offers import find_offers
 from rightsize.nodes.problem import Flags
-from rightsize.nodes.running import SPARE, Lives, Running, Scaler, Start
+from rightsize.nodes.running import SPARE, FirstNodes, Lives, Running, Scaler, Start
 from rightsize.snapshot.schema import WINDOW_SECONDS
 
 _WINDOW = pd.Timedelta(seconds=WINDOW_SECONDS)
 _POD = ["namespace", "pod"]
+_Case = tuple[Autoscaler, int]
+"""A setting, and an order of arrival."""
 _SPARE_SHARE = 0.5
 """What an overprovisioning pod requests, of a node of the type most in use."""
 
@@ -169,9 +172,9 @@ def replay_settings(
             hint="collect node labels (kube_node_labels) or node objects, or leave --replay out",
         )
     hours = hours_of(days)
-    first = _nodes_at(known, hours[0])
+    ran = _nodes_at(known, hours[0])
     # Nodes of a type that nobody knows count as the commonest of those that are known.
-    main = first if first["instance_type"].isin(catalogue["instance_type"]).any() else known
+    main = ran if ran["instance_type"].isin(catalogue["instance_type"]).any() else known
     names = main.loc[main["instance_type"].isin(catalogue["instance_type"]), "instance_type"]
     name = str(names.astype(str).value_counts().sort_index(kind="stable").idxmax())
     lives = _lives(days)
@@ -179,27 +182,26 @@ def replay_settings(
     pinned = _pinned(lives, held)
 
     @cache
-    def begun(replaces: bool, spare: bool) -> tuple[Layout, Start]:
-        pods = _with_spare(lives, hours, first, name) if spare else lives
-        layout = _lay_out(pods, catalogue, first, chosen, replaces)
+    def begun(replaces: bool, spare: bool) -> FirstNodes:
+        pods = _with_spare(lives, hours, ran, name) if spare else lives
+        layout = _lay_out(pods, catalogue, ran, chosen, replaces)
         when = Lives.of(layout.pods, hours)
         kept = pinned | _stuck(pods, layout)
-        return layout, Start(first, name, when, _held(layout, held), minimum, kept)
+        start = Start(ran, name, when, _held(layout, held), minimum, kept)
+        return FirstNodes.of(layout, start)
 
-    runs: dict[tuple[Autoscaler, int], _Run] = {}
-    for scaler, order in product(autoscalers, range(orders)):
-        if (scaler, order) not in runs:
-            of = (scaler.kind, scaler.replaces, scaler.spare_pod)
-            others = [
-                one
-                for one in autoscalers
-                if one != scaler and (one.kind, one.replaces, one.spare_pod) == of
-            ]
-            run = _run(*begun(scaler.replaces, scaler.spare_pod), scaler, order, others)
-            runs |= {(one, order): run for one in (scaler, *run.alike)}
+    runs: dict[_Case, _Run] = {}
+    for cases in _by_pods(list(product(autoscalers, range(orders)))):
+        first = cases[0][0]
+        begin = begun(first.replaces, first.spare_pod)
+        at_once = side_by_side(begin.layout, len(ran))
+        # One setting in all orders says which others go the same way; then all that are left.
+        while waiting := [case for case in cases if case not in runs]:
+            now = [case for case in waiting if runs.keys() & set(cases) or case[0] == first]
+            runs |= _run(begin, now[:at_once], waiting)
     return [
         _replayed(
-            *begun(scaler.replaces, scaler.spare_pod),
+            begun(scaler.replaces, scaler.spare_pod),
             scaler,
             [runs[scaler, i] for i in range(orders)],
         )
@@ -213,45 +215,52 @@ class _Run:
 
     timeline: pd.DataFrame
     types: dict[str, int]
-    alike: tuple[Autoscaler, ...]
-    """Other settings under which it goes the same way."""
 
 
-def _replayed(
-    layout: Layout, start: Start, autoscaler: Autoscaler, runs: list[_Run]
-) -> MonthReplay:
+def _replayed(begin: FirstNodes, autoscaler: Autoscaler, runs: list[_Run]) -> MonthReplay:
     timelines = [run.timeline for run in runs]
     return MonthReplay(
         autoscaler,
-        start.main_type,
+        begin.start.main_type,
         timelines[0],
-        layout.unplaced,
+        begin.layout.unplaced,
         runs[0].types,
         OrderRange.of([int(one["nodes"].iloc[-1]) for one in timelines]),
         OrderRange.of([int(one[["added", "removed"]].to_numpy().sum()) for one in timelines]),
     )
 
 
-def _run(
-    layout: Layout,
-    start: Start,
-    autoscaler: Autoscaler,
-    order: int,
-    others: Sequence[Autoscaler],
-) -> _Run:
-    running = Running(layout, start, order)
-    own = layout.offers["instance_type"]
-    main = np.flatnonzero((own == start.main_type).to_numpy(dtype=bool))
+def _by_pods(cases: Sequence[_Case]) -> Iterator[list[_Case]]:
+    """Those with the same pods and types of nodes."""
+    by: dict[tuple[str, bool, bool], list[_Case]] = {}
+    for one in cases:
+        by.setdefault((one[0].kind, one[0].replaces, one[0].spare_pod), []).append(one)
+    yield from by.values()
+
+
+def _run(begin: FirstNodes, now: Sequence[_Case], waiting: Sequence[_Case]) -> dict[_Case, _Run]:
+    """The month in each of these cases, and in those of the waiting ones in which it goes the same way."""
+    own = begin.layout.offers["instance_type"]
+    main = np.flatnonzero((own == begin.start.main_type).to_numpy(dtype=bool))
     kinds: dict[str, type[ClusterAutoscaler] | type[Karpenter]] = {
         "cluster-autoscaler": ClusterAutoscaler,
         "karpenter": Karpenter,
     }
-    scaler: Scaler = kinds[autoscaler.kind](autoscaler, running, main, others)
-    timeline = running.timeline(scaler)
-    cluster = running.cluster
-    types = own.iloc[cluster.offers[cluster.alive]].astype(str).value_counts()
-    named = {str(name): int(count) for name, count in types.items()}
-    return _Run(timeline, named, tuple(scaler.alike))
+    replays: list[tuple[Running, Scaler]] = []
+    for autoscaler, order in now:
+        later = set(waiting) - set(now)
+        others = [one for one, of in waiting if of == order and (one, of) in later]
+        running = Running(begin, order)
+        replays.append((running, kinds[autoscaler.kind](autoscaler, running, main, others)))
+    found: dict[_Case, _Run] = {}
+    for (autoscaler, order), (running, scaler), timeline in zip(
+        now, replays, timelines(replays), strict=True
+    ):
+        cluster = running.cluster
+        types = own.iloc[cluster.offers[cluster.alive]].astype(str).value_counts()
+        run = _Run(timeline, {str(name): int(count) for name, count in types.items()})
+        found |= {(one, order): run for one in (autoscaler, *scaler.alike)}
+    return found
 
 
 def _nodes_at(nodes: pd.DataFrame, hour: pd.Timestamp) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
@@ -12,10 +12,12 @@ import pandas as pd
 
 from rightsize.nodes.autoscaler import Autoscaler
 from rightsize.nodes.layout import Layout
-from rightsize.nodes.problem import Flags, Floats, Ints
+from rightsize.nodes.problem import Flags, Floats, Ints, Problem
 from rightsize.nodes.scheduler import Cluster
 from rightsize.nodes.units import to_whole
 
+_FIRST_ROOM = 4
+"""Nodes that may join before room is made for more."""
 SPARE = "overprovisioning"
 """Workload of the pod of low priority that keeps room for others."""
 
@@ -63,6 +65,81 @@ class Start:
     """Nodes that a pod of a DaemonSet keeps."""
 
 
+@dataclass(frozen=True, eq=False)
+class FirstNodes:
+    """The nodes that ran in the first hour, as a cluster has them, with their pods."""
+
+    layout: Layout
+    start: Start
+    problem: Problem
+    classes: Ints
+    """(P,) class of each pod."""
+    offers: Ints
+    zones: Ints
+    where: Ints
+    """(P,) node of each pod, -1 where it did not run yet."""
+    groups: dict[int, str]
+    """Node group by node, where it is known."""
+    group_of_type: dict[str, str]
+    spot: frozenset[int]
+    pinned: Ints
+    """Nodes that a pod of a DaemonSet keeps."""
+    price: Floats
+    """(O,) USD per hour of each offer."""
+    gross: Floats
+    """(O, 2) CPU and memory of each offer before DaemonSets."""
+    zone_of_offer: list[int]
+
+    @classmethod
+    def of(cls, layout: Layout, start: Start) -> FirstNodes:
+        """Read them from the table of nodes."""
+        table, nodes = layout.offers, start.nodes
+        gross = to_whole(table["cpu"].to_numpy(dtype=float), table["memory"].to_numpy(dtype=float))
+        groups = nodes.get("node_group", pd.Series(None, nodes.index))
+        named = nodes.assign(group=groups).dropna(subset=["group"])
+        bought = nodes.get("capacity_type", pd.Series(None, nodes.index))
+        names = nodes["node"].astype(str)
+        here = (start.lives.first == 0) & (start.lives.end > 0)
+        ran_on = pd.Index(names).get_indexer(pd.Index(layout.pods["node"].astype(str)))
+        numbers = {zone: i for i, zone in enumerate(layout.zones)}
+        offers, zones = _places(layout, start, numbers)
+        return cls(
+            layout=layout,
+            start=start,
+            problem=replace(layout.problem, fits=layout.open_fits),
+            classes=layout.problem.classes,
+            offers=offers,
+            zones=zones,
+            where=np.where(here, ran_on, -1),
+            groups={i: str(name) for i, name in enumerate(groups) if isinstance(name, str)},
+            group_of_type={
+                str(kind): str(part["group"].astype(str).mode()[0])
+                for kind, part in named.groupby("instance_type", observed=True)
+            },
+            spot=frozenset(
+                np.flatnonzero(bought.eq("spot").fillna(False).to_numpy(dtype=bool)).tolist()
+            ),
+            pinned=np.flatnonzero(names.isin(start.pinned).to_numpy(dtype=bool)),
+            price=table["usd_per_hour"].to_numpy(dtype=float),
+            gross=np.maximum(gross, 1.0),
+            zone_of_offer=[numbers.get(str(zone), 0) for zone in table["zone"]],
+        )
+
+
+def _places(layout: Layout, start: Start, numbers: dict[str, int]) -> tuple[Ints, Ints]:
+    """Offer and zone of each node that ran."""
+    table, nodes = layout.offers, start.nodes
+    of_type = table.reset_index(drop=True).groupby("instance_type", observed=True).indices
+    offers, where = [], []
+    for kind, zone in zip(nodes["instance_type"].astype(str), nodes["zone"], strict=True):
+        known = str(zone) if isinstance(zone, str) and zone in numbers else layout.zones[0]
+        own = of_type.get(kind, of_type[start.main_type])
+        same = [o for o in own if not layout.zoned or table["zone"].iloc[o] == known]
+        offers.append(int((same or list(own))[0]))
+        where.append(numbers[known])
+    return np.array(offers, dtype=np.int64), np.array(where, dtype=np.int64)
+
+
 class Scaler(Protocol):
     """What an autoscaler does of its own accord."""
 
@@ -86,75 +163,44 @@ class Scaler(Protocol):
 class Running:
     """The cluster at one moment, and the pods' moves since the start."""
 
-    def __init__(self, layout: Layout, start: Start, order: int = 0) -> None:
-        self.layout, self._start = layout, start
+    def __init__(self, first: FirstNodes, order: int = 0) -> None:
+        self.first, self.layout, self._start = first, first.layout, first.start
         self.draw = np.random.default_rng(order)
-        self._lives = start.lives
-        self._order = start.lives.order
+        self._lives = first.start.lives
+        self._order = self._lives.order
         if order:
-            drawn = self.draw.permutation(layout.problem.pods)
-            self._order = np.lexsort((drawn, start.lives.first))
-        self.classes = layout.problem.classes
-        self.where: Ints = np.full(layout.problem.pods, -1, dtype=np.int64)
+            drawn = self.draw.permutation(first.problem.pods)
+            self._order = np.lexsort((drawn, self._lives.first))
+        self.classes = first.classes
         self._waiting: list[int] = []
         """Pods that found no room so far, in the order of their start."""
         self._displaced: list[int] = []
-        offers, zones = self._places()
-        problem = replace(layout.problem, fits=layout.open_fits)
-        self.cluster = Cluster(problem, layout.owners, offers, zones, len(layout.zones))
-        gross = to_whole(
-            layout.offers["cpu"].to_numpy(dtype=float),
-            layout.offers["memory"].to_numpy(dtype=float),
+        self.cluster = Cluster(
+            first.problem,
+            self.layout.owners,
+            first.offers.copy(),
+            first.zones.copy(),
+            len(self.layout.zones),
         )
-        self._gross: Floats = np.maximum(gross, 1.0)
-        self.price: Floats = layout.offers["usd_per_hour"].to_numpy(dtype=float)
-        groups = start.nodes.get("node_group", pd.Series(None, start.nodes.index))
-        self._groups = {i: str(name) for i, name in enumerate(groups) if isinstance(name, str)}
-        named = start.nodes.assign(group=groups).dropna(subset=["group"])
-        self._group_of_type = {
-            str(kind): str(part["group"].astype(str).mode()[0])
-            for kind, part in named.groupby("instance_type", observed=True)
-        }
-        bought = start.nodes.get("capacity_type", pd.Series(None, start.nodes.index))
-        self._spot = set(
-            np.flatnonzero(bought.eq("spot").fillna(False).to_numpy(dtype=bool)).tolist()
-        )
-        names = start.nodes["node"].astype(str)
-        self._pinned = np.flatnonzero(names.isin(start.pinned).to_numpy(dtype=bool))
+        self._groups = dict(first.groups)
+        self._spot = set(first.spot)
+        self._pinned = first.pinned
         self.hour = 0
         """Index of the hour that is replayed."""
         self.changed = True
         """A pod or a node came or went since the autoscaler last looked."""
-        self.touched: Ints = np.zeros(len(offers), dtype=np.int64)
+        self.cluster.make_room(_FIRST_ROOM)
+        self.touched: Ints = np.zeros(len(self.cluster.alive), dtype=np.int64)
         """(B,) hour of the last pod event of each node."""
-        self._settle_where_they_ran()
-
-    def _places(self) -> tuple[Ints, Ints]:
-        """Offer and zone of each node that ran."""
-        table, layout = self.layout.offers, self.layout
-        zones = {zone: i for i, zone in enumerate(layout.zones)}
-        self._zone_of_offer = [zones.get(str(zone), 0) for zone in table["zone"]]
-        of_type = table.reset_index(drop=True).groupby("instance_type", observed=True).indices
-        offers, where = [], []
-        nodes = self._start.nodes
-        for kind, zone in zip(nodes["instance_type"].astype(str), nodes["zone"], strict=True):
-            known = str(zone) if isinstance(zone, str) and zone in zones else layout.zones[0]
-            own = of_type.get(kind, of_type[self._start.main_type])
-            same = [o for o in own if not layout.zoned or table["zone"].iloc[o] == known]
-            offers.append(int((same or list(own))[0]))
-            where.append(zones[known])
-        return np.array(offers, dtype=np.int64), np.array(where, dtype=np.int64)
-
-    def _settle_where_they_ran(self) -> None:
-        here = (self._lives.first == 0) & (self._lives.end > 0)
-        nodes = pd.Index(self._start.nodes["node"].astype(str))
-        self.where = np.where(
-            here, nodes.get_indexer(pd.Index(self.layout.pods["node"].astype(str))), -1
-        )
+        self.where: Ints = first.where.copy()
         self.cluster.place(self.classes, self.where)
 
-    def timeline(self, scaler: Scaler) -> pd.DataFrame:
-        """Nodes, pods, scaling events and USD/h at the end of each hour."""
+    def timeline(self, scaler: Scaler) -> Generator[int, int, pd.DataFrame]:
+        """Nodes, pods, scaling events and USD/h at the end of each hour.
+
+        Stops with the class of each pod that is to be scheduled (`Cluster.schedule`), and goes on with
+        its node.
+        """
         lives, pods = self._lives, 0
         rows: list[tuple[int, int, int, int, float]] = []
         seen = np.flatnonzero(lives.end > lives.first)
@@ -168,11 +214,11 @@ class Running:
                 rows.append((rows[-1][0], pods, 0, 0, rows[-1][4]))
                 continue
             before = self.nodes
-            self._settle(arrivals[i], ends[i], scaler)
+            yield from self._settle(arrivals[i], ends[i], scaler)
             removed = scaler.shrink() if i else 0
             # A replacement joins while others leave.
             added = self.nodes - before + removed if i else 0
-            usd = float(self.price[self.cluster.offers[self.cluster.alive]].sum())
+            usd = float(self.first.price[self.cluster.offers[self.cluster.alive]].sum())
             rows.append((self.nodes, pods, added, removed, usd))
         table = pd.DataFrame(rows, columns=["nodes", "pods", "added", "removed", "usd"])
         table.insert(0, "time", lives.hours)
@@ -187,7 +233,7 @@ class Running:
     def nodes(self) -> int:
         return int(np.count_nonzero(self.cluster.alive))
 
-    def _settle(self, new: Ints, ended: Ints, scaler: Scaler) -> None:
+    def _settle(self, new: Ints, ended: Ints, scaler: Scaler) -> Generator[int, int, None]:
         """Remove ended pods and place new ones, on new nodes where they must be."""
         for pod in ended[self.where[ended] >= 0]:
             node = int(self.where[pod])
@@ -197,24 +243,28 @@ class Running:
         gone = set(ended.tolist())
         waiting = [pod for pod in self._waiting if pod not in gone]
         waiting += [int(pod) for pod in new if self.where[pod] < 0]
-        waiting = [pod for pod in waiting if not self._bind(pod, scaler)]
+        waiting = yield from self._bind(waiting, scaler)
         if waiting:
             scaler.provision([int(self.classes[pod]) for pod in waiting])
         displaced, self._displaced = self._displaced, []
-        self._waiting = [pod for pod in waiting + displaced if not self._bind(pod, scaler)]
+        self._waiting = yield from self._bind(waiting + displaced, scaler)
 
-    def _bind(self, pod: int, scaler: Scaler) -> bool:
-        k = int(self.classes[pod])
-        node = self.cluster.schedule(k)
-        if node < 0 and pod not in self._lives.spares:
-            node = self._preempt(k)
-        if node < 0:
-            node = scaler.join(k)
-        if node < 0:
-            return False
-        self.where[pod] = node
-        self._touch(node)
-        return True
+    def _bind(self, pods: list[int], scaler: Scaler) -> Generator[int, int, list[int]]:
+        """Place pods one after the other; those that found no place."""
+        left = []
+        for pod in pods:
+            k = int(self.classes[pod])
+            node = yield k
+            if node < 0 and pod not in self._lives.spares:
+                node = self._preempt(k)
+            if node < 0:
+                node = scaler.join(k)
+            if node < 0:
+                left.append(pod)
+                continue
+            self.where[pod] = node
+            self._touch(node)
+        return left
 
     def _preempt(self, k: int) -> int:
         """Let a pod of low priority make room; it finds another place later."""
@@ -236,7 +286,7 @@ class Running:
     def launch(self, offer: int, zone: int | None = None) -> int:
         """Let a node join, in the zone with the fewest where any will do; returns its index."""
         if self.layout.zoned:
-            zone = self._zone_of_offer[offer]
+            zone = self.first.zone_of_offer[offer]
         elif zone is None:
             there = self.cluster.zones[self.cluster.alive]
             zone = int(np.bincount(there, minlength=len(self.layout.zones)).argmin())
@@ -245,7 +295,7 @@ class Running:
         kind = str(self.layout.offers["instance_type"].iloc[offer])
         spot = self.layout.offers["capacity_type"].iloc[offer] == "spot"
         (self._spot.add if spot else self._spot.discard)(node)
-        of_type = self._group_of_type
+        of_type = self.first.group_of_type
         self._groups[node] = of_type.get(kind, of_type.get(self._start.main_type, ""))
         self._pinned = self._pinned[self._pinned != node]
         if node >= len(self.touched):
@@ -259,7 +309,7 @@ class Running:
 
     def used(self, *, ignore_daemonsets: bool = False) -> Floats:
         """(B,) the larger share of CPU and memory that is requested of what each node offers."""
-        cluster, gross = self.cluster, self._gross[self.cluster.offers]
+        cluster, gross = self.cluster, self.first.gross[self.cluster.offers]
         total = cluster.total[:, :2]
         asked = total - cluster.rest[:, :2]
         if ignore_daemonsets:

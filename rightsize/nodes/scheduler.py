@@ -12,6 +12,8 @@ numbers, but for the count of PodTopologySpread, and ties go to the first node, 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -35,9 +37,44 @@ def score_size(problem: Problem) -> Floats:
     return np.where(size > 0, size, [_SCORED_CPU, _SCORED_MEMORY])
 
 
+def taint_score(avoided: Flags) -> Floats:
+    """What TaintToleration gives nodes, of which some are avoided."""
+    return np.where(avoided, 0.0, _TAINT_WEIGHT * 100)
+
+
 def soft_offset(host: int, zone: int) -> float:
     """What PodTopologySpread adds to every count, so that skews that are tolerated weigh less."""
     return float(max(host - 1, 0) + max(zone - 1, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Common:
+    """State of N clusters of B nodes side by side, each array as in a `Cluster`."""
+
+    offers: Ints
+    """(N, B)"""
+    zones: Ints
+    """(N, B)"""
+    alive: Flags
+    """(N, B)"""
+    avoided: Flags
+    """(N, B)"""
+    rest: Floats
+    """(3, N, B)"""
+    scored: Floats
+    """(2, N, B)"""
+    gross: Floats
+    """(2, N, B)"""
+    on_node: Ints
+    """(N, W, B)"""
+    in_class: Ints
+    """(N, K, B)"""
+
+
+_BY_NODE = ("offers", "zones", "alive", "avoided")
+_BY_RESOURCE = ("rest", "_scored", "_gross")
+_BY_POD = ("on_node", "_in_class")
+"""Arrays of a cluster by their shapes, in the order of `Common`."""
 
 
 class Cluster:
@@ -68,14 +105,14 @@ class Cluster:
         self.problem = problem
         self.offers = offers
         self.zones = zones
-        self._zone_count = max(int(zones.max(initial=0)) + 1, zone_count)
+        self.zone_count = max(int(zones.max(initial=0)) + 1, zone_count)
         self.alive: Flags = np.ones(len(offers), dtype=bool)
         self.avoided: Flags = np.zeros(len(offers), dtype=bool)
         """Nodes with a taint of effect PreferNoSchedule."""
         self.total: Floats = problem.capacity[offers]
         # Resources side by side in memory: filters and scores look at all nodes, one resource at a time.
         self.rest: Floats = np.asfortranarray(self.total)
-        self._owners = owners
+        self.owners = owners
         names = {owner.key: i for i, owner in enumerate(dict.fromkeys(owners))}
         self.owner_of_class: Ints = np.array([names[o.key] for o in owners], dtype=np.int64)
         self.on_node: Ints = np.zeros((len(names), len(offers)), dtype=np.int64)
@@ -100,8 +137,8 @@ class Cluster:
         """Let a node of an offer join; returns its index."""
         free = np.flatnonzero(~self.alive)
         if not len(free):
-            free = np.arange(len(self.alive), len(self.alive) + _MORE_NODES)
-            self._make_room()
+            free = np.array([len(self.alive)])
+            self.make_room()
         node = int(free[0])
         self.offers[node], self.zones[node] = offer, zone
         self.total[node] = self.rest[node] = self.problem.capacity[offer]
@@ -110,15 +147,33 @@ class Cluster:
         self.alive[node], self.avoided[node] = True, False
         return node
 
-    def _make_room(self) -> None:
-        for name in ("offers", "zones", "alive", "avoided", "total", "rest", "_scored", "_gross"):
+    def make_room(self, places: int = _MORE_NODES) -> None:
+        """Have places for more nodes to join."""
+        for name in (*_BY_NODE, "total", *_BY_RESOURCE):
             have = getattr(self, name)
-            more = np.full((_MORE_NODES, *have.shape[1:]), name == "_gross", dtype=have.dtype)
+            more = np.full((places, *have.shape[1:]), name == "_gross", dtype=have.dtype)
             setattr(self, name, np.asfortranarray(np.concatenate([have, more])))
-        for name in ("on_node", "_in_class"):
+        for name in _BY_POD:
             have = getattr(self, name)
-            more = np.zeros((len(have), _MORE_NODES), dtype=have.dtype)
+            more = np.zeros((len(have), places), dtype=have.dtype)
             setattr(self, name, np.concatenate([have, more], axis=1))
+
+    @staticmethod
+    def in_common(clusters: Sequence[Cluster]) -> Common:
+        """Let N clusters of one problem and as many nodes have their state side by side.
+
+        A cluster to which more nodes join than it has places for takes its own away again.
+        """
+        common = {}
+        for name in (*_BY_NODE, *_BY_RESOURCE, *_BY_POD):
+            parts = [getattr(cluster, name) for cluster in clusters]
+            wide = name in _BY_RESOURCE
+            block = common[name] = np.stack([part.T if wide else part for part in parts])
+            if wide:
+                block = common[name] = np.ascontiguousarray(block.swapaxes(0, 1))
+            for i, cluster in enumerate(clusters):
+                setattr(cluster, name, block[:, i].T if wide else block[i])
+        return Common(*common.values())
 
     def schedule(self, k: int) -> int:
         """Place one pod of class `k` and return its node; -1 if no node passes the filters."""
@@ -127,7 +182,7 @@ class Cluster:
             return -1
         score = self._score(k, nodes)
         if np.count_nonzero(self.avoided):
-            score += _TAINT_WEIGHT * 100 * ~self.avoided[nodes]
+            score += taint_score(self.avoided[nodes])
         node = int(nodes[score.argmax()])
         self.put(k, node)
         return node
@@ -144,7 +199,7 @@ class Cluster:
 
     def passing(self, k: int) -> Flags:
         """(B,) nodes that pass every filter for a pod of class `k`."""
-        problem, owner = self.problem, self._owners[k]
+        problem, owner = self.problem, self.owners[k]
         cpu, memory, slots = self._sizes[k]
         mask: Flags = (self.rest[:, 0] >= cpu) & self.alive
         mask &= self.rest[:, 1] >= memory
@@ -158,7 +213,7 @@ class Cluster:
         if group >= 0 and owner.host_skew is None:
             mask &= here < problem.limit[group]
         if len(problem.avoid[k]):
-            mask &= ~self._in_class[problem.avoid[k]].any(axis=0)
+            mask &= ~self.near(k)
         if owner.host_skew is not None:
             eligible = self.alive & problem.fits[k, self.offers]
             mask &= here + 1 - here[eligible].min() <= owner.host_skew
@@ -166,10 +221,14 @@ class Cluster:
             mask &= self._zones_even(k, owner, here)
         return mask
 
+    def near(self, k: int) -> Flags:
+        """(B,) nodes with a pod of a class that shares no node with class `k`."""
+        return np.asarray(self._in_class[self.problem.avoid[k]].any(axis=0))
+
     def _zones_even(self, k: int, owner: Owner, here: Ints) -> Flags:
         eligible = self.alive & self.problem.fits[k, self.offers]
         in_zone = np.bincount(
-            self.zones[self.alive], weights=here[self.alive], minlength=self._zone_count
+            self.zones[self.alive], weights=here[self.alive], minlength=self.zone_count
         )
         if owner.zone_limit:
             allowed = in_zone + 1 <= owner.zone_limit
@@ -182,7 +241,7 @@ class Cluster:
         least, balanced = self._resource_scores(k)
         resources = (least + balanced)[nodes]
         here = self.on_node[self.owner_of_class[k]]
-        host, zone = self._owners[k].soft
+        host, zone = self.owners[k].soft
         if not np.count_nonzero(here) or not host + zone:
             return np.asarray(resources)
         count = np.full(len(nodes), soft_offset(host, zone))
@@ -190,7 +249,7 @@ class Cluster:
             count += here[nodes] * _log(len(nodes) + 2)
         if zone:
             at = self.zones[nodes]
-            in_zone = np.bincount(self.zones, weights=here * self.alive, minlength=self._zone_count)
+            in_zone = np.bincount(self.zones, weights=here * self.alive, minlength=self.zone_count)
             count += in_zone[at] * _log(len(set(at.tolist())) + 2)
         count = np.rint(count)
         top, low = np.maximum.reduce(count), np.minimum.reduce(count)
@@ -246,7 +305,7 @@ class Cluster:
         int
             Class of the first pod without a place, -1 if all found one.
         """
-        kept = self.alive, self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
+        kept = self.alive.copy(), self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
         moved, failed = self._evacuate(nodes)
         self._undo(moved, nodes, kept)
         return failed
@@ -260,7 +319,7 @@ class Cluster:
 
         The largest are tried first, each on the first node that passes; `most` ends the search.
         """
-        kept = self.alive, self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
+        kept = self.alive.copy(), self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
         size, moved, left = self.problem.size, [], []
         for k in sorted(self.lose(nodes), key=lambda k: (-size[k, 0], -size[k, 1], k)):
             fits = self.passing(int(k)).nonzero()[0]
@@ -282,7 +341,7 @@ class Cluster:
         list of (class, node) or None
             Where each pod went; None if one found no place.
         """
-        kept = self.alive, self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
+        kept = self.alive.copy(), self.on_node[:, nodes].copy(), self._in_class[:, nodes].copy()
         moved, failed = self._evacuate(nodes, first_fit=first_fit)
         if failed >= 0:
             self._undo(moved, nodes, kept)
@@ -293,7 +352,7 @@ class Cluster:
     def lose(self, nodes: Flags) -> Ints:
         """Take nodes away; returns the classes of their pods, which run nowhere now."""
         orphans = self.pods_on(nodes)
-        self.alive = self.alive & ~nodes
+        self.alive &= ~nodes
         self.on_node[:, nodes] = 0
         self._in_class[:, nodes] = 0
         return orphans
@@ -315,7 +374,7 @@ class Cluster:
     ) -> None:
         for k, node in moved:
             self.remove(k, node)
-        self.alive, self.on_node[:, nodes], self._in_class[:, nodes] = kept
+        self.alive[:], self.on_node[:, nodes], self._in_class[:, nodes] = kept
 
 
 @cache
