@@ -17,6 +17,7 @@ from rightsize.files.leaves import flatten
 from rightsize.files.source import newline_of
 from rightsize.files.tree import Alias, FlawError, Mapping, Node, Path, Scalar, Sequence, dotted
 
+_COMMENT_LINE = re.compile(r"\r?\n(?P<indent> *)#[^\r\n]*")
 Wanted = dict[str | int, "Wanted | Leaf"]
 """Values to set, as a tree of keys and list positions."""
 
@@ -305,7 +306,8 @@ def _insert(plan: Plan, mapping: Mapping, missing: Block, parent: Mapping | None
         plan.edit(at, at, ", " + flow_text(missing, _is_json(plan, mapping))[1:-1].strip())
         return
     newline = newline_of(text)
-    lines = block_lines(missing, _column(text, mapping), _step(text, mapping, parent))
+    column = _column(text, mapping)
+    lines = block_lines(missing, column, _step(text, mapping, parent))
     end = tree.content_end(mapping)
     last = _last(mapping)
     if isinstance(last, Scalar) and last.style in ("|", ">"):
@@ -317,8 +319,19 @@ def _insert(plan: Plan, mapping: Mapping, missing: Block, parent: Mapping | None
             plan.edit(first, first, "".join(line + newline for line in lines))
             return
         end = last.start + len(text[last.start : last.end].rstrip(" \r\n"))
-    at = _line_end(text, end)
+    at = _after_own_comments(text, _line_end(text, end), column)
     plan.edit(at, at, "".join(newline + line for line in lines))
+
+
+def _after_own_comments(text: str, at: int, column: int) -> int:
+    """The end of the comment lines that follow a block mapping and are indented as its part."""
+    while (found := _COMMENT_LINE.match(text, at)) is not None:
+        indent = len(found["indent"])
+        # At the margin, a comment may as well speak of what follows.
+        if indent < max(column, 1):
+            break
+        at = found.end()
+    return at
 
 
 def _last(node: Node) -> Node:

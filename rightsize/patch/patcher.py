@@ -277,7 +277,9 @@ def _named(layer: Layer) -> str:
     if isinstance(layer.source, HclSource):
         return "Terraform"
     if isinstance(layer.root, tree.Sequence):
-        return "a list"
+        return "a list: no kind of file that is patched is one"
+    if tree.text_at(layer.root, ("kind",)) == "List":
+        return "List: of its items workloads alone are patched; give the others as documents"
     return tree.text_at(layer.root, ("kind",)) or "values of another chart"
 
 

@@ -526,6 +526,49 @@ def test_the_injectors_config_map_holds_the_mesh_default_alone(tmp_path: Path) -
     assert any("rendered by Istio's chart" in note for note in patched.notes)
 
 
+def config_map(values: str) -> str:
+    body = "".join(f"    {line}\n" for line in values.splitlines())
+    return (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio-values}\ndata:\n"
+        f"  values.yaml: |\n{body}"
+    )
+
+
+def test_values_in_a_config_map_are_patched_where_they_prove_their_chart(tmp_path: Path) -> None:
+    patched = checked(tmp_path, "map.yaml", config_map(VALUES), ISTIOD)
+    assert patched.changed
+    assert any("no given file says which release reads them" in note for note in patched.notes)
+
+
+def test_values_in_a_config_map_that_a_given_release_reads_are_patched_once(tmp_path: Path) -> None:
+    release = (
+        FLUX.replace("NAME", "istiod")
+        + "  chart: {spec: {chart: istiod}}\n  valuesFrom: [{kind: ConfigMap, name: istio-values}]\n"
+    )
+    patched = checked(tmp_path, "both.yaml", f"{config_map(VALUES)}---\n{release}", ISTIOD)
+    assert patched.changed
+    assert not any("no given file says" in note for note in patched.notes)
+
+
+@pytest.mark.parametrize(
+    "text", ["resources: {requests: {cpu: 100m}}", "{{ template }}", "a: [1", "just text"]
+)
+def test_a_config_map_of_anybodys_text_holds_no_sizes(text: str, tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_text(config_map(text))
+    with pytest.raises(AmbiguousChartError, match="ConfigMap"):
+        patch_set([tmp_path / "map.yaml"], [ISTIOD])
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("- name: istiod\n", "a list"), ("apiVersion: v1\nkind: List\nitems: []\n", "List")],
+)
+def test_a_list_says_what_of_it_could_be_patched(text: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "list.yaml").write_text(text)
+    with pytest.raises(AmbiguousChartError, match=f"{kind}: .*patched"):
+        patch_set([tmp_path / "list.yaml"], [ISTIOD])
+
+
 DEPLOYMENT = (
     "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: NAME, namespace: SPACE}\n"
     "spec: {template: {spec: {containers: [{name: CONTAINER, resources: "

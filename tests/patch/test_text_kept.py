@@ -86,6 +86,26 @@ def test_flow_style_stays_flow_style(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_keys_are_added_after_the_comments_of_their_own_block(tmp_path: Path, newline: str) -> None:
+    lines = [
+        "global:",
+        "  proxy:",
+        "    resources:",
+        "      requests:",
+        "        cpu: 100m",
+        "        memory: 128Mi",
+        "      # limits:",
+        "      #   cpu: 2",
+        "# the end",
+    ]
+    text = newline.join(lines)
+    patched = patch_text(tmp_path, text, SIDECAR).text_after.split(newline)
+    assert patched[6:8] == lines[6:8]
+    assert patched[8].strip() == "limits:"
+    assert patched[-1] == "# the end"
+
+
 def test_keys_are_added_before_the_comment_of_the_next_block(tmp_path: Path) -> None:
     text = "pilot:\n  resources:\n    requests:\n      cpu: 1 # a\n\n# next\nmeshConfig: {}\n"
     patched = patch_text(tmp_path, text, ISTIOD)
