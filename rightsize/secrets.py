@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote, quote_plus, unquote
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote
 
 BLANK = "***"
 _USER_INFO = re.compile(r"://(\S*)@", re.DOTALL)
@@ -21,6 +22,13 @@ _SECRET_NAME = re.compile(
     r".*(TOKEN|SECRET|PASSWORD|_KEY)(_(?!FILE|PATH|DIR|NAME|ID|URI)\w+)?", re.IGNORECASE
 )
 """Variables of the forges' programs, of AWS and of what users name in their settings."""
+_ENCODED = re.compile(
+    r"(?i)(?:%(?:25)*[0-9a-f]{2}|\\+(?:u00|x|u0000)[0-9a-f]{2}|&(?:amp;)*#x?[0-9a-f]+;){3}"
+)
+"""Text of which the letters and digits too may be encoded."""
+_NAMED_IN_JSON = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+_SHORTEST_BASE64 = 6
+"""Characters of base64 below which a piece of it would stand in other texts by chance."""
 _SHORTEST = 4
 """Characters below which a text would blank figures rather than a secret."""
 _SECRET_LENGTH = 8
@@ -35,8 +43,8 @@ _known: set[str] = set()
 def register(*values: str | None) -> None:
     """Blank these from now on, in every encoding."""
     for value in values:
-        if value:
-            _known.update(one for one in _encodings(value) if len(one) >= _SHORTEST)
+        lines = [value, *value.split("\n")] if value else []
+        _known.update(one for one in lines if len(one) >= _SHORTEST)
 
 
 def register_header(name: str, value: str) -> None:
@@ -82,18 +90,66 @@ def blanked(text: str) -> str:
     'http://me:***@prometheus'
     """
     for secret in sorted(_known, key=len, reverse=True):
-        if secret in text:
-            text = text.replace(secret, BLANK)
+        form = _form(secret)
+        if form.plain in text or _ENCODED.search(text):
+            text = form.pattern.sub(BLANK, text)
+        for coded in form.coded:
+            text = text.replace(coded, BLANK)
     return text
 
 
-def _encodings(value: str) -> Iterable[str]:
-    raw = value.encode("utf-8", "surrogatepass")
-    yield value
-    yield from (quote(value, safe="", errors="replace"), quote(value, errors="replace"))
-    yield quote_plus(value, errors="replace")
-    yield from (html.escape(value), json.dumps(value)[1:-1], repr(value)[1:-1])
-    yield value.encode("unicode_escape").decode()
-    yield from (base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode())
-    yield base64.b64encode(raw).decode().rstrip("=")
-    yield from value.split("\n")
+class _Form(NamedTuple):
+    """How a secret is recognised."""
+
+    plain: str
+    """The longest piece of it that encodings of characters usually leave as it is."""
+    pattern: re.Pattern[str]
+    """All of it, in any encoding of its characters."""
+    coded: tuple[str, ...]
+    """Its hexadecimal digits, and base64 of it or of a text that it stands in; longest first."""
+
+
+@lru_cache(maxsize=256)
+def _form(secret: str) -> _Form:
+    raw = secret.encode("utf-8", "surrogatepass")
+    coded = {raw.hex(), raw.hex().upper(), *_inside_of_base64(raw)}
+    coded |= {base64.b64encode(raw).decode()}
+    coded |= {one.rstrip("=") for one in coded}
+    coded |= {one.replace("+", "-").replace("/", "_") for one in coded}
+    return _Form(
+        max(re.split(r"[^A-Za-z0-9]", secret), key=len),
+        re.compile("".join(map(_character, secret))),
+        tuple(sorted(coded, key=len, reverse=True)),
+    )
+
+
+def _character(one: str) -> str:
+    """A pattern of a character, as URLs, JSON, HTML or Python write it, also several times over."""
+    octets = "".join(f"%(?:25)*{byte:02x}" for byte in one.encode("utf-8", "surrogatepass"))
+    units = one.encode("utf-16-be", "surrogatepass").hex()
+    pairs = "".join(rf"\\+u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    code = ord(one)
+    forms = [octets, pairs, rf"\\+U{code:08x}", rf"&(?:amp;)*#(?:0*{code}|x0*{code:x});"]
+    if code < 256:
+        forms.append(rf"\\+x{code:02x}")
+    found = [re.escape(one), f"(?i:{'|'.join(forms)})"]
+    if one in "\"\\'/":
+        found.append(rf"\\+{re.escape(one)}")
+    if one == " ":
+        found.append(r"\+")
+    named = html.escape(one)
+    if named != one:
+        found.append(f"&(?:amp;)*{named[1:]}")
+    if one in _NAMED_IN_JSON:
+        found.append(rf"\\+{_NAMED_IN_JSON[one]}")
+    return f"(?:{'|'.join(found)})"
+
+
+def _inside_of_base64(raw: bytes) -> Iterable[str]:
+    """What the base64 of a longer text has of these bytes in it, for each place that they can have."""
+    for before in range(3):
+        coded = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
+        first = -(-before * 8 // 6)
+        last = (before + len(raw)) * 8 // 6
+        if last - first >= _SHORTEST_BASE64:
+            yield coded[first:last]

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
+import re
+import struct
+from urllib.parse import quote, quote_plus
+
 import pytest
 
 from rightsize import secrets
@@ -29,6 +36,52 @@ def test_an_error_and_a_manifest_pass_the_gate():
     assert "pa/ss#word" not in str(UsageError("server says pa/ss#word", hint="not pa%2Fss%23word"))
     made = Manifest("c", "prometheus", simulated=False, facts={"said": "pa/ss#word"})
     assert "ss#word" not in made.to_json()
+
+
+EVERY_FORM = {
+    "plain": str,
+    "url": lambda s: quote(s, safe=""),
+    "url, lower case": lambda s: re.sub("%..", lambda m: m[0].lower(), quote(s, safe="")),
+    "url, each byte": lambda s: "".join(f"%{byte:02X}" for byte in s.encode()),
+    "url, twice": lambda s: quote(quote(s)),
+    "form": quote_plus,
+    "json": lambda s: json.dumps(s),
+    "json, slashes": lambda s: json.dumps(s, ensure_ascii=False).replace("/", "\\/"),
+    "json in json": lambda s: json.dumps(json.dumps(s)),
+    "json, each unit": lambda s: "".join(
+        f"\\u{unit:04x}" for (unit,) in struct.iter_unpack(">H", s.encode("utf-16-be"))
+    ),
+    "json as Go writes it": lambda s: json.dumps(s).replace("&", "\\u0026").replace("<", "\\u003c"),
+    "repr": repr,
+    "escape": lambda s: s.encode("unicode_escape").decode(),
+    "html": html.escape,
+    "html as Go writes it": lambda s: html.escape(s).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+    "html, each character": lambda s: "".join(f"&#x{ord(c):X};" for c in s),
+    "html, twice": lambda s: html.escape(html.escape(s)),
+    "hex": lambda s: s.encode().hex(),
+    "hex, upper case": lambda s: s.encode().hex().upper(),
+    "base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "base64 for URLs": lambda s: base64.urlsafe_b64encode(s.encode()).decode().rstrip("="),
+    **{
+        f"base64 inside of a text, {n}": lambda s, n=n: base64.b64encode(f"{'x' * n}{s}y".encode()).decode()
+        for n in range(3)
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", EVERY_FORM)
+@pytest.mark.parametrize(
+    "secret", ["s3cr&t/pa#ss=w0rd", "a\"b'c\\d e<f>+?%", "ünï\U0001f600\tc0de", "0123abcd"]
+)
+def test_a_secret_is_known_in_every_encoding(secret, form):
+    shown = EVERY_FORM[form](secret)
+    secrets.register(secret)
+    found = secrets.blanked(f"before {shown} after")
+    assert secrets.BLANK in found
+    assert found.startswith("before ")
+    assert found.endswith(" after")
+    assert len(found) <= len("before ' after'") + 16
+    assert secrets.blanked("before 12.5 % of 1,000 cores\\n") == "before 12.5 % of 1,000 cores\\n"
 
 
 @pytest.mark.parametrize(

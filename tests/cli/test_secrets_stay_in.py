@@ -23,6 +23,7 @@ from rightsize import secrets
 from rightsize.cli import run
 from rightsize.rollout.canary_scripts import JOURNAL
 from tests.servers.kube_api import kubeconfig
+from tests.test_secrets import EVERY_FORM
 from tests.tiny_mesh import Tiny, tiny_snapshot
 
 SECRET = "s3cr&t/pa#ss=w0rd"
@@ -65,7 +66,7 @@ class _Echo(BaseHTTPRequestHandler):
         scheme, _, coded = sent.get("Authorization", "").partition(" ")
         if scheme == "Basic":
             sent["decoded"] = base64.b64decode(coded).decode()
-        sent["raw"], sent["quoted"] = SECRET, quote(SECRET, safe="")
+        sent |= {name: form(SECRET) for name, form in EVERY_FORM.items()}
         said = json.dumps({"status": "error", "errorType": "bad_data", "error": json.dumps(sent)})
         self.send_response(400)
         self.end_headers()
@@ -88,8 +89,8 @@ def host() -> Iterator[str]:
 
 def encodings() -> list[str]:
     pair = f"me:{SECRET}"
-    coded = [base64.b64encode(text.encode()).decode() for text in (SECRET, pair)]
-    return [SECRET, quote(SECRET, safe=""), quote(SECRET), "pa#ss", "w0rd", *coded]
+    forms = [form(text) for text in (SECRET, pair) for form in EVERY_FORM.values()]
+    return [*forms, quote(SECRET), "pa#ss", "w0rd"]
 
 
 COMMANDS = {
