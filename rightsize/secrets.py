@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 BLANK = "***"
 _USER_INFO = re.compile(r"://(\S*)@", re.DOTALL)
+_QUERY = re.compile(r"[?&]([^=&#\s]+)=([^&#\s]+)")
 _IN_ENVIRONMENT = re.compile(r"AWS_ENDPOINT_URL\w*|(https?|all|no)_proxy|.*_URL", re.IGNORECASE)
 _SECRET_NAME = re.compile(
     r".*(TOKEN|SECRET|PASSWORD|_KEY)(_(?!FILE|PATH|DIR|NAME|ID|URI)\w+)?", re.IGNORECASE
@@ -63,7 +64,10 @@ def register_sign_in(user: str, password: str) -> None:
 
 
 def register_address(address: str | None) -> None:
-    """What stands before the last `@` of an address, whether it parses or not."""
+    """What stands before the last `@` of an address, whether it parses or not, and tokens of its query."""
+    for name, value in _QUERY.findall(address or ""):
+        if _SECRET_HEADER.search(name):
+            register(value, unquote_plus(value))
     for found in _USER_INFO.findall(address or ""):
         user, colon, password = found.partition(":")
         register_sign_in(unquote(user), unquote(password))

@@ -31,6 +31,11 @@ def test_a_short_value_of_a_harmless_header_blanks_no_figure():
     assert secrets.blanked("1.5 cores") == "1.5 cores"
 
 
+def test_a_token_in_the_query_of_an_address_is_a_secret_and_a_tenant_is_not():
+    secrets.register_address("https://prom/api?tenant=production&api_token=pa%2Fss%23word")
+    assert secrets.blanked("production pa/ss#word pa%2fss%23word") == "production *** ***"
+
+
 def test_an_error_and_a_manifest_pass_the_gate():
     secrets.register_address("https://me:pa%2Fss%23word@prom")
     assert "pa/ss#word" not in str(UsageError("server says pa/ss#word", hint="not pa%2Fss%23word"))
