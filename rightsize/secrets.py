@@ -53,6 +53,8 @@ def register_header(name: str, value: str) -> None:
     scheme, _, rest = value.partition(" ")
     if _SECRET_HEADER.search(name):
         register(value, rest if scheme.lower() in ("bearer", "basic", "token") else None)
+        if "cookie" in name.lower():
+            register(*(one.partition("=")[2] for one in re.split(r";\s*", value)))
     elif len(value) >= _SECRET_LENGTH and name.lower() != "x-scope-orgid":
         register(value)
 

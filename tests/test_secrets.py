@@ -36,6 +36,11 @@ def test_a_token_in_the_query_of_an_address_is_a_secret_and_a_tenant_is_not():
     assert secrets.blanked("production pa/ss#word pa%2fss%23word") == "production *** ***"
 
 
+def test_each_cookie_of_a_header_is_a_secret():
+    secrets.register_header("Cookie", "session=pa/ss#word; other=w0rd==")
+    assert secrets.blanked("pa/ss#word, w0rd==") == "***, ***"
+
+
 def test_an_error_and_a_manifest_pass_the_gate():
     secrets.register_address("https://me:pa%2Fss%23word@prom")
     assert "pa/ss#word" not in str(UsageError("server says pa/ss#word", hint="not pa%2Fss%23word"))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from rightsize.border import below, replace_file
+from rightsize.border import below, write_bytes, write_files
 from rightsize.errors import OutputError
 from rightsize.patch.kustomize import LISTING, MARK
 from rightsize.patch.model import PatchedFile
@@ -37,15 +37,13 @@ def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[
     common = _common_folder(own)
     targets = [_target(file, out_dir, beside, common) for file in patched]
     _refuse_clashes(patched, targets, out_dir)
-    for file, target in zip(patched, targets, strict=True):
-        if out_dir is None and not file.changed:
-            continue
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(target, file.text_after.encode("utf-8"))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise OutputError(f"{target}: cannot be written: {reason}") from error
+    contents = [file.text_after.encode("utf-8") for file in patched]
+    if out_dir is not None:
+        names = [target.relative_to(out_dir).as_posix() for target in targets]
+        return write_files(out_dir, dict(zip(names, contents, strict=True)))
+    for file, target, content in zip(patched, targets, contents, strict=True):
+        if file.changed:
+            write_bytes(target, content)
     return targets
 
 

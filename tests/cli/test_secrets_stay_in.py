@@ -50,6 +50,7 @@ KINDS = {
         {"P": SECRET},
     ),
     "proxy": (["--prometheus-url", "http://p", "--proxy", f"http://me:{SECRET}@HOST"], {}),
+    "cookie": (["--prometheus-url", "http://HOST", "--header", f"Cookie: session={SECRET}"], {}),
     "settings": (["--prometheus-url", "http://HOST"], {"RIGHTSIZE_PROMETHEUS_HEADERS": f"X-Token: {SECRET}"}),
     "aws endpoint": (
         ["--prometheus-url", "http://HOST"],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
 import requests
 
 from rightsize.collectors.prometheus.connection import connections, matchers
+from rightsize.collectors.prometheus.transport import BoundedSession
 from rightsize.config import PrometheusSettings
 from rightsize.errors import InputFileError, UsageError
 from rightsize.secrets import blanked
@@ -102,3 +104,12 @@ def test_requests_to_amazon_are_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "/eu-west-1/aps/aws4_request" in signature
     assert prepared.headers["X-Amz-Security-Token"] == "fluechtig"
     assert "sehrgeheim" not in str(prepared.headers)
+
+
+def test_a_password_of_a_proxy_may_have_any_characters():
+    coded = base64.b64encode("me:€ :".encode()).decode()
+    session = BoundedSession(_one(), compress=False, received=lambda _: None)
+    adapter = session.get_adapter("http://p:9090")
+    found = adapter.proxy_headers("http://me:%E2%82%AC%20%3A@127.0.0.1:9")
+    assert found == {"Proxy-Authorization": f"Basic {coded}"}
+    assert adapter.proxy_headers("http://127.0.0.1:9") == {}
