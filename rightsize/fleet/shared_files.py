@@ -10,7 +10,7 @@ from typing import Any
 from rightsize.errors import RightsizeError
 from rightsize.fleet.analysing import ClusterAnswer
 from rightsize.fleet.fleet_file import Fleet
-from rightsize.patch import SizeChange, patch_files, write_patched
+from rightsize.patch import PatchedFile, SizeChange, patch_files, write_patched
 from rightsize.results import Sizes
 
 _FIELDS = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
@@ -45,6 +45,12 @@ class SharedFiles:
     unknown: tuple[str, ...]
     """Clusters without an answer: nothing may be lowered below what they run."""
     sizes: tuple[SharedSize, ...]
+    istiods: tuple[str, ...] = ()
+    """Those of a cluster that runs several: the files must say which of them they are for."""
+
+    @property
+    def changes(self) -> list[SizeChange]:
+        return [size.change for size in self.sizes]
 
 
 def shared_files(fleet: Fleet, answers: Sequence[ClusterAnswer], hours: float) -> list[SharedFiles]:
@@ -86,28 +92,34 @@ def _together(
     own = [rows for rows in places.values() if rows.keys() & set(names)]
     sizes = [_suiting(found, rows, hours, names) for rows in own]
     kept = [size for size in sizes if size.change.sizes != size.change.running]
-    return SharedFiles(*of, tuple(names), unknown, () if unknown else tuple(kept))
+    running = [tuple(found[name].get("istiods", ())) for name in every if name in found]
+    return SharedFiles(
+        *of,
+        clusters=tuple(names),
+        unknown=unknown,
+        sizes=() if unknown else tuple(kept),
+        istiods=next((several for several in running if len(several) > 1), ()),
+    )
 
 
 def _bound_together(alone: Mapping[_Set, SharedFiles]) -> dict[_Set, set[_Set]]:
     """The sets that each one must agree with: both take a size from the file where it is changed."""
     bound = {of: {of} for of in alone}
     for of, shared in alone.items():
-        written = _written(shared, of) if len(alone) > 1 else set()
+        written = _written(shared) if len(alone) > 1 else set()
         for other in alone:
             if other in bound[of] or not written & set(other[0]):
                 continue
-            if written & _written(shared, other):
+            if written & _written(alone[other]):
                 joined = bound[of] | bound[other]
                 bound.update(dict.fromkeys(joined, joined))
     return bound
 
 
-def _written(shared: SharedFiles, of: _Set) -> set[Path]:
+def _written(shared: SharedFiles) -> set[Path]:
     """The files of a set that these sizes would be written in; none where that cannot be done."""
-    changes = [size.change for size in shared.sizes]
     try:
-        files = patch_files(of[0], changes, chart=of[1]) if changes else ()
+        files = _patched(shared) if shared.sizes else ()
     except RightsizeError:
         return set()
     return {file.path for file in files if file.changed}
@@ -119,7 +131,8 @@ def patched_files(shared: Sequence[SharedFiles], out: Path) -> list[Path]:
     Raises
     ------
     InputFileError
-        If a file cannot be read, or is of no known kind.
+        If a file cannot be read, is of no known kind, or does not say its revision where one of
+        its clusters runs several.
     OutputError
         If the folder cannot be written.
     """
@@ -127,11 +140,14 @@ def patched_files(shared: Sequence[SharedFiles], out: Path) -> list[Path]:
     for number, one in enumerate(shared):
         # Files of several sets may have one name.
         folder = out if len(shared) == 1 else out / f"{number + 1}"
-        changes = [size.change for size in one.sizes]
-        if changes:
-            files = patch_files(one.files, changes, chart=one.chart)
-            written += write_patched([file for file in files if file.changed], out_dir=folder)
+        if one.sizes:
+            changed = [file for file in _patched(one) if file.changed]
+            written += write_patched(changed, out_dir=folder)
     return written
+
+
+def _patched(shared: SharedFiles) -> tuple[PatchedFile, ...]:
+    return patch_files(shared.files, shared.changes, chart=shared.chart, istiods=shared.istiods)
 
 
 def _suiting(

@@ -244,6 +244,7 @@ def _facts(site: Site, snapshot: StoredSnapshot, advice: Advice) -> dict[str, An
         "newest": snapshot.manifest.end.isoformat(),
         "usd_per_core_hour": price.price.usd_per_core_hour,
         "usd_per_byte_hour": price.price.usd_per_byte_hour,
+        "istiods": list(advice.istiods),
         "shared": [_shared_row(row) for row in advice_to_dict(advice)["recommendations"]
                    if row["workload"] is None or (row["written"] == "values" and row["running"])],
     }  # fmt: skip

@@ -223,7 +223,7 @@ def _refuse_unnamed(groups: Sequence[Group], istiods: Sequence[str]) -> None:
         raise AmbiguousChartError(
             "these values do not say their revision, and could be for " + " or ".join(istiods),
             path=unnamed[0].layers[0].source.path,
-            hint=f"Say which: --workload {istiods[0]}.",
+            hint=f"Write `revision` into the values, or say --workload {istiods[0]}.",
         )
 
 

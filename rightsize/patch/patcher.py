@@ -52,9 +52,10 @@ def patch_files(
     istio_version: str | None = None,
     gateway: str | None = None,
     workload: str | None = None,
+    istiods: tuple[str, ...] = (),
 ) -> tuple[PatchedFile, ...]:
-    """The files of `patch_set`."""
-    flags = Flags(gateway, workload)
+    """The files of `patch_set`; `istiods` are those that run, where a mesh has several."""
+    flags = Flags(gateway, workload, istiods=istiods)
     return patch_set(files, changes, Hints.of(chart, istio_version, gateway), flags).files
 
 

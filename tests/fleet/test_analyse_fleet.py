@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rightsize.config import Settings
+from rightsize.errors import AmbiguousChartError
 from rightsize.fleet.analysing import ClusterAnswer, nodes_fleet, recommend_fleet
 from rightsize.fleet.fleet_file import Fleet, FleetCluster
 from rightsize.fleet.shared_files import SharedFiles, SharedSize, patched_files, shared_files
@@ -117,6 +119,22 @@ def test_a_shared_file_gets_the_size_that_suits_all_and_what_it_costs_each(
     (path,) = patched_files([shared], tmp_path / "out")
     assert f"cpu: {round(default.change.sizes.cpu_request * 1000)}m" in path.read_text()
     assert (tmp_path / "values.yaml").read_text() == VALUES
+
+
+def test_a_shared_file_says_its_revision_where_one_of_its_clusters_runs_several(
+    fleet: Fleet, store: ObjectStore, tmp_path: Path
+) -> None:
+    answers = answers_of(fleet, store)
+    found = {
+        **(answers[1].found or {}),
+        "istiods": ["istio-system/istiod", "istio-system/istiod-2"],
+    }
+    answers[1] = replace(answers[1], found=found)
+    (shared,) = shared_files(fleet, answers, 730.0)
+    with pytest.raises(AmbiguousChartError, match="istiod-2") as refused:
+        patched_files([shared], tmp_path / "out")
+    assert "revision" in refused.value.hint
+    assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_changed_in_a_file_while_one_of_its_clusters_has_no_answer(
