@@ -296,6 +296,15 @@ def _team_rules(rules: tuple[str, ...]) -> tuple[str, ...]:
     return rules
 
 
+def _currencies(rates: Mapping[str, CurrencyRate]) -> Mapping[str, CurrencyRate]:
+    for name in rates:
+        if name == "USD" or not re.fullmatch(r"[A-Z]{3}", name):
+            raise ValueError(
+                f"{name!r} is no currency that needs a rate: a code such as EUR or JPY"
+            )
+    return rates
+
+
 class CurrencyRate(_Section):
     """What one unit of a currency was worth, and when."""
 
@@ -321,7 +330,7 @@ class ReviewSettings(_Section):
     bill: str | None = Field(
         None, min_length=1, description="cost export that the report is held against, as `--bill`"
     )
-    currencies: Mapping[str, CurrencyRate] = Field(
+    currencies: Annotated[Mapping[str, CurrencyRate], AfterValidator(_currencies)] = Field(
         default_factory=dict,
         description="rates for bills that are not in USD: `[review.currencies.EUR]`, `usd = 1.08`, "
         "`as_of = 2026-10-31`; without one a bill stays in its currency and is compared with nothing",

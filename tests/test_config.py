@@ -56,3 +56,14 @@ def test_a_wrong_flag_is_a_usage_error():
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputFileError, match="nowhere.toml"):
         load_settings(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize("code", ["USD", "eur", "EURO", "€"])
+def test_a_rate_is_for_a_currency_that_needs_one(tmp_path, code):
+    text = f'[review.currencies."{code}"]\nusd = 1.1\nas_of = 2026-10-31\n'
+    with pytest.raises(InputFileError, match="review.currencies"):
+        load_settings(written(tmp_path, text), environment={})
+    for usd in ("0", "-1", "nan", "inf", '"x"'):
+        text = f"[review.currencies.EUR]\nusd = {usd}\nas_of = 2026-10-31\n"
+        with pytest.raises(InputFileError, match="review.currencies.EUR.usd"):
+            load_settings(written(tmp_path, text), environment={})

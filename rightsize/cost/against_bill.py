@@ -66,6 +66,8 @@ class AgainstBill:
     and `usd` where a rate is known."""
     rates: Mapping[str, CurrencyRate]
     """Rates that were used."""
+    unrated: tuple[str, ...]
+    """Currencies of the cluster's rows without a rate: in no sum of USD."""
     identified: bool
     """Whether the snapshot's nodes state the ids by which a bill names machines."""
     twice: int = 0
@@ -110,7 +112,7 @@ def against_bill(
     )
     compared = billed[billed["charge"].isin(_COMPARED)]
     by_month = bool((_of_instances(compared).groupby(_DAYS)["hours"].sum() > _DAY_HOURS).any())
-    machines = _machines(money, compared, by_month=by_month)
+    machines = _machines(money, compared, factors, by_month=by_month)
     seen = {*rows["currency"], *pods["currency"], *rest["currency"]}
     return AgainstBill(
         source,
@@ -119,6 +121,7 @@ def against_bill(
         _namespaces(money, pods, factors),
         _apart(billed, rest, factors),
         {name: rate for name, rate in (rates or {}).items() if name in seen},
+        tuple(sorted({*rows["currency"], *pods["currency"]} - set(factors))),
         bool(money.machines["instance_id"].notna().any()),
         twice,
         by_month,
@@ -191,7 +194,9 @@ def _of_instances(billed: pd.DataFrame) -> pd.DataFrame:
     return found.astype({"hours": float})
 
 
-def _machines(money: MoneyAnswer, billed: pd.DataFrame, *, by_month: bool) -> pd.DataFrame:
+def _machines(
+    money: MoneyAnswer, billed: pd.DataFrame, factors: Mapping[str, float], *, by_month: bool
+) -> pd.DataFrame:
     ours = bought(money.machines).dropna(subset=["instance_id"])
     ours = ours.assign(
         day=pd.to_datetime(ours["day"]).dt.date, estimate=ours["usd_per_hour"] * ours["hours"]
@@ -204,9 +209,12 @@ def _machines(money: MoneyAnswer, billed: pd.DataFrame, *, by_month: bool) -> pd
         first = min(ours["day"])
         ours, theirs = _one_row_each(ours.assign(day=first)), theirs.assign(day=first)
     sums = _sums(theirs, _DAYS, ["hours", "usd"])
+    foreign = (
+        (~theirs["currency"].isin(list(factors))).groupby([theirs[key] for key in _DAYS]).any()
+    )
     longest = theirs.assign(weight=theirs["hours"].abs()).sort_values("weight", kind="stable")
     paid = longest.groupby(_DAYS)["purchase"].last()
-    sums = sums.assign(purchase=paid).reset_index()
+    sums = sums.assign(purchase=paid, foreign=foreign).reset_index()
     sums = sums.rename(columns={"resource": "instance_id", "hours": "bill_hours", "usd": "bill"})
     keys = ["day", "instance_id"]
     both = ours.astype({"instance_id": object}).merge(
@@ -243,7 +251,7 @@ def _machine_cause(row: Mapping[object, object]) -> Cause:
         return "not-seen"
     bill, estimate = float(str(row["bill"])), float(str(row["estimate"]))
     if np.isnan(bill):
-        return "unknown-amount"
+        return "no-rate-of-currency" if row["foreign"] else "unknown-amount"
     if np.isnan(estimate):
         return "no-price"
     if abs(bill - estimate) <= max(_AGREES * abs(bill), _CENT):

@@ -138,8 +138,7 @@ def price_answer(
     manifest = snapshot.manifest
     held = {name: on_days(tables[name], days) for name in ("pods", "containers")}
     usage = mean_usage(snapshot, days) if chosen.allocation == "larger" else None
-    missing = len(snapshot.days) - len(days)
-    blind = not causes_seen(snapshot)
+    missing, blind = len(snapshot.days) - len(days), not causes_seen(snapshot)
 
     def split(used: pd.DataFrame | None) -> Allocation:
         requests = requested(held["containers"], held["pods"], usage=used)
@@ -170,7 +169,7 @@ def price_answer(
         else _valued(snapshot, advice, node_settings, today, terms, chosen),
         notes=(
             *region_notes(tables["nodes"], where),
-            *gap_notes(missing, covered, terms),
+            *gap_notes(missing, covered, terms, blind=blind),
             *([] if blind else part_notes(held["pods"], held["containers"])),
             *bill_notes(today, terms, moved),
         ),

@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from rightsize.nodes.requests import requests_known
 from rightsize.nodes.room import hours_seen
 from rightsize.prices.book import WINDOWS, Price, PriceBook
 from rightsize.prices.catalogue import instance_types
@@ -124,17 +123,22 @@ def billed_nodes(snapshot: Snapshot, *, days: Sequence[date] | None = None) -> p
     return known if len(known) else nodes
 
 
-def causes_seen(snapshot: Snapshot) -> bool:
-    """Whether any container was seen: without one, who causes a bill is unknown, and not nobody."""
-    return bool(_days_with_containers(snapshot, None))
+def causes_seen(snapshot: Snapshot, days: Sequence[date] | None = None) -> bool:
+    """Whether it is known of any day what ran and what it requested: else who causes a bill is
+    unknown, and not nobody."""
+    return bool(_days_with_containers(snapshot, days))
 
 
 def _days_with_containers(snapshot: Snapshot, days: Sequence[date] | None) -> frozenset[date]:
-    """Days on which it is known of some pod where it ran, and of some container what it requested."""
+    """Days on which it is known of some pod where it ran, and of some container what it requested of
+    CPU and of memory: of a resource that nobody states, none is known, and not none requested."""
     pods = snapshot.read("pods", days=days, columns=["node"]).dropna(subset=["node"])
     requests = ["cpu_request", "memory_request"]
     held = snapshot.read("containers", days=days, columns=[*requests, "requests_known"])
-    return days_of(pods) & days_of(held[requests_known(held)])
+    # Where requests were reported, none set is an answer.
+    reported = held["requests_known"].eq(True).fillna(False).to_numpy(dtype=bool)
+    stated = [days_of(held[held[name].notna() | reported]) for name in requests]
+    return days_of(pods) & stated[0] & stated[1]
 
 
 def days_of(table: pd.DataFrame) -> frozenset[date]:

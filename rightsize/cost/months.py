@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 
 from rightsize.cost.allocation import kept_running
-from rightsize.cost.machines import billed_nodes, covered_hours, days_of, machine_days, on_days
+from rightsize.cost.machines import (
+    billed_nodes,
+    causes_seen,
+    covered_hours,
+    days_of,
+    machine_days,
+    on_days,
+)
 from rightsize.cost.unit_cost import requests_of
 from rightsize.nodes.room import holding_room, hours_seen
 from rightsize.prices.book import PriceBook
@@ -91,6 +98,8 @@ def month_facts(
     containers, pods = (
         on_days(snapshot.read(name, days=days), covered) for name in ("containers", "pods")
     )
+    if not causes_seen(snapshot, days):
+        containers = containers.iloc[:0]
     in_force = requests_in_force(containers, pods)
     return MonthFacts(
         by_type(machine_days(nodes, book)),

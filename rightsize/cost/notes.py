@@ -31,13 +31,18 @@ def region_notes(nodes: pd.DataFrame, priced: str | None) -> list[str]:
     ]
 
 
-def gap_notes(missing: int, covered: float, terms: Terms) -> list[str]:
-    """What the reader must know first: old prices, days without machines, how it is scaled."""
+def gap_notes(missing: int, covered: float, terms: Terms, *, blind: bool) -> list[str]:
+    """What the reader must know first: days without machines or requests, how it is scaled."""
     said = []
-    if missing:
+    if blind and covered:
+        said.append(
+            "of no day it is known what ran on the machines, and what that requested of CPU and "
+            "memory: what they cost is known, and who causes it is not"
+        )
+    elif missing:
         rest = f"every amount and share is taken from the other {covered / 24:g} days"
         said.append(
-            f"{missing} days have no row of a node, or of what ran on it: "
+            f"{missing} days lack a node, what ran on it, or what that requested: "
             + (rest if covered else "what machines cost is not known of any day")
         )
     if covered and abs(covered - terms.hours) <= 0.5:

@@ -108,7 +108,9 @@ def showback(rows: pd.DataFrame, teams: pd.DataFrame, spread: Spread) -> pd.Data
         weights = pd.Series(1.0, index=table.index) if spread == "even" else direct
         total = float(weights.sum())
         parts = weights / total if total else pd.Series(1.0 / len(table), index=table.index)
-        table["spread_usd"] = parts * left
+        shared = np.asarray(parts * left, dtype=np.float64)
+        # Their own parts are whole cents, so these are dealt out as such, and every row adds up.
+        table["spread_usd"] = whole_cents(shared) / 100
         # By requests, one unknown team makes every team's part unknown.
         unknown |= dark or (spread == "requests" and bool(unknown.any()))
     cents = whole_cents(table.sum(axis=1).to_numpy(dtype=float))

@@ -50,7 +50,7 @@ def unit_costs(rows: pd.DataFrame, traffic: pd.DataFrame) -> pd.DataFrame:
         {
             "namespace": [None],
             "workload": [None],
-            "requests": [float(asked["requests"].sum())],
+            "requests": [float(asked["requests"].sum()) if len(traffic) else np.nan],
             "usd": [float(mesh.sum(skipna=False)) if len(mesh) else np.nan],
         }
     )

@@ -10,7 +10,8 @@ import pandas as pd
 
 from rightsize.config import ReviewSettings
 from rightsize.cost.answer import MoneyAnswer
-from rightsize.cost.machines import days_of, machine_days
+from rightsize.cost.machines import bought, days_of, machine_days
+from rightsize.cost.plan import MACHINE_LINES
 from rightsize.cost.showback import NO_TEAM, showback, teams_of
 from rightsize.cost.unit_cost import unit_costs, with_trend
 from rightsize.results import Interval
@@ -103,7 +104,7 @@ def accounts_of(
         owners,
         with_trend(now, old),
         changes_of(money, before),
-        forecast(_daily(past, money), money.today.total),
+        forecast(daily_bill(past, money), money.today.total),
         budget,
     )
 
@@ -114,12 +115,21 @@ def _unit_costs(past: Snapshot, money: MoneyAnswer) -> pd.DataFrame:
     return unit_costs(money.allocation.rows, past.read("traffic", days=days))
 
 
-def _daily(past: Snapshot, money: MoneyAnswer) -> pd.Series:
-    """The bill of each day that is over: machines at their day's price, and a day of the rest."""
+def daily_bill(past: Snapshot, money: MoneyAnswer) -> pd.Series:
+    """The bill of each day that is over: what was paid for machines, at their day's price and by
+    node-hour of volumes, and a day of the rest."""
     if not money.covered_hours:
         return pd.Series(dtype=float)
-    machines = machine_days(past.read("nodes"), money.terms.book)
-    usd = machines["usd_per_hour"] * machines["hours"]
+    paid = {
+        kind: sum(one.usd.mid for one in money.today.lines if one.kind == kind and one.usd)
+        for kind in MACHINE_LINES
+    }
+    ran = bought(money.machines)
+    listed = float((ran["usd_per_hour"] * ran["hours"]).sum())
+    machines = bought(machine_days(past.read("nodes"), money.terms.book))
+    usd = machines["usd_per_hour"] * machines["hours"] * (paid["ec2"] / listed if listed else 1.0)
+    if len(ran):
+        usd += machines["hours"] * paid["ebs"] / float(ran["hours"].sum())
     sums = usd.groupby(pd.to_datetime(machines["day"]).dt.date).sum(min_count=1, skipna=False)
     apart = money.allocation.rows[money.allocation.rows["part"].isin(["shared", "unused"])]
     rest = float(apart["usd"].sum(skipna=False)) / money.covered_hours * 24

@@ -102,7 +102,8 @@ def followed(
         `recommended_memory`), those at the end of the month (`cpu_now`, `memory_now`),
         `applied_on` (first day of the month on which a recommended size was in force) and `state`:
         `applied` (both requests are recommended ones), `partly`, `not applied`,
-        `changed otherwise`, `undone` (in force earlier in the month, not at its end), or `gone`.
+        `changed otherwise`, `undone` (in force earlier in the month, not at its end), `gone`, or
+        `unknown` where no pod at all was seen in the month.
     removed : DataFrame
         namespace, workload, container, `cpu_request` (core-hours) and `memory_request` (byte-hours)
         that recommended sizes took away in the month, against the sizes when they were asked.
@@ -112,7 +113,9 @@ def followed(
     for key, promise in promises.items():
         mine = groups.get(key)
         row, took = _followed(
-            promise, None if mine is None else mine.sort_values(["day", "since"], kind="stable")
+            promise,
+            None if mine is None else mine.sort_values(["day", "since"], kind="stable"),
+            "gone" if groups else "unknown",
         )
         kept.append(row)
         if any(took.values()):
@@ -125,14 +128,14 @@ def followed(
 
 
 def _followed(
-    promise: Promise, pods: pd.DataFrame | None
+    promise: Promise, pods: pd.DataFrame | None, absent: str
 ) -> tuple[dict[str, object], dict[str, float]]:
     row: dict[str, object] = dict(zip(_KEYS, promise.key, strict=True)) | dict(promise.baseline)
     row |= {wanted: promise.wanted[name][-1] for name, wanted in _AMOUNTS.items()}
     row |= {"component": promise.component, "asked_in": promise.asked_in, "applied_on": None}
     took = dict.fromkeys(_AMOUNTS, 0.0)
     if pods is None or pods.empty:
-        return row | {"cpu_now": np.nan, "memory_now": np.nan, "state": "gone"}, took
+        return row | {"cpu_now": np.nan, "memory_now": np.nan, "state": absent}, took
     days, last, credited = {}, pods[pods["day"] == pods["day"].max()], []
     for name, amount in (("cpu_request", "cpu_now"), ("memory_request", "memory_now")):
         before, wanted = promise.baseline[name], promise.wanted[name]

@@ -41,7 +41,7 @@ from rightsize.review.packing import packed_shares
 from rightsize.review.promises import lowered
 from rightsize.review.risk import windows_above
 from rightsize.review.savings import Credit, Months, Promises, Running
-from rightsize.review.strip import month_strip
+from rightsize.review.strip import MOST_MONTHS, month_strip, reported, unreported
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_rows
 
@@ -91,7 +91,7 @@ def review_month(
     credit = history.credit(month.label, promises)
     if not promises and before is not None and len(facts.requests):
         credit = replace(credit, realised=_first(before, facts, fell), baseline=month.label_before)
-    money_before = _money_before(snapshot, month, rules)
+    money_before = _money_of(snapshot, month.label_before, rules)
     running = history.running(month.label, promises)
     replay = replayed_month(ours, rules.nodes, advice, money.terms.book)
     available = _saving(steps, "this-step", plan_terms)
@@ -140,11 +140,23 @@ def review_month(
         against=against,
         accounts=accounts_of(past, month, money, money_before, rules.review),
     )
-    return replace(review, strip=month_strip(review, results or {}))
+    strip = reported(month.label, results or {})
+    for label in _labels_before(snapshot, month.label) - set(strip):
+        known = history.facts(label)
+        spent = money_before if label == month.label_before else _money_of(snapshot, label, rules)
+        assert spent is not None
+        strip[label] = unreported(label, spent, None if known is None else known.traffic)
+    return replace(review, strip=month_strip(review, strip))
 
 
-def _money_before(snapshot: Snapshot, month: Month, settings: Settings) -> MoneyAnswer | None:
-    days = [day for day in snapshot.days if day.strftime("%Y-%m") == month.label_before]
+def _labels_before(snapshot: Snapshot, label: str) -> set[str]:
+    """Months of the snapshot before one, as far back as the report looks."""
+    found = {day.strftime("%Y-%m") for day in snapshot.days}
+    return set(sorted(one for one in found if one < label)[1 - MOST_MONTHS :])
+
+
+def _money_of(snapshot: Snapshot, label: str, settings: Settings) -> MoneyAnswer | None:
+    days = [day for day in snapshot.days if day.strftime("%Y-%m") == label]
     if not days:
         return None
     part = snapshot.only(days)

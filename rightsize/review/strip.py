@@ -12,22 +12,23 @@ from rightsize.review.model import Review, StripMonth
 MOST_MONTHS = 13
 
 
-def month_strip(review: Review, results: Mapping[str, Mapping[str, Any]]) -> tuple[StripMonth, ...]:
-    """Return up to thirteen months, the reviewed one last.
-
-    A month of which no report is there, but days are in the snapshot, is computed if it is the one
-    before.
-    """
-    months = {
-        label: found
-        for label, facts in results.items()
-        if label < review.month.label and (found := _read(label, facts)) is not None
+def reported(label: str, results: Mapping[str, Mapping[str, Any]]) -> dict[str, StripMonth]:
+    """Months before this one that earlier reports found."""
+    return {
+        month: found
+        for month, facts in results.items()
+        if month < label and (found := _read(month, facts)) is not None
     }
-    before = review.month.label_before
-    if before not in months and review.money_before is not None:
-        traffic = None if review.facts_before is None else review.facts_before.traffic
-        months[before] = replace(_of_money(before, review.money_before), requests=traffic)
-    months[review.month.label] = this_month(review)
+
+
+def unreported(label: str, money: MoneyAnswer, requests: float | None) -> StripMonth:
+    """A month of which no report is there, but days are in the snapshot."""
+    return replace(_of_money(label, money), requests=requests)
+
+
+def month_strip(review: Review, before: Mapping[str, StripMonth]) -> tuple[StripMonth, ...]:
+    """Return up to thirteen months, the reviewed one last."""
+    months = {**before, review.month.label: this_month(review)}
     return tuple(months[label] for label in sorted(months)[-MOST_MONTHS:])
 
 

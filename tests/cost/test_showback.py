@@ -73,6 +73,9 @@ def test_teams_add_up_to_the_bill_to_the_cent(own, common, spread):
     rows = bill([(name, *cents) for name, cents in zip(names, own, strict=True)], common)
     found = showback(rows, teams(*names), spread)
     assert round(float(found["usd"].sum()) * 100) == int(rows["cents"].sum())
+    cells = found[["application_usd", "sidecar_usd", "spread_usd"]] * 100
+    assert (cells.round(6) % 1 == 0).all(axis=None)
+    assert (cells.sum(axis=1).round() == (found["usd"] * 100).round()).all()
 
 
 def test_common_costs_go_evenly_by_requests_or_stay_apart():

@@ -67,3 +67,9 @@ def test_the_trend_is_against_the_same_workload_and_unknown_for_a_new_one():
     found = with_trend(now, before)
     assert found[found["workload"] == "web"]["change"].iloc[0] == pytest.approx(-0.2)
     assert with_trend(now, None)["change"].isna().all()
+
+
+def test_without_traffic_the_requests_are_unknown_and_not_none():
+    found = unit_costs(ROWS, traffic())
+    assert found["requests"].isna().all()
+    assert np.isnan(cost(found, None, None))

@@ -28,7 +28,7 @@ from rightsize.review.risk import windows_above
 from rightsize.review.savings import Months
 from rightsize.snapshot import frame
 from rightsize.snapshot.views import newest_rows
-from tests.review.two_months import OCTOBER, Month, written_of
+from tests.review.two_months import OCTOBER, Month, promise, written_of
 
 Tables = dict[str, pd.DataFrame]
 Change = Callable[[int, Tables], None]
@@ -62,6 +62,7 @@ LACKS = {
     "containers": emptied("containers"),
     "nodes of pods": nulled("pods", "node"),
     "requests": nulled("containers", "cpu_request", "memory_request", "requests_known"),
+    "requests of CPU": nulled("containers", "cpu_request", "requests_known"),
     "sizes of nodes": nulled("nodes", "allocatable_cpu"),
 }
 
@@ -77,6 +78,8 @@ def test_without_what_ran_the_bill_is_known_and_nobodys_part_of_it(
     assert money.allocation.total_usd == pytest.approx(money.today.total.mid, abs=0.006)
     assert money.allocation.mesh_usd is None
     assert money.allocation.idle_usd is None
+    unsaid = lacks == "sizes of nodes"
+    assert any("who causes it is not" in note for note in money.notes) != unsaid
     charged = focus_rows(money, OCTOBER, PAYER, None)
     assert float(charged["EffectiveCost"].sum()) == pytest.approx(money.today.total.mid, abs=0.01)
     assert not charged["ChargeDescription"].str.contains("nan|None").any()
@@ -89,7 +92,23 @@ def test_days_that_lack_a_table_are_in_no_sum_and_no_share(table: str, tmp_path:
     assert part.covered_hours == 48
     assert part.today.ec2.mid == pytest.approx(whole.today.ec2.mid / 2, rel=1e-6)
     assert part.allocation.mesh_usd == pytest.approx(whole.allocation.mesh_usd / 2, abs=0.02)
-    assert any("2 days have no row" in note for note in part.notes)
+    assert any("2 days lack a node" in note for note in part.notes)
+
+
+def test_a_day_on_which_nobody_states_a_request_of_cpu_has_no_causes(tmp_path: Path) -> None:
+    whole = money_of(tmp_path, lambda number, tables: None)
+    unstated = nulled("containers", "cpu_request", "requests_known", days=range(2))
+    part = money_of(tmp_path, unstated)
+    assert part.covered_hours == 48
+    assert part.allocation.mesh_usd == pytest.approx(whole.allocation.mesh_usd / 2, abs=0.02)
+
+
+def test_where_requests_were_reported_none_of_cpu_is_an_answer(tmp_path: Path) -> None:
+    def change(number: int, tables: Tables) -> None:
+        nulled("containers", "cpu_request")(number, tables)
+        tables["containers"]["requests_known"] = True
+
+    assert money_of(tmp_path, change).allocation.mesh_usd > 0
 
 
 def test_a_pod_without_an_owner_is_charged_in_words(tmp_path: Path) -> None:
@@ -117,9 +136,21 @@ def test_a_cause_that_is_not_known_has_no_change_and_saved_nothing_known(tmp_pat
     blind = money_of(tmp_path / "blind", emptied("containers"))
     changes = changes_of(blind, whole).set_index("part")["change"]
     assert changes[["mesh", "application", "idle", "system"]].isna().all()
-    found = written_of(tmp_path / "snapshot", Month(OCTOBER, 4), emptied("pods"))
-    book = snapshot_book(found, "us-east-1", {})
-    assert Months(found, book, {}).facts("2026-10") is None
+    for table in ("pods", "containers", "nodes"):
+        found = written_of(tmp_path / "snapshot", Month(OCTOBER, 4), emptied(table))
+        months = Months(found, snapshot_book(found, "us-east-1", {}), {})
+        assert months.facts("2026-10") is None
+        credit = months.credit("2026-10", {"2026-09": [promise("web", 0.1)]})
+        assert credit.promised["state"].tolist() == ["unknown"]
+        assert credit.by_promise()["usd"].isna().all()
+
+
+def test_of_a_month_in_which_nobody_states_a_request_of_cpu_no_saving_is_known(
+    tmp_path: Path,
+) -> None:
+    unstated = nulled("containers", "cpu_request", "requests_known")
+    found = written_of(tmp_path / "snapshot", Month(OCTOBER, 4), unstated)
+    assert Months(found, snapshot_book(found, "us-east-1", {}), {}).facts("2026-10") is None
 
 
 def test_a_month_without_a_container_has_no_window_above_a_size_and_no_error(

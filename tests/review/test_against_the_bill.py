@@ -13,6 +13,7 @@ import pytest
 from rightsize.config import Settings
 from rightsize.cost.against_bill import AgainstBill
 from rightsize.mesh import load
+from rightsize.output.report.against import against_section
 from rightsize.output.tables import focus_parquet
 from tests.cli.run import rightsize
 from tests.collectors.billing.exports import (
@@ -145,6 +146,9 @@ def test_another_currency_is_never_added_to_dollars(against, machines) -> None:
     (row,) = found.apart[found.apart["currency"] == "EUR"].to_dict("records")
     assert row["amount"] == pytest.approx(sum(one.billed for one in machines))
     assert pd.isna(row["usd"])
+    assert set(found.machines["cause"]) == {"no-rate-of-currency"}
+    assert found.unrated == ("EUR",)
+    assert "No rate is set for EUR" in " ".join(against_section(found).paragraphs)
 
 
 def test_a_stated_rate_compares_another_currency_and_keeps_its_date(against, machines) -> None:

@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rightsize.config import Settings
 from rightsize.output.report.accounts import budget_sentence
 from rightsize.results import Interval
-from rightsize.review.accounts import Budget
+from rightsize.review.accounts import Budget, daily_bill
+from rightsize.review.charges import month_money
 from rightsize.review.forecast import CONFIDENCE, LEAST_DAYS, forecast
+from rightsize.review.month import month_of
+from tests.review.two_months import OCTOBER, SEPTEMBER, Month, written
 
 FIRST = date(2026, 9, 1)
 
@@ -83,3 +87,15 @@ def test_lines_that_are_unknown_are_named_beside_a_budget_that_was_kept():
     )
     assert "was kept by the known lines" in said
     assert "unknown: load balancers" in said
+
+
+@pytest.mark.parametrize("commitment", [None, 0.3, 2.0])
+def test_the_days_that_a_forecast_rests_on_add_up_to_the_bill(tmp_path, commitment):
+    prices = {"commitment_usd_per_hour": commitment, "commitment_discount": 0.28}
+    rules = Settings.model_validate({"prices": {} if commitment is None else prices})
+    found = written(tmp_path / "s", Month(SEPTEMBER, 2, web=0.9), Month(OCTOBER, 3))
+    month = month_of(found)
+    money = month_money(found.only(month.days), rules, month.end)
+    days = daily_bill(found, money)
+    assert days.loc[list(month.days)].sum() == pytest.approx(money.allocation.total_usd, abs=0.01)
+    assert days.iloc[0] > days.iloc[-1]

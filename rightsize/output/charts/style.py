@@ -17,7 +17,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 
-from rightsize.border import printable, printable_lines, write_bytes
+from rightsize.border import printable_lines, write_bytes
 
 INK, SOFT, LINE, PAPER = "#1b1f24", "#57606a", "#d0d7de", "#ffffff"
 COLOURS = MappingProxyType(
@@ -148,7 +148,7 @@ def halo(text: Any) -> None:
 
 
 def _printed(written: Callable[..., str]) -> Callable[..., str]:
-    return lambda *place: printable(written(*place))
+    return lambda *place: printable_lines(written(*place))
 
 
 def _readable(figure: Figure) -> Figure:
@@ -157,7 +157,7 @@ def _readable(figure: Figure) -> Figure:
         for axis in (axes.xaxis, axes.yaxis):
             formatter = axis.get_major_formatter()
             if isinstance(formatter, FixedFormatter):
-                formatter.seq = [printable(text) for text in formatter.seq]
+                formatter.seq = [printable_lines(text) for text in formatter.seq]
             elif isinstance(formatter, FuncFormatter):  # Names that were given with their places.
                 formatter.func = _printed(formatter.func)
     for words in figure.findobj(Text):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from rightsize.cost.against_bill import AgainstBill, Cause
-from rightsize.output.report.model import Column, ReportTable, Section, written
+from rightsize.output.report.model import Column, ReportTable, Section, signed, written
 
 _SHOWN_MACHINES = 40
 CAUSES: Mapping[Cause, str] = {
@@ -48,6 +48,11 @@ def against_section(against: AgainstBill) -> Section:
         f"1 {name} is taken as {rate.usd:g} USD, the rate of {rate.as_of}."
         for name, rate in sorted(against.rates.items())
     ]
+    if against.unrated:
+        text.append(
+            f"No rate is set for {', '.join(against.unrated)}: what is billed in it is in no sum of "
+            "USD; [review.currencies.CODE] in the settings states one, with its day."
+        )
     tables = [_lines(against.lines)]
     if len(against.machines):
         tables.append(_machines(against.machines))
@@ -64,7 +69,7 @@ def total_sentence(against: AgainstBill) -> str:
     if both is None:
         return f"No line is known both of the estimate and of the bill ({against.source})."
     estimate, bill = both
-    share = f", {bill / estimate - 1:+.1%}" if estimate else ""
+    share = f", {signed(bill / estimate - 1)}" if estimate else ""
     return (
         f"Of the lines that both know, the bill ({against.source}) has {written(bill, 'usd')} and the "
         f"estimate {written(estimate, 'usd')}{share}. Upfront fees are spread; credits, refunds and "

@@ -254,6 +254,15 @@ def written(value: Any, kind: Kind) -> str:
     return f"{number:,.0f}" if number.is_integer() else f"{number:,.2f}"
 
 
+def signed(share: float) -> str:
+    """A change as a person reads it.
+
+    >>> signed(0.0312), signed(-1e-9)
+    ('+3.1%', '0.0%')
+    """
+    return f"{share:+.1%}" if round(share, 3) else "0.0%"
+
+
 def middle(value: Interval | float | None, kind: Kind) -> str:
     """A figure without its range."""
     return written(value.mid if isinstance(value, Interval) else value, kind)

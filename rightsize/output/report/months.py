@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rightsize.output.report.model import Column, ReportTable, Section, written
+from rightsize.output.report.model import Column, ReportTable, Section, signed, written
 from rightsize.review import Review
 from rightsize.review.model import StripMonth
 
@@ -57,7 +57,7 @@ def month_sentence(strip: tuple[StripMonth, ...], *, first: bool = False) -> str
         return f"{said}; no month before it is known."
     if not before.usd_per_day:
         return f"{said}; that of {before.month} is unknown."
-    said += f", {now.usd_per_day / before.usd_per_day - 1:+.1%} against {before.month}"
+    said += f", {signed(now.usd_per_day / before.usd_per_day - 1)} against {before.month}"
     if now.mesh_share is not None and before.mesh_share is not None:
         said += (
             f"; the mesh's share of it went from {written(before.mesh_share, 'percent')} to "

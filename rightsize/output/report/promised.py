@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from rightsize.cost.realised import Realised
-from rightsize.output.report.model import Column, ReportTable, Section, written
+from rightsize.output.report.model import Column, ReportTable, Section, signed, written
 from rightsize.output.report.sources import workload_names
 from rightsize.review import Review
 
 _KEYS = ["namespace", "workload", "container"]
-STATES = ("applied", "partly", "undone", "changed otherwise", "not applied", "gone")
-_QUIET = ("not applied", "gone")
+STATES = ("applied", "partly", "undone", "changed otherwise", "not applied", "gone", "unknown")
+_QUIET = ("not applied", "gone", "unknown")
 _NAMED = 6
 """Workloads that a state's row names."""
 _TOTAL = Column("usd", "saved, USD", "usd", total=True)
@@ -27,7 +27,7 @@ def promised_section(review: Review) -> Section:
     else:
         change = review.realised.traffic_change
         if change is not None:
-            said.append(f"Traffic changed by {change:+.1%} against {review.baseline}.")
+            said.append(f"Traffic changed by {signed(change)} against {review.baseline}.")
         tables += [_causes(review), _node_set(review.realised)]
     return Section("promised", "Promised against realised", tuple(said), tuple(tables))
 

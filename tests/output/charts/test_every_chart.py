@@ -98,10 +98,12 @@ def test_each_says_its_source_its_window_and_its_unit(axes):
     assert len(axes.get_title(loc="left")) > 10
 
 
-def test_no_word_covers_another(axes):
+def test_no_word_covers_another_as_it_is_written(axes, tmp_path):
+    save(axes, tmp_path / "chart.png")
     figure = axes.get_figure()
     figure.canvas.draw()
     texts = [*axes.texts, axes.title, axes._left_title, *axes.get_xticklabels()]
+    assert not any("\\n" in text.get_text() for text in texts)
     boxes = [
         (text.get_text(), text.get_window_extent().shrunk(0.98, 0.9))
         for text in texts
