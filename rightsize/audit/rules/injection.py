@@ -17,6 +17,7 @@ _LISTS_ONE = re.compile(r"\bget\s+(ns|namespaces?)\s+(?!-)\S")
 """A namespace by its name, not all of them."""
 _LIST = re.compile(r"\bget\s+(ns|namespaces?)\b")
 _INJECT = "sidecar.istio.io/inject"
+_NO = frozenset({"disable", "false", "no", "off", "n", "0"})
 _NATIVE = "ENABLE_NATIVE_SIDECARS"
 _LABEL_EACH = re.compile(r"\bkubectl\s(.*\s)?label\s.*(\$|\{\}|xargs)|xargs\s.*\blabel\b")
 _LOOP_LINES = 5
@@ -126,6 +127,26 @@ def annotation_for_label(sources: Sources) -> Iterator[Hit]:
             fix = f'labels:\n  {_INJECT}: "true"'
             evidence = f"{obj.title} asks for a proxy by annotation"
             yield at(node, evidence, fix, severity="info")
+
+
+@rule("injects-nothing")
+def injects_nothing(sources: Sources) -> Iterator[Hit]:
+    for obj in sources.of_kind("Namespace"):
+        label = obj.root.get("metadata", "labels", "istio-injection")
+        # Empty on purpose, or filled by a template: nothing is known.
+        if label is None or not label.text or "{" in label.text or "$" in label.text:
+            continue
+        if label.text not in ("enabled", "disabled"):
+            meant = "disabled" if label.text.lower() in _NO else "enabled"
+            fix = f"istio-injection: {meant}"
+            yield at(label, f"{obj.title} has istio-injection={label.text}", fix)
+    for obj in sources.objects:
+        template = obj.pod_template
+        label = None if template is None else template.get("metadata", "labels", _INJECT)
+        host = None if template is None else template.get("spec", "hostNetwork")
+        if label is not None and label.truth is True and host is not None and host.truth is True:
+            fix = f'labels:\n  {_INJECT}: "false"  # or without hostNetwork'
+            yield at(label, f"{obj.title} asks for a proxy on the host's network", fix)
 
 
 def _injecting(sources: Sources) -> set[str]:
