@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rightsize.secrets import blanked
+from rightsize.secrets import excerpt
+
+_LONGEST = 20_000
+"""Characters of a message: names come from strangers."""
 
 
 class RightsizeError(Exception):
@@ -25,9 +28,9 @@ class RightsizeError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, hint: str | None = None) -> None:
-        super().__init__(blanked(what))
-        self.what = blanked(what)
-        self.hint = None if hint is None else blanked(hint)
+        self.what = excerpt(what, _LONGEST)
+        super().__init__(self.what)
+        self.hint = None if hint is None else excerpt(hint, _LONGEST)
 
     def __str__(self) -> str:
         return self.what if self.hint is None else f"{self.what}\n  Next: {self.hint}"

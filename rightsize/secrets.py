@@ -104,6 +104,11 @@ def blanked(text: str) -> str:
     return text
 
 
+def excerpt(text: str, most: int) -> str:
+    """The first characters of a text without secrets: if it were cut before, a part of one could stay."""
+    return blanked(text)[:most]
+
+
 class _Form(NamedTuple):
     """How a secret is recognised."""
 

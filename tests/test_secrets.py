@@ -7,6 +7,7 @@ import html
 import json
 import re
 import struct
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -39,6 +40,14 @@ def test_a_token_in_the_query_of_an_address_is_a_secret_and_a_tenant_is_not():
 def test_each_cookie_of_a_header_is_a_secret():
     secrets.register_header("Cookie", "session=pa/ss#word; other=w0rd==")
     assert secrets.blanked("pa/ss#word, w0rd==") == "***, ***"
+
+
+def test_no_part_of_a_secret_stays_where_a_text_is_cut():
+    secrets.register("pa/ss#word")
+    found = {secrets.excerpt(f"{'x' * 10}pa/ss#word{'y' * 90}", most) for most in range(8, 60)}
+    assert not any("pa" in one for one in found)
+    assert max(map(len, found)) == 59
+    assert len(str(UsageError("x" * 10**6))) < 30_000
 
 
 def test_an_error_and_a_manifest_pass_the_gate():
@@ -105,3 +114,17 @@ def test_a_secret_is_known_in_every_encoding(secret, form):
 def test_variables_that_hold_a_secret_are_known_by_their_name(name, hidden):
     secrets.register_environment({name: "abcdef-0123456789"})
     assert (secrets.blanked("abcdef-0123456789") == secrets.BLANK) is hidden
+
+
+def test_what_strangers_say_is_cut_by_the_gate_alone():
+    """Else a part of a secret could stay at the end."""
+    package = Path(secrets.__file__).parent
+    cut = re.compile(r"(error|said|text|notes|body)\S*\)*\[:\s*(_[A-Z_]+|\d{3,})\]")
+    found = [
+        f"{path.relative_to(package)}: {line.strip()}"
+        for part in ("collectors", "snapshot", "fleet", "forge")
+        for path in (package / part).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if cut.search(line) and ".decode(" not in line and "lstrip()" not in line
+    ]
+    assert not found

@@ -15,7 +15,7 @@ from typing import Any
 
 from rightsize.border import create_file, printable, replace_file
 from rightsize.errors import StoreError, UsageError
-from rightsize.secrets import register_address
+from rightsize.secrets import excerpt, register_address
 
 _CONDITIONAL = frozenset({"file", "local", "s3", "s3a", "gs", "gcs", "abfs", "az"})
 """Protocols of which fsspec's mode `create` is a conditional write of the store; of any other it looks
@@ -179,7 +179,7 @@ class ObjectStore:
         except Exception as error:
             if absent and isinstance(error, FileNotFoundError):
                 raise
-            what = " ".join(printable(error).split())[:300] or type(error).__name__
+            what = excerpt(" ".join(printable(error).split()), 300) or type(error).__name__
             raise StoreError(
                 f"{place}: {what}",
                 hint="run it again when the store answers: what is there is not done twice; "

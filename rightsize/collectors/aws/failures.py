@@ -14,6 +14,7 @@ from rightsize.errors import (
     AwsThrottledError,
     AwsUnreachableError,
 )
+from rightsize.secrets import excerpt
 
 _SIGN_IN = "sign in again (aws sso login, or new keys) and check with aws sts get-caller-identity"
 
@@ -98,7 +99,7 @@ def translated(error: Exception, where: str, *, known_region: bool = True) -> Aw
 
 def _short(text: object) -> str:
     """On one line, and no longer than a person reads."""
-    return " ".join(str(text).split())[:400]
+    return excerpt(" ".join(str(text).split()), 400)
 
 
 def _answered(error: ClientError, where: str) -> AwsError:

@@ -26,7 +26,7 @@ from rightsize.errors import (
     AwsUnreachableError,
     RightsizeError,
 )
-from rightsize.secrets import register
+from rightsize.secrets import excerpt, register
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
@@ -246,7 +246,7 @@ def reading(what: str) -> Iterator[None]:
     except RightsizeError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split())[:200]
+        said = excerpt(" ".join(str(error).split()), 200)
         raise AwsError(
             f"{what} answered what cannot be read ({type(error).__name__}: {said})"
         ) from error

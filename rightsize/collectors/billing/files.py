@@ -28,6 +28,7 @@ from rightsize.border import open_file, printable, scratch_folder
 from rightsize.collectors.aws.calls import LIST_EXPORT
 from rightsize.collectors.billing.columns import Layout, layout_of
 from rightsize.errors import InputFileError, NoDataError, UsageError
+from rightsize.secrets import excerpt
 from rightsize.snapshot.spelled import spelled, spelled_bytes, text_leaves
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def batches(path: Path, name: str) -> Iterator[tuple[Layout, pa.RecordBatch]]:
         else:
             yield from _csv(path, name, packed=start[:2] == b"\x1f\x8b")
     except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeError) as error:
-        said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        said = excerpt(str(error).splitlines()[0], 200) if str(error) else type(error).__name__
         raise InputFileError(f"cannot be read ({printable(said)})", path=name) from error
 
 

@@ -20,7 +20,7 @@ from rightsize.collectors.errors import (
     UnreachableError,
 )
 from rightsize.errors import InputFileError, UsageError
-from rightsize.secrets import register, register_header
+from rightsize.secrets import excerpt, register, register_header
 
 MAX_BYTES = 32 * 2**20
 """Of one answer: a page of pods takes about 5 MB."""
@@ -242,7 +242,7 @@ def _failed(name: str, error: Exception) -> MetricsServerError:
 
 
 def _short(error: Exception) -> str:
-    return str(error).rpartition(": ")[2][:300] or type(error).__name__
+    return excerpt(str(error).rpartition(": ")[2], 300) or type(error).__name__
 
 
 def unauthorized(name: str) -> UnauthorizedError:

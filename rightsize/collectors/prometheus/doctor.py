@@ -30,6 +30,7 @@ from rightsize.collectors.prometheus.query import Shape
 from rightsize.collectors.prometheus.schedule import DAYS_AT_ONCE
 from rightsize.collectors.prometheus.source import Endpoint, Source, open_source
 from rightsize.config import PrometheusSettings
+from rightsize.secrets import excerpt
 
 _CPU = f'container_cpu_usage_seconds_total{{container=~"{MESH_CONTAINERS}",$M}}'
 _LOOK_BACK_DAYS = (400, 31, 7)
@@ -238,7 +239,7 @@ def _retention(endpoint: Endpoint) -> str | None:
     try:
         body = endpoint.server.get("/api/v1/status/runtimeinfo", {})
         data, _ = envelope(body, server=endpoint.server.connection.name)
-        return str(data["storageRetention"])[:100]
+        return excerpt(str(data["storageRetention"]), 100)
     except (MetricsServerError, KeyError, TypeError):
         # Only Prometheus itself reports it.
         return None

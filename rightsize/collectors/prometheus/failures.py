@@ -29,7 +29,7 @@ from rightsize.collectors.errors import (
     UnreachableError,
 )
 from rightsize.collectors.prometheus.connection import Connection
-from rightsize.secrets import blanked
+from rightsize.secrets import excerpt
 
 # Texts of Prometheus, Thanos, Mimir, Cortex, VictoriaMetrics and Amazon Managed Prometheus when a
 # query asks for more than they allow. Whole words: some repeat the query, and
@@ -45,7 +45,7 @@ _LONGEST_TEXT = 300
 def failed_request(error: requests.RequestException, place: Connection) -> MetricsServerError:
     """Say why no answer came."""
     causes = list(_causes(error))
-    text = blanked(str(causes[-1]) if causes else str(error))[:_LONGEST_TEXT]
+    text = excerpt(str(causes[-1]) if causes else str(error), _LONGEST_TEXT)
     if any(isinstance(c, (socket.gaierror, NameFailure)) for c in causes):
         return NameResolutionError(
             f"{place.name}: the host name has no address",
@@ -83,7 +83,7 @@ def failed_answer(
 ) -> MetricsServerError:
     """Say what an answer other than 200 means."""
     kind, said = _error_of(body)
-    said = blanked(said)[:_LONGEST_TEXT]
+    said = excerpt(said, _LONGEST_TEXT)
     where = f"{place.name}: HTTP {status}" + (f", {said}" if said else "")
     if status == 401:
         usual = "sign in with --bearer-token-file, --username or --sigv4-region"

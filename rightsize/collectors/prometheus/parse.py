@@ -17,6 +17,7 @@ from rightsize.collectors.errors import (
     PartialAnswerError,
     QueryTooLargeError,
 )
+from rightsize.secrets import excerpt
 
 Labels = Mapping[str, str]
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
@@ -209,7 +210,7 @@ def refuse_partial(answer: Answer, *, server: str) -> None:
     """
     if answer.notes:
         raise PartialAnswerError(
-            f"{server}: the answer lacks a part of the data ({answer.notes[0][:300]})",
+            f"{server}: the answer lacks a part of the data ({excerpt(answer.notes[0], 300)})",
             hint="try again when all stores are up, or accept it with --allow-partial",
         )
 
