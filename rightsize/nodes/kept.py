@@ -25,8 +25,8 @@ class Split:
     nodes: pd.DataFrame | None
     kept: NodeSet
     staying_pods: int
-    unknown_pods: int = 0
-    """Pods among the staying whose requests nobody knows."""
+    unknown_in: tuple[str, ...] = ()
+    """For each of the staying pods whose requests nobody knows, its namespace."""
 
     @property
     def unknown_elsewhere(self) -> int:
@@ -47,10 +47,13 @@ class Split:
                 f"kept as they are, with their {self.staying_pods} pods and their price, in every "
                 f"plan: {named}"
             )
-        if self.unknown_pods:
+        if self.unknown_in:
+            spaces = sorted(set(self.unknown_in))
+            more = f" and {len(spaces) - 3} more" if len(spaces) > 3 else ""
             said.append(
-                f"nobody knows what {self.unknown_pods} pods request (kube-state-metrics reported "
-                "nothing of them), so the nodes they run on are kept"
+                f"nobody knows what {len(self.unknown_in)} pods of {', '.join(spaces[:3])}{more} "
+                "request, so the nodes they run on are kept: have kube-state-metrics report these "
+                "namespaces and collect again"
             )
         if self.unknown_elsewhere:
             said.append(
@@ -92,7 +95,7 @@ def split(pods: pd.DataFrame, nodes: pd.DataFrame | None, catalogue: pd.DataFram
         nodes[~special],
         node_set_in_use(nodes[special], catalogue, nodes["last_seen"].max()),
         int((stays & ~pods["daemonset"].to_numpy(dtype=bool)).sum()),
-        int((stays & _unknown(pods)).sum()),
+        tuple(pods.loc[stays & _unknown(pods), "namespace"].astype(str)),
     )
 
 
