@@ -6,6 +6,7 @@ it from then on. Estimators are imported when one is made: a command's `--help` 
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -127,11 +128,10 @@ def profile_policy(
     return policy_named(profile_named(name), parameters)
 
 
-def _estimator(name: str, **parameters: float) -> Callable[[], SizingPolicy]:
+def _estimator(module: str, name: str, **parameters: float) -> Callable[[], SizingPolicy]:
     def make() -> SizingPolicy:
-        from rightsize.sizing import policies
-
-        made: SizingPolicy = getattr(policies, name)(**parameters)
+        home = importlib.import_module(f"rightsize.sizing.policies.{module}")
+        made: SizingPolicy = getattr(home, name)(**parameters)
         return made
 
     return make
@@ -141,6 +141,7 @@ def _estimator(name: str, **parameters: float) -> Callable[[], SizingPolicy]:
 register_policy(
     "cautious",
     _estimator(
+        "calibrated",
         "CalibratedPolicy",
         cpu_price=14.0,
         cpu_risk=0.02,
@@ -154,11 +155,14 @@ register_policy(
     Promise(cpu_above=0.02, memory_hit=0.05),
 )
 register_policy(
-    "balanced", _estimator("CalibratedPolicy"), Promise(cpu_above=0.05, memory_hit=0.08)
+    "balanced",
+    _estimator("calibrated", "CalibratedPolicy"),
+    Promise(cpu_above=0.05, memory_hit=0.08),
 )
 register_policy(
     "lean",
     _estimator(
+        "calibrated",
         "CalibratedPolicy",
         cpu_price=2.8,
         cpu_risk=0.15,
@@ -171,8 +175,8 @@ register_policy(
     ),
     Promise(cpu_above=0.15, memory_hit=0.12),
 )
-register_policy("krr", _estimator("KRRPolicy"))
-register_policy("vpa", _estimator("VPAPolicy"))
-register_policy("autopilot", _estimator("AutopilotPolicy"))
-register_policy("peak", _estimator("PeakMarginPolicy"))
-register_policy("percentile", _estimator("PercentilePolicy"), compared=False)
+register_policy("krr", _estimator("baselines", "KRRPolicy"))
+register_policy("vpa", _estimator("baselines", "VPAPolicy"))
+register_policy("autopilot", _estimator("baselines", "AutopilotPolicy"))
+register_policy("peak", _estimator("baselines", "PeakMarginPolicy"))
+register_policy("percentile", _estimator("percentile", "PercentilePolicy"), compared=False)
