@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 
 from rightsize.errors import UsageError
+
+
+def place(argument: str, value: object) -> str:
+    """The path or address as text; a UsageError that names the argument where it is neither."""
+    try:
+        found = os.fspath(value)  # type: ignore[call-overload]
+    except TypeError:
+        found = None
+    if not isinstance(found, str) or not found:
+        raise UsageError(f"{argument}={value!r} is no path", hint="give a str or a pathlib.Path")
+    return found
+
+
+def places(argument: str, values: object) -> list[str]:
+    """Each path as text; a UsageError that names the argument where they are no list of paths."""
+    if isinstance(values, str | bytes | os.PathLike) or not isinstance(values, Iterable):
+        raise UsageError(
+            f"{argument}={values!r} is no list of paths", hint="give some, such as [path]"
+        )
+    return [place(argument, one) for one in values]
 
 
 def several(argument: str, values: Sequence[str], allowed: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from rightsize.ambient.answer import answer_ambient, costs_frame
-from rightsize.arguments import number, one_of, several
+from rightsize.arguments import number, one_of, place, places, several
 from rightsize.audit.reading import read_files
 from rightsize.config import PolicySettings, Settings
 from rightsize.cost.against_bill import AgainstBill
@@ -367,7 +367,8 @@ class Mesh:
         policy : str or SizingPolicy, optional
             As for `advise`.
         """
-        sources = read_files(map(Path, files)) if files else None
+        given = [Path(one) for one in places("files", files)]
+        sources = read_files(given) if given else None
         return costs_frame(
             answer_ambient(
                 self.snapshot,
@@ -387,7 +388,7 @@ class Mesh:
         list of Path
             The files; the page comes first.
         """
-        folder = Path(out)
+        folder = Path(place("out", out))
         review = self.review(month, earlier=folder.parent)
         return list(write_report(build_report(review, self.settings), folder))
 
@@ -417,7 +418,9 @@ class Mesh:
         chosen = month_of(self.snapshot, month).label
         found = EarlierReports({})
         if earlier is not None:
-            found = earlier_reports(Path(earlier), self.snapshot.manifest.cluster, chosen)
+            found = earlier_reports(
+                Path(place("earlier", earlier)), self.snapshot.manifest.cluster, chosen
+            )
         return review_month(
             self.snapshot, chosen, self.settings, earlier=found.promises, results=found.results
         )
@@ -445,9 +448,10 @@ class Mesh:
         UsageError, NoDataError, InputFileError, AwsError
             If the month or the bill cannot be read.
         """
+        where = place("bill", bill)
         chosen = month_of(self.snapshot, month)
         money = month_money(self.snapshot.only(chosen.days), self.settings, chosen.end)
-        return month_against(os.fspath(bill), self.snapshot, chosen, self.settings, money)
+        return month_against(where, self.snapshot, chosen, self.settings, money)
 
     def charges(self, month: str | None = None) -> pd.DataFrame:
         """A month's charges as rows of FOCUS 1.2; `Settings.review` names the account that is billed.
@@ -507,7 +511,12 @@ def load(
     SnapshotError
         If the folder is no snapshot.
     """
-    found = open_at(demo_snapshot() if snapshot == "demo" else os.fspath(snapshot))
+    if settings is not None and not isinstance(settings, Settings):
+        raise UsageError(
+            f"settings={settings!r} are no Settings", hint="give rightsize.config.Settings(...)"
+        )
+    where = place("snapshot", snapshot)
+    found = open_at(demo_snapshot() if where == "demo" else where)
     found.keeps_answers = cache
     if days is not None and (type(days) is not int or days < 1):
         raise UsageError(f"days={days!r} is no number of days", hint="give 1 or more")

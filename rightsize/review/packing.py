@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from rightsize.nodes.requests import with_advice
+from rightsize.prices.node_kinds import PACKED, kinds_of
 from rightsize.results import Advice
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import newest_rows
@@ -17,6 +18,8 @@ def packed_shares(
     snapshot: Snapshot, placement: pd.DataFrame | None, advice: Advice
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the nodes of the last day as they are, and those of a planned placement.
+
+    Nodes that no plan replaces (`rightsize.prices.node_kinds`) are in neither.
 
     Parameters
     ----------
@@ -33,6 +36,7 @@ def packed_shares(
         shares of allocatable. The second is empty without a placement.
     """
     nodes = newest_rows(snapshot, "nodes")
+    nodes = nodes[kinds_of(nodes).isin(PACKED)]
     last = snapshot.days[-1:] if nodes.empty else list(nodes["day"].dt.date.unique())
     pods = snapshot.read("pods", days=last)
     alive = pods[pods["last_seen"] >= pods["last_seen"].max()]

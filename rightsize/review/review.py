@@ -12,6 +12,7 @@ import pandas as pd
 from rightsize.config import Settings
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.levers import find_levers
+from rightsize.cost.machines import bought
 from rightsize.cost.months import MonthFacts, month_facts, scaled
 from rightsize.cost.node_sets import PlannedNodeSet
 from rightsize.cost.plan import Terms, added, price_plan
@@ -128,8 +129,8 @@ def review_month(
         incidents=incidents(snapshot, month),
         risk=windows_above(ours, advice),
         packed=packed_shares(ours, _placement(plans), advice),
-        nodes_by_day=_nodes_by_day(money.machines),
-        node_groups=node_groups(money.machines),
+        nodes_by_day=_nodes_by_day(bought(money.machines)),
+        node_groups=node_groups(bought(money.machines)),
         replay=replay,
         backtest=review_backtest(past),
         workloads=len(mesh_workloads(past)),

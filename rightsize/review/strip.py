@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from rightsize.cost.answer import MoneyAnswer
+from rightsize.cost.machines import bought
 from rightsize.review.model import Review, StripMonth
 
 MOST_MONTHS = 13
@@ -56,7 +57,7 @@ def _to_date(review: Review) -> float | None:
 
 def _of_money(label: str, money: MoneyAnswer) -> StripMonth:
     hours = money.covered_hours
-    seen = float(money.machines["hours"].sum())
+    seen = float(bought(money.machines)["hours"].sum())
     return StripMonth(
         label,
         hours or None,

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rightsize.config import ReviewSettings
@@ -63,6 +63,7 @@ def teams(*names: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["namespace", "workload", "team"])
 
 
+@settings(deadline=None)
 @given(
     own=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**5)), min_size=1, max_size=8),
     common=st.integers(0, 10**6),

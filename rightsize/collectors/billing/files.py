@@ -123,7 +123,11 @@ def _local(place: Path) -> list[ExportFile]:
     if place.is_file():
         return [ExportFile(str(place), partial(_there, place))]
     if not place.is_dir():
-        raise InputFileError("is no file and no folder", path=place, hint="check --bill")
+        raise InputFileError(
+            "is no file and no folder",
+            path=place,
+            hint="give a file, a folder, or s3://bucket/prefix",
+        )
     found: list[Path] = []
     for folder, folders, names in os.walk(place):
         folders[:] = [name for name in folders if not name.startswith((".", "_"))]

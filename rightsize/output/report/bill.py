@@ -7,6 +7,7 @@ import pandas as pd
 from xlsxwriter.utility import xl_col_to_name
 
 from rightsize.cost.allocation import PARTS, summed, whole_cents
+from rightsize.cost.machines import bought
 from rightsize.output.charts.money import bill_parts, cost_by_namespace
 from rightsize.output.report.model import Column, ReportChart, ReportTable, Section
 from rightsize.output.report.sources import ranged, source_of
@@ -171,8 +172,10 @@ def node_groups_table(review: Review) -> ReportTable:
             Column("usd_per_hour", "USD/h of a node", "rate"),
             Column("usd", "USD", "usd", total=True),
         ),
-        note="Machines at each day's list price, before commitments." if known
-        else "Machines at each day's list price; commitments are unknown.",
+        note="Machines at each day's list price, "
+             + ("before commitments." if known else "commitments are unknown.")
+             + ("" if len(bought(review.money.machines)) == len(review.money.machines)
+                else " Nodes of Fargate and Hybrid Nodes are no machines: what they cost is a line."),
         formulas={
             "node_hours": "ROUND(D{row}*hours_of_month,2)",
             "usd": "ROUND(D{row}*hours_of_month*F{row}*(1-price_discount),2)",

@@ -12,6 +12,7 @@ from rightsize.output.node_month import month_lines
 from rightsize.output.report.levers import levers_table
 from rightsize.output.report.model import Column, ReportChart, ReportTable, Section
 from rightsize.output.report.sources import source_of
+from rightsize.prices.node_kinds import NOT_EC2, PACKED
 from rightsize.results import Interval
 from rightsize.review import Review
 
@@ -78,7 +79,7 @@ def _packed(review: Review) -> list[ReportChart]:
     if not len(after):
         return []
     promised = next((s.nodes for s in review.steps if s.kind == "this-step"), len(after))
-    spare = promised - len(after)
+    spare = promised - _kept_machines(review) - len(after)
     if spare > 0:
         # Kept free to survive the loss of a node: nothing is placed on them.
         empty = pd.DataFrame(0.0, index=range(spare), columns=after.columns)
@@ -87,6 +88,14 @@ def _packed(review: Review) -> list[ReportChart]:
     kept = f", {spare} of them kept free for the loss of a node" if spare > 0 else ""
     alt = f"Bars: requests on each of {len(before)} nodes now and {len(after)} planned{kept}."
     return [ReportChart("packed-nodes", axes, alt)]
+
+
+def _kept_machines(review: Review) -> int:
+    """EC2 nodes that no general machine replaces: every plan has them, and no chart places them."""
+    if review.plans is None:
+        return 0
+    general = (*PACKED, *NOT_EC2)
+    return sum(one.nodes for one in review.plans.today.groups if one.kind not in general)
 
 
 def _over_time(review: Review) -> list[ReportChart]:
@@ -99,10 +108,12 @@ def _over_time(review: Review) -> list[ReportChart]:
     ends = pd.concat([ends.head(1).assign(time=times.min()), ends], ignore_index=True)
     hours = ends
     if review.replay is not None:
+        # Nodes that every plan keeps ran, too, and are in no replay.
+        kept = round(float(days["nodes"].mean()) - review.replay.seen_nodes)
         replays = (("before", review.replay.before), ("after", review.replay.after))
         frames = [
             one.timeline[["time"]]
-            .assign(**{name: one.timeline["nodes"]})
+            .assign(**{name: one.timeline["nodes"] + kept})
             .assign(time=lambda t: pd.to_datetime(t["time"], utc=True))
             for name, one in replays
             if one is not None
