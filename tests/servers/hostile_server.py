@@ -7,6 +7,7 @@ a test picks, and the real server's answers for the others.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import time
 import zlib
@@ -110,6 +111,18 @@ HOSTILE: dict[str, Raw] = {
     "brotli that nobody asked for": answered(b"200 OK", b"\x0b", b"Content-Encoding: br"),
     "a length that is none": answered(b"200 OK", b"", b"Content-Length: -1"),
     "no HTTP": lambda: iter([b"SSH-2.0-OpenSSH_9.2\r\n"]),
+    "HTTP 0.9": lambda: iter([b'{"status":"success","data":{}}']),
+    "hints without end": lambda: itertools.repeat(b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" * 99),
+    "a size of a chunk without end": lambda: itertools.chain(
+        [_HEAD + b"Transfer-Encoding: chunked\r\n\r\n"], itertools.repeat(b"1" * 65536)
+    ),
+    "a chunk of 2^64": lambda: iter(
+        [_HEAD + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n{}"]
+    ),
+    "a length of 5,000 digits": answered(b"200 OK", b"{", b"Content-Length: " + b"9" * 5000),
+    "Location of a file": answered(b"302 Found", b"", b"Location: file:///etc/passwd"),
+    "a key twice": answered(b"200 OK", b'{"status":"success","status":"error","data":{}}'),
+    "a label with half a character": vector({"metric": {"pod": "\ud800"}, "value": [1, "1"]}),
     "status that is none": answered(b"999999 What", b""),
     "Retry-After in superscript": answered(b"429 Busy", b"", "Retry-After: ²".encode()),
     "Retry-After of ages": answered(b"429 Busy", b"", b"Retry-After: " + b"9" * 400),

@@ -18,7 +18,7 @@ CLUSTER = "shop"
 OCTOBER = Month(date(2026, 10, 1), date(2026, 11, 1))
 EVERYTHING = Wanted(CLUSTER, bill=OCTOBER)
 
-_KEYS = {
+KEYS = {
     "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
     "AWS_SECRET_ACCESS_KEY": "not-a-secret",
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -53,7 +53,7 @@ def gate(seeded_gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Gate:
     """A fresh gate whose address is in the environment, with keys that moto accepts."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in _KEYS.items():
+    for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", seeded_gate.url)
     seeded_gate.reset()

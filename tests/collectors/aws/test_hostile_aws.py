@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import subprocess
@@ -23,7 +24,7 @@ from rightsize.errors import AmbiguousPriceError, AwsError, AwsUnreachableError
 from rightsize.snapshot import TABLES
 from rightsize.snapshot.faults import within_range
 from rightsize.snapshot.schema import to_arrow
-from tests.collectors.aws.conftest import EVERYTHING
+from tests.collectors.aws.conftest import EVERYTHING, KEYS
 from tests.servers.aws import Gate, plan_rate
 
 DOCUMENTED_MIB = 500
@@ -38,7 +39,9 @@ VALUES: tuple[object, ...] = (
 def runs() -> list[dict]:
     """Every hostile answer, in one process of its own so that its memory is known."""
     command = [sys.executable, "-m", "tests.collectors.hostile_answers", "http://127.0.0.1:9"]
-    done = subprocess.run([*command, "0.5"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "0.5"], capture_output=True, text=True, check=False, env=os.environ | KEYS
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -46,6 +49,8 @@ def runs() -> list[dict]:
 def test_no_answer_ends_in_a_traceback(runs: list[dict]) -> None:
     assert len(runs) > 80
     assert [run for run in runs if run["kind"] == "traceback"] == []
+    # Each was asked, and did not end before.
+    assert [run for run in runs if run["kind"] == "AwsCredentialsError"] == []
     assert not any("root:" in run["said"] for run in runs)
 
 
