@@ -73,6 +73,8 @@ def register_address(address: str | None) -> None:
     for found in _USER_INFO.findall(address or ""):
         user, colon, password = found.partition(":")
         register_sign_in(unquote(user), unquote(password))
+        # Libraries repeat a part of what they take for the port, or for a host, of such an address.
+        register(*(one for one in re.split(r"[/?#@:\[\]]", password) if one != password))
         if colon or len(found) >= _SECRET_LENGTH:
             register(password or found, found)
 

@@ -37,6 +37,12 @@ def test_a_token_in_the_query_of_an_address_is_a_secret_and_a_tenant_is_not():
     assert secrets.blanked("production pa/ss#word pa%2fss%23word") == "production *** ***"
 
 
+def test_a_part_that_a_library_takes_for_a_port_is_secret():
+    secrets.register_environment({"AWS_ENDPOINT_URL": "http://me:s3cr&t/pa#ss=w0rd@host"})
+    said = "Port could not be cast to integer value as 's3cr&t'"
+    assert secrets.blanked(said) == said.replace("s3cr&t", secrets.BLANK)
+
+
 def test_each_cookie_of_a_header_is_a_secret():
     secrets.register_header("Cookie", "session=pa/ss#word; other=w0rd==")
     assert secrets.blanked("pa/ss#word, w0rd==") == "***, ***"
