@@ -11,7 +11,7 @@ SEPTEMBER = StripMonth("2026-09", 720.0, 3000.0, 600.0)
 def test_months_are_compared_by_the_day_as_they_are_not_equally_long() -> None:
     october = StripMonth("2026-10", 744.0, 3100.0, 775.0)
     assert month_sentence((SEPTEMBER, october)) == (
-        "The bill of 2026-10 was $100.00 a day, +0.0% against 2026-09; "
+        "The bill of 2026-10 was $100.00 a day, 0.0% against 2026-09; "
         "the mesh's share of it went from 20.0 % to 25.0 %; what earlier advice saved is unknown."
     )
 
