@@ -71,6 +71,8 @@ class AgainstBill:
     identified: bool
     """Whether the snapshot's nodes state the ids by which a bill names machines."""
     twice: int = 0
+    named: bool = True
+    """Whether the export states any resource by which machines could be found."""
     by_month: bool = False
     """The export has rows of more than a day: machines are compared over the month."""
 
@@ -90,6 +92,7 @@ def against_bill(
     source: str,
     rates: Mapping[str, CurrencyRate] | None = None,
     twice: int = 0,
+    named: bool = True,
 ) -> AgainstBill:
     """Compare.
 
@@ -105,6 +108,8 @@ def against_bill(
         USD for one unit.
     twice : int
         Rows that the files hold twice.
+    named : bool
+        Whether the export states resources.
     """
     factors = {name: rate.usd for name, rate in (rates or {}).items()} | {"USD": 1.0}
     billed = rows.assign(
@@ -124,6 +129,7 @@ def against_bill(
         tuple(sorted({*rows["currency"], *pods["currency"]} - set(factors))),
         bool(money.machines["instance_id"].notna().any()),
         twice,
+        named,
         by_month,
     )
 

@@ -104,6 +104,7 @@ def month_against(
         source=bill.source,
         rates=settings.review.currencies,
         twice=bill.twice,
+        named=bill.named,
     )
 
 

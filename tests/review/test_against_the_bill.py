@@ -203,6 +203,15 @@ def test_an_amount_that_the_export_lacks_is_unknown_and_not_zero(against, machin
     assert ec2["cause"] == "unknown-amount"
 
 
+def test_an_export_without_resource_ids_says_that_no_machine_can_be_found(
+    against, machines
+) -> None:
+    found = against([one.but(resource=None) for one in machines])
+    assert not found.named
+    assert "no resource ids" in " ".join(against_section(found).paragraphs)
+    assert against([*machines, *EKS]).named
+
+
 def test_other_months_and_other_clusters_are_left_out(against, machines) -> None:
     before = machines[0].but(start=datetime(2026, 9, 30, 23, tzinfo=UTC), billed=99.0)
     after = machines[0].but(start=datetime(2026, 11, 1, tzinfo=UTC), billed=99.0)

@@ -74,6 +74,8 @@ class Bill:
     rest: pd.DataFrame
     twice: int
     """Rows that stand in the files twice, and were counted once."""
+    named: bool = True
+    """Whether a row of these days states a resource: without one, no machine can be found."""
 
 
 def read_bill(
@@ -120,7 +122,14 @@ def read_bill(
             hint="give the folder of one export",
         )
     return Bill(
-        place, tuple(sorted(kinds)), len(files), sums.rows(), sums.pods(), sums.rest(), sums.twice
+        place,
+        tuple(sorted(kinds)),
+        len(files),
+        sums.rows(),
+        sums.pods(),
+        sums.rest(),
+        sums.twice,
+        sums.named or not sums.any,
     )
 
 
@@ -217,12 +226,15 @@ class _Sums:
         self._parts: dict[str, list[pd.DataFrame]] = {"rows": [], "pods": [], "rest": []}
         self._seen: set[str] = set()
         self.twice = 0
+        self.any = self.named = False
 
     def add(self, batch: pd.DataFrame, kind: str, name: str) -> None:
         batch = batch[batch["start"].isin(self._days)]
         if batch.empty:
             return
         rows = _charged(batch.reset_index(drop=True), kind)
+        self.any = True
+        self.named |= bool(rows["resource"].notna().any())
         tagged = rows["tagged"] | rows["cluster_tag"].eq(self._cluster).fillna(False)
         split = rows["parent"].notna() & rows["split"].notna()
         arn = rows["resource"].str.extract(

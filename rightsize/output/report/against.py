@@ -37,6 +37,11 @@ def against_section(against: AgainstBill) -> Section:
             "The snapshot's nodes state no instance ids, so machines are found by the tag "
             "aws:eks:cluster-name alone, and not compared one by one."
         )
+    if not against.named:
+        text.append(
+            "The export states no resource ids, so no machine is found in it, whatever was billed: "
+            "export with resource ids."
+        )
     if against.twice:
         text.append(f"{against.twice:,} rows stand in the files twice, and were counted once.")
     if against.by_month:
