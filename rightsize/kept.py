@@ -27,7 +27,7 @@ from rightsize.data_files import data_file
 
 Answer = TypeVar("Answer")
 
-_MOST = 24
+_MOST = 48
 """Answers that are kept in a folder; the ones that were not used for longest go."""
 _LARGEST_BYTES = 512 * 2**20
 _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyarrow")
@@ -41,7 +41,8 @@ def kept(place: Path, kind: TypeAdapter[Answer], compute: Callable[[], Answer]) 
         with contextlib.suppress(ValueError):  # An answer that JSON does not carry is no fault.
             body = kind.dump_json(found)
             again = kind.validate_json(body, strict=True)
-            if again == found and kind.dump_json(again) == body:
+            alike = kind.dump_python(again) == kind.dump_python(found)
+            if alike and kind.dump_json(again) == body:
                 found = again  # The same down to its bytes (an int where a float may be).
                 with contextlib.suppress(OSError):  # Neither is a folder that cannot be written.
                     _write(place, body)

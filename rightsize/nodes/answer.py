@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pandas as pd
+from pydantic import TypeAdapter
 
+from rightsize.answers import answered
 from rightsize.config import NodeSettings, PriceSettings
+from rightsize.frames import digest
 from rightsize.nodes.autoscaler import TRIED, Autoscaler, AutoscalerKind, calmer
 from rightsize.nodes.demand import pod_days, scheduled_pods
 from rightsize.nodes.graviton import Graviton, graviton_beside, workloads_on_arm
@@ -176,23 +179,30 @@ def answer(
         If no pod was seen.
     """
     chosen = settings or NodeSettings()
-    pods, containers = snapshot.read("pods"), snapshot.read("containers")
     nodes = newest_rows(snapshot, "nodes")
     where = region or snapshot.manifest.region or _region(nodes)
     catalogue, said = catalogue_of(
         snapshot_book(snapshot, where, (prices or PriceSettings()).machines)
     )
-    demand = scheduled_pods(pods, containers, at=chosen.demand)
-    before = plan_nodes(demand, catalogue, chosen, nodes, names=names)
-    after = None
-    if advice is not None:
-        demand = scheduled_pods(pods, containers, at=chosen.demand, advice=advice)
-        after = plan_nodes(demand, catalogue, chosen, nodes, names=names)
+    before = plans_of(snapshot, catalogue, chosen, names)
+    after = None if advice is None else plans_of(snapshot, catalogue, chosen, names, advice)
     arm = None
     if graviton and "mix" in names:
-        seen = workloads_on_arm(pods, snapshot.read("nodes"))
         mix = (after or before).named("mix")
-        arm = graviton_beside(mix, demand, catalogue, chosen, nodes, seen)
+        arm = answered(
+            snapshot,
+            "graviton",
+            _terms(catalogue, chosen, advice),
+            TypeAdapter(Graviton | None),
+            lambda: graviton_beside(
+                mix,
+                _demand(snapshot, chosen, advice),
+                catalogue,
+                chosen,
+                nodes,
+                workloads_on_arm(snapshot.read("pods"), snapshot.read("nodes")),
+            ),
+        )
     manifest = snapshot.manifest
     today = node_set_in_use(nodes, catalogue)
     month = None
@@ -217,6 +227,51 @@ def answer(
     )
 
 
+def plans_of(
+    snapshot: Snapshot,
+    catalogue: pd.DataFrame,
+    settings: NodeSettings,
+    names: tuple[PlanName, ...] = PLAN_NAMES,
+    advice: Advice | None = None,
+) -> NodePlans:
+    """`plan_nodes` for the snapshot's pods, with today's requests or the recommended ones.
+
+    Raises
+    ------
+    NoDataError
+        If no pod was seen.
+    """
+    return answered(
+        snapshot,
+        "node-plans",
+        _terms(catalogue, settings, advice) | {"names": names},
+        TypeAdapter(NodePlans),
+        lambda: plan_nodes(
+            _demand(snapshot, settings, advice),
+            catalogue,
+            settings,
+            newest_rows(snapshot, "nodes"),
+            names=names,
+        ),
+    )
+
+
+def _demand(snapshot: Snapshot, settings: NodeSettings, advice: Advice | None) -> pd.DataFrame:
+    pods, containers = snapshot.read("pods"), snapshot.read("containers")
+    return scheduled_pods(pods, containers, at=settings.demand, advice=advice)
+
+
+def _terms(
+    catalogue: pd.DataFrame, settings: NodeSettings, advice: Advice | None
+) -> dict[str, object]:
+    """What plans and replays follow from besides the snapshot."""
+    return {
+        "catalogue": digest(catalogue),
+        "settings": settings.model_dump(),
+        "advice": None if advice is None else TypeAdapter(Advice).dump_python(advice),
+    }
+
+
 def bought_types(plans: NodePlans) -> set[str]:
     """Instance types of every plan."""
     packed = [plan.packed.node_set for plan in plans.plans if plan.packed is not None]
@@ -235,6 +290,22 @@ def month_of(
 
     None where every node is kept, so that there is nothing an autoscaler could take away.
     """
+    return answered(
+        snapshot,
+        "month",
+        _terms(catalogue, settings, advice) | {"kind": kind},
+        TypeAdapter(MonthAnswer | None),
+        lambda: _month(snapshot, catalogue, settings, kind, advice),
+    )
+
+
+def _month(
+    snapshot: Snapshot,
+    catalogue: pd.DataFrame,
+    settings: NodeSettings,
+    kind: AutoscalerKind,
+    advice: Advice | None,
+) -> MonthAnswer | None:
     pods, containers = snapshot.read("pods"), snapshot.read("containers")
     nodes = snapshot.read("nodes")
     kept = staying(nodes, pod_days(pods, containers))

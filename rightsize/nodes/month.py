@@ -21,6 +21,7 @@ import pandas as pd
 
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError
+from rightsize.frames import KeptFrame
 from rightsize.nodes.autoscaler import Autoscaler
 from rightsize.nodes.cluster_autoscaler import ClusterAutoscaler
 from rightsize.nodes.demand import hours_of
@@ -70,7 +71,7 @@ class MonthReplay:
     autoscaler: Autoscaler
     instance_type: str
     """The type most in use."""
-    timeline: pd.DataFrame
+    timeline: KeptFrame
     unplaced: tuple[Unplaced, ...]
     types: Mapping[str, int]
     """Nodes at the end, by type."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rightsize.frames import KeptFrame
 from rightsize.nodes.layout import Layout, Unplaced
 from rightsize.nodes.problem import Ints
 from rightsize.prices.shapes import Coverage
@@ -72,7 +73,7 @@ class PackedNodeSet:
     """
 
     node_set: NodeSet
-    placement: pd.DataFrame
+    placement: KeptFrame
     lower_bound_usd_per_hour: float | None
     lower_bound_nodes: int | None
     """Fewest nodes; only where all nodes are of one type."""
@@ -97,7 +98,7 @@ class NodePlan:
     use: tuple[float, float, float] | None
     excuses: tuple[Rejected, ...]
     reason: str | None = None
-    promised_placement: pd.DataFrame | None = None
+    promised_placement: KeptFrame | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,10 +23,8 @@ from rightsize.dns.study import study_dns
 from rightsize.errors import NoDataError
 from rightsize.istiod.source import study_istiod
 from rightsize.istiod.thresholds import Outlook
-from rightsize.nodes.answer import NodeAnswer, answer
-from rightsize.nodes.demand import scheduled_pods
+from rightsize.nodes.answer import NodeAnswer, answer, plans_of
 from rightsize.nodes.plan import NodePlan, NodePlans
-from rightsize.nodes.plans import plan_nodes
 from rightsize.prices.book import snapshot_book
 from rightsize.prices.shapes import catalogue_of
 from rightsize.recommend import recommend
@@ -44,7 +42,6 @@ from rightsize.review.risk import windows_above
 from rightsize.review.savings import Credit, Months, Promises, Running
 from rightsize.review.strip import MOST_MONTHS, month_strip, reported, unreported
 from rightsize.snapshot import Snapshot
-from rightsize.snapshot.views import newest_rows
 
 _KEYS = ["namespace", "workload", "container"]
 _SECONDS_A_PLAN = 4.0
@@ -186,16 +183,9 @@ def _plans(
         found = answer(snapshot, rules, advice=advice, prices=settings.prices, graviton=True)
     except NoDataError:
         return None, None
-    end = scheduled_pods(
-        snapshot.read("pods"),
-        snapshot.read("containers"),
-        at=rules.demand,
-        advice=at_end_state(advice),
-    )
     book = snapshot_book(snapshot, found.region, settings.prices.machines)
     catalogue, _ = catalogue_of(book)
-    nodes = newest_rows(snapshot, "nodes")
-    return found, plan_nodes(end, catalogue, rules, nodes)
+    return found, plans_of(snapshot, catalogue, rules, advice=at_end_state(advice))
 
 
 def _steps(plans: NodeAnswer | None, end_plans: NodePlans | None, terms: Terms) -> tuple[Step, ...]:

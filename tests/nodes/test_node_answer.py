@@ -10,7 +10,7 @@ import pytest
 from rightsize.config import NodeSettings
 from rightsize.nodes.answer import answer
 from rightsize.output.node_plans import answer_to_dict, remarks
-from rightsize.results import Advice, Recommendation, ResourceAdvice, Usage
+from rightsize.results import Advice, Recommendation, ResourceAdvice, Rule, Usage
 from rightsize.snapshot import Snapshot
 
 MEBIBYTE = 2**20
@@ -22,7 +22,7 @@ def advised(snapshot: Snapshot, cpu: float, memory: float) -> Advice:
     """The mesh default set to these requests."""
 
     def to(request: float) -> ResourceAdvice:
-        return ResourceAdvice(None, None, request, None, request, None, Usage(), "policy")
+        return ResourceAdvice(None, None, request, None, request, None, Usage(), Rule.POLICY)
 
     default = Recommendation(
         component="sidecar",
