@@ -157,9 +157,10 @@ class Classes:
         )
         score += (1.0 - np.abs(cpu - memory) / 2) * 100
         soft = self._soft[k]
-        some = np.flatnonzero(here.any(axis=1) & soft.any(axis=1))
-        if not len(some):
+        with_soft = here.any(axis=1) & soft.any(axis=1)
+        if not with_soft.any():
             return np.asarray(score, dtype=float)
+        some = slice(None) if with_soft.all() else np.flatnonzero(with_soft)
         here, open_, zones = here[some], passing[some], state.zones.rows(some)
         inside = zones.sums(here * state.alive[some])
         by_host, by_zone = (soft[some] > 0).T[..., None]

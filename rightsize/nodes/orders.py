@@ -47,7 +47,7 @@ class Orders:
             Zones(zones, int(zones.max(initial=0)) + 1),
         )
 
-    def standing(self, lost: Ints | None, surge: Ints) -> Flags:
+    def standing(self, lost: Ints | None, surge: Ints, *, every: bool = False) -> Flags:
         """(R,) orders in which every pod finds a place, also with any nodes lost and a surge.
 
         Parameters
@@ -56,7 +56,10 @@ class Orders:
             Nodes of one number, from 0 on, are lost together; None where none is.
         surge : int array
             Classes of the pods that a rollout adds.
+        every : bool
+            Ends with the first order that fails: then none is said to stand.
         """
+        self._every = every
         passed = np.zeros(len(self._order), dtype=bool)
         self._arrive(range(self._pods.shape[1]), lost)
         if len(surge):
@@ -71,6 +74,8 @@ class Orders:
     def _arrive(self, pods: range, lost: Ints | None) -> None:
         """Schedule pods, then try each loss; clusters in which one finds no place are dropped."""
         for pod in pods:
+            if not len(self._order):
+                return
             self._keep(self._bind(pod))
         if lost is not None and len(self._order):
             self._keep(self._survivors(lost))
@@ -78,7 +83,7 @@ class Orders:
     def _keep(self, standing: Flags) -> None:
         if standing.all():
             return
-        rows = np.flatnonzero(standing)
+        rows = np.flatnonzero(standing & (not self._every))
         self._order, self._pods, self._where = (
             one[rows] for one in (self._order, self._pods, self._where)
         )
@@ -115,6 +120,8 @@ class Orders:
             of, which = np.divmod(cases[now], losses)
             failed = self._evacuate(of, lost != which[:, None], k, first[now], pods[now])
             standing[of[failed]] = False
+            if self._every and failed.any():
+                break
         return standing
 
     def _evacuate(self, rows: Ints, alive: Flags, k: Ints, first: Ints, pods: Ints) -> Flags:
@@ -149,6 +156,8 @@ class Orders:
             part = state.of(slice(0, m))
             nodes = self._classes.nodes(part, now, self._fits[now], here, near)
             failed[:m] |= nodes < 0
+            if self._every and failed.any():
+                break
             # A case that failed goes on; what it decides no longer counts.
             moved_to[:m, turn] = nodes
             self._classes.put(part, case, nodes, now)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -38,6 +39,8 @@ that a plan is not all trials."""
 _ORDERS, _FIRST_ORDERS = 200, 6
 """Orders of arrival tried on the spread state; fewer on node sets of thousands of pods. Of several node sets
 the cheapest is kept, which is the one that chance favoured: many orders must pass for fifty others to."""
+_ONE_FIRST = 1000
+"""Pods above which one order alone is tried first: an order takes seconds then."""
 _PODS_TRIED = 40_000
 """Pods placed over all orders together, at least one order's."""
 _ENOUGH_ORDERS, _MARGIN = 100, 0.01
@@ -172,7 +175,13 @@ def bad_day(layout: Layout, problem: Problem, grown: Grown, settings: NodeSettin
 
 
 def spread_days(
-    layout: Layout, problem: Problem, grown: Grown, settings: NodeSettings, orders: Ints
+    layout: Layout,
+    problem: Problem,
+    grown: Grown,
+    settings: NodeSettings,
+    orders: Ints,
+    *,
+    every: bool = False,
 ) -> Flags:
     """The bad day where all nodes were there before the pods, which came in each of these orders.
 
@@ -180,6 +189,8 @@ def spread_days(
     ----------
     orders : (R, P) int array
         Pods of the layout, the first to be scheduled first.
+    every : bool
+        Ends with the first order in which a pod is left over: then none is said to stand.
 
     Returns
     -------
@@ -188,7 +199,7 @@ def spread_days(
     """
     trial = Orders(layout, problem, grown.offers, grown.zones, orders)
     surge = surge_classes(layout, problem, settings.surge)
-    return trial.standing(_lost_together(grown.zones, settings), surge)
+    return trial.standing(_lost_together(grown.zones, settings), surge, every=every)
 
 
 class _Trials:
@@ -204,7 +215,10 @@ class _Trials:
         count = max(_FIRST_ORDERS, min(_ORDERS, _PODS_TRIED // max(len(first), 1)))
         draw = np.random.default_rng(_SEED)
         every = np.array([first, *(draw.permutation(first) for _ in range(count - 1))])
-        self._parts = [part for part in np.split(every, [_FIRST_ORDERS]) if len(part)]
+        cuts = [_FIRST_ORDERS] if len(first) <= _ONE_FIRST else [1, _FIRST_ORDERS]
+        self._parts = [part for part in np.split(every, cuts) if len(part)]
+        self._searched = range(min(len(cuts), len(self._parts)))
+        """Parts by which the count is found; the others show whether it stands."""
         self._known: dict[tuple[bytes, bytes, int], bool] = {}
 
     def with_spares(self, grown: Grown, spare: Ints, most: int) -> Promised | None:
@@ -215,8 +229,11 @@ class _Trials:
             return _extended(layout, problem, grown, np.resize(spare, added))
 
         added = _fewest(lambda n: bad_day(layout, problem, node_set(n), self._settings), 0, most)
-        if added is not None:
-            added = _fewest(lambda n: self._stands(0, node_set(n)), added, most)
+        for part in self._searched:
+            if added is not None:
+                added = _fewest(
+                    partial(lambda p, n: self._stands(p, node_set(n)), part), added, most
+                )
         parts = list(range(len(self._parts)))
         while added is not None:
             found = node_set(added)
@@ -245,7 +262,9 @@ class _Trials:
         if case not in self._known:
             orders = self._parts[part]
             self._clock.spend(_PLACED_SECONDS * orders.size)
-            days = spread_days(self._layout, self._problem, grown, self._settings, orders)
+            days = spread_days(
+                self._layout, self._problem, grown, self._settings, orders, every=True
+            )
             self._known[case] = bool(days.all())
         return self._known[case]
 
