@@ -332,8 +332,9 @@ class ReviewSettings(_Section):
     )
     currencies: Annotated[Mapping[str, CurrencyRate], AfterValidator(_currencies)] = Field(
         default_factory=dict,
-        description="rates for bills that are not in USD: `[review.currencies.EUR]`, `usd = 1.08`, "
-        "`as_of = 2026-10-31`; without one a bill stays in its currency and is compared with nothing",
+        description="rates of other currencies: `[review.currencies.EUR]`, `usd = 1.08`, "
+        "`as_of = 2026-10-31`; the report gives the bill and the savings in each, and reads bills that "
+        "are in it; without one a bill stays in its currency and is compared with nothing",
     )
     billing_account: str | None = Field(
         None, min_length=1, description="account that is billed, for `report --format focus`"

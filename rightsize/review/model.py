@@ -8,6 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
+from rightsize.config import CurrencyRate
 from rightsize.cost.against_bill import AgainstBill
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.levers.lever import Lever
@@ -149,6 +150,8 @@ class Review:
     """The estimate held against the bill of `review.bill`; None where the settings name none."""
     accounts: Accounts
     """Teams, unit costs, what changed, what comes, the budget."""
+    currencies: Mapping[str, CurrencyRate]
+    """Rates of the settings, by the code of the currency."""
     levers: tuple[Lever, ...]
     """What else would lower the bill, with this step's requests."""
 

@@ -136,6 +136,7 @@ def review_month(
         quality=_quality(ours, month, money),
         levers=levers,
         against=against,
+        currencies=rules.review.currencies,
         accounts=accounts_of(past, month, money, money_before, rules.review),
     )
     strip = reported(month.label, results or {})

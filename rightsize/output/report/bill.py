@@ -9,6 +9,8 @@ from xlsxwriter.utility import xl_col_to_name
 from rightsize.cost.allocation import PARTS, summed, whole_cents
 from rightsize.cost.machines import bought
 from rightsize.output.charts.money import bill_parts, cost_by_namespace
+from rightsize.output.report.currencies import currencies_table
+from rightsize.output.report.figures import figures_of
 from rightsize.output.report.model import Column, ReportChart, ReportTable, Section
 from rightsize.output.report.sources import ranged, source_of
 from rightsize.review import Review
@@ -33,6 +35,7 @@ def bill_section(review: Review) -> Section:
     )
     known = parts.dropna(subset=["usd"]).sort_values("usd", ascending=False)
     charts = []
+    converted = currencies_table(review, parts, figures_of(review))
     if len(known):
         said = ", ".join(f"{r.part} ${r.usd:,.2f}" for r in known.itertuples())
         lacks = parts.loc[parts["usd"].isna(), "part"]
@@ -71,6 +74,7 @@ def bill_section(review: Review) -> Section:
                 note="Range: the age of the machines' prices; of traffic between zones, what is not known of it.",
                 formulas={"share": "D{row}/SUM(D${first}:D${last})"} if parts["usd"].sum() else {},
             ),
+            *([] if converted is None else [converted]),
             _lines(review),
             _namespaces(review),
             node_groups_table(review),
