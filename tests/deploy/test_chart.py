@@ -324,7 +324,7 @@ def test_the_monthly_job_reports_the_month_that_ended(tmp_path, shell):
     answers = f"{tmp_path}/snapshots/two-months/.answers/"
     places = (f"{tmp_path}/reports", answers, shell["MPLCONFIGDIR"], shell["TMPDIR"], "/dev/null")
     opened = (tmp_path / "written").read_text().splitlines()
-    assert any(name.startswith(f"{folder}/.report.json.") for name in opened)
+    assert any(name.startswith(f"{folder}/.rightsize.") for name in opened)
     assert [name for name in opened if not name.startswith(places)] == []
     assert shown.startswith("Mesh cost review, October 2026")
     assert len(shown.splitlines()) <= 10
