@@ -17,6 +17,7 @@ from typing import Any
 import rightsize
 from rightsize.errors import SchedulerError, UsageError
 from rightsize.fleet.tasks import Failure, attempt
+from rightsize.secrets import register_address
 
 _AT_ONCE = 500
 """Tasks that the scheduler knows of at once."""
@@ -51,7 +52,7 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
     Raises
     ------
     UsageError
-        If Dask is not installed.
+        If Dask is not installed, or the address has a user or a password.
     SchedulerError
         If nothing answers at the address.
     """
@@ -60,6 +61,12 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
     except ImportError as error:
         raise UsageError("Dask is not installed", hint="pip install 'rightsize[fleet]'") from error
     if scheduler is not None:
+        register_address(scheduler)
+        if "@" in scheduler:
+            raise UsageError(
+                f"--scheduler {scheduler}: a Dask scheduler's address has no user and no password",
+                hint="say tcp://HOST:8786, or tls:// with certificates in Dask's own settings",
+            )
         with _reached(scheduler):
             client = Client(scheduler, timeout=_SECONDS, set_as_default=False)
         with client:

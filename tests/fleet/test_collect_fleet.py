@@ -12,10 +12,11 @@ import pytest
 
 from rightsize.collectors.prometheus import collect
 from rightsize.config import PrometheusSettings
-from rightsize.errors import SchedulerError
+from rightsize.errors import SchedulerError, UsageError
 from rightsize.fleet.collecting import CollectedCluster, collect_fleet
 from rightsize.fleet.dask_run import Task, dask_client, run
 from rightsize.fleet.fleet_file import Fleet, FleetCluster
+from rightsize.secrets import blanked
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.object_store import ObjectStore, ReadCache
 from rightsize.snapshot.stored import StoredSnapshot
@@ -136,6 +137,13 @@ def test_an_error_that_nobody_foresaw_is_a_row_too(client: Any) -> None:
     assert ended.failure is not None
     assert (ended.failure.reason, ended.failure.exit_code) == (
         "ZeroDivisionError: nobody foresaw this", 1)  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ["tcp://me:hunter2@dask:8786", "tcp://hunter2@dask:8786"])
+def test_a_scheduler_with_a_password_is_refused_without_it(address: str) -> None:
+    with pytest.raises(UsageError) as refused, dask_client(address):
+        raise AssertionError("nobody signs in to a scheduler")
+    assert "hunter2" not in blanked(str(refused.value))
 
 
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
