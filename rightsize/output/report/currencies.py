@@ -19,14 +19,14 @@ def currencies_table(
     parts : DataFrame
         `part` and `usd` (NaN is unknown) of each cause.
     figures : tuple of Figure
-        Of which those in USD are listed beside the causes.
+        Of which those in USD that are no cause are listed below the bill.
     """
     if not review.currencies:
         return None
     names = [*parts["part"], "bill"]
     amounts: list[float | None] = [*parts["usd"].astype(float), review.money.allocation.total_usd]
     for figure in figures:
-        if figure.kind == "usd":
+        if figure.kind == "usd" and figure.table != "parts":
             names.append(figure.label.lower())
             value = figure.value
             amounts.append(value.mid if isinstance(value, Interval) else value)
