@@ -10,10 +10,7 @@ from rightsize.errors import UsageError
 
 def place(argument: str, value: object) -> str:
     """The path or address as text; a UsageError that names the argument where it is neither."""
-    try:
-        found = os.fspath(value)  # type: ignore[call-overload]
-    except TypeError:
-        found = None
+    found = os.fspath(value) if isinstance(value, str | os.PathLike) else None
     if not isinstance(found, str) or not found:
         raise UsageError(f"{argument}={value!r} is no path", hint="give a str or a pathlib.Path")
     return found
