@@ -36,6 +36,8 @@ _TRIAL_SECONDS = 0.035
 _PLACED_SECONDS = 3e-5
 """What one pod in one order of arrival is counted as, with the losses of nodes: several times what it takes, so
 that a plan is not all trials."""
+_ALONE = 10
+"""Orders placed side by side in the time that one of them takes alone."""
 _ORDERS, _FIRST_ORDERS = 200, 6
 """Orders of arrival tried on the spread state; fewer on node sets of thousands of pods. Of several node sets
 the cheapest is kept, which is the one that chance favoured: many orders must pass for fifty others to."""
@@ -231,9 +233,8 @@ class _Trials:
         added = _fewest(lambda n: bad_day(layout, problem, node_set(n), self._settings), 0, most)
         for part in self._searched:
             if added is not None:
-                added = _fewest(
-                    partial(lambda p, n: self._stands(p, node_set(n)), part), added, most
-                )
+                stands = partial(lambda p, n: self._stands(p, node_set(n)), part)
+                added = _fewest(stands, added, most, lambda: self._within(grown))
         parts = list(range(len(self._parts)))
         while added is not None:
             found = node_set(added)
@@ -251,6 +252,10 @@ class _Trials:
             added = None if added > most else added
         return None
 
+    def _within(self, grown: Grown) -> int:
+        """How near to the fewest nodes a search comes: to the last one, and to 1 % once the work is done."""
+        return max(math.ceil(_MARGIN * len(grown.offers)), 1) if self._clock.out else 1
+
     def _margin(self, nodes: int) -> int:
         """Nodes more for the orders that were not tried."""
         few = sum(len(part) for part in self._parts) < _ENOUGH_ORDERS
@@ -261,7 +266,8 @@ class _Trials:
         case = grown.offers.tobytes(), grown.zones.tobytes(), part
         if case not in self._known:
             orders = self._parts[part]
-            self._clock.spend(_PLACED_SECONDS * orders.size)
+            count, pods = orders.shape
+            self._clock.spend(_PLACED_SECONDS * max(count, _ALONE) * pods)
             days = spread_days(
                 self._layout, self._problem, grown, self._settings, orders, every=True
             )
@@ -360,14 +366,20 @@ def _extended(layout: Layout, problem: Problem, grown: Grown, more: Ints) -> Gro
     return Grown(offers, np.concatenate([grown.zones, zones]), grown.where)
 
 
-def _fewest(passes: Callable[[int], bool], start: int, most: int) -> int | None:
-    """The least count from `start` on that passes, by steps that double and then halve."""
+def _fewest(
+    passes: Callable[[int], bool], start: int, most: int, within: Callable[[], int] = lambda: 1
+) -> int | None:
+    """The least count from `start` on that passes, by steps that double and then halve.
+
+    It ends `within` so many of it; `within` may grow in the meantime.
+    """
     low, high, step = start - 1, start, 1
     while not passes(high):
         if high >= most:
             return None
+        step = max(step, within())
         low, high, step = high, min(high + step, most), 2 * step
-    while high - low > 1:
+    while high - low > within():
         middle = (low + high) // 2
         low, high = (low, middle) if passes(middle) else (middle, high)
     return high
