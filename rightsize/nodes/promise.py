@@ -37,7 +37,7 @@ _PLACED_SECONDS = 3e-5
 """What one pod in one order of arrival is counted as, with the losses of nodes: several times what it takes, so
 that a plan is not all trials."""
 _ALONE = 10
-"""Orders placed side by side in the time that one of them takes alone."""
+"""Orders counted at least: with few side by side, numpy's calls take longer than its arithmetic."""
 _ORDERS, _FIRST_ORDERS = 200, 6
 """Orders of arrival tried on the spread state; fewer on node sets of thousands of pods. Of several node sets
 the cheapest is kept, which is the one that chance favoured: many orders must pass for fifty others to."""
@@ -371,7 +371,7 @@ def _fewest(
 ) -> int | None:
     """The least count from `start` on that passes, by steps that double and then halve.
 
-    It ends `within` so many of it; `within` may grow in the meantime.
+    It may find up to `within` - 1 more, which may grow in the meantime.
     """
     low, high, step = start - 1, start, 1
     while not passes(high):

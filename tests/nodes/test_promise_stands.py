@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rightsize.config import NodeSettings
 from rightsize.nodes import promise
@@ -268,3 +270,25 @@ def test_where_fewer_orders_are_tried_each_hundred_nodes_get_one_more(
         monkeypatch.setattr(promise, "_PODS_TRIED", placed)
         counts.append(promised(pods, nodes, settings(spread="none", surge=0.0)))
     assert counts == [13, 14]
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(1, 50), st.integers(0, 30))
+def test_a_search_ends_on_a_count_that_passes_and_as_near_to_the_fewest_as_asked(
+    start: int, fewest: int, within: int, exact_tries: int
+) -> None:
+    tried = []
+
+    def passes(count: int) -> bool:
+        tried.append(count)
+        return count >= fewest
+
+    found = promise._fewest(passes, start, 400, lambda: 1 if len(tried) <= exact_tries else within)
+
+    least = max(start, fewest)
+    assert found is not None
+    assert least <= found < least + within
+    assert found in tried
+
+
+def test_a_search_finds_nothing_where_the_most_nodes_do_not_pass() -> None:
+    assert promise._fewest(lambda count: count > 40, 0, 40, lambda: 7) is None
