@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -79,7 +80,9 @@ _RC: dict[Any, Any] = {
     "ytick.color": SOFT,
     "svg.hashsalt": "rightsize",
     "svg.fonttype": "none",
-    "figure.constrained_layout.use": True,
+    # Where a figure's layout is known, no other is to be found.
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
 }
 
 
@@ -164,6 +167,20 @@ def _readable(figure: Figure) -> Figure:
         if isinstance(words, Text):
             words.set_text(printable_lines(words.get_text()))
     return figure
+
+
+@contextmanager
+def laid_out(axes: Axes) -> Iterator[None]:
+    """Find the chart's layout once for all files drawn within: it takes as long as drawing one."""
+    figure = _readable(figure_of(axes))
+    engine = figure.get_layout_engine()
+    with mpl.rc_context(_RC):
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
 
 
 def draw(axes: Axes, out: IO[str], *, salt: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from rightsize.border import below, csv_cell, write_files
 from rightsize.errors import OutputError
 from rightsize.output.charts import save
+from rightsize.output.charts.style import laid_out
 from rightsize.output.report.html import html_page
 from rightsize.output.report.markdown import markdown_page
 from rightsize.output.report.model import Report, ReportTable, shown
@@ -45,6 +47,13 @@ def write_report(report: Report, folder: Path) -> list[Path]:
         If the folder cannot be written.
     """
     make_folder(folder)
+    with ExitStack() as charts:
+        for chart in report.charts:
+            charts.enter_context(laid_out(chart.axes))
+        return _write(report, folder)
+
+
+def _write(report: Report, folder: Path) -> list[Path]:
     files: dict[str, str | bytes] = {
         "index.html": html_page(report),
         "report.md": markdown_page(report),

@@ -24,7 +24,7 @@ from rightsize.output.charts import (
     saving_waterfall,
     waste_against_risk,
 )
-from rightsize.output.charts.style import COLOURS, INK, ON_DARK, PAPER, SOFT, TEXTS
+from rightsize.output.charts.style import COLOURS, INK, ON_DARK, PAPER, SOFT, TEXTS, laid_out
 
 SOURCE = "cluster prod, 2026-10-01 to 2026-10-31 UTC; on-demand prices of us-east-1"
 STEPS = pd.DataFrame(
@@ -129,6 +129,18 @@ def test_each_is_the_same_bytes_twice(axes, request, tmp_path):
         assert one.read_bytes() == two.read_bytes()
     svg = (tmp_path / "a.svg").read_text()
     assert "<dc:date>" not in svg
+
+
+def test_files_drawn_together_share_one_layout_and_the_chart_finds_its_own_again(axes, tmp_path):
+    with laid_out(axes):
+        places = []
+        for suffix in (".png", ".svg"):
+            save(axes, tmp_path / f"chart{suffix}")
+            places.append(axes.get_position().bounds)
+    assert places[0] == places[1]
+    axes.set_ylabel("a label\nof three\nlines")
+    save(axes, tmp_path / "again.png")
+    assert axes.get_position().x0 > places[0][0]
 
 
 @pytest.mark.parametrize("name", list(TEXTS))
