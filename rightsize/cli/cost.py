@@ -60,6 +60,7 @@ def cost(
 
     `rightsize cost --no-plans --format csv > allocation.csv`
     """
+    from rightsize.beside import second_process
     from rightsize.config import load_settings
     from rightsize.cost.answer import price_answer
     from rightsize.cost.levers import find_levers
@@ -91,7 +92,7 @@ def cost(
         with messages.status("Sizing workloads"):
             advice = recommend_sizes(source, settings)
     if plans:
-        with messages.status("Planning nodes"):
+        with messages.status("Planning nodes"), second_process() as beside:
             nodes = plan_answer(
                 source,
                 settings.nodes,
@@ -99,6 +100,7 @@ def cost(
                 region=region,
                 prices=settings.prices,
                 graviton=True,
+                beside=beside,
             )
     with messages.status("Pricing"):
         found = price_answer(

@@ -99,6 +99,7 @@ def nodes(
 
     `rightsize nodes --replay karpenter` – as if Karpenter ran; --replay none leaves the month out
     """
+    from rightsize.beside import second_process
     from rightsize.config import load_settings
     from rightsize.nodes.answer import answer
     from rightsize.nodes.autoscaler import autoscaler_in_use
@@ -135,7 +136,7 @@ def nodes(
         kind = autoscaler_in_use(newest_rows(source, "nodes"))
     elif replay != "none":
         kind = replay
-    with progress_bar() as bar:
+    with progress_bar() as bar, second_process() as beside:
         bar.add_task("Planning nodes", total=None)
         advice = recommend_sizes(source, settings) if recommended else None
         planned = partial(
@@ -147,6 +148,7 @@ def nodes(
             names=PLAN_NAMES if not plan else tuple(one.value for one in plan),
             prices=settings.prices,
             graviton=True,
+            beside=beside,
         )
         try:
             found = planned(autoscaler=kind)

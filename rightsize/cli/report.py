@@ -83,6 +83,7 @@ def report(
     `rightsize report --format focus --billing-account 123456789012 -o october.parquet` – the month's
     charges by day, machine and workload, as FOCUS 1.2
     """
+    from rightsize.beside import second_process
     from rightsize.config import load_settings
     from rightsize.output.report import write_report
     from rightsize.output.report.build import build_report
@@ -116,9 +117,15 @@ def report(
     for line in earlier.skipped:
         error_console().print(f"Note: {line}", markup=False)
     with error_console().status(f"Reviewing {chosen.name}"):
-        review = review_month(
-            source, chosen.label, settings, earlier=earlier.promises, results=earlier.results
-        )
+        with second_process() as beside:
+            review = review_month(
+                source,
+                chosen.label,
+                settings,
+                earlier=earlier.promises,
+                results=earlier.results,
+                beside=beside,
+            )
         chapters: tuple[Section, ...] = ()
         if ambient and not summary:
             from rightsize.ambient.answer import answer_ambient

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -9,6 +10,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from rightsize.answers import answered
+from rightsize.beside import Beside, at_need
 from rightsize.config import NodeSettings, PriceSettings
 from rightsize.frames import digest
 from rightsize.nodes.autoscaler import TRIED, Autoscaler, AutoscalerKind, calmer
@@ -155,6 +157,8 @@ def answer(
     names: tuple[PlanName, ...] = PLAN_NAMES,
     prices: PriceSettings | None = None,
     graviton: bool = False,
+    beside: Beside = at_need,
+    of_today: Callable[[], NodePlans] | None = None,
 ) -> NodeAnswer:
     """Plan nodes for a snapshot's pods, with today's requests and with the recommended ones.
 
@@ -172,6 +176,10 @@ def answer(
         For prices of the user's own.
     graviton : bool
         Also plan arm64 beside the plan `mix`, if that is among `names`.
+    beside : Beside
+        Computes today's plans and the month meanwhile.
+    of_today : callable, optional
+        Gives the plans for today's requests (`planned`) where they were begun before.
 
     Raises
     ------
@@ -180,12 +188,14 @@ def answer(
     """
     chosen = settings or NodeSettings()
     nodes = newest_rows(snapshot, "nodes")
-    where = region or snapshot.manifest.region or _region(nodes)
-    catalogue, said = catalogue_of(
-        snapshot_book(snapshot, where, (prices or PriceSettings()).machines)
-    )
-    before = plans_of(snapshot, catalogue, chosen, names)
+    where = region or _region_of(snapshot)
+    catalogue, said = _catalogue(snapshot, where, prices or PriceSettings())
+    of_today = of_today or beside(plans_of, snapshot, catalogue, chosen, names)
+    of_month = None
+    if autoscaler is not None:
+        of_month = beside(month_of, snapshot, catalogue, chosen, autoscaler, advice)
     after = None if advice is None else plans_of(snapshot, catalogue, chosen, names, advice)
+    before = of_today()
     arm = None
     if graviton and "mix" in names:
         mix = (after or before).named("mix")
@@ -206,8 +216,8 @@ def answer(
     manifest = snapshot.manifest
     today = node_set_in_use(nodes, catalogue)
     month = None
-    if autoscaler is not None:
-        month = month_of(snapshot, catalogue, chosen, autoscaler, advice)
+    if of_month is not None:
+        month = of_month()
         if month is None:
             said = (*said, "the month is not replayed: every node is kept in every plan")
     types = {*today.by_type, *bought_types(before), *(() if after is None else bought_types(after))}
@@ -225,6 +235,20 @@ def answer(
         advice=advice,
         graviton=arm,
     )
+
+
+def planned(
+    snapshot: Snapshot, settings: NodeSettings, prices: PriceSettings, advice: Advice | None = None
+) -> NodePlans:
+    """`plans_of` at the prices of the snapshot's region."""
+    catalogue, _ = _catalogue(snapshot, _region_of(snapshot), prices)
+    return plans_of(snapshot, catalogue, settings, advice=advice)
+
+
+def _catalogue(
+    snapshot: Snapshot, region: str | None, prices: PriceSettings
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    return catalogue_of(snapshot_book(snapshot, region, prices.machines))
 
 
 def plans_of(
@@ -346,6 +370,6 @@ def mean_nodes(nodes: pd.DataFrame) -> float:
     return float(seconds.sum() / (nodes["last_seen"].max() - start).total_seconds())
 
 
-def _region(nodes: pd.DataFrame) -> str | None:
-    known = nodes["region"].dropna().astype(str)
-    return str(known.iloc[0]) if len(known) else None
+def _region_of(snapshot: Snapshot) -> str | None:
+    known = newest_rows(snapshot, "nodes")["region"].dropna().astype(str)
+    return snapshot.manifest.region or (str(known.iloc[0]) if len(known) else None)

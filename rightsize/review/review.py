@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rightsize.config import Settings
+from rightsize.beside import Beside, at_need
+from rightsize.config import NodeSettings, Settings
 from rightsize.cost.answer import MoneyAnswer
 from rightsize.cost.levers import find_levers
 from rightsize.cost.machines import bought
 from rightsize.cost.months import MonthFacts, month_facts, scaled
 from rightsize.cost.node_sets import PlannedNodeSet
 from rightsize.cost.plan import Terms, added, price_plan
-from rightsize.cost.planned import lots_of, planned
+from rightsize.cost.planned import lots_of
+from rightsize.cost.planned import planned as planned_node_set
 from rightsize.cost.realised import Realised, realised_saving
 from rightsize.cost.saving import Saving, as_replayed, saving
 from rightsize.dns.study import study_dns
 from rightsize.errors import NoDataError
 from rightsize.istiod.source import study_istiod
 from rightsize.istiod.thresholds import Outlook
-from rightsize.nodes.answer import NodeAnswer, answer, plans_of
+from rightsize.nodes.answer import NodeAnswer, answer, planned
 from rightsize.nodes.plan import NodePlan, NodePlans
-from rightsize.prices.book import snapshot_book
-from rightsize.prices.shapes import catalogue_of
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Interval, Recommendation
 from rightsize.review.accounts import accounts_of
@@ -55,6 +55,7 @@ def review_month(
     *,
     earlier: Promises | None = None,
     results: Mapping[str, Mapping[str, Any]] | None = None,
+    beside: Beside = at_need,
 ) -> Review:
     """Review one month of a snapshot.
 
@@ -66,6 +67,8 @@ def review_month(
         What earlier reports recommended (`promises_of`).
     results : mapping of month label to results, optional
         What earlier reports found (`facts` of their `report.json`).
+    beside : Beside
+        Computes what needs little of the rest meanwhile.
     """
     rules = settings or Settings()
     month = month_of(snapshot, label)
@@ -76,8 +79,14 @@ def review_month(
     if rules.review.bill is not None:
         # A bill that cannot be read ends the run here, and not after a minute of work.
         against = month_against(rules.review.bill, ours, month, rules, money)
+    of_today = beside(planned, ours, _quick(rules), rules.prices)
+    seen = beside(incidents, snapshot, month)
     advice = recommend(past, rules)
-    plans, end_plans = _plans(ours, rules, advice)
+    of_the_end = beside(planned, ours, _quick(rules), rules.prices, at_end_state(advice))
+    of_month = beside(replayed_month, ours, rules.nodes, advice, money.terms.book)
+    plans, end_plans = _plans(ours, rules, advice, of_today, of_the_end)
+    # What the second process need not wait for, nor be waited for with.
+    backtest, outlook = review_backtest(past), _outlook(past, rules)
     plan_terms = replace(money.terms, hours=rules.prices.hours_per_month)
     steps = _steps(plans, end_plans, plan_terms)
     history = Months(snapshot, money.terms.book, results or {})
@@ -91,7 +100,7 @@ def review_month(
         credit = replace(credit, realised=_first(before, facts, fell), baseline=month.label_before)
     money_before = _money_of(snapshot, month.label_before, rules)
     running = history.running(month.label, promises)
-    replay = replayed_month(ours, rules.nodes, advice, money.terms.book)
+    replay = of_month()
     available = _saving(steps, "this-step", plan_terms)
     goes = None if available is None else round(available.nodes)
     if available is not None and replay is not None:
@@ -123,15 +132,15 @@ def review_month(
         strip=(),
         facts=facts,
         facts_before=before,
-        incidents=incidents(snapshot, month),
+        incidents=seen(),
         risk=windows_above(ours, advice),
         packed=packed_shares(ours, _placement(plans), advice),
         nodes_by_day=_nodes_by_day(bought(money.machines)),
         node_groups=node_groups(bought(money.machines)),
         replay=replay,
-        backtest=review_backtest(past),
+        backtest=backtest,
         workloads=len(mesh_workloads(past)),
-        outlook=_outlook(past, rules),
+        outlook=outlook,
         dns=study_dns(ours, rules),
         quality=_quality(ours, month, money),
         levers=levers,
@@ -173,20 +182,33 @@ def at_end_state(advice: Advice) -> Advice:
     return replace(advice, recommendations=tuple(moved(row) for row in advice.recommendations))
 
 
-def _plans(
-    snapshot: Snapshot, settings: Settings, advice: Advice
-) -> tuple[NodeAnswer | None, NodePlans | None]:
-    """Plans for today's and this step's requests, and for those of the end state."""
-    rules = settings.nodes.model_copy(
+def _quick(settings: Settings) -> NodeSettings:
+    """Of plans that are to be read, and not bought from."""
+    return settings.nodes.model_copy(
         update={"time_limit": min(settings.nodes.time_limit, _SECONDS_A_PLAN)}
     )
+
+
+def _plans(
+    snapshot: Snapshot,
+    settings: Settings,
+    advice: Advice,
+    of_today: Callable[[], NodePlans],
+    of_the_end: Callable[[], NodePlans],
+) -> tuple[NodeAnswer | None, NodePlans | None]:
+    """Plans for today's and this step's requests, and for those of the end state."""
     try:
-        found = answer(snapshot, rules, advice=advice, prices=settings.prices, graviton=True)
+        found = answer(
+            snapshot,
+            _quick(settings),
+            advice=advice,
+            prices=settings.prices,
+            graviton=True,
+            of_today=of_today,
+        )
     except NoDataError:
         return None, None
-    book = snapshot_book(snapshot, found.region, settings.prices.machines)
-    catalogue, _ = catalogue_of(book)
-    return found, plans_of(snapshot, catalogue, rules, advice=at_end_state(advice))
+    return found, of_the_end()
 
 
 def _steps(plans: NodeAnswer | None, end_plans: NodePlans | None, terms: Terms) -> tuple[Step, ...]:
@@ -201,7 +223,7 @@ def _steps(plans: NodeAnswer | None, end_plans: NodePlans | None, terms: Terms) 
         ("mix", end_plans.named("mix")),
     ]
     node_sets: list[tuple[StepKind, PlannedNodeSet | None]] = [("today", today)]
-    node_sets += [(kind, planned(plan)) for kind, plan in named]
+    node_sets += [(kind, planned_node_set(plan)) for kind, plan in named]
     costs = [
         (kind, price_plan(node_set, terms)) for kind, node_set in node_sets if node_set is not None
     ]
