@@ -39,6 +39,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that a reader does not see, or that move what they see."""
 _CODE_OR_TAG = re.compile(r"(?ms)^\s*```.*?^\s*```$|`[^`\n]+`|<")
 _PAGES = frozenset({".md", ".html"})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """OWASP, "CSV Injection", full-width forms included."""
 
@@ -159,6 +160,17 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def no_room(error: OSError) -> OutputError | None:
+    """Our error for one of the system that says that a disk is full; None for any other."""
+    if error.errno not in _FULL:
+        return None
+    place = f"{printable(error.filename)}: " if error.filename else ""
+    return OutputError(
+        f"{place}cannot be written ({error.strerror})",
+        hint="free some room there or below $TMPDIR, or give another folder; what was finished stays",
+    )
+
+
 def read_file(path: Path, most: int) -> bytes:
     """The bytes of a file that was given, which may be a device without end.
 
@@ -262,10 +274,16 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """A folder for a while, below `parent` or where the system has such; removed at the end.
 
     One that a killed process has left is removed by the next one.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
     """
-    home = Path(tempfile.gettempdir()) if parent is None else parent
-    _remove_left_overs(home)
-    folder = Path(tempfile.mkdtemp(dir=home, prefix=".rightsize.", suffix=_UNFINISHED))
+    with _writing(parent or Path(os.environ.get("TMPDIR", "/tmp"))):
+        home = Path(tempfile.gettempdir()) if parent is None else parent
+        _remove_left_overs(home)
+        folder = Path(tempfile.mkdtemp(dir=home, prefix=".rightsize.", suffix=_UNFINISHED))
     handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # Not every file system has locks.

@@ -186,6 +186,10 @@ class StoreError(SourceError):
     exit_code = 50
 
 
+class StoreUnreachableError(StoreError):
+    """An object store of which no answer comes: no cluster in it can be read."""
+
+
 class SchedulerError(SourceError):
     """A Dask scheduler that cannot be reached, or workers with another release of rightsize."""
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 import rightsize
-from rightsize.border import printable_lines
+from rightsize.border import no_room, printable_lines
 from rightsize.cli.streams import end_on_signals, gated_streams
 from rightsize.errors import RightsizeError, UsageError
 from rightsize.output.console import error_console
@@ -126,14 +126,21 @@ def _run() -> int:
         finally:
             sys.stdout.flush()
     except RightsizeError as error:
-        message = Text.assemble(("rightsize:", "bold red"), " ", printable_lines(str(error)))
-        error_console().print(message, soft_wrap=True)
-        return error.exit_code
-    except Exception:
+        return _said(error)
+    except Exception as error:
+        full = no_room(error) if isinstance(error, OSError) else None
+        if full is not None:
+            return _said(full)
         # A bug: its traceback passes the gate as well.
         traceback.print_exc()
         return 1
     return 0
+
+
+def _said(error: RightsizeError) -> int:
+    message = Text.assemble(("rightsize:", "bold red"), " ", printable_lines(str(error)))
+    error_console().print(message, soft_wrap=True)
+    return error.exit_code
 
 
 def _not_installed(error: ModuleNotFoundError) -> Exception:

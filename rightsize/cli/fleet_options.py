@@ -67,6 +67,7 @@ class Work:
         """A client of Dask, and a progress bar on stderr."""
         from rightsize.fleet.dask_run import dask_client
 
+        self._ask_store()
         with dask_client(self.scheduler, self.workers) as client, progress_bar() as bar:
             task = bar.add_task("starting", total=None)
 
@@ -74,6 +75,17 @@ class Work:
                 bar.update(task, completed=done, total=total, description=cluster)
 
             yield client, report
+
+    def _ask_store(self) -> None:
+        """One answer for all where the store gives none; any other fault is of one cluster, a row."""
+        from rightsize.errors import StoreError, StoreUnreachableError
+
+        try:
+            self.store.sizes(f"{next(iter(self.fleet.clusters))}/days")
+        except StoreUnreachableError:
+            raise
+        except StoreError:
+            pass
 
 
 def with_fleet(command: Callable[..., None]) -> Callable[..., None]:

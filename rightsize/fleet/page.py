@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from rightsize.border import below, path_part, write_bytes
-from rightsize.errors import StoreError
+from rightsize.border import below, path_part, printable, write_bytes
+from rightsize.errors import RightsizeError, StoreError
 from rightsize.fleet.analysing import ClusterAnswer
 from rightsize.fleet.collecting import age_in_days
 from rightsize.fleet.shared_files import SharedFiles
@@ -37,14 +38,18 @@ from rightsize.output.report.model import (
     written,
 )
 from rightsize.results import Interval
+from rightsize.secrets import excerpt
 from rightsize.snapshot.object_store import ObjectStore
 
 _OLD_DAYS = 2.5
 """Age of data from which a cluster is at risk of being judged by what is past."""
 _RISKY_SHARE = 0.01
 _MOST_ACTIONS = 5
-_LARGEST_PAGES = 512 * 2**20
+_LARGEST_PAGES = 256 * 2**20
 """Bytes of one cluster's unpacked pages."""
+_MOST_PAGES = 1000
+_PAGE = re.compile(r"([a-z0-9][a-z0-9._-]*/)*[a-z0-9][a-z0-9._-]*", re.IGNORECASE)
+"""Names that a report gives its files."""
 
 
 def keeping(store: ObjectStore, out: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -68,19 +73,30 @@ def unpack_pages(store: ObjectStore, name: str, folder: Path) -> None:
     StoreError
         If it is none, or unpacks to more than pages can take.
     OutputError
-        If a file would lie outside of the folder, or cannot be written.
+        If a file cannot be written.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(store.read(name))) as pages:
-            if sum(about.file_size for about in pages.infolist()) > _LARGEST_PAGES:
-                raise zipfile.BadZipFile("too large")
-            for about in pages.infolist():
-                write_bytes(below(folder, about.filename), pages.read(about))
-    except (zipfile.BadZipFile, FileNotFoundError, NotImplementedError, RuntimeError) as error:
+        files = dict(_unpacked(store.read(name)))
+    except RightsizeError:
+        raise
+    except Exception as error:  # zipfile raises whatever its bytes lead it to.
         raise StoreError(
-            f"{store.url}/{name}: cannot be unpacked ({error})",
+            f"{store.url}/{name}: cannot be unpacked ({excerpt(printable(error), 200)})",
             hint="remove it and the report's answers from the store: they are made again",
         ) from error
+    for path, content in files.items():
+        write_bytes(below(folder, path), content)
+
+
+def _unpacked(packed: bytes) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(io.BytesIO(packed)) as pages:
+        about = pages.infolist()
+        if len(about) > _MOST_PAGES or sum(one.file_size for one in about) > _LARGEST_PAGES:
+            raise zipfile.BadZipFile("too large")
+        for one in about:
+            if not _PAGE.fullmatch(one.filename):
+                raise zipfile.BadZipFile(f"a file {one.filename}")
+            yield one.filename, pages.read(one)
 
 
 def fleet_report(

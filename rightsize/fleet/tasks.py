@@ -6,10 +6,12 @@ store under a key of all it comes from, so that it is found once: by whichever w
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
+import re
 import threading
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -22,11 +24,12 @@ from typing import Any
 import orjson
 
 import rightsize
-from rightsize.border import scratch_folder
+from rightsize.border import no_room, scratch_folder
 from rightsize.collectors import prometheus
 from rightsize.config import Settings
-from rightsize.errors import NoDataError, RightsizeError
+from rightsize.errors import NoDataError, RightsizeError, StoreError
 from rightsize.fleet.fleet_file import FleetCluster
+from rightsize.fleet.stored_answers import MOST_BYTES, Kind, read_answer
 from rightsize.kept import program
 from rightsize.nodes.answer import answer as plan_nodes
 from rightsize.nodes.autoscaler import autoscaler_in_use
@@ -46,6 +49,9 @@ from rightsize.snapshot.views import newest_rows
 
 _FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 """Of files in a ZIP, so that equal reports are equal bytes."""
+_MONTH = re.compile(r"(\d{4}-\d{2})\.json")
+_EARLIER = 60
+"""Months of which the results are read."""
 _DRAWING = threading.Lock()
 """matplotlib draws one figure at a time in a process."""
 
@@ -88,6 +94,11 @@ def attempt(version: str, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
     except RightsizeError as error:
         return Failure(str(error), error.exit_code)
+    except OSError as error:
+        full = no_room(error)
+        if full is None:
+            raise
+        return Failure(str(full), full.exit_code)
 
 
 def missing_days(site: Site, wanted: Sequence[date]) -> list[date]:
@@ -209,20 +220,24 @@ def _opened(site: Site, wanted: Sequence[date]) -> StoredSnapshot:
 
 def _once(
     site: Site,
-    kind: str,
+    kind: Kind,
     snapshot: StoredSnapshot,
     known: Sequence[Any],
     made: Callable[[], dict[str, Any]],
 ) -> dict[str, Any]:
-    """The answer from the store, where one of the same days and settings is there; else a new one."""
+    """The answer from the store, where one of the same days and settings is there; else a new one.
+
+    What is there and no answer is made again.
+    """
     about = [program(), snapshot.packs, site.cluster.team, site.cluster.region, *known]
     key = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
     path = f"{site.name}/answers/{kind}.{key}.json"
     try:
-        found: dict[str, Any] = orjson.loads(site.store.read(path))
-    except (FileNotFoundError, orjson.JSONDecodeError):
+        found = read_answer(site.store.read(path, most=MOST_BYTES), kind, site.name)
+    except (FileNotFoundError, ValueError):
         found = made()
-        site.store.put(path, orjson.dumps(found))
+        with contextlib.suppress(StoreError):  # Then it is made again the next time.
+            site.store.put(path, orjson.dumps(found))
     return found
 
 
@@ -280,13 +295,13 @@ def _reviewed(review: Review) -> dict[str, Any]:
 def _earlier(site: Site, month: str) -> EarlierReports:
     """Reports of earlier months, as they are read from folders."""
     with scratch_folder() as scratch:
-        for name in site.store.sizes(f"{site.name}/reports"):
-            label = name.removesuffix(".json")
-            if label < month and len(label) == len(month):
-                folder = scratch / label
-                folder.mkdir()
-                content = site.store.read(f"{site.name}/reports/{name}")
-                (folder / RESULTS).write_bytes(content)
+        known = (_MONTH.fullmatch(name) for name in site.store.sizes(f"{site.name}/reports"))
+        labels = sorted(found[1] for found in known if found and found[1] < month)
+        for label in labels[-_EARLIER:]:
+            folder = scratch / label
+            folder.mkdir()
+            content = site.store.read(f"{site.name}/reports/{label}.json", most=MOST_BYTES)
+            (folder / RESULTS).write_bytes(content)
         return earlier_reports(scratch, site.name, month)
 
 

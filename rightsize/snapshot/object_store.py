@@ -14,14 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from rightsize.border import create_file, printable, replace_file
-from rightsize.errors import StoreError, UsageError
+from rightsize.errors import StoreError, StoreUnreachableError, UsageError
 from rightsize.secrets import excerpt, register_address
 
 _CONDITIONAL = frozenset({"file", "local", "s3", "s3a", "gs", "gcs", "abfs", "az"})
 """Protocols of which fsspec's mode `create` is a conditional write of the store; of any other it looks
 first and writes then, and two writers would both believe to be the one."""
-_ATTEMPTS = 10
-"""Of one S3 request: botocore waits 1, 2, 4, 8 s and then 20 s at most in between, over a minute."""
+_ATTEMPTS = 8
+"""Of one S3 request that is told to come later: botocore waits up to 1, 2, 4, 8, 16 and then 20 s in
+between, over half a minute. Where no answer comes, `BoundedSession` ends it."""
+LARGEST_OBJECT = 512 * 2**20
+"""Bytes that are read at once."""
+_LARGEST_DAYS = 256 * 2**20
+"""Bytes of small objects that are read together."""
+_HINT = (
+    "run it again when the store answers: what is there is not done twice; "
+    "docs/fleet.md says what it has to allow"
+)
 
 
 class ObjectStore:
@@ -61,24 +70,28 @@ class ObjectStore:
             raise UsageError(
                 "fsspec is not installed", hint="pip install 'rightsize[fleet]'"
             ) from error
-        options: dict[str, Any] = {"use_listings_cache": False}
-        if self.url.startswith("s3"):
-            # Part of what fsspec knows an opened store by.
-            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-            options["endpoint_url"] = endpoint
-            options["config_kwargs"] = {
-                "retries": {"max_attempts": _ATTEMPTS, "mode": "standard"},
-                "connect_timeout": 10,
-                "read_timeout": 60,
-            }
-        elif self.is_local:
-            options = {}
+        options: dict[str, Any] = {} if self.is_local else {"use_listings_cache": False}
         with self._faults(""):
+            if self._is_s3:
+                options |= _s3_options()
             fs, root = url_to_fs(self.url, **options)
+            if self._is_s3:
+                fs.retries = 1  # On top of botocore's.
         return fs, str(root).rstrip("/")
 
-    def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
-        """Bytes of an object, or those from `start` to before `end`.
+    @property
+    def _is_s3(self) -> bool:
+        return self.url.startswith("s3")
+
+    def read(
+        self,
+        path: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most: int = LARGEST_OBJECT,
+    ) -> bytes:
+        """Bytes of an object, or those from `start` to before `end`; not more than `most`.
 
         Raises
         ------
@@ -89,6 +102,12 @@ class ObjectStore:
         """
         fs, root = self._opened
         with self._faults(path, absent=True):
+            if start is None and end is None:
+                start, end = 0, int(fs.size(f"{root}/{path}") or 0)
+            if (end or 0) - (start or 0) > most:
+                raise StoreError(f"is larger than {most >> 20} MiB")
+            if start == end:
+                return b""
             return bytes(fs.cat_file(f"{root}/{path}", start=start, end=end))
 
     def read_all(self, sizes: Mapping[str, int]) -> dict[str, bytes]:
@@ -103,6 +122,8 @@ class ObjectStore:
         if not sizes:
             return {}
         with self._faults(next(iter(sizes))):
+            if sum(sizes.values()) > _LARGEST_DAYS:
+                raise StoreError(f"with those beside it, is larger than {_LARGEST_DAYS >> 20} MiB")
             names = [f"{root}/{path}" for path in sizes]
             found = fs.cat_ranges(names, [0] * len(names), list(sizes.values()), on_error="raise")
         return {path: bytes(content) for path, content in zip(sizes, found, strict=True)}
@@ -149,15 +170,21 @@ class ObjectStore:
                 fs.pipe_file(f"{root}/{path}", content)
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Bytes of each object below a folder, by its path in there; none where no folder is."""
+        """Bytes of each object in a folder by its name; none where no folder is."""
         fs, root = self._opened
         with self._faults(folder):
             try:
-                found = fs.find(f"{root}/{folder}", detail=True)
-            except FileNotFoundError:
+                found = fs.ls(f"{root}/{folder}", detail=True)
+            except FileNotFoundError as error:
+                if _said(error) is not None:  # There is no such bucket.
+                    raise StoreError(f"is not there ({_short(error)})") from error
                 return {}
-        begin = len(f"{root}/{folder}/")
-        return {name[begin:]: int(about["size"] or 0) for name, about in found.items()}
+        begin = f"{root}/{folder}/"
+        return {
+            about["name"].removeprefix(begin): int(about["size"] or 0)
+            for about in found
+            if about["name"].startswith(begin) and about["type"] != "directory"
+        }
 
     def folders(self) -> list[str]:
         """Names of the folders at the top."""
@@ -179,18 +206,48 @@ class ObjectStore:
         except Exception as error:
             if absent and isinstance(error, FileNotFoundError):
                 raise
-            what = excerpt(" ".join(printable(error).split()), 300) or type(error).__name__
-            raise StoreError(
-                f"{place}: {what}",
-                hint="run it again when the store answers: what is there is not done twice; "
-                "docs/fleet.md says what it has to allow",
-            ) from error
+            if isinstance(error, StoreError):
+                raise type(error)(f"{place}: {error.what}", hint=error.hint or _HINT) from error
+            if type(error).__module__ == "botocore.exceptions" and not hasattr(error, "response"):
+                # What it knows without having asked: no credentials, no such profile.
+                raise StoreUnreachableError(
+                    f"{place}: cannot be asked ({_short(error)})",
+                    hint="set AWS_PROFILE or sign in, and check with aws sts get-caller-identity",
+                ) from error
+            raise StoreError(f"{place}: {_short(error)}", hint=_HINT) from error
+
+
+def _s3_options() -> dict[str, Any]:
+    from rightsize.snapshot.store_transport import BoundedSession
+
+    return {
+        # Part of what fsspec knows an opened store by.
+        "endpoint_url": os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        "config_kwargs": {
+            "retries": {"max_attempts": _ATTEMPTS, "mode": "standard"},
+            "connect_timeout": 5,
+            "read_timeout": 600,  # The session's own bounds are narrower.
+            "http_session_cls": BoundedSession,
+        },
+    }
+
+
+def _short(error: Exception) -> str:
+    said = excerpt(" ".join(printable(error).split()), 300)
+    if isinstance(error, LookupError | ValueError | TypeError):
+        return f"its answer cannot be read ({type(error).__name__}: {said})"
+    return said or type(error).__name__
 
 
 def _is_taken(error: OSError) -> bool:
+    return _said(error) in ("PreconditionFailed", "ConditionalRequestConflict")
+
+
+def _said(error: OSError) -> object:
+    """The code of S3's answer behind an error of s3fs; None where it gave none."""
     cause: Any = error.__cause__
-    code = getattr(cause, "response", {}).get("Error", {}).get("Code")
-    return code in ("PreconditionFailed", "ConditionalRequestConflict")
+    response = getattr(cause, "response", None)
+    return (response or {}).get("Error", {}).get("Code")
 
 
 class ReadCache:

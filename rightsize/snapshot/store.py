@@ -18,6 +18,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from datetime import date, datetime
@@ -352,7 +353,13 @@ class SnapshotWriter:
                 partial_file(target).unlink(missing_ok=True)
             raise _not_writable(self.path, error) from error
         whole = replace(record, rows=rows, files=files, summary_of=made)
-        self.write_manifest(replace(self.manifest, days={**self.manifest.days, day: whole}))
+        try:
+            self.write_manifest(replace(self.manifest, days={**self.manifest.days, day: whole}))
+        except OutputError:
+            if self.manifest.days.get(day) is not whole:  # Else it names them.
+                for target in targets:
+                    partial_file(target).unlink(missing_ok=True)
+            raise
         try:
             for target in targets:
                 os.replace(partial_file(target), target)
@@ -372,10 +379,15 @@ class SnapshotWriter:
             partial_file(target).write_text(manifest.to_json())
             synced(partial_file(target))
             os.replace(partial_file(target), target)
+        except OSError as error:
+            with suppress(OSError):
+                partial_file(target).unlink(missing_ok=True)
+            raise _not_writable(self.path, error) from error
+        self.manifest = manifest
+        try:
             sync_folder(self.path)
         except OSError as error:
             raise _not_writable(self.path, error) from error
-        self.manifest = manifest
 
 
 def newest_snapshot(parent: Path) -> Path | None:

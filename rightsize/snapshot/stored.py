@@ -72,6 +72,8 @@ class Pack:
             raise ValueError("a pack without a hash")
         if any(s < 0 or n < 0 or s + n > self.size for s, n in (*ends, (0, self.together))):
             raise ValueError("a part outside of its pack")
+        if self.together > _SMALL * len(ends):
+            raise ValueError("more than small tables that are read together")
 
 
 _PACKS: TypeAdapter[Pack] = TypeAdapter(Pack)
@@ -347,9 +349,10 @@ def _newest(store: ObjectStore, cluster: str) -> dict[date, _Name]:
     found: dict[date, _Name] = {}
     for name, size in store.sizes(f"{cluster}/days").items():
         if (match := _DAY.fullmatch(name)) and 0 < size <= _LARGEST_DAY:
-            day = date.fromisoformat(match[1])
-            one = _Name(int(match[2]), size)
-            found[day] = max(found.get(day, one), one)
+            with contextlib.suppress(ValueError):  # The 31st of February.
+                day = date.fromisoformat(match[1])
+                one = _Name(int(match[2]), size)
+                found[day] = max(found.get(day, one), one)
     return found
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from rightsize.config import Settings
-from rightsize.errors import AmbiguousChartError
+from rightsize.errors import AmbiguousChartError, StoreError
 from rightsize.fleet.analysing import ClusterAnswer, nodes_fleet, recommend_fleet
 from rightsize.fleet.fleet_file import Fleet, FleetCluster
 from rightsize.fleet.shared_files import SharedFiles, SharedSize, patched_files, shared_files
+from rightsize.fleet.stored_answers import read_answer
 from rightsize.fleet.tables import nodes_answer, sizes_answer
-from rightsize.fleet.tasks import Site, nodes_cluster, recommend_cluster
+from rightsize.fleet.tasks import Site, _earlier, nodes_cluster, recommend_cluster
 from rightsize.output.advice_rows import advice_to_dict
 from rightsize.recommend import recommend
 from rightsize.snapshot import Snapshot
@@ -81,6 +82,54 @@ def test_an_answer_is_found_once(fleet: Fleet, store: ObjectStore, monkeypatch) 
     for changed in ((other, WANTED), (SETTINGS, WANTED[:8])):
         with pytest.raises(TypeError, match="not callable"):
             recommend_cluster(site, changed[0], {}, changed[1])
+
+
+def test_what_lies_in_the_place_of_an_answer_is_made_again(
+    fleet: Fleet, store: ObjectStore
+) -> None:
+    site = Site(store, "busy", fleet.clusters["busy"])
+    first = recommend_cluster(site, SETTINGS, {}, WANTED)
+    (name,) = store.sizes("busy/answers")
+    content = store.read(f"busy/answers/{name}")
+    assert read_answer(content, "recommend", "busy") == first
+    changes: list[dict[str, Any]] = [
+        {"shared": None}, {"days": -1}, {"cluster": "idle"}, {"newest": "yesterday"},
+        {"newest": "2026-09-11T00:00:00"}, {"advice": {"recommendations": [{}]}}, {"istiods": [7]},
+        {"usd_per_core_hour": "1"}, {"shared": [first["shared"][0] | {"cpu_limit": 1e30}]},
+    ]  # fmt: skip
+    damaged = [json.dumps(first | change).encode() for change in changes]
+    for other in (b"", b"[]", b"<html>", b"[" * 10_000, content[:-9], *damaged):
+        with pytest.raises(ValueError):
+            read_answer(other, "recommend", "busy")
+    store.put(f"busy/answers/{name}", damaged[0])
+    assert recommend_cluster(site, SETTINGS, {}, WANTED) == first
+
+
+def test_a_store_that_is_full_keeps_no_answer_and_the_command_goes_on(
+    fleet: Fleet, store: ObjectStore, monkeypatch
+) -> None:
+    def full(self: ObjectStore, path: str, content: bytes) -> None:
+        raise StoreError(f"{path}: No space left on device")
+
+    monkeypatch.setattr(ObjectStore, "put", full)
+    site = Site(store, "busy", fleet.clusters["busy"])
+    assert recommend_cluster(site, SETTINGS, {}, WANTED)["cluster"] == "busy"
+    assert store.sizes("busy/answers") == {}
+
+
+def test_reports_of_earlier_months_are_read_and_no_other_name(monkeypatch) -> None:
+    names = ("../../a.json", "/tmp/ab.json", "2026-07.json", "2027-01.json", "2026-07.json/x")
+    asked: list[str] = []
+
+    def read(self: ObjectStore, path: str, **_: Any) -> bytes:
+        asked.append(path)
+        return b"{}"
+
+    monkeypatch.setattr(ObjectStore, "sizes", lambda self, folder: dict.fromkeys(names, 2))
+    monkeypatch.setattr(ObjectStore, "read", read)
+    site = Site(ObjectStore("/none"), "busy", FleetCluster(url=("http://127.0.0.1:9",)))
+    _earlier(site, "2026-09")
+    assert asked == ["busy/reports/2026-07.json"]
 
 
 def test_a_file_of_prices_that_changed_is_another_answer(

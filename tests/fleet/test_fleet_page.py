@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from openpyxl import load_workbook
 
 from rightsize.config import Settings
-from rightsize.errors import OutputError, StoreError
+from rightsize.errors import StoreError
 from rightsize.fleet.analysing import ClusterAnswer, report_fleet
 from rightsize.fleet.fleet_file import Fleet, FleetCluster
 from rightsize.fleet.page import fleet_report, keeping, unpack_pages, write_fleet_report
@@ -121,17 +122,40 @@ def test_a_fleet_without_any_answer_has_a_page(tmp_path: Path) -> None:
     assert write_fleet_report(report, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "error"), [("../../outside.html", OutputError), ("/etc/x", OutputError), ("", StoreError)]
-)  # fmt: skip
-def test_pages_from_a_store_stay_in_their_folder(
-    tmp_path: Path, name: str, error: type[Exception]
+def packed(files: Mapping[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as pages:
+        for name, text in files.items():
+            pages.writestr(name, text)
+    return content.getvalue()
+
+
+def larger_than_said() -> bytes:
+    """A ZIP of 300 MiB that says in both places that its file has one byte."""
+    size, said = (number.to_bytes(4, "little") for number in (300 * 2**20, 1))
+    return packed({"a.html": bytes(300 * 2**20)}).replace(size, said)
+
+
+PAGES: dict[str, Callable[[], bytes]] = {
+    "a file above": lambda: packed({"../../outside.html": b"x"}),
+    "a file of the root": lambda: packed({"/etc/x": b"x"}),
+    "a hidden file": lambda: packed({".bashrc": b"x"}),
+    "a name with an escape": lambda: packed({"a\x1b[31m.html": b"x"}),
+    "no ZIP": lambda: b"no zip",
+    "half a ZIP": lambda: packed({"a.html": b"x" * 500})[:-40],
+    "2,000 files": lambda: packed({f"{number}.html": b"" for number in range(2000)}),
+    "300 MiB": lambda: packed({"a.html": bytes(300 * 2**20)}),
+    "300 MiB that are called a byte": larger_than_said,
+}
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_pages_from_a_store_that_a_report_does_not_write_are_refused_as_a_whole(
+    tmp_path: Path, kind: str
 ) -> None:
     store = ObjectStore(str(tmp_path / "store"))
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as pages:
-        pages.writestr(name or "x", "x")
-    store.put("a.zip", packed.getvalue() if name else b"no zip")
-    with pytest.raises(error):
+    store.put("a.zip", PAGES[kind]())
+    with pytest.raises(StoreError, match=r"a\.zip: cannot be unpacked") as refused:
         unpack_pages(store, "a.zip", tmp_path / "out")
-    assert not list(tmp_path.rglob("outside.html"))
+    assert str(refused.value).replace("\n", "").isprintable()
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.zip"]
