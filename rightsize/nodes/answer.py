@@ -29,8 +29,9 @@ from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import WINDOW_SECONDS
 from rightsize.snapshot.views import newest_rows
 
-_ORDERS = 10
-"""Orders of arrival that each setting is replayed in."""
+_ORDERS, _FEWEST_ORDERS, _PODS_TRIED = 10, 3, 12_000
+"""Orders of arrival that each setting is replayed in: fewer with thousands of pods, whose nodes vary by a
+smaller share, down to three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +239,15 @@ def answer(
 
 
 def planned(
-    snapshot: Snapshot, settings: NodeSettings, prices: PriceSettings, advice: Advice | None = None
+    snapshot: Snapshot,
+    settings: NodeSettings,
+    prices: PriceSettings,
+    names: tuple[PlanName, ...] = PLAN_NAMES,
+    advice: Advice | None = None,
 ) -> NodePlans:
     """`plans_of` at the prices of the snapshot's region."""
     catalogue, _ = _catalogue(snapshot, _region_of(snapshot), prices)
-    return plans_of(snapshot, catalogue, settings, advice=advice)
+    return plans_of(snapshot, catalogue, settings, names, advice)
 
 
 def _catalogue(
@@ -343,8 +348,11 @@ def _month(
     newest = [newest_rows(snapshot, table) for table in ("pods", "containers", "pdbs")]
     held = held_pods(kind, pods, newest[2])
 
+    pods_a_day = len(today) // max(today["day"].nunique(), 1)
+    orders = max(_FEWEST_ORDERS, min(_ORDERS, _PODS_TRIED // max(pods_a_day, 1)))
+
     def replayed(days: pd.DataFrame, scalers: tuple[Autoscaler, ...]) -> list[MonthReplay]:
-        return replay_settings(days, catalogue, nodes, scalers, settings, _ORDERS, held)
+        return replay_settings(days, catalogue, nodes, scalers, settings, orders, held)
 
     def trials(*scalers: Autoscaler) -> tuple[Trial, ...]:
         before = replayed(today, scalers)

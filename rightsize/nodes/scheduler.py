@@ -119,6 +119,13 @@ class Cluster:
         self._in_class: Ints = np.zeros((len(problem.count), len(offers)), dtype=np.int64)
         self._sizes: list[list[float]] = problem.size.tolist()
         self._fits_all: Flags = np.asarray(problem.fits.all(axis=1))
+        self._has_rules: list[bool] = [
+            problem.group[k] >= 0
+            or len(problem.avoid[k]) > 0
+            or owner.host_skew is not None
+            or owner.zone_skew is not None
+            for k, owner in enumerate(owners)
+        ]
         self._score_size = score_size(problem)
         self._gross: Floats = np.asfortranarray(np.maximum(problem.scored[offers], 1.0))
         """(B, 2) CPU and memory of the nodes before their DaemonSets."""
@@ -189,25 +196,24 @@ class Cluster:
 
     def first_fit(self, k: int) -> int:
         """Place one pod of class `k` on the next node that passes, as autoscalers try moves."""
-        nodes = self.passing(k).nonzero()[0]
-        if not len(nodes):
-            return -1
-        node = int(nodes[np.searchsorted(nodes, self._next) % len(nodes)])
-        self._next = node + 1
-        self.put(k, node)
-        return node
+        moved, _ = self._first_fits(np.array([k]))
+        return moved[0][1] if moved else -1
 
     def passing(self, k: int) -> Flags:
         """(B,) nodes that pass every filter for a pod of class `k`."""
-        problem, owner = self.problem, self.owners[k]
         cpu, memory, slots = self._sizes[k]
         mask: Flags = (self.rest[:, 0] >= cpu) & self.alive
         mask &= self.rest[:, 1] >= memory
         mask &= self.rest[:, 2] >= slots
         if not self._fits_all[k]:
-            mask &= problem.fits[k, self.offers]
-        if not np.count_nonzero(mask):
+            mask &= self.problem.fits[k, self.offers]
+        return self._by_rules(k, mask)
+
+    def _by_rules(self, k: int, mask: Flags) -> Flags:
+        """Of the nodes with room, those where the rules of class `k` allow another pod."""
+        if not self._has_rules[k] or not np.count_nonzero(mask):
             return mask
+        problem, owner = self.problem, self.owners[k]
         here = self.on_node[self.owner_of_class[k]]
         group = problem.group[k]
         if group >= 0 and owner.host_skew is None:
@@ -271,17 +277,17 @@ class Cluster:
 
     def put(self, k: int, node: int) -> None:
         """Bind a pod of class `k` to a node."""
-        self._shift(k, node, 1)
+        self.rest[node] -= self.problem.size[k]
+        self._scored[node] += self._score_size[k]
+        self.on_node[self.owner_of_class[k], node] += 1
+        self._in_class[k, node] += 1
 
     def remove(self, k: int, node: int) -> None:
         """Take a pod of class `k` off a node."""
-        self._shift(k, node, -1)
-
-    def _shift(self, k: int, node: int, sign: int) -> None:
-        self.rest[node] -= sign * self.problem.size[k]
-        self._scored[node] += sign * self._score_size[k]
-        self.on_node[self.owner_of_class[k], node] += sign
-        self._in_class[k, node] += sign
+        self.rest[node] += self.problem.size[k]
+        self._scored[node] -= self._score_size[k]
+        self.on_node[self.owner_of_class[k], node] -= 1
+        self._in_class[k, node] -= 1
 
     def place(self, classes: Ints, where: Ints) -> None:
         """Bind many pods at once: `classes` and `where` have one entry a pod, -1 is left out."""
@@ -360,13 +366,45 @@ class Cluster:
     def _evacuate(
         self, nodes: Flags, *, first_fit: bool = False
     ) -> tuple[list[tuple[int, int]], int]:
-        place = self.first_fit if first_fit else self.schedule
+        orphans = self.lose(nodes)
+        if first_fit:
+            return self._first_fits(orphans)
         moved: list[tuple[int, int]] = []
-        for k in self.lose(nodes):
-            node = place(int(k))
+        for k in orphans.tolist():
+            node = self.schedule(k)
             if node < 0:
-                return moved, int(k)
-            moved.append((int(k), node))
+                return moved, k
+            moved.append((k, node))
+        return moved, -1
+
+    def _first_fits(self, classes: Ints) -> tuple[list[tuple[int, int]], int]:
+        """Place each pod on the next node that passes, as autoscalers try moves, until one finds none."""
+        size = self.problem.size[classes]
+        # Where each has room: all pods at once, as a node is changed by those that go there alone.
+        room = np.tile(self.alive, (len(classes), 1))
+        for resource in range(size.shape[1]):
+            room &= self.rest[:, resource] >= size[:, resource, None]
+        if not self._fits_all[classes].all():
+            room &= self.problem.fits[classes[:, None], self.offers]
+        moved: list[tuple[int, int]] = []
+        changed: set[int] = set()
+        for i, k in enumerate(classes.tolist()):
+            mask = self._by_rules(k, room[i])
+            while True:
+                node = (
+                    self._next + int(mask[self._next :].argmax()) if self._next < len(mask) else 0
+                )
+                if not mask[node]:
+                    node = int(mask.argmax())
+                    if not mask[node]:
+                        return moved, k
+                if node not in changed or (self.rest[node] >= size[i]).all():
+                    break
+                mask[node] = False
+            self._next = node + 1
+            self.put(k, node)
+            moved.append((k, node))
+            changed.add(node)
         return moved, -1
 
     def _undo(

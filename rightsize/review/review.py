@@ -26,7 +26,7 @@ from rightsize.errors import NoDataError
 from rightsize.istiod.source import study_istiod
 from rightsize.istiod.thresholds import Outlook
 from rightsize.nodes.answer import NodeAnswer, answer, planned
-from rightsize.nodes.plan import NodePlan, NodePlans
+from rightsize.nodes.plan import PLAN_NAMES, NodePlan, NodePlans
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Interval, Recommendation
 from rightsize.review.accounts import accounts_of
@@ -79,10 +79,12 @@ def review_month(
     if rules.review.bill is not None:
         # A bill that cannot be read ends the run here, and not after a minute of work.
         against = month_against(rules.review.bill, ours, month, rules, money)
-    of_today = beside(planned, ours, _quick(rules), rules.prices)
+    of_today = beside(planned, ours, _quick(rules), rules.prices, ("same-type",))
     seen = beside(incidents, snapshot, month)
     advice = recommend(past, rules)
-    of_the_end = beside(planned, ours, _quick(rules), rules.prices, at_end_state(advice))
+    of_the_end = beside(
+        planned, ours, _quick(rules), rules.prices, PLAN_NAMES, at_end_state(advice)
+    )
     of_month = beside(replayed_month, ours, rules.nodes, advice, money.terms.book)
     plans, end_plans = _plans(ours, rules, advice, of_today, of_the_end)
     # What the second process need not wait for, nor be waited for with.

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rightsize.nodes.scheduler import Cluster
 from rightsize.nodes.spread import Owner
@@ -149,3 +151,33 @@ def test_nodes_that_join_later_are_empty_and_do_not_disturb_the_others(
     assert there.alive.tolist()[:5] == [True] * 4 + [False]
     assert there.rest[new].tolist() == [1000, 1000, 20]
     assert there.rest[0].tolist() != [1000, 1000, 20]
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_a_drain_by_first_fit_moves_each_pod_to_the_next_node_with_room_and_leave(
+    make_problem: Callable[..., Any], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = [(int(c), int(m), 9) for c, m in rng.integers(1, 60, size=(6, 2))]
+    problem = make_problem(
+        sizes, [(100, 100, 5, 1.0), (80, 150, 4, 1.0)], limits={1: 1}, avoid={2: [3], 3: [2]}
+    )
+    owners = (owner("a"), owner("b"), owner("c"), owner("d"))
+    owners += (owner("e", host_skew=1), owner("f", zone_skew=1))
+    there = Cluster(problem, owners, rng.integers(0, 2, 6), np.arange(6) % 3)
+    for k in rng.integers(0, 6, 14):
+        there.schedule(int(k))
+    there._next = int(rng.integers(0, 7))
+    by_hand, gone = there.copy(), np.arange(6) == 0
+    expected: list[tuple[int, int]] | None = []
+    for k in by_hand.lose(gone).tolist():
+        nodes = np.flatnonzero(by_hand.passing(k))
+        if not len(nodes):
+            expected = None
+            break
+        node = int(next((n for n in nodes if n >= by_hand._next), nodes[0]))
+        by_hand._next = node + 1
+        by_hand.put(k, node)
+        expected.append((k, node))
+    assert there.copy().drain(gone, first_fit=True) == expected
