@@ -7,6 +7,7 @@ library or a traceback could show it, wherever text leaves the program.
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import os
 import re
@@ -17,10 +18,14 @@ from urllib.parse import unquote, unquote_plus
 
 BLANK = "***"
 _USER_INFO = re.compile(r"://(\S*)@", re.DOTALL)
+_BARE_USER_INFO = re.compile(r"([^\s:@/]+:(?!//)\S*)@[^\s@]+")
+"""Of an address without a scheme, as proxies may be given."""
 _QUERY = re.compile(r"[?&]([^=&#\s]+)=([^&#\s]+)")
 _IN_ENVIRONMENT = re.compile(r"AWS_ENDPOINT_URL\w*|(https?|all|no)_proxy|.*_URL", re.IGNORECASE)
 _SECRET_NAME = re.compile(
-    r".*(TOKEN|SECRET|PASSWORD|_KEY)(_(?!FILE|PATH|DIR|NAME|ID|URI)\w+)?", re.IGNORECASE
+    r".*(TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|WEBHOOK|_PASS|_DSN|_KEY)"
+    r"(_(?!FILE|PATH|DIR|NAME|ID|URI)\w+)?",
+    re.IGNORECASE,
 )
 """Variables of the forges' programs, of AWS and of what users name in their settings."""
 _ENCODED = re.compile(
@@ -38,6 +43,34 @@ _SECRET_HEADER = re.compile(
     r"auth|token|key|secret|cookie|passw|session|credential|signature", re.I
 )
 
+_HEADER = re.compile(r"([A-Za-z][\w-]*):(.*)", re.DOTALL)
+_IN_DOCUMENT = re.compile(
+    r"(.*[-_])?(token|password|passwd|secret|secret[-_]access[-_]key|client[-_]key[-_]data|key[-_]data)",
+    re.IGNORECASE,
+)
+"""Keys of a kubeconfig, and options and variables of the programs that it names."""
+_NAMED = (
+    r"(?<![a-z])(?:token|password|passwd|signature|client[-_]?secret|secret[-_]?(?:access[-_]?)?key"
+    r"|api[-_]?key|x-amz-(?:credential|security-token))"
+)
+_BARE = r"""(?=[^\s"'\\&,;<>]*\d)[^\s"'\\&,;<>]{8,}"""
+_SHAPES = tuple(
+    re.compile(shape, re.IGNORECASE | re.DOTALL)
+    for shape in (
+        rf"(\b(?:bearer|basic)(?:\s|%20|\+)+){_BARE}",
+        rf"""({_NAMED}["'\\]*\s*[=:]\s*\\*["'])[^"'\\\s]{{4,}}""",
+        rf"""({_NAMED}["'\\]*(?:\s*[=:]\s*|%3D)){_BARE}""",
+        r"(--(?:[a-z]+-)*secret\s+)[^\s\"']{8,}",
+        r"""((?<![a-z])(?:token|password|passwd)\s+["']?)(?=\S*\d)(?=\S*[a-z])[^\s"']{8,}""",
+        r"""(://[^\s/@:"']*:)[^\s/@"']+(?=@)""",
+        r"""(://)[^\s/@:"']{16,}(?=@)""",
+        r"""(hooks\.slack\.com/(?:services|workflows)/)[^\s"'\\]+""",
+        r"()\b(?:eyJ[\w-]{8,}(?:\.[\w-]{8,}){1,2}|k8s-aws-v1\.[\w=%-]{8,})",
+        r"()\b(?:gh[pousr]_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{10,})",
+        r"()-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?!-----).)*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
+    )
+)
+"""Secrets that were never given to this program: of plugins, of sign-in pages, of other requests."""
 _known: set[str] = set()
 
 
@@ -59,24 +92,82 @@ def register_header(name: str, value: str) -> None:
         register(value)
 
 
+def register_sent(headers: Iterable[tuple[str, str | bytes]]) -> None:
+    """What a request is about to sign in with, wherever a library has found it (.netrc, profiles)."""
+    for name, value in headers:
+        text = value.decode("latin-1") if isinstance(value, bytes) else value
+        # A signature is one request's alone, and has a shape.
+        if _SECRET_HEADER.search(name) and not text.startswith("AWS4-"):
+            register_header(name, text)
+            scheme, _, coded = text.partition(" ")
+            if scheme.lower() == "basic":
+                with contextlib.suppress(ValueError):
+                    user, _, password = base64.b64decode(coded).decode().partition(":")
+                    register_sign_in(user, password)
+
+
 def register_sign_in(user: str, password: str) -> None:
-    """A password, also in the base64 of basic authentication."""
-    if password:
-        register(password, f"{user}:{password}")
+    """A password, also in the base64 of basic authentication; a token may be sent as the user."""
+    secret = password or user
+    if len(secret) >= (_SHORTEST if password else _SECRET_LENGTH):
+        pair = f"{user}:{password}"
+        register(secret, pair, base64.b64encode(pair.encode("utf-8", "surrogatepass")).decode())
 
 
 def register_address(address: str | None) -> None:
     """What stands before the last `@` of an address, whether it parses or not, and tokens of its query."""
-    for name, value in _QUERY.findall(address or ""):
+    given = address or ""
+    for name, value in _QUERY.findall(given):
         if _SECRET_HEADER.search(name):
             register(value, unquote_plus(value))
-    for found in _USER_INFO.findall(address or ""):
+    bare = _BARE_USER_INFO.fullmatch(given)
+    for found in [bare[1]] if bare else _USER_INFO.findall(given):
         user, colon, password = found.partition(":")
         register_sign_in(unquote(user), unquote(password))
         # Libraries repeat a part of what they take for the port, or for a host, of such an address.
         register(*(one for one in re.split(r"[/?#@:\[\]]", password) if one != password))
         if colon or len(found) >= _SECRET_LENGTH:
             register(password or found, found)
+
+
+def register_words(words: Iterable[str]) -> None:
+    """Addresses and headers among the words of a command line, also where none is expected."""
+    for word in words:
+        register_address(word)
+        header = _HEADER.fullmatch(word)
+        if header and _SECRET_HEADER.search(header[1]):
+            register_header(header[1], header[2].strip())
+
+
+def register_tree(tree: object) -> None:
+    """Values of a document by the names of their keys, and of options in lists of arguments."""
+    todo, seen = [tree], set()
+    while todo:
+        part = todo.pop()
+        if id(part) in seen:  # YAML may refer to itself
+            continue
+        seen.add(id(part))
+        if isinstance(part, Mapping):
+            pairs = [(name, value) for name, value in part.items()]
+            # As Kubernetes writes variables: {name: TOKEN, value: x}.
+            pairs = [(part.get("name") if n == "value" else n, value) for n, value in pairs]
+        elif isinstance(part, (list, tuple)):
+            pairs = list(zip([None, *part], part, strict=False))
+        else:
+            continue
+        for name, value in pairs:
+            if isinstance(value, str):
+                _register_named(name, value)
+            else:
+                todo.append(value)
+
+
+def _register_named(name: object, value: str) -> None:
+    register_address(value)
+    option, _, given = value.partition("=")
+    for called, one in ((name, value), (option, given)):
+        if isinstance(called, str) and _IN_DOCUMENT.fullmatch(called.lstrip("-")):
+            register(one.strip())
 
 
 def register_environment(environment: Mapping[str, str] | None = None) -> None:
@@ -106,9 +197,23 @@ def blanked(text: str) -> str:
     return text
 
 
+def guarded(text: str) -> str:
+    """Return a stranger's text without registered secrets, nor what has the shape of one.
+
+    Examples
+    --------
+    >>> guarded("curl -H 'Authorization: Bearer 0123456789abcdef' -> 401")
+    "curl -H 'Authorization: Bearer ***' -> 401"
+    """
+    text = blanked(text)
+    for shape in _SHAPES:
+        text = shape.sub(rf"\1{BLANK}", text)
+    return text
+
+
 def excerpt(text: str, most: int) -> str:
     """The first characters of a text without secrets: if it were cut before, a part of one could stay."""
-    return blanked(text)[:most]
+    return guarded(text)[:most]
 
 
 class _Form(NamedTuple):
@@ -145,6 +250,11 @@ def _character(one: str) -> str:
     forms = [octets, pairs, rf"\\+U{code:08x}", rf"&(?:amp;)*#(?:0*{code}|x0*{code:x});"]
     if code < 256:
         forms.append(rf"\\+x{code:02x}")
+    if 127 < code < 256:
+        forms.append(rf"%(?:25)*{code:02x}")
+    if code > 127:
+        # UTF-8 that was read as Latin-1, as HTTP headers are.
+        forms.append(re.escape(one.encode("utf-8", "surrogatepass").decode("latin-1")))
     found = [re.escape(one), f"(?i:{'|'.join(forms)})"]
     if one in "\"\\'/":
         found.append(rf"\\+{re.escape(one)}")

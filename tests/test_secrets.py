@@ -48,6 +48,70 @@ def test_each_cookie_of_a_header_is_a_secret():
     assert secrets.blanked("pa/ss#word, w0rd==") == "***, ***"
 
 
+SHAPES = {
+    "a header of curl": ("Authorization: Bearer {}", "0123abcd-efgh"),
+    "basic authentication": ("Basic {} was refused", "bWU6czNjciZ0L3BhI3NzPXcwcmQ="),
+    "JSON in JSON": ('{{\\"password\\": \\"{}\\"}}', "s3cr&t/pa#ss"),
+    "a presigned address": ("GET /?X-Amz-Signature={}&X-Amz-Date=2026", "0123456789abcdef" * 4),
+    "a session token": ('{{"X-Amz-Security-Token": "{}"}}', "FwoGZXIvYXdzE/+=="),
+    "an option of a plugin": ("--token {} --region eu-west-1", "s3cr&t/pa#ss"),
+    "prose of a plugin": ("refused the token {}, sign in again", "s3cr&t/pa#ss1"),
+    "the user part of an address": ("https://me:{}@host/x", "s3cr&t"),
+    "a token of EKS": ("401 for {}", "k8s-aws-v1.aHR0cHM6Ly9zdHM"),
+    "a JSON Web Token": ("token={};", "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.c2lnbmF0dXJl"),
+    "a webhook of Slack": ("https://hooks.slack.com/services/{}", "T01/B02/abcdefgh"),
+    "a private key": ("{} is no key", "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_a_secret_that_nobody_gave_is_known_by_its_shape(kind):
+    text, secret = SHAPES[kind]
+    assert secret not in secrets.guarded(text.format(secret))
+    assert secret not in secrets.excerpt(text.format(secret), len(text) + len(secret))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "basic authentication is needed", "invalid token: line 1, column 0",
+        "give it with --password-file", "setting prometheus.bearer_token_env: Input should be text",
+        "ssh://git@github.com/shop/mesh", "the secret in /run/secrets/token cannot be read",
+        "shop/web2: 50m and 128Mi; see https://docs.example/x@v2",
+    ],
+)  # fmt: skip
+def test_prose_about_secrets_is_not_blanked(text):
+    assert secrets.guarded(text) == text
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["me:pa/ss#word@proxy:3128", "http://me:pa%2Fss%23word@proxy", "http://pa%2Fss%23word@prom"],
+)
+def test_a_secret_of_an_address_is_known_with_and_without_a_scheme_or_a_user(address):
+    secrets.register_address(address)
+    assert secrets.blanked("said pa/ss#word") == "said ***"
+
+
+def test_base64_of_a_sign_in_is_a_secret_in_every_encoding_too():
+    secrets.register_sent([("Authorization", "Basic " + base64.b64encode(b"me:w0rd?>~~").decode())])
+    coded = base64.b64encode(b"me:w0rd?>~~").decode()
+    for form in EVERY_FORM.values():
+        assert secrets.BLANK in secrets.blanked(f"before {form(coded)} after")
+
+
+def test_what_the_keys_of_a_kubeconfig_name_as_secret_is_known():
+    loop: list[object] = ["--client-secret", "in-a-list1"]
+    loop.append(loop)
+    user = {
+        "token": "in-a-key-1",
+        "exec": {"args": loop, "env": [{"name": "API_TOKEN", "value": "in-env-1"}]},
+    }
+    secrets.register_tree({"users": [user], "contexts": [{"name": "production"}]})
+    said = secrets.blanked("in-a-key-1 in-a-list1 in-env-1 production")
+    assert said == "*** *** *** production"
+
+
 def test_no_part_of_a_secret_stays_where_a_text_is_cut():
     secrets.register("pa/ss#word")
     found = {secrets.excerpt(f"{'x' * 10}pa/ss#word{'y' * 90}", most) for most in range(8, 60)}
@@ -83,6 +147,7 @@ EVERY_FORM = {
     "html as Go writes it": lambda s: html.escape(s).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
     "html, each character": lambda s: "".join(f"&#x{ord(c):X};" for c in s),
     "html, twice": lambda s: html.escape(html.escape(s)),
+    "read as Latin-1": lambda s: s.encode().decode("latin-1"),
     "hex": lambda s: s.encode().hex(),
     "hex, upper case": lambda s: s.encode().hex().upper(),
     "base64": lambda s: base64.b64encode(s.encode()).decode(),

@@ -21,6 +21,7 @@ from rightsize.border import no_room, printable_lines
 from rightsize.cli.streams import end_on_signals, gated_streams
 from rightsize.errors import RightsizeError, UsageError
 from rightsize.output.console import error_console
+from rightsize.secrets import guarded
 
 COMMANDS: tuple[str, ...] = (
     "init",
@@ -70,6 +71,15 @@ class _Commands(TyperGroup):
             meant = f" Did you mean {near[0]}?" if near else ""
             ctx.fail(f"No such command: {args[0]}.{meant}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # Of a wrong option or word: a panel breaks lines, and a secret could be in two of them.
+            if isinstance(getattr(error, "message", None), str):
+                vars(error)["message"] = guarded(error.message)  # type: ignore[attr-defined]
+            raise
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:

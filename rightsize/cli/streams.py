@@ -12,13 +12,16 @@ from types import FrameType
 from typing import Any, TextIO
 
 from rightsize.errors import OutputError
-from rightsize.secrets import blanked, register_environment
+from rightsize.secrets import blanked, guarded, register_environment, register_words
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 
 
 class GatedStream:
-    """A text stream that blanks secrets; everything else is the stream's own."""
+    """A text stream that blanks secrets; everything else is the stream's own.
+
+    What is no data may be of strangers (logs of libraries, of plugins): shapes are blanked there too.
+    """
 
     def __init__(self, stream: TextIO, *, data: bool) -> None:
         self._stream, self._data = stream, data
@@ -29,7 +32,7 @@ class GatedStream:
             raise TypeError("a text stream takes text")
         if text:
             with self._faults():
-                self._stream.write(blanked(text))
+                self._stream.write(blanked(text) if self._data else guarded(text))
         return len(text)
 
     def writelines(self, lines: Iterator[str]) -> None:
@@ -74,6 +77,7 @@ def gated_streams() -> Iterator[None]:
     """Stdout and stderr pass the gate of secrets while a command runs."""
     _open_closed()
     register_environment()
+    register_words(sys.argv[1:])
     out, err = sys.stdout, sys.stderr
     gated: Any = GatedStream(out, data=True), GatedStream(err, data=False)
     sys.stdout, sys.stderr = gated

@@ -16,7 +16,7 @@ from typing import Any
 
 import rightsize
 from rightsize.errors import SchedulerError, UsageError
-from rightsize.fleet.tasks import Failure, attempt
+from rightsize.fleet.tasks import Failure, TaskFailed, attempt
 from rightsize.secrets import register_address
 
 _AT_ONCE = 500
@@ -133,7 +133,8 @@ def _ended(task: Task, future: Any) -> Ended:
         if isinstance(error, KilledWorker):
             reason = f"{_REPEATS + 1} workers in turn were killed at it: out of memory?"
         else:
-            reason = f"{type(error).__name__}: {error}"
+            named = "" if isinstance(error, TaskFailed) else f"{type(error).__name__}: "
+            reason = f"{named}{error}"
         return Ended(task, None, Failure(reason, 1))
     reason = "the scheduler was lost; the next run goes on"
     return Ended(task, None, Failure(reason, SchedulerError.exit_code))

@@ -42,7 +42,7 @@ from rightsize.prices.unit_price import unit_price
 from rightsize.recommend import recommend
 from rightsize.results import Advice, Component, Sizes
 from rightsize.review import Review, review_month
-from rightsize.secrets import register_environment
+from rightsize.secrets import guarded, register_environment
 from rightsize.snapshot.object_store import ObjectStore
 from rightsize.snapshot.stored import StoredSnapshot, publish, whole_days
 from rightsize.snapshot.views import newest_rows
@@ -83,6 +83,10 @@ class DayDone:
     received_bytes: int = 0
 
 
+class TaskFailed(Exception):  # noqa: N818
+    """A programming error, as text: its kind and what it says, without secrets."""
+
+
 def attempt(version: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Run a task; what a user can meet becomes a `Failure`, and any other error is Dask's to repeat."""
     register_environment()
@@ -94,11 +98,13 @@ def attempt(version: str, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
     except RightsizeError as error:
         return Failure(str(error), error.exit_code)
-    except OSError as error:
-        full = no_room(error)
-        if full is None:
-            raise
-        return Failure(str(full), full.exit_code)
+    except Exception as error:
+        full = no_room(error) if isinstance(error, OSError) else None
+        if full is not None:
+            return Failure(str(full), full.exit_code)
+        # Where it is shown and logged, this process's secrets (of files) are not known.
+        said = guarded(f"{type(error).__name__}: {error}")
+        raise TaskFailed(said).with_traceback(error.__traceback__) from None
 
 
 def missing_days(site: Site, wanted: Sequence[date]) -> list[date]:

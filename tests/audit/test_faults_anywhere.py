@@ -19,7 +19,7 @@ HEALTHY = {
         "nodeSelector: {team: mesh}",
     ],
     "pilot.env": ['PILOT_PUSH_THROTTLE: "50"', 'PILOT_ENABLE_ANALYSIS: "true"'],
-    "global.proxy": ["logLevel: warning", "privileged: false"],
+    "global.proxy": ["logLevel: warning", "privileged: false", "clusterdomain: cluster.local"],
     "meshConfig": ["enablePrometheusMerge: true", 'accessLogFile: ""'],
 }
 FAULTY = {
@@ -37,6 +37,7 @@ FAULTY = {
     "global.proxy": [
         ("securityContext: {runAsUser: 1}", "value-ignored"),
         ("componentLogLevel: misc:debug", "proxy-debug-log"),
+        ("clusterDomains: mesh.local", "unknown-key"),
     ],
     "meshConfig": [("enableAutoMtls: false", "mtls-permissive")],
 }

@@ -70,7 +70,7 @@ def unknown_key(sources: Sources) -> Iterator[Hit]:
                 path = f"{prefix}.{name}" if prefix else name
                 expected = path in known or path in _TOLD_ELSEWHERE or name.startswith((".", "x-"))
                 if not expected and name not in _ALWAYS:
-                    yield _unknown(node, prefix, name, known)
+                    yield from _unknown(node, prefix, name, known)
 
 
 @rule("key-not-in-release")
@@ -168,11 +168,11 @@ def _united(catalogues: list[dict[str, Setting]]) -> dict[str, Setting]:
     for name, setting in ((n, s) for catalogue in catalogues for n, s in catalogue.items()):
         before = united.get(name, setting)
         first, last = min(before.first, setting.first), max(before.last, setting.last)
-        united[name] = Setting(name, first, last)
+        united[name] = Setting(name, first, last, before.default or setting.default)
     return united
 
 
-def _unknown(node: Node, prefix: str, name: str, known: Mapping[str, Setting]) -> Hit:
+def _unknown(node: Node, prefix: str, name: str, known: Mapping[str, Setting]) -> Iterator[Hit]:
     depth = prefix.count(".") + 1 if prefix else 0
     siblings = [
         path.rpartition(".")[2]
@@ -182,9 +182,13 @@ def _unknown(node: Node, prefix: str, name: str, known: Mapping[str, Setting]) -
     others = [c for c in ("istiod", "gateway", "cni", "ztunnel", "base") if name in chart_values(c)]
     if not prefix and others:
         evidence = f"{node.place.path} is a key of the {others[0]} chart, not of this one"
-        return at(node, evidence, f"# move it to the values of {others[0]}", severity="info")
+        yield at(node, evidence, f"# move it to the values of {others[0]}", severity="info")
+        return
     meant = nearest(name, siblings)
-    return at(
+    setting = known.get(f"{prefix}.{meant}")
+    if setting is not None and setting.default and setting.default == node.text:
+        return  # what it asks for is in force all the same
+    yield at(
         node,
         f"{node.place.path} is no key of the chart" + (f"; {meant} is" if meant else ""),
         f"{meant}: ..." if meant else f"# delete {name}",

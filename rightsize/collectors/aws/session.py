@@ -217,6 +217,7 @@ class AwsSession:
 
     def _made(self, service: str, config: Any, region: str | None = None) -> Any:
         client = self._boto.client(service, region_name=region or self.region, config=config)
+        client.meta.events.register("before-sign", _keep_keys)
         client._endpoint.http_session = BoundedHttp(client._endpoint.http_session, self._budget)
         return client
 
@@ -250,6 +251,14 @@ def reading(what: str) -> Iterator[None]:
         raise AwsError(
             f"{what} answered what cannot be read ({type(error).__name__}: {said})"
         ) from error
+
+
+def _keep_keys(request_signer: Any, **_: Any) -> None:
+    """Blank what a request is signed with, wherever botocore has found it, and before it logs it."""
+    keys = request_signer._credentials
+    if keys is not None:
+        frozen = keys.get_frozen_credentials()
+        register(frozen.secret_key, frozen.token)
 
 
 def _config(attempts: int) -> Any:

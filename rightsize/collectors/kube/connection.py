@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from rightsize.border import read_file
+from rightsize.collectors.child_streams import gated_child_stderr
 from rightsize.collectors.deadline import POOLS, Deadline, read_whole
 from rightsize.collectors.errors import (
     MalformedAnswerError,
@@ -20,7 +23,7 @@ from rightsize.collectors.errors import (
     UnreachableError,
 )
 from rightsize.errors import InputFileError, UsageError
-from rightsize.secrets import excerpt, register, register_header
+from rightsize.secrets import excerpt, register, register_sent, register_tree
 
 MAX_BYTES = 32 * 2**20
 """Of one answer: a page of pods takes about 5 MB."""
@@ -85,10 +88,9 @@ class ApiServer:
         manager.pool_classes_by_scheme = POOLS
         headers = {"Accept": "application/json", "User-Agent": "rightsize"}
         # Asks an exec plugin again where its token has run out.
-        self.client.update_params_for_auth(headers, [], ["BearerToken"])
-        for header, value in headers.items():
-            if header.lower() == "authorization":
-                register_header(header, value)
+        with gated_child_stderr():
+            self.client.update_params_for_auth(headers, [], ["BearerToken"])
+        register_sent(headers.items())
         with Deadline(self.seconds) as deadline:
             try:
                 answer = manager.request(
@@ -169,7 +171,9 @@ def connect(
     settings = client.Configuration()
     place = IN_CLUSTER if in_cluster else str(kubeconfig or "kubeconfig")
     settings.retries = False  # the reader's own, which wait as long as the server says
-    with _messages_of_plugins() as messages:
+    if not in_cluster:
+        _register_kubeconfig(kubeconfig)
+    with _messages_of_plugins() as messages, gated_child_stderr():
         try:
             if in_cluster:
                 config.load_incluster_config(client_configuration=settings)
@@ -186,11 +190,26 @@ def connect(
     for key in settings.api_key.values():
         register(key)
     if messages:
-        raise InputFileError(
-            f"the credentials plugin failed: {messages[0]}", path=place, hint=_HINT
-        )
+        # The library fails itself where it has shown what a plugin says, at a terminal.
+        said = "as it says above" if "NoneType" in messages[0] else messages[0]
+        raise InputFileError(f"the credentials plugin failed: {said}", path=place, hint=_HINT)
     name = IN_CLUSTER if in_cluster else context or _current(kubeconfig) or settings.host
     return ApiServer(name, namespaces, client.ApiClient(settings))
+
+
+_LARGEST_KUBECONFIG = 4 * 2**20
+
+
+def _register_kubeconfig(kubeconfig: Path | None) -> None:
+    """Whatever a plugin, a server or an error repeats of it; what is wrong with it, its loader says."""
+    import yaml
+    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
+
+    places = str(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).split(os.pathsep)
+    for place in places:
+        with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):
+            content = read_file(Path(place).expanduser(), _LARGEST_KUBECONFIG)
+            register_tree(yaml.safe_load(content))
 
 
 def _current(kubeconfig: Path | None) -> str | None:

@@ -14,8 +14,9 @@ from typing import Any
 import requests
 from requests.auth import AuthBase
 
+from rightsize.collectors.errors import MalformedAnswerError
 from rightsize.collectors.kube.connection import ApiServer
-from rightsize.collectors.kube.pages import Item, RefusedError, listed
+from rightsize.collectors.kube.pages import AbsentError, Item, RefusedError, listed
 from rightsize.collectors.prometheus.connection import (
     Connection,
     ThroughApiServer,
@@ -160,6 +161,11 @@ def _services(cluster: ApiServer) -> Sequence[Item]:
     for place in places:
         try:
             found += listed(cluster, f"/api/v1{place}/services")
+        except AbsentError as error:
+            raise MalformedAnswerError(
+                f"{cluster.name}: has no Services",
+                hint="is this the address of a Kubernetes API server?",
+            ) from error
         except RefusedError:
             refused.append(place)
     if refused and not found:

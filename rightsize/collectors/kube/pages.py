@@ -58,6 +58,8 @@ def get(cluster: Cluster, path: str, query: Mapping[str, str] | None = None) -> 
                 raise
             time.sleep(0.2 * 2**attempt)
             continue
+        if reply.status == 410 and not query:  # only a list can have expired
+            raise _failure(cluster.name, path, reply)
         if reply.status == 429 or reply.status >= 500:
             if last:
                 raise _failure(cluster.name, path, reply)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -83,7 +84,9 @@ class SignedByAws(AuthBase):
             data=request.body,
             headers={"Content-Type": request.headers.get("Content-Type", "")},
         )
-        SigV4Auth(self._credentials.get_frozen_credentials(), "aps", self._region).add_auth(plain)
+        keys = self._credentials.get_frozen_credentials()
+        register(keys.secret_key, keys.token)
+        SigV4Auth(keys, "aps", self._region).add_auth(plain)
         for name, value in plain.headers.items():
             request.headers[name] = value
         return request
@@ -234,12 +237,33 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _secret_variable(name: str, environment: Mapping[str, str]) -> str:
+    shown = f"the environment variable {_as_name(name)}"
     if not environment.get(name):
-        raise UsageError(f"the environment variable {name} is not set, or empty")
+        raise UsageError(f"{shown} is not set, or empty")
     register(environment[name].strip())
-    return _sendable(environment[name].strip(), f"the environment variable {name}")
+    return _sendable(environment[name].strip(), shown)
 
 
+def _as_name(name: str) -> str:
+    """A variable's name, unless somebody gave the secret in its place."""
+    if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", name):
+        return name
+    register(name)
+    return "that was named (not shown: it does not look like a name, and may be the secret itself)"
+
+
+def _as_path(path: Path) -> Path | None:
+    """The path of a secret's file, unless it may be the secret itself."""
+    with contextlib.suppress(OSError, ValueError):  # longer than a name, NUL in it
+        suffixed = path.suffix[1:].isalpha() and len(path.suffix) <= _LONGEST_SUFFIX
+        named = path.is_absolute() and re.fullmatch(r"[A-Za-z._-]+", path.name) is not None
+        if path.exists() or ((suffixed or named) and path.parent.is_dir()):
+            return path
+    register(str(path), path.name)
+    return None
+
+
+_LONGEST_SUFFIX = len(".token")
 _LARGEST_SECRET = 64 * 2**10
 """Bytes; tokens take some kB."""
 
@@ -247,8 +271,13 @@ _LARGEST_SECRET = 64 * 2**10
 def _secret_file(path: Path) -> str:
     try:
         secret = read_file(path, _LARGEST_SECRET).decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputFileError(f"the secret cannot be read ({_reason(error)})", path=path) from error
+    except (OSError, ValueError) as error:
+        shown = _as_path(path)
+        raise InputFileError(
+            f"the secret cannot be read ({_reason(error)})",
+            path=shown
+            or "a file that is named for a secret (not shown: it may be the secret itself)",
+        ) from error
     register(secret)
     return _sendable(secret, f"the secret in {path}")
 

@@ -29,7 +29,7 @@ from rightsize.collectors.errors import (
     UnreachableError,
 )
 from rightsize.collectors.prometheus.connection import Connection
-from rightsize.secrets import excerpt
+from rightsize.secrets import excerpt, guarded
 
 # Texts of Prometheus, Thanos, Mimir, Cortex, VictoriaMetrics and Amazon Managed Prometheus when a
 # query asks for more than they allow. Whole words: some repeat the query, and
@@ -141,7 +141,7 @@ def _error_of(body: bytes) -> tuple[str, str]:
             return kind, text
     except orjson.JSONDecodeError:
         pass
-    text = body[:4000].decode("utf-8", "replace")
+    text = guarded(body.decode("utf-8", "replace"))[:4000]
     title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
     if title:
         text = title.group(1)

@@ -29,6 +29,7 @@ from rightsize.collectors.errors import (
 )
 from rightsize.collectors.prometheus.connection import Connection
 from rightsize.collectors.prometheus.failures import failed_answer, failed_request
+from rightsize.secrets import register_sent
 
 _CONNECT_SECONDS = 10.0
 _CHUNK = 1 << 20
@@ -120,6 +121,7 @@ class BoundedSession(requests.Session):
         seconds = self._place.timeout
         options |= {"stream": True, "allow_redirects": False}
         options["timeout"] = (min(_CONNECT_SECONDS, seconds), seconds)
+        register_sent(request.headers.items())
         answer = super().send(request, **options)
         try:
             self._check(answer)
