@@ -15,7 +15,7 @@ from typing import Any
 
 from rightsize.border import create_file, printable, replace_file
 from rightsize.errors import StoreError, StoreUnreachableError, UsageError
-from rightsize.secrets import excerpt, register, register_address
+from rightsize.secrets import excerpt, register_address
 
 _CONDITIONAL = frozenset({"file", "local", "s3", "s3a", "gs", "gcs", "abfs", "az"})
 """Protocols of which fsspec's mode `create` is a conditional write of the store; of any other it looks
@@ -197,15 +197,6 @@ class ObjectStore:
         names = (about["name"].rstrip("/") for about in found if about["type"] == "directory")
         return sorted(name.rpartition("/")[2] for name in names)
 
-    def _register_keys(self) -> None:
-        """The keys that a driver has found (profiles, roles): an answer may repeat them."""
-        opened = self.__dict__.get("_opened")
-        client = getattr(opened[0], "_s3", None) if opened else None
-        keys = getattr(getattr(client, "_request_signer", None), "_credentials", None)
-        for name in ("secret_key", "token"):
-            found = getattr(keys, f"_{name}", None) or getattr(keys, name, None)
-            register(found if isinstance(found, str) else None)
-
     @contextlib.contextmanager
     def _faults(self, path: str, *, absent: bool = False) -> Iterator[None]:
         """Whatever a driver raises is a fault of the store, with its place."""
@@ -215,7 +206,6 @@ class ObjectStore:
         except Exception as error:
             if absent and isinstance(error, FileNotFoundError):
                 raise
-            self._register_keys()
             if isinstance(error, StoreError):
                 raise type(error)(f"{place}: {error.what}", hint=error.hint or _HINT) from error
             if type(error).__module__ == "botocore.exceptions" and not hasattr(error, "response"):

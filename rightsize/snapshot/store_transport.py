@@ -23,6 +23,7 @@ from aiobotocore.httpsession import (
 )
 
 from rightsize.errors import StoreError, StoreUnreachableError
+from rightsize.secrets import register_sent
 
 LARGEST_OBJECT = 512 * 2**20
 """Bytes of one answer that is an object, or a part of one."""
@@ -65,6 +66,7 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]
     async def send(self, request: Any) -> AioAWSResponse:
         streamed, request.stream_output = request.stream_output, True
         self._count_page(request)
+        register_sent(request.headers.items())
         budget = _Budget(_length(request))
         try:
             async with asyncio.timeout(None) as limit:
