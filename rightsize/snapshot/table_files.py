@@ -253,8 +253,11 @@ def _groups_of(opened: pq.ParquetFile, namespaces: Sequence[str]) -> list[int]:
 
 def _with_later_columns(spec: Table, rows: pa.Table, wanted: Sequence[str]) -> pa.Table:
     """Add the columns that an earlier release did not write, as nulls."""
+    there = rows.column_names
+    if there == list(wanted):
+        return rows
     for name in wanted:
-        if name not in rows.column_names:
+        if name not in there:
             rows = rows.append_column(name, pa.nulls(rows.num_rows, spec.schema.field(name).type))
     return rows.select(list(wanted))
 
