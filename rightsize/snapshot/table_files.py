@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from rightsize.errors import RightsizeError, SnapshotError
 from rightsize.snapshot.faults import schema_faults, value_faults, within_range
 from rightsize.snapshot.manifest import DayRecord
+from rightsize.snapshot.page_sizes import unpacked_bytes
 from rightsize.snapshot.schema import Table, to_arrow
 from rightsize.snapshot.spelled import spelled, spelled_bytes
 
@@ -202,6 +203,7 @@ def read_parquet(
         read = [name for name in wanted if name in schema.names]
         texts = [name for name in read if pa.types.is_string(schema.field(name).type)]
         with _arrow_reading(file.damaged):
+            _refuse_large_pages(file, about, read)
             if texts:
                 opened = open_files.enter_context(
                     pq.ParquetFile(
@@ -272,6 +274,19 @@ def _announced_faults(about: pq.FileMetaData, count: int, size: int) -> Iterator
         yield "would unpack to more than such a file can hold"
     if count > _FREE_ROWS + _ROWS_A_BYTE * size:
         yield "has more rows than such a file can hold"
+
+
+def _refuse_large_pages(file: Opened, about: pq.FileMetaData, columns: Sequence[str]) -> None:
+    """What the pages say of themselves; of a remote file that is read in parts, the footer counts."""
+    if isinstance(file.source, pa.PythonFile):
+        return
+    with contextlib.ExitStack() as opened:
+        source = file.source
+        if isinstance(source, Path):
+            source = opened.enter_context(source.open("rb", buffering=0))
+        most = _allowed(file.size)
+        if unpacked_bytes(source, about, columns, most) > most:
+            raise file.damaged("would unpack to more than such a file can hold")
 
 
 def _allowed(size: int) -> int:

@@ -29,6 +29,7 @@ from rightsize.collectors.aws.calls import LIST_EXPORT
 from rightsize.collectors.billing.columns import Layout, layout_of
 from rightsize.errors import InputFileError, NoDataError, UsageError
 from rightsize.secrets import excerpt
+from rightsize.snapshot.page_sizes import unpacked_bytes
 from rightsize.snapshot.spelled import spelled, spelled_bytes, text_leaves
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def batches(path: Path, name: str) -> Iterator[tuple[Layout, pa.RecordBatch]]:
             )
         else:
             yield from _csv(path, name, packed=start[:2] == b"\x1f\x8b")
-    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeError) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, ValueError) as error:
         said = excerpt(str(error).splitlines()[0], 200) if str(error) else type(error).__name__
         raise InputFileError(f"cannot be read ({printable(said)})", path=name) from error
 
@@ -227,6 +228,9 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[Layout, pa.RecordBatch]]:
             kind = opened.schema_arrow.field(column).type
             if pa.types.is_nested(kind) and not (pa.types.is_map(kind) or pa.types.is_struct(kind)):
                 raise InputFileError(f"has {kind} in {printable(column)}, not text", path=name)
+    with open_file(path) as file:
+        if unpacked_bytes(file, about, columns, _allowed(size)) > _allowed(size):
+            raise _bomb(name)
     texts = text_leaves(about, columns)
     with pq.ParquetFile(path, read_dictionary=texts, metadata=about) as opened:
         for batch in opened.iter_batches(_BATCH, columns=columns):

@@ -1,0 +1,130 @@
+"""What the pages of a Parquet file unpack to, by their own headers: the footer may say otherwise.
+
+A page's buffer is made as large as its header says before a byte of it is unpacked, up to 2 GiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import IO, Any
+
+import pyarrow.parquet as pq
+
+_HEAD = 256
+_LONGEST_HEAD = 64 * 2**10
+"""Statistics of texts included; Arrow writes none above 4 kB."""
+_DEEPEST = 8
+_STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = (
+    0, 1, 2, 3, 7, 8, 9, 10, 12,
+)  # fmt: skip
+"""Types of Thrift's compact protocol ("Thrift Compact protocol encoding", struct and field types)."""
+_UNPACKED, _PACKED = 2, 3
+"""Fields of `PageHeader` in parquet.thrift."""
+
+
+def unpacked_bytes(
+    source: IO[bytes] | Any, about: pq.FileMetaData, columns: Collection[str], most: int
+) -> int:
+    """Bytes that the pages of some columns unpack to; it stops counting above `most`.
+
+    Raises
+    ------
+    ValueError
+        If a page has no header that can be read, or none of its bytes are in the file.
+    """
+    total = 0
+    for number in range(about.num_row_groups):
+        group = about.row_group(number)
+        for index in range(group.num_columns):
+            chunk = group.column(index)
+            if chunk.path_in_schema.partition(".")[0] in columns:
+                total += _of_chunk(source, chunk, most - total)
+            if total > most:
+                return total
+    return total
+
+
+def _of_chunk(source: IO[bytes] | Any, chunk: Any, most: int) -> int:
+    place = chunk.data_page_offset
+    if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < place:
+        place = chunk.dictionary_page_offset
+    end, total = place + chunk.total_compressed_size, 0
+    while place < end and total <= most:
+        size, unpacked, packed = _header(source, place, end)
+        if unpacked < 0 or packed < 0:
+            raise ValueError("a page of less than no bytes")
+        total += unpacked
+        place += size + packed
+    return total
+
+
+def _header(source: IO[bytes] | Any, place: int, end: int) -> tuple[int, int, int]:
+    """Bytes of a page's header, and of the page unpacked and packed."""
+    for length in (_HEAD, _LONGEST_HEAD):
+        source.seek(place)
+        found = _Compact(source.read(min(length, end - place)))
+        try:
+            fields = found.struct()
+            return found.place, fields[_UNPACKED], fields[_PACKED]
+        except (IndexError, KeyError):
+            continue
+    raise ValueError("a page without a header")
+
+
+class _Compact:
+    """Reads one struct of Thrift's compact protocol: its numbers by their field."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content, self.place = content, 0
+
+    def struct(self, depth: int = 0) -> dict[int, int]:
+        if depth > _DEEPEST:
+            raise ValueError("a header of a page that is too deep")
+        fields: dict[int, int] = {}
+        field = 0
+        while (head := self._byte()) & 15 != _STOP:
+            field = field + (head >> 4) if head >> 4 else self._number()
+            kind = head & 15
+            if kind in (4, 5, 6):
+                fields[field] = self._number()
+            elif kind not in (_TRUE, _FALSE):
+                self._skip(kind, depth + 1)
+        return fields
+
+    def _skip(self, kind: int, depth: int) -> None:
+        if kind in (_TRUE, _FALSE, _BYTE):  # In a list a flag takes a byte.
+            self.place += 1
+        elif kind in (4, 5, 6):
+            self._varint()
+        elif kind == _DOUBLE:
+            self.place += 8
+        elif kind == _BINARY:
+            length = self._varint()
+            self.place += length
+        elif kind == _STRUCT:
+            self.struct(depth)
+        elif kind in (_LIST, _SET):
+            head = self._byte()
+            count = self._varint() if head >> 4 == 15 else head >> 4
+            for _ in range(min(count, _LONGEST_HEAD)):
+                self._skip(head & 15, depth + 1)
+        else:
+            raise ValueError("a header of a page that is none")
+
+    def _byte(self) -> int:
+        self.place += 1
+        return self._content[self.place - 1]
+
+    def _varint(self) -> int:
+        found = shift = 0
+        while shift < 70:
+            byte = self._byte()
+            found |= (byte & 127) << shift
+            if byte < 128:
+                return found
+            shift += 7
+        raise ValueError("a number of a page's header that has no end")
+
+    def _number(self) -> int:
+        found = self._varint()
+        return (found >> 1) ^ -(found & 1)
