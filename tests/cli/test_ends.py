@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from rightsize.cli import run
 from rightsize.errors import OutputError
+from rightsize.snapshot import SnapshotWriter
 from tests.tiny_mesh import Tiny, tiny_snapshot
 
 COMMAND = [sys.executable, "-m", "rightsize"]
@@ -87,3 +89,36 @@ def test_a_file_that_cannot_be_written_is_one_message(
     said = capsys.readouterr().err
     assert "cannot be written" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_disk_that_fills_up_anywhere_is_7_and_any_other_fault_of_the_system_is_a_bug(
+    number: int, monkeypatch, capsys
+) -> None:
+    for raised, code in ((number, OutputError.exit_code), (errno.EBADMSG, 1)):
+        fault = OSError(raised, os.strerror(raised), "/tmp/part")
+        monkeypatch.setattr("rightsize.cli.app", lambda e=fault, **_: _raise(e))
+        with pytest.raises(SystemExit) as left:
+            run()
+        said = capsys.readouterr().err
+        assert left.value.code == code
+        assert ("/tmp/part: cannot be written" in said) == (code != 1)
+        assert ("Traceback" in said) == (code == 1)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def test_a_manifest_that_has_no_room_leaves_the_day_before_and_no_unfinished_file(
+    tmp_path: Path, monkeypatch
+) -> None:
+    found = tiny_snapshot(tmp_path / "s", Tiny(pods=1), days=1)
+    before = {path: path.read_bytes() for path in found.path.rglob("*") if path.is_file()}
+    day, record = next(iter(found.manifest.days.items()))
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr("rightsize.snapshot.store.synced", lambda path: _raise(full))
+    with SnapshotWriter(found.path, found.manifest) as writer, pytest.raises(OutputError):
+        writer.write_day(day, {"usage": found.read("usage")[:5]}, record)
+    after = {path: path.read_bytes() for path in found.path.rglob("*") if path.is_file()}
+    assert after == before | {found.path / ".lock": b""}
