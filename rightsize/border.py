@@ -366,13 +366,34 @@ def csv_cell(value: object) -> object:
 
 
 def word(text: object) -> str:
-    """One word of a command line, quoted where a shell would read more into it."""
-    return shlex.quote(printable(text))
+    """One word of a command line that is no option, quoted where a shell would read more into it.
+
+    A leading dash is written as in `path_part`: kubectl refuses such a name, and would obey such an
+    option (`--server=https://elsewhere` has it send its token there).
+
+    >>> word("--all"), word("a b")
+    ('%2D-all', "'a b'")
+    """
+    shown = printable(text)
+    return shlex.quote(f"%2D{shown[1:]}" if shown.startswith("-") else shown)
+
+
+_OPTIONS = frozenset({
+    "-f", "-n", "-p", "--enroll-namespace", "--max", "--overwrite", "--patch-file", "--port", "--raw",
+    "--revision", "--timeout", "--timeout=15m", "--type", "--version", "--wait", "--workload",
+})  # fmt: skip
+"""All that commands of ours have: any other word with a dash is a name of a stranger's."""
+_SWITCHES = frozenset({"--overwrite", "--timeout=15m", "--wait"})
 
 
 def command(*words: object) -> str:
-    """A command line, each word quoted where that is needed."""
-    return " ".join(word(one) for one in words)
+    """A command line, each word quoted where that is needed; options are those that are known here."""
+    shown, named = [], False
+    for one in words:
+        option = not named and one in _OPTIONS
+        shown.append(str(one) if option else word(one))
+        named = option and one not in _SWITCHES
+    return " ".join(shown)
 
 
 def remark(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import fcntl
 import os
@@ -91,7 +92,9 @@ def test_a_spreadsheet_sees_text(text):
 def test_a_command_line_has_as_many_words_as_it_was_given(words):
     import shlex
 
-    assert shlex.split(border.command(*words)) == [border.printable(word) for word in words]
+    # A word that begins with a dash has a test of its own.
+    shown = [re.sub("^%2D", "-", word) for word in shlex.split(border.command(*words))]
+    assert shown == [re.sub("^%2D", "-", border.printable(word)) for word in words]
 
 
 @given(NAMES)
@@ -223,7 +226,7 @@ def test_a_legal_name_stays_in_paths_words_and_yaml_and_another_is_escaped(name,
         assert word(name) == name
         assert csv_cell(name) == name
     assert yaml.safe_load(to_yaml([{"name": name}])) == {"name": name}
-    assert shlex.split(word(name)) == [printable(name)]
+    assert shlex.split(word(name)) == [re.sub("^-", "%2D", printable(name))]
 
 
 def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path):
@@ -296,3 +299,32 @@ def test_no_command_joins_a_path_of_data_by_itself():
         if _FROM_DATA.search(line)
     ]
     assert not found
+
+
+@pytest.mark.parametrize("name", ["--all", "--server=https://x", "-A", "-n", "--patch-file"])
+def test_a_name_is_no_option_of_a_command(name):
+    line = border.command(
+        "kubectl", "rollout", "restart", "deployment", "-n", name, "--timeout=15m"
+    )
+    assert shlex.split(line)[-2] == f"%2D{name[1:]}"
+    if name not in border._OPTIONS:
+        line = border.command("kubectl", "patch", "deployment", name, "-n", "shop", "-p", "{}")
+        assert shlex.split(line)[3:] == [f"%2D{name[1:]}", "-n", "shop", "-p", "{}"]
+
+
+def test_every_option_of_our_commands_is_known():
+    """Else it would be written as a name."""
+    found = set()
+    for path in Path(border.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
+                "command",
+                "istioctl",
+            ):
+                words = [one for one in ast.walk(node) if isinstance(one, ast.Constant)]
+                found |= {
+                    w.value
+                    for w in words
+                    if isinstance(w.value, str) and re.match("--?[a-z]", w.value)
+                }
+    assert found <= border._OPTIONS
