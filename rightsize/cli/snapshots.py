@@ -21,7 +21,6 @@ def open_snapshot(path: Path | None, *, no_cache: bool = False) -> Snapshot:
 
 
 def _opened(path: Path | None) -> Snapshot:
-    from rightsize.demo import demo_snapshot
     from rightsize.snapshot import Snapshot
     from rightsize.snapshot.store import newest_snapshot
     from rightsize.snapshot.stored import open_at
@@ -37,6 +36,8 @@ def _opened(path: Path | None) -> Snapshot:
         "No snapshot given and none under ./snapshots/: using the simulated demo mesh. "
         "Collect your own with: rightsize collect --prometheus-url URL"
     )
+    from rightsize.demo import demo_snapshot
+
     with console.status("Making the demo mesh (first use only)"):
         folder = demo_snapshot()
     return Snapshot(folder)
