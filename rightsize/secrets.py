@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
@@ -49,6 +50,12 @@ _IN_DOCUMENT = re.compile(
     re.IGNORECASE,
 )
 """Keys of a kubeconfig, and options and variables of the programs that it names."""
+_FILES_IN_DOCUMENT = frozenset({
+    "tokenFile", "client-key", "client-certificate", "certificate-authority",
+    "idp-certificate-authority",
+})  # fmt: skip
+"""Keys of a kubeconfig whose values are files; a secret is easily written in their place."""
+_LONGEST_SUFFIX = len(".token")
 _NAMED = (
     r"(?<![a-z])(?:token|password|passwd|signature|client[-_]?secret|secret[-_]?(?:access[-_]?)?key"
     r"|api[-_]?key|x-amz-(?:credential|security-token))"
@@ -139,8 +146,24 @@ def register_words(words: Iterable[str]) -> None:
             register_header(header[1], header[2].strip())
 
 
-def register_tree(tree: object) -> None:
-    """Values of a document by the names of their keys, and of options in lists of arguments."""
+def register_unless_path(name: str, folder: Path | None = None) -> Path | None:
+    """The path of a secret's file, from a folder; None, and a secret, where it may be the secret itself."""
+    given = Path(name)
+    path = given if folder is None else folder / given
+    with contextlib.suppress(OSError, ValueError):  # longer than a name, NUL in it
+        suffixed = given.suffix[1:].isalpha() and len(given.suffix) <= _LONGEST_SUFFIX
+        named = given.is_absolute() and re.fullmatch(r"[A-Za-z._-]+", given.name) is not None
+        if path.exists() or ((suffixed or named) and path.parent.is_dir()):
+            return path
+    register(name.strip(), str(given), given.name)
+    return None
+
+
+def register_tree(tree: object, folder: Path | None = None) -> None:
+    """Values of a document by the names of their keys, and of options in lists of arguments.
+
+    Files that it names are looked for from `folder`, its own.
+    """
     todo, seen = [tree], set()
     while todo:
         part = todo.pop()
@@ -158,6 +181,8 @@ def register_tree(tree: object) -> None:
         for name, value in pairs:
             if isinstance(value, str):
                 _register_named(name, value)
+                if name in _FILES_IN_DOCUMENT and value:
+                    register_unless_path(value, folder)
             else:
                 todo.append(value)
 

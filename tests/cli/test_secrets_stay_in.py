@@ -365,6 +365,27 @@ def test_a_token_of_a_kubeconfig_stays_in(host, folder, monkeypatch, capfd, tmp_
         silent(left.value.code, capfd.readouterr(), folder)
 
 
+@pytest.mark.parametrize("secret", [SECRET, "x" * 300 + SECRET, f"{SECRET}\n{SECRET}", f"/{SECRET}=="])
+@pytest.mark.parametrize("key", sorted(secrets._FILES_IN_DOCUMENT - {"idp-certificate-authority"}))
+def test_a_secret_in_place_of_a_file_of_a_kubeconfig_stays_in(
+    key, secret, folder, elsewhere, monkeypatch, capfd
+):
+    given = {"client-certificate": str(elsewhere / "netrc"), key: secret}
+    file = kubeconfig(elsewhere / "config", "https://127.0.0.1:9", given)
+    if key == "certificate-authority":
+        kubeconfig(file, "https://127.0.0.1:9", {"token": "x"}, authority=Path(secret))
+    code = ended(monkeypatch, ["collect", "--kubeconfig", str(file)])
+    silent(code, capfd.readouterr(), folder)
+
+
+def test_a_missing_file_of_a_kubeconfig_is_named(folder, elsewhere, monkeypatch, capfd):
+    kubeconfig(elsewhere / "config", "https://127.0.0.1:9", {"tokenFile": "not/there.token"})
+    (elsewhere / "not").mkdir()
+    code = ended(monkeypatch, ["collect", "--kubeconfig", str(elsewhere / "config")])
+    assert code not in (0, 1)
+    assert "not/there.token" in capfd.readouterr().err.replace("\n", "")
+
+
 @pytest.mark.servers
 def test_what_fleet_toml_names_stays_in(host, folder, tmp_path_factory):
     (folder / "fleet.toml").write_text(

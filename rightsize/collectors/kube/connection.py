@@ -208,8 +208,9 @@ def _register_kubeconfig(kubeconfig: Path | None) -> None:
     places = str(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).split(os.pathsep)
     for place in places:
         with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):
-            content = read_file(Path(place).expanduser(), _LARGEST_KUBECONFIG)
-            register_tree(yaml.safe_load(content))
+            file = Path(place).expanduser()
+            content = read_file(file, _LARGEST_KUBECONFIG)
+            register_tree(yaml.safe_load(content), file.absolute().parent)
 
 
 def _current(kubeconfig: Path | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -18,7 +17,13 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from rightsize.border import open_file, read_file
 from rightsize.config import PrometheusSettings
 from rightsize.errors import InputFileError, UsageError
-from rightsize.secrets import register, register_address, register_header, register_sign_in
+from rightsize.secrets import (
+    register,
+    register_address,
+    register_header,
+    register_sign_in,
+    register_unless_path,
+)
 
 _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|.*?)\s*')
 
@@ -252,18 +257,6 @@ def _as_name(name: str) -> str:
     return "that was named (not shown: it does not look like a name, and may be the secret itself)"
 
 
-def _as_path(path: Path) -> Path | None:
-    """The path of a secret's file, unless it may be the secret itself."""
-    with contextlib.suppress(OSError, ValueError):  # longer than a name, NUL in it
-        suffixed = path.suffix[1:].isalpha() and len(path.suffix) <= _LONGEST_SUFFIX
-        named = path.is_absolute() and re.fullmatch(r"[A-Za-z._-]+", path.name) is not None
-        if path.exists() or ((suffixed or named) and path.parent.is_dir()):
-            return path
-    register(str(path), path.name)
-    return None
-
-
-_LONGEST_SUFFIX = len(".token")
 _LARGEST_SECRET = 64 * 2**10
 """Bytes; tokens take some kB."""
 
@@ -272,7 +265,7 @@ def _secret_file(path: Path) -> str:
     try:
         secret = read_file(path, _LARGEST_SECRET).decode().strip()
     except (OSError, ValueError) as error:
-        shown = _as_path(path)
+        shown = register_unless_path(str(path))
         raise InputFileError(
             f"the secret cannot be read ({_reason(error)})",
             path=shown
