@@ -86,9 +86,8 @@ def review_month(
         planned, ours, _quick(rules), rules.prices, PLAN_NAMES, at_end_state(advice)
     )
     of_month = beside(replayed_month, ours, rules.nodes, advice, money.terms.book)
+    backtest = beside(review_backtest, past)
     plans, end_plans = _plans(ours, rules, advice, of_today, of_the_end)
-    # What the second process need not wait for, nor be waited for with.
-    backtest, outlook = review_backtest(past), _outlook(past, rules)
     plan_terms = replace(money.terms, hours=rules.prices.hours_per_month)
     steps = _steps(plans, end_plans, plan_terms)
     history = Months(snapshot, money.terms.book, results or {})
@@ -102,13 +101,14 @@ def review_month(
         credit = replace(credit, realised=_first(before, facts, fell), baseline=month.label_before)
     money_before = _money_of(snapshot, month.label_before, rules)
     running = history.running(month.label, promises)
+    outlook = _outlook(past, rules)
     replay = of_month()
     available = _saving(steps, "this-step", plan_terms)
     goes = None if available is None else round(available.nodes)
     if available is not None and replay is not None:
         available = as_replayed(available, replay.freed(round(available.nodes)))
     after = next((step.cost for step in steps if step.kind == "this-step"), None)
-    levers = find_levers(ours, plans, after, plan_terms, rules.nodes, rules.prices)
+    levers = find_levers(ours, plans, after, plan_terms, _quick(rules), rules.prices)
     if available is not None:
         available = _with(available, fargate_saving(levers))
     review = Review(
@@ -140,7 +140,7 @@ def review_month(
         nodes_by_day=_nodes_by_day(bought(money.machines)),
         node_groups=node_groups(bought(money.machines)),
         replay=replay,
-        backtest=backtest,
+        backtest=backtest(),
         workloads=len(mesh_workloads(past)),
         outlook=outlook,
         dns=study_dns(ours, rules),
