@@ -365,7 +365,9 @@ def test_a_token_of_a_kubeconfig_stays_in(host, folder, monkeypatch, capfd, tmp_
         silent(left.value.code, capfd.readouterr(), folder)
 
 
-@pytest.mark.parametrize("secret", [SECRET, "x" * 300 + SECRET, f"{SECRET}\n{SECRET}", f"/{SECRET}=="])
+@pytest.mark.parametrize(
+    "secret", [SECRET, "x" * 300 + SECRET, f"{SECRET}\n{SECRET}", f"/{SECRET}=="]
+)
 @pytest.mark.parametrize("key", sorted(secrets._FILES_IN_DOCUMENT - {"idp-certificate-authority"}))
 def test_a_secret_in_place_of_a_file_of_a_kubeconfig_stays_in(
     key, secret, folder, elsewhere, monkeypatch, capfd
