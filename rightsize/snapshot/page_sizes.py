@@ -35,8 +35,10 @@ def unpacked_bytes(
     total = 0
     for number in range(about.num_row_groups):
         group = about.row_group(number)
-        for index in range(group.num_columns):
-            chunk = group.column(index)
+        chunks = [group.column(index) for index in range(group.num_columns)]
+        if not group.num_rows and not any(chunk.num_values for chunk in chunks):
+            continue  # Of no row no page is read, and a writer need not say where one would be.
+        for chunk in chunks:
             if chunk.path_in_schema.partition(".")[0] in columns:
                 total += _of_chunk(source, chunk, most - total)
             if total > most:

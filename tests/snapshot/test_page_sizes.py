@@ -67,6 +67,14 @@ def test_the_pages_of_an_honest_file_take_what_its_footer_says(kind: str, versio
     assert 0.5 * said - 2000 < counted(content, "a") <= said
 
 
+@pytest.mark.parametrize("dictionary", [True, False])
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_without_a_row_has_no_page(kind: str, dictionary: bool) -> None:
+    rows = TABLES[kind].slice(0, 0)
+    assert counted(written(rows, use_dictionary=dictionary), "a") == 0
+    assert counted(written(pa.concat_tables([rows, rows])), "a") == 0
+
+
 def test_a_page_that_the_footer_makes_small_is_counted_and_the_count_ends_early() -> None:
     bomb = pa.table({"a": ["x" * 40 * MIB], "b": ["y"]})
     honest = written(bomb, use_dictionary=False, write_statistics=False, data_page_size=2**30)
