@@ -47,6 +47,8 @@ def unpacked_bytes(
 
 
 def _of_chunk(source: IO[bytes] | Any, chunk: Any, most: int) -> int:
+    if chunk.num_values <= 0:  # Arrow reads no page then, and an empty file has no place of one.
+        return 0
     place = chunk.data_page_offset
     if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < place:
         place = chunk.dictionary_page_offset

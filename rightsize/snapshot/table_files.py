@@ -230,12 +230,21 @@ def _rows(opened: pq.ParquetFile, columns: list[str], namespaces: Sequence[str] 
     """
     threads = opened.metadata.num_rows > _ROWS_OF_A_THREAD
     if namespaces is None:
-        return opened.read(columns, use_threads=threads)
+        rows = opened.read(columns, use_threads=threads)
+        _refuse_fewer(rows, opened.metadata, range(opened.metadata.num_row_groups))
+        return rows
     read = columns if "namespace" in columns else [*columns, "namespace"]
     groups = _groups_of(opened, sorted(namespaces))
     rows = opened.read_row_groups(groups, read, use_threads=threads)
+    _refuse_fewer(rows, opened.metadata, groups)
     names = pa.array(sorted(namespaces), pa.string())
     return rows.filter(pc.is_in(rows["namespace"].cast(pa.string()), names)).select(columns)
+
+
+def _refuse_fewer(rows: pa.Table, about: pq.FileMetaData, groups: Iterable[int]) -> None:
+    """A footer may give columns fewer values than rows: Arrow then reads as many as it says."""
+    if rows.num_rows != sum(about.row_group(number).num_rows for number in groups):
+        raise ValueError("columns with fewer values than rows")
 
 
 def _groups_of(opened: pq.ParquetFile, namespaces: Sequence[str]) -> list[int]:

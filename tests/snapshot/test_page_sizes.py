@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,9 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from rightsize.errors import SnapshotError
+from rightsize.snapshot import TABLES as SNAPSHOT_TABLES
 from rightsize.snapshot import Snapshot
+from rightsize.snapshot.manifest import DayRecord
 from rightsize.snapshot.page_sizes import unpacked_bytes
-from rightsize.snapshot.table_files import synced, table_file
+from rightsize.snapshot.table_files import read_table, synced, table_file, write_table
 from tests.tiny_mesh import FIRST_DAY, Tiny, tiny_snapshot
 
 MIB = 2**20
@@ -86,6 +89,34 @@ def test_a_page_that_the_footer_makes_small_is_counted_and_the_count_ends_early(
     assert counted(content, "a") > 40 * MIB
     assert counted(content, "b") < 1000
     assert counted(content, "a", "b", most=MIB) > MIB
+
+
+@pytest.mark.parametrize("table", SNAPSHOT_TABLES)
+def test_a_table_that_was_written_without_rows_is_read(table: str, tmp_path: Path) -> None:
+    spec, path = SNAPSHOT_TABLES[table], table_file(tmp_path, table, FIRST_DAY)
+    path.parent.mkdir()
+    start = datetime(2026, 9, 1, tzinfo=UTC)
+    count, digest = write_table(spec, spec.empty(), path)
+    record = DayRecord(start, start + timedelta(days=1), True, {table: count}, {}, {table: digest})
+    assert read_table(tmp_path, spec, FIRST_DAY, record).equals(spec.schema.empty_table())
+
+
+@pytest.mark.parametrize("namespaces", [None, ["shop"]])
+def test_columns_with_fewer_values_than_rows_are_damage(
+    namespaces: list[str] | None, tmp_path: Path
+) -> None:
+    spec, path = SNAPSHOT_TABLES["namespaces"], table_file(tmp_path, "namespaces", FIRST_DAY)
+    path.parent.mkdir()
+    count = 9_973
+    rows = pa.table({"namespace": ["shop"] * count, "labels": ["{}"] * count})
+    content = written(rows.cast(spec.schema), write_statistics=False)
+    # At the end are the file's rows, two numbers for each column, and the row group's rows.
+    real, none, parts = number(count), number(0, len(number(count))), content.split(number(count))
+    path.write_bytes(real.join(parts[:-5]) + none + none.join(parts[-5:-1]) + real + parts[-1])
+    start = datetime(2026, 9, 1, tzinfo=UTC)
+    record = DayRecord(start, start + timedelta(days=1), True, {"namespaces": count})
+    with pytest.raises(SnapshotError, match="columns with fewer values than rows"):
+        read_table(tmp_path, spec, FIRST_DAY, record, namespaces=namespaces)
 
 
 @pytest.mark.parametrize(
