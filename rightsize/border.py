@@ -20,7 +20,7 @@ import tempfile
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -104,22 +104,46 @@ def write_files(
     """
     targets = [below(folder, name) for name in files]
     contents = [_as_bytes(*pair) for pair in zip(targets, files.values(), strict=True)]
-    with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with scratch_folder(folder) as scratch:
-            drafts = [scratch / str(number) for number in range(len(files))]
-            for draft, target, content in zip(drafts, targets, contents, strict=True):
-                with _writing(target), draft.open("wb") as stream:
-                    _write_down(stream, content)
-            before()
-            for draft, target, content in zip(drafts, targets, contents, strict=True):
-                with _writing(target):
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    if _is_one_file(target.resolve()):
-                        _move(draft, target.resolve())
-                    else:
-                        target.write_bytes(content)
+    _replace_all(dict(zip(targets, contents, strict=True)), lambda _: folder, before)
     return targets
+
+
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """The same for files wherever they are, each written beside its own place first.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    _replace_all(contents, lambda target: target.resolve().parent)
+
+
+def _replace_all(
+    contents: Mapping[Path, bytes],
+    home: Callable[[Path], Path],
+    before: Callable[[], None] = lambda: None,
+) -> None:
+    with ExitStack() as folders:
+        scratch: dict[Path, Path] = {}
+        drafts = []
+        for number, (target, content) in enumerate(contents.items()):
+            place = home(target)
+            if place not in scratch:
+                with _writing(place):
+                    place.mkdir(parents=True, exist_ok=True)
+                scratch[place] = folders.enter_context(scratch_folder(place))
+            drafts.append(scratch[place] / str(number))
+            with _writing(target), drafts[-1].open("wb") as stream:
+                _write_down(stream, content)
+        before()
+        for draft, (target, content) in zip(drafts, contents.items(), strict=True):
+            with _writing(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if _is_one_file(target.resolve()):
+                    _move(draft, target.resolve())
+                else:
+                    target.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -268,6 +268,34 @@ def test_files_that_have_no_room_leave_those_of_before_as_they_were(tmp_path, mo
     assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "b", "d"}
 
 
+def test_files_of_several_folders_are_one_set_too(tmp_path, monkeypatch):
+    places = [tmp_path / "a" / "one.yaml", tmp_path / "b" / "two.yaml"]
+    border.replace_files(dict.fromkeys(places, b"old"))
+    wrote = border._write_down
+
+    def until_full(stream, content, **more):
+        if content == b"no room":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        wrote(stream, content, **more)
+
+    monkeypatch.setattr(border, "_write_down", until_full)
+    with pytest.raises(OutputError, match="two.yaml: cannot be written .No space"):
+        border.replace_files({places[0]: b"new", places[1]: b"no room"})
+    found = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == dict.fromkeys(places, b"old")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "command", ["control_plane", "demo", "explain", "report", "scope", "shards"]
+)
+def test_a_command_of_several_files_writes_them_in_one_call(command):
+    """Else a full disk leaves some new and some old."""
+    text = (Path(border.__file__).parent / "cli" / f"{command}.py").read_text()
+    calls = re.findall(r"\b(?:write_files|write_and_show|write_report|save|write_text)\(", text)
+    assert len(calls) == 1
+
+
 def test_a_scratch_folder_goes_at_the_end_and_is_left_alone_before(tmp_path):
     with scratch_folder(tmp_path) as folder:
         (folder / "part").touch()

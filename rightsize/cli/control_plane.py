@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rightsize.border import below, path_part, write_text
+from rightsize.border import path_part, write_files
 from rightsize.cli.options import FormatOption, SettingsFile, SnapshotOption
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.output.console import error_console
@@ -41,7 +41,7 @@ def control_plane(
     from rightsize.files.yaml_text import to_yaml
     from rightsize.istiod.source import istiod_revisions, study_istiod
     from rightsize.namespaces.manifests import istiod_budget, istiod_values
-    from rightsize.output.charts import save
+    from rightsize.output.charts import image
     from rightsize.output.charts.control_plane import growth_with_thresholds
     from rightsize.output.control_plane_rows import control_plane_lines, control_plane_to_dict
 
@@ -61,22 +61,24 @@ def control_plane(
         ),
     )
     show(answer, output_format)
+    if out is None:
+        return
+    files: dict[str, str | bytes] = {}
     for advice, ahead in found:
-        if out is None:
-            break
         suffix = f"-{path_part(advice.revision)}" if len(found) > 1 else ""
         comment = "\n".join(["istiod chart, this step of rightsize control-plane", *advice.reasons])
-        path = write_text(
-            below(out, f"istiod-values{suffix}.yaml"),
-            to_yaml([istiod_values(advice)], comment=comment),
-        )
-        messages.print(f"Values: {path}", markup=False)
+        files[f"istiod-values{suffix}.yaml"] = to_yaml([istiod_values(advice)], comment=comment)
         budget = istiod_budget(advice)
         if budget is not None:
-            path = write_text(below(out, f"istiod-budget{suffix}.yaml"), to_yaml([budget]))
-            messages.print(f"Disruption budget: {path}", markup=False)
+            files[f"istiod-budget{suffix}.yaml"] = to_yaml([budget])
         if ahead.of("services") is not None:
             chart = growth_with_thresholds(
                 ahead, cluster=source.manifest.cluster, simulated=source.manifest.simulated
             )
-            messages.print(f"Chart: {save(chart, below(out, f'growth{suffix}.png'))}", markup=False)
+            files[f"growth{suffix}.png"] = image(chart)
+    for path in write_files(out, files):
+        what = next(label for start, label in _LABELS.items() if path.name.startswith(start))
+        messages.print(f"{what}: {path}", markup=False)
+
+
+_LABELS = {"istiod-values": "Values", "istiod-budget": "Disruption budget", "growth": "Chart"}

@@ -32,7 +32,7 @@ def demo(
     from rightsize.config import load_settings
     from rightsize.data_files import data_file
     from rightsize.demo import demo_snapshot
-    from rightsize.output.charts import save
+    from rightsize.output.charts import image
     from rightsize.output.charts.usage import request_against_usage
     from rightsize.snapshot import Snapshot
 
@@ -44,6 +44,6 @@ def demo(
     show(advice_answer(advice), "table")
     options = PatchOptions(chart="istiod", istio_version=snapshot.manifest.istio_version, out=out)
     files = patched(advice, [data_file("demo-values.yaml")], options)
-    write_and_show(files, options, diff_on_stdout=True)
-    chart = save(request_against_usage(advice), out / "request-against-usage.png")
-    messages.print(f"Chart: {chart}", markup=False)
+    chart = {"request-against-usage.png": image(request_against_usage(advice))}
+    write_and_show(files, options, diff_on_stdout=True, beside=chart)
+    messages.print(f"Chart: {out / next(iter(chart))}", markup=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rightsize.border import below, path_part
+from rightsize.border import path_part, write_files
 from rightsize.cli.options import SettingsFile
 from rightsize.cli.snapshots import open_snapshot
 from rightsize.errors import NoDataError, UsageError
@@ -38,7 +38,7 @@ def explain(
     `rightsize explain shop/cart --snapshot snapshots/prod`
     """
     from rightsize.config import load_settings
-    from rightsize.output.charts import save
+    from rightsize.output.charts import image
     from rightsize.output.charts.history import usage_history
     from rightsize.recommend import recommend
     from rightsize.sizing.alternatives import alternatives
@@ -54,6 +54,7 @@ def explain(
         raise NoDataError(
             f"the snapshot has no mesh container of {workload}", hint=_near(advice, namespace)
         )
+    charts: dict[str, str | bytes] = {}
     for row in rows:
         history = _history(source, row)
         of = path_part(f"{row.key.replace('/', '-')}-{row.container}")
@@ -61,10 +62,12 @@ def explain(
         for turned_down in alternatives(history, row, settings.policy):
             output_console().print(f"  not {turned_down.option}: {turned_down.reason}")
         for resource in ("cpu", "memory"):
-            path = below(out, f"{of}-{resource}.png")
-            save(usage_history(history.usage, row, resource), path)
-            error_console().print(f"Chart: {path}", markup=False)
-        _past(history, settings, below(out, f"{of}-past.png"))
+            charts[f"{of}-{resource}.png"] = image(usage_history(history.usage, row, resource))
+        past = _past(history, settings)
+        if past is not None:
+            charts[f"{of}-past.png"] = past
+    for path in write_files(out, charts):
+        error_console().print(f"Chart: {path}", markup=False)
 
 
 def _history(source: Snapshot, row: Recommendation) -> WindowHistory:
@@ -78,10 +81,10 @@ def _history(source: Snapshot, row: Recommendation) -> WindowHistory:
     )
 
 
-def _past(history: WindowHistory, settings: Settings, path: Path) -> None:
-    """How the profile and the known recommenders would have done in each past stretch."""
+def _past(history: WindowHistory, settings: Settings) -> bytes | None:
+    """Print how the profile and the known recommenders would have done before; the chart of it."""
     from rightsize.output.backtest_rows import stretches_table
-    from rightsize.output.charts import save
+    from rightsize.output.charts import image
     from rightsize.output.charts.backtest import past_stretches
     from rightsize.sizing.backtest import Workload, backtest_workloads
     from rightsize.sizing.policies.arrays import History
@@ -99,10 +102,9 @@ def _past(history: WindowHistory, settings: Settings, path: Path) -> None:
         result = backtest_workloads([workload], {name: policy_named(name) for name in names})
     except NoDataError:
         output_console().print("  past: too short a history to walk forward through")
-        return
+        return None
     print_table(stretches_table(result))
-    save(past_stretches(workload.history, result.windows), path)
-    error_console().print(f"Chart: {path}", markup=False)
+    return image(past_stretches(workload.history, result.windows))
 
 
 def _near(advice: Advice, namespace: str) -> str:

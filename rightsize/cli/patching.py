@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,8 +56,14 @@ def patched(advice: Advice, files: Sequence[Path], options: PatchOptions) -> Pat
     )
 
 
-def write_and_show(result: PatchResult, options: PatchOptions, *, diff_on_stdout: bool) -> None:
-    """Write the files and print their diff (to stderr when stdout carries data).
+def write_and_show(
+    result: PatchResult,
+    options: PatchOptions,
+    *,
+    diff_on_stdout: bool,
+    beside: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write the files, with others `beside` them, and print their diff (to stderr if stdout has data).
 
     Raises
     ------
@@ -76,7 +82,7 @@ def write_and_show(result: PatchResult, options: PatchOptions, *, diff_on_stdout
             options.verify_chart, result.files, result.settled, gateway=options.gateway
         )
         messages.print(str(report), markup=False)
-    written = write_patched(result.files, out_dir=None if options.in_place else options.out)
+    written = write_patched(result.files, None if options.in_place else options.out, beside)
     _show_files(result.files, written)
     if not messages.is_terminal:
         messages = Console(file=sys.stderr, highlight=False, width=200)

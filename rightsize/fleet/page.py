@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from rightsize.border import below, path_part, printable, write_bytes
+from rightsize.border import path_part, printable, write_files
 from rightsize.errors import RightsizeError, StoreError
 from rightsize.fleet.analysing import ClusterAnswer
 from rightsize.fleet.collecting import age_in_days
@@ -84,8 +84,7 @@ def unpack_pages(store: ObjectStore, name: str, folder: Path) -> None:
             f"{store.url}/{name}: cannot be unpacked ({excerpt(printable(error), 200)})",
             hint="remove it and the report's answers from the store: they are made again",
         ) from error
-    for path, content in files.items():
-        write_bytes(below(folder, path), content)
+    write_files(folder, files)
 
 
 def _unpacked(packed: bytes) -> Iterator[tuple[str, bytes]]:
@@ -133,13 +132,12 @@ def fleet_report(
 
 def write_fleet_report(report: Report, out: Path) -> list[Path]:
     """Write the page in every form of a report, and each table as Parquet."""
-    files = write_report(report, out)
+    tables = {}
     for table in report.tables:
         packed = io.BytesIO()
         table.frame[[column.name for column in table.columns]].to_parquet(packed, index=False)
-        path = below(out, f"tables/{table.name}.parquet")
-        files.append(write_bytes(path, packed.getvalue()))
-    return files
+        tables[f"tables/{table.name}.parquet"] = packed.getvalue()
+    return write_report(report, out, tables)
 
 
 def _clusters(answers: Sequence[ClusterAnswer], now: datetime) -> pd.DataFrame:

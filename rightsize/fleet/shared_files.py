@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rightsize.border import write_files
 from rightsize.errors import RightsizeError
 from rightsize.fleet.analysing import ClusterAnswer
 from rightsize.fleet.fleet_file import Fleet
-from rightsize.patch import PatchedFile, SizeChange, patch_files, write_patched
+from rightsize.patch import PatchedFile, SizeChange, patch_files, patched_targets
 from rightsize.results import Sizes
 
 _FIELDS = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
@@ -136,14 +137,15 @@ def patched_files(shared: Sequence[SharedFiles], out: Path) -> list[Path]:
     OutputError
         If the folder cannot be written.
     """
-    written = []
+    files: dict[str, str | bytes] = {}
     for number, one in enumerate(shared):
         # Files of several sets may have one name.
         folder = out if len(shared) == 1 else out / f"{number + 1}"
         if one.sizes:
             changed = [file for file in _patched(one) if file.changed]
-            written += write_patched(changed, out_dir=folder)
-    return written
+            for file, path in zip(changed, patched_targets(changed, folder), strict=True):
+                files[path.relative_to(out).as_posix()] = file.text_after.encode("utf-8")
+    return write_files(out, files)
 
 
 def _patched(shared: SharedFiles) -> tuple[PatchedFile, ...]:

@@ -3,7 +3,7 @@
 `patch_files` is the one way in; `verify_chart` proves the result by rendering with Helm.
 """
 
-from rightsize.patch.diff import unified_diff, write_patched
+from rightsize.patch.diff import patched_targets, unified_diff, write_patched
 from rightsize.patch.matching import Flags
 from rightsize.patch.model import (
     EffectiveSizes,
@@ -29,6 +29,7 @@ __all__ = [
     "effective_sizes",
     "patch_files",
     "patch_set",
+    "patched_targets",
     "refuse_unknown",
     "unified_diff",
     "verify_chart",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from rightsize.border import below, write_bytes, write_files
+from rightsize.border import below, replace_files, write_files
 from rightsize.errors import OutputError
 from rightsize.patch.kustomize import LISTING, MARK
 from rightsize.patch.model import PatchedFile
@@ -18,13 +18,19 @@ def unified_diff(patched: Sequence[PatchedFile]) -> str:
     return "".join(_diff(file) for file in patched if file.changed)
 
 
-def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[Path]:
-    """Write every file under its own name, and return the paths, in order.
+def write_patched(
+    patched: Sequence[PatchedFile],
+    out_dir: Path | None,
+    beside: Mapping[str, bytes] | None = None,
+) -> list[Path]:
+    """Write every file under its own name, and return the paths, in order; none without room for all.
 
     Parameters
     ----------
     out_dir : pathlib.Path, optional
         The folder to write to; None writes each file in its own place (`--in-place`).
+    beside : mapping, optional
+        Further files of that folder, by name.
 
     Raises
     ------
@@ -32,18 +38,24 @@ def write_patched(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[
         A folder that cannot be written, two files of one name, or a file that is one of the
         user's own.
     """
+    targets = patched_targets(patched, out_dir)
+    contents = [file.text_after.encode("utf-8") for file in patched]
+    if out_dir is not None:
+        names = [target.relative_to(out_dir).as_posix() for target in targets]
+        files = dict(zip(names, contents, strict=True))
+        return write_files(out_dir, {**files, **(beside or {})})[: len(targets)]
+    rows = zip(patched, targets, contents, strict=True)
+    replace_files({target: content for file, target, content in rows if file.changed})
+    return targets
+
+
+def patched_targets(patched: Sequence[PatchedFile], out_dir: Path | None) -> list[Path]:
+    """Where each file is written to; raises as `write_patched` does, before anything is."""
     own = [file.path for file in patched if file.text_before]
     beside = own[0].parent if own else Path()
     common = _common_folder(own)
     targets = [_target(file, out_dir, beside, common) for file in patched]
     _refuse_clashes(patched, targets, out_dir)
-    contents = [file.text_after.encode("utf-8") for file in patched]
-    if out_dir is not None:
-        names = [target.relative_to(out_dir).as_posix() for target in targets]
-        return write_files(out_dir, dict(zip(names, contents, strict=True)))
-    for file, target, content in zip(patched, targets, contents, strict=True):
-        if file.changed:
-            write_bytes(target, content)
     return targets
 
 

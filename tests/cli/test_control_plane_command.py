@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from rightsize import border
 from rightsize.cli.control_plane import app
+from rightsize.errors import OutputError
 from tests.istiod.synthetic_istiod import Mesh, istiod_snapshot
 
 INF = float("inf")
@@ -35,6 +38,24 @@ def test_json_and_files(folder, tmp_path):
     assert values["pilot"]["autoscaleMin"] == answer["istiod"]["autoscale_min"]
     assert set(values["pilot"]["resources"]["requests"]) == {"cpu", "memory"}
     assert (tmp_path / "growth.png").stat().st_size > 5000
+
+
+def test_a_disk_without_room_for_the_chart_keeps_the_values_of_before(
+    folder, tmp_path, monkeypatch
+):
+    (tmp_path / "istiod-values.yaml").write_text("old")
+    wrote = border._write_down
+
+    def until_full(stream, content, **more):
+        if content.startswith(b"\x89PNG"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        wrote(stream, content, **more)
+
+    monkeypatch.setattr(border, "_write_down", until_full)
+    found = CliRunner().invoke(app, ["--snapshot", str(folder), "-o", str(tmp_path)])
+    assert found.exception.exit_code == OutputError.exit_code
+    assert [path.name for path in tmp_path.iterdir()] == ["istiod-values.yaml"]
+    assert (tmp_path / "istiod-values.yaml").read_text() == "old"
 
 
 def test_text_says_that_it_is_simulated_and_dates_the_marks(folder):

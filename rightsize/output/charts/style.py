@@ -201,8 +201,13 @@ def save(axes: Axes, path: str | os.PathLike[str]) -> Path:
         If the file cannot be written.
     """
     path = Path(path)
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    return write_bytes(path, image(axes, path.suffix))
+
+
+def image(axes: Axes, suffix: str = ".png") -> bytes:
+    """The chart as the bytes of a PNG or SVG, the same every time."""
+    metadata = {"Date": None} if suffix == ".svg" else {"Software": None}
     out = io.BytesIO()
     with mpl.rc_context(_RC):
-        _readable(figure_of(axes)).savefig(out, format=path.suffix[1:], dpi=144, metadata=metadata)
-    return write_bytes(path, out.getvalue())
+        _readable(figure_of(axes)).savefig(out, format=suffix[1:], dpi=144, metadata=metadata)
+    return out.getvalue()

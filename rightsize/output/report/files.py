@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rightsize.border import below, csv_cell, write_files
+from rightsize.border import csv_cell, write_files
 from rightsize.errors import OutputError
-from rightsize.output.charts import save
+from rightsize.output.charts import image
 from rightsize.output.charts.style import laid_out
 from rightsize.output.report.html import html_page
 from rightsize.output.report.markdown import markdown_page
@@ -36,10 +37,13 @@ def make_folder(folder: Path) -> None:
         raise _unwritable(folder, error) from error
 
 
-def write_report(report: Report, folder: Path) -> list[Path]:
+def write_report(
+    report: Report, folder: Path, more: Mapping[str, bytes] | None = None
+) -> list[Path]:
     """Write page, Markdown, workbook, tables as CSV and JSON, charts as PNG and SVG.
 
-    The same report gives the same bytes. Each file is replaced in one step.
+    The same report gives the same bytes. All files are made first, with `more` files by path below
+    the folder, then written; none where there is no room for all.
 
     Raises
     ------
@@ -50,10 +54,10 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     with ExitStack() as charts:
         for chart in report.charts:
             charts.enter_context(laid_out(chart.axes))
-        return _write(report, folder)
+        return write_files(folder, {**_files(report), **(more or {})})
 
 
-def _write(report: Report, folder: Path) -> list[Path]:
+def _files(report: Report) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {
         "index.html": html_page(report),
         "report.md": markdown_page(report),
@@ -63,12 +67,10 @@ def _write(report: Report, folder: Path) -> list[Path]:
     for table in report.tables:
         files[f"tables/{table.name}.csv"] = table_csv(table, report)
         files[f"tables/{table.name}.json"] = table_json(table)
-    written = write_files(folder, files)
     for chart in report.charts:
-        written += [
-            save(chart.axes, below(folder, f"charts/{chart.name}{s}")) for s in (".png", ".svg")
-        ]
-    return written
+        for suffix in (".png", ".svg"):
+            files[f"charts/{chart.name}{suffix}"] = image(chart.axes, suffix)
+    return files
 
 
 def report_json(report: Report) -> str:
