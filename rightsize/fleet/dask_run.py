@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 import rightsize
+from rightsize.border import no_room, scratch_folder
 from rightsize.errors import SchedulerError, UsageError
 from rightsize.fleet.tasks import Failure, TaskFailed, attempt
 from rightsize.secrets import register_address
@@ -55,6 +56,8 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
         If Dask is not installed, or the address has a user or a password.
     SchedulerError
         If nothing answers at the address.
+    OutputError
+        If Dask has no room for its own folder, which every worker needs.
     """
     try:
         from distributed import Client, LocalCluster
@@ -73,17 +76,33 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
             yield client
         return
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with (
-        LocalCluster(
-            n_workers=workers or os.cpu_count() or 1,
-            threads_per_worker=1,
-            # Any free port: two fleets at once would complain about the usual one on stderr.
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+    with scratch_folder() as place:
+        with _room_for_dask():
+            cluster = LocalCluster(
+                n_workers=workers or os.cpu_count() or 1,
+                threads_per_worker=1,
+                # Any free port: two fleets at once would complain about the usual one on stderr.
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+                local_directory=str(place),
+            )
+        with cluster, Client(cluster, set_as_default=False) as client:
+            yield client
+
+
+@contextlib.contextmanager
+def _room_for_dask() -> Iterator[None]:
+    """A folder that has no room is our error, whichever of Dask's own stands around it."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            full = no_room(cause) if isinstance(cause, OSError) else None
+            if full is not None:
+                raise full from error
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def run(

@@ -13,6 +13,7 @@ import pytest
 
 from rightsize.cli import run
 from rightsize.errors import OutputError
+from rightsize.fleet.dask_run import dask_client
 from rightsize.snapshot import SnapshotWriter
 from tests.tiny_mesh import Tiny, tiny_snapshot
 
@@ -122,3 +123,17 @@ def test_a_manifest_that_has_no_room_leaves_the_day_before_and_no_unfinished_fil
         writer.write_day(day, {"usage": found.read("usage")[:5]}, record)
     after = {path: path.read_bytes() for path in found.path.rglob("*") if path.is_file()}
     assert after == before | {found.path / ".lock": b""}
+
+
+def test_a_fleet_that_has_no_room_for_its_workers_is_7_and_names_the_folder(monkeypatch) -> None:
+    distributed = pytest.importorskip("distributed")
+
+    def refused(**given: object) -> None:
+        try:
+            _raise(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), given["local_directory"]))
+        except OSError as error:
+            raise RuntimeError("Cluster failed to start") from error
+
+    monkeypatch.setattr(distributed, "LocalCluster", refused)
+    with pytest.raises(OutputError, match=r"\.unfinished: cannot be written .No space"):
+        dask_client(workers=1).__enter__()
