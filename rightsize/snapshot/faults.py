@@ -16,6 +16,8 @@ _NAMED = frozenset(("usage", "summaries", "pods", "containers", "nodes", "namesp
 """Tables of which every part of the key is known."""
 _UNIQUE = _NAMED | {"control_plane", "traffic", "proxies"}
 """Tables that are joined or added up by their key."""
+_OF_ITS_DAY = frozenset(("first_seen", "last_seen", "first", "last"))
+"""Ends of windows: a file of another day has others."""
 _MANY_ROWS = 20_000
 """Above so many a count by key takes longer than a look at their order."""
 _FIRST_TIME, _LAST_TIME = (datetime(year, 1, 1, tzinfo=UTC) for year in (1970, 2200))
@@ -83,7 +85,7 @@ def _column_faults(
             yield f"{count} values of {column.name} are not in {least:g} to {most:g}"
     elif pa.types.is_timestamp(column.type):
         first, last = _FIRST_TIME, _LAST_TIME
-        if column.name == "time" and spec.grain != "day":
+        if column.name in _OF_ITS_DAY or (column.name == "time" and spec.grain != "day"):
             first = datetime(day.year, day.month, day.day, tzinfo=UTC)
             last = first + timedelta(days=1)
         limits = (pa.scalar(moment, column.type).value for moment in (first, last))

@@ -145,6 +145,13 @@ def test_an_altered_column_is_named(written: Path, tmp_path: Path) -> None:
         ("nodes", with_value("node", None), "node is not known of 1 rows"),
         ("nodes", with_value("allocatable_memory", 2.0**60), "allocatable_memory are not in 0 to"),
         ("usage", with_value("time", datetime(2031, 1, 1, tzinfo=UTC)), "times of time"),
+        ("pods", with_value("first_seen", datetime(2026, 9, 1, tzinfo=UTC)), "times of first_seen"),
+        ("nodes", with_value("last_seen", datetime(2026, 9, 4, tzinfo=UTC)), "times of last_seen"),
+        (
+            "summaries",
+            with_value("last", datetime(2026, 9, 4, tzinfo=UTC)),
+            "times of last are not",
+        ),
         ("usage", lambda t: pa.concat_tables([t, t.slice(0, 5)]), "5 rows are double"),
         ("pods", lambda t: pa.concat_tables([t, t]), "2 rows are double"),
         ("pods", with_value("labels", "{"), "1 values of labels are no JSON dict"),
