@@ -18,12 +18,13 @@ import shutil
 import stat
 import tempfile
 import time
+import tomllib
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from rightsize.errors import OutputError
 
@@ -208,6 +209,30 @@ def read_file(path: Path, most: int) -> bytes:
     if len(content) > most:
         raise OSError(errno.EFBIG, f"larger than {most >> 10:,} KiB")
     return content
+
+
+def toml_of(content: bytes) -> dict[str, Any]:
+    """What a TOML file that was given holds.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        If it is no TOML, or has keys that `tomllib` takes memory without bounds for: it keeps each
+        beginning of a dotted key.
+    """
+    text = content.decode()
+    if _LONG_KEY.search(text) or text.count(".") > _MOST_DOTS:
+        raise ValueError(
+            f"a dotted key has at most {_MOST_KEY_PARTS} parts, a file {_MOST_DOTS:,} dots"
+        )
+    return tomllib.loads(text)
+
+
+_MOST_KEY_PARTS, _MOST_DOTS = 32, 200_000
+_LONG_KEY = re.compile(
+    r"""(?:(?:(?<![\w-])[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*)"""
+    rf"{{{_MOST_KEY_PARTS}}}"
+)
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rightsize import secrets
-from rightsize.border import read_file
+from rightsize.border import read_file, toml_of
 from rightsize.errors import InputFileError, RightsizeError, UsageError
 
 SETTINGS_FILE = "rightsize.toml"
@@ -414,7 +413,7 @@ _LARGEST_BYTES = 4 * 2**20
 
 def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        return tomllib.loads(read_file(path, _LARGEST_BYTES).decode())
+        return toml_of(read_file(path, _LARGEST_BYTES))
     except OSError as error:
         raise InputFileError(
             f"cannot be read ({error.strerror})", path=path, hint=_SETTINGS_HINT

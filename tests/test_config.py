@@ -41,6 +41,11 @@ def test_flags_outrank_the_environment():
         ("[policy]\nmargin = 2\n", "policy.margin"),
         ("[politics]\n", "politics"),
         ("policy = [", "not TOML"),
+        ("a." * 20_000 + "a = 1\n", "at most 32 parts"),
+        ("[" + " 'a' . " * 40 + '"b"]\n', "at most 32 parts"),
+        ("x = {" + '"a"."b".' * 16 + "c = 1}\n", "at most 32 parts"),
+        ("".join(f"k{n}.a.b = 1\n" for n in range(110_000)), "200,000 dots"),
+        ("[policy]\nmargin = " + "9" * 5_000, "not TOML"),
     ],
 )
 def test_a_wrong_file_is_named_with_the_setting(tmp_path, text, named):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 
-from rightsize.border import open_file, path_part, printable
+from rightsize.border import open_file, path_part, printable, toml_of
 from rightsize.collectors.prometheus.connection import matchers
 from rightsize.config import PrometheusSettings
 from rightsize.errors import InputFileError, RightsizeError, UsageError
@@ -166,7 +165,7 @@ def _toml(path: Path) -> dict[str, Any]:
     if len(content) > _LARGEST_BYTES:
         raise _wrong(path, f"larger than {_LARGEST_BYTES >> 20} MiB")
     try:
-        return tomllib.loads(content.decode())
+        return toml_of(content)
     except (ValueError, RecursionError) as error:
         raise _wrong(path, f"is not TOML: {error}") from error
 
