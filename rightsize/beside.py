@@ -80,6 +80,10 @@ def _pool() -> ProcessPoolExecutor | None:
 
 
 def _processors() -> int:
+    """As `os.process_cpu_count` of Python 3.13: those the process may use, or PYTHON_CPU_COUNT."""
+    said = os.environ.get("PYTHON_CPU_COUNT", "")
+    if said.isdecimal():
+        return int(said)
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # Not Linux.

@@ -9,3 +9,6 @@ import os
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
     os.unsetenv(name)
+
+# Tests run side by side already: a command computes in one process, but where two are what is tested.
+os.environ["PYTHON_CPU_COUNT"] = "1"

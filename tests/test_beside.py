@@ -16,6 +16,11 @@ from rightsize.beside import at_need, second_process
 from rightsize.errors import NoDataError
 
 
+@pytest.fixture(autouse=True)
+def _two_processors(monkeypatch):
+    monkeypatch.setenv("PYTHON_CPU_COUNT", "2")
+
+
 def of_process(number: int) -> tuple[int, int]:
     return number, os.getpid()
 
@@ -100,7 +105,7 @@ def test_without_a_second_process_everything_is_computed_here_when_asked_for(mon
         raise OSError(38, "Function not implemented")
 
     if lack == "processor":
-        monkeypatch.setattr(beside, "_processors", lambda: 1)
+        monkeypatch.setenv("PYTHON_CPU_COUNT", "1")
     else:
         monkeypatch.setattr(beside, "ProcessPoolExecutor", none)
     with second_process() as have:

@@ -62,6 +62,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+def test_two_processes_write_what_one_writes(work, tmp_path, monkeypatch):
+    folder = copy_of(work, tmp_path)
+    for processors in ("1", "2"):
+        monkeypatch.setenv("PYTHON_CPU_COUNT", processors)
+        done = rightsize("report", "--no-cache", "-o", processors, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    assert contents(folder / "1") == contents(folder / "2")
+
+
 def test_a_first_month_says_that_it_is_the_first(work):
     page = (work / "reports" / "2026-09" / "report.md").read_text()
     assert "This is the first report" in page
