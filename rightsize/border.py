@@ -429,10 +429,10 @@ def word(text: object) -> str:
 
 _OPTIONS = frozenset({
     "-f", "-n", "-p", "--enroll-namespace", "--max", "--overwrite", "--patch-file", "--port", "--raw",
-    "--revision", "--timeout", "--timeout=15m", "--type", "--version", "--wait", "--workload",
+    "--revision", "--timeout", "--timeout=15m", "--type", "--version", "--wait", "--workload", "-v", "--all-namespaces",
 })  # fmt: skip
 """All that commands of ours have: any other word with a dash is a name of a stranger's."""
-_SWITCHES = frozenset({"--overwrite", "--timeout=15m", "--wait"})
+_SWITCHES = frozenset({"--all-namespaces", "--overwrite", "--timeout=15m", "--wait"})
 
 
 def command(*words: object) -> str:

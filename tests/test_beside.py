@@ -60,7 +60,7 @@ def test_an_error_is_raised_where_the_answer_is_asked_for(here):
 
 
 def test_nobody_waits_for_a_part_after_an_error():
-    began = time.monotonic()
+    began, others = time.monotonic(), set(active_children())
 
     def interrupted() -> None:
         with second_process() as have:
@@ -71,7 +71,7 @@ def test_nobody_waits_for_a_part_after_an_error():
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert time.monotonic() - began < 60
-    assert not active_children()
+    assert set(active_children()) <= others
 
 
 def test_the_second_process_ends_when_the_first_is_killed():

@@ -66,7 +66,8 @@ def test_every_module_finds_what_it_imports_in_the_image(installed, tmp_path):
     code = """
 import importlib, pkgutil, rightsize
 for one in pkgutil.walk_packages(rightsize.__path__, "rightsize."):
-    if not one.name.endswith("__main__"):
+    # A store on S3 is of the extra `fleet`, which the image has not.
+    if not one.name.endswith(("__main__", ".store_transport")):
         importlib.import_module(one.name)
 import kubernetes, scipy.optimize, scipy.stats, sklearn.linear_model, xlsxwriter, jinja2
 """
