@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from rightsize.border import command
 from rightsize.files.istioctl import LAST_KNOWN, catalogue, istioctl
 
 SOURCE = os.environ.get("RIGHTSIZE_ISTIO_SOURCE")
@@ -49,3 +50,8 @@ def test_each_marker_is_in_the_source_of_the_releases_claimed_and_of_no_other(ta
         claimed = word.first <= minor <= word.last
         assert (done.returncode == 0) is claimed, (word.command, word.flag)
     assert all(word.last <= LAST_KNOWN for word in catalogue().values())
+
+
+def test_every_flag_of_the_catalogue_is_written_as_an_option():
+    for flag in {flag for _, flag in catalogue() if flag.startswith("-")}:
+        assert command("istioctl", flag, "x").split()[1] == flag
