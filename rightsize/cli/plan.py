@@ -71,6 +71,7 @@ def plan(
 
     `rightsize plan --format json --commitment 0`
     """
+    from rightsize.beside import second_process
     from rightsize.collectors.istio_objects import read_istio_objects
     from rightsize.config import load_settings
     from rightsize.namespaces.configuration import configuration_of
@@ -90,7 +91,7 @@ def plan(
     configuration = configuration_of(read_istio_objects(objects)) if objects else None
     source = open_snapshot(snapshot, no_cache=no_cache)
     messages = error_console()
-    with messages.status("Planning") as status:
+    with messages.status("Planning") as status, second_process() as beside:
         study = study_plan(
             source,
             settings,
@@ -99,6 +100,7 @@ def plan(
             found=_audited(values or (), chart, istio_version),
             given=given_sizes(values or (), chart=chart, istio_version=istio_version),
             progress=lambda what: status.update(f"{what[0].upper()}{what[1:]}"),
+            beside=beside,
         )
         rollout, bought = build_plan(study)
         document = PlanDocument.of(study, rollout, bought, given)

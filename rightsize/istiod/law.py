@@ -7,7 +7,8 @@ exactly as a linear programme, so that a few restarts and full pushes do not pul
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from scipy.special import gammaincinv
 from rightsize.estimator import Regressor
 
 Floats = npt.NDArray[np.float64]
+End = Literal["low", "mid", "high"]
+ENDS: tuple[End, ...] = get_args(End)
+"""Columns of an interval."""
 
 _FLOOR = 1e-3
 """Smallest mean residual, as a share of the level: exact data must not make a bound infinitely
@@ -126,9 +130,34 @@ class NonNegativeQuantileLaw(Regressor):
         """
         drivers = np.atleast_2d(np.asarray(X, dtype=np.float64))
         ends = np.array([self._range_of(np.r_[1.0, row / self._scale], known) for row in drivers])
-        mid = np.clip(self.predict(drivers), ends[:, 0], ends[:, 1])
-        low = ends[:, 0] + self.noise_[0] * np.maximum(mid, self._level)
-        high = ends[:, 1] + self.noise_[1] * np.maximum(mid, self._level)
+        return self._interval(self.predict(drivers), ends[:, 0], ends[:, 1])
+
+    def predict_end(self, X: npt.ArrayLike, end: End) -> Floats:
+        """Return one column of `predict_interval`, shape (m,), for less work where that is enough.
+
+        The fitted law is one of those that the history cannot distinguish, so that its value is
+        within the range whatever the range is: the middle needs none of its ends, an end not the other.
+        """
+        drivers = np.atleast_2d(np.asarray(X, dtype=np.float64))
+        column = ENDS.index(end)
+        if not self._within or (drivers[:, self._never_seen] > 0).any():
+            return self.predict_interval(drivers)[:, column]
+        mid = self.predict(drivers)
+        if end == "mid":
+            return mid
+        sign = 1.0 if end == "low" else -1.0
+        found = np.array(
+            [
+                self._extreme(sign, np.r_[1.0, row / self._scale], self._budget(), {}) * self._level
+                for row in drivers
+            ]
+        )
+        return self._interval(mid, np.minimum(found, mid), np.maximum(found, mid))[:, column]
+
+    def _interval(self, predicted: Floats, lowest: Floats, highest: Floats) -> Floats:
+        mid = np.clip(predicted, lowest, highest)
+        low = lowest + self.noise_[0] * np.maximum(mid, self._level)
+        high = highest + self.noise_[1] * np.maximum(mid, self._level)
         found: Floats = np.c_[np.minimum(np.maximum(low, 0.0), mid), mid, np.maximum(high, mid)]
         return found
 
@@ -148,14 +177,13 @@ class NonNegativeQuantileLaw(Regressor):
 
     def _budget(self) -> float:
         """Largest total loss of a law that the history cannot distinguish from the best one."""
-        best = float(
-            np.sum(
-                self._weights * _check(self._response - self._design @ self._best, self.quantile)
-            )
-        )
-        best = max(best, _FLOOR * self.quantile * self._response.size)
+        best = max(self._loss(self._best), _FLOOR * self.quantile * self._response.size)
         excess = _GAUSSIAN * 2 * gammaincinv(0.5, self.coverage) / (2 * self.effective_rows_)
         return float(best * np.exp(excess))
+
+    def _loss(self, law: Floats) -> float:
+        residuals = self._response - self._design @ law
+        return float(np.sum(self._weights * _check(residuals, self.quantile)))
 
     def _identify(self, found: Floats) -> None:
         self._best = found
@@ -182,6 +210,7 @@ class NonNegativeQuantileLaw(Regressor):
             else:
                 fixed[int(driver)] = float(np.clip(prior, low, high))
         chosen = solve(self._design, self._response, self._weights, self.quantile, fixed)
+        self._within = self._loss(chosen) <= budget
         self.intercept_ = float(chosen[0] * self._level)
         self.coef_ = chosen[1:] * scale
 
@@ -200,19 +229,23 @@ class NonNegativeQuantileLaw(Regressor):
         self, direction: Floats, budget: float, fixed: dict[int, float] | None = None
     ) -> tuple[float, float]:
         """Smallest and largest `direction @ b` over laws `b` within the loss budget."""
-        ends = []
-        for sign in (1.0, -1.0):
-            found = _programme(
-                self._design,
-                self._response,
-                self._weights,
-                self.quantile,
-                objective=sign * direction,
-                budget=budget,
-                fixed=fixed or {},
-            )
-            ends.append(sign * found)
+        ends = [self._extreme(sign, direction, budget, fixed or {}) for sign in (1.0, -1.0)]
         return min(ends), max(ends)
+
+    def _extreme(
+        self, sign: float, direction: Floats, budget: float, fixed: Mapping[int, float]
+    ) -> float:
+        """The smallest of them for a sign of 1, the largest for -1."""
+        found = _programme(
+            self._design,
+            self._response,
+            self._weights,
+            self.quantile,
+            objective=sign * direction,
+            budget=budget,
+            fixed=fixed,
+        )
+        return sign * found
 
 
 def solve(
@@ -220,7 +253,7 @@ def solve(
     response: Floats,
     weights: Floats,
     quantile: float,
-    fixed: dict[int, float] | None = None,
+    fixed: Mapping[int, float] | None = None,
 ) -> Floats:
     """Non-negative coefficients, shape (k,), that minimise the weighted quantile loss.
 
@@ -265,7 +298,7 @@ def _programme(
     *,
     objective: Floats,
     budget: float,
-    fixed: dict[int, float],
+    fixed: Mapping[int, float],
 ) -> float:
     rows, count = design.shape
     identity = sparse.eye_array(rows)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from rightsize.errors import NoDataError
 from rightsize.istiod.diagnoses import Diagnosis, diagnose
-from rightsize.istiod.law import Floats, NonNegativeQuantileLaw, quick_fit
+from rightsize.istiod.law import End, Floats, NonNegativeQuantileLaw, quick_fit
 from rightsize.istiod.observations import known_drivers
 from rightsize.istiod.peaks import START_HOURS, Peaks, peaks_of
 from rightsize.istiod.published import CPU_PRIORS, MEMORY_PRIORS, prior_source
@@ -85,6 +85,10 @@ class FittedLaw:
         certain = tuple(self.drivers.index(driver) for driver in known)
         row = self.estimator.predict_interval([load.of_one(replicas, self.drivers)], certain)[0]
         return Interval(float(row[0]), float(row[1]), float(row[2]))
+
+    def end_of(self, load: MeshLoad, replicas: float, end: End) -> float:
+        """One end of `at`, or its middle, alone."""
+        return float(self.estimator.predict_end([load.of_one(replicas, self.drivers)], end)[0])
 
     def middle(self, load: MeshLoad, replicas: float) -> float:
         """The middle of `at` alone: many times faster, for ranking."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from rightsize.istiod.model import IstiodModel, MeshLoad
+from rightsize.istiod.model import FittedLaw, IstiodModel, MeshLoad
 from rightsize.istiod.pilot_settings import minor_release
 from rightsize.prices.unit_price import UnitPrice
 from rightsize.quantity import format_cpu, format_memory
@@ -34,12 +34,20 @@ _MOST_UTILIZATION = 80
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """Middle and upper end of what a law says, in cores or bytes."""
+
+    mid: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaPlan:
     """Needs of one pod at a number of replicas. CPU in cores, memory in bytes."""
 
     replicas: int
-    memory: Interval
-    cpu: Interval
+    memory: Need
+    cpu: Need
     cpu_peak: float
     target: int
 
@@ -73,8 +81,8 @@ def replica_plans(
         return [
             ReplicaPlan(
                 replicas,
-                Interval(memory, memory, memory * factor * (1 + margin)),
-                Interval.exactly(cpu),
+                Need(memory, memory * factor * (1 + margin)),
+                Need(cpu, cpu),
                 cpu * ASSUMED_CPU_BURST * factor,
                 _target(replicas),
             )
@@ -107,18 +115,37 @@ def plan_for(model: IstiodModel, load: MeshLoad, replicas: int) -> ReplicaPlan:
     peaks = model.peaks
     burst = max(peaks.cpu_burst or ASSUMED_CPU_BURST, peaks.cpu_start or 1.0)
     left = _left(model, replicas - 1.0)
-    cpu = model.cpu.at(load, replicas)
+    cpu = _need(model.cpu, load, replicas)
     middle = model.cpu.middle(load, left)
     peak = max(middle * burst, middle + peaks.cpu_excess * _grown(model, load), cpu.high)
     memory = needs_of_those_left(model, load, replicas - 1.0)
     return ReplicaPlan(replicas, memory, cpu, peak, _target(replicas))
 
 
-def needs_of_those_left(model: IstiodModel, load: MeshLoad, left: float) -> Interval:
+def expected(
+    plan: ReplicaPlan, model: IstiodModel | None, load: MeshLoad | None = None
+) -> tuple[Interval, Interval]:
+    """Memory and CPU of one pod of `plan` with their lower ends, under today's load or another."""
+    memory, cpu = plan.memory.mid, plan.cpu.mid
+    if model is not None:
+        load, left = load or model.load, _left(model, plan.replicas - 1.0)
+        memory = model.memory.end_of(load, left, "low")
+        cpu = model.cpu.end_of(load, plan.replicas, "low")
+    return (
+        Interval(memory, plan.memory.mid, plan.memory.high),
+        Interval(cpu, plan.cpu.mid, plan.cpu.high),
+    )
+
+
+def _need(law: FittedLaw, load: MeshLoad, replicas: float) -> Need:
+    return Need(law.end_of(load, replicas, "mid"), law.end_of(load, replicas, "high"))
+
+
+def needs_of_those_left(model: IstiodModel, load: MeshLoad, left: float) -> Need:
     """Memory in bytes of each of `left` pods while the proxies of the lost ones reconnect."""
     peaks = model.peaks
     start = max(peaks.memory_start or ASSUMED_MEMORY_START, 1.0)
-    lost = model.memory.at(load, _left(model, left))
+    lost = _need(model.memory, load, _left(model, left))
     excess = peaks.memory_excess * _grown(model, load)
     return replace(lost, high=max(lost.high, lost.mid * start, lost.mid + excess))
 

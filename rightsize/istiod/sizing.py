@@ -30,6 +30,7 @@ from rightsize.istiod.replicas import (
     as_many,
     cheapest,
     disruption_budget,
+    expected,
     most_replicas,
     peaks_text,
     rejected,
@@ -129,6 +130,7 @@ def recommend_istiod(
         # Fewer pods are a cut, too; more of them at sizes that stay would only cost.
         plans = [as_many(plans, replicas_now)]
     best = cheapest(plans, unit_price(region).price)
+    expected_memory, expected_cpu = expected(best, model)
     bounds = _bounds(tables)
     unsafe = events_of_istiod(containers).unsafe(rules.max_gap_share)
     memory_hold = delays.hold or _leak(model) or _memory_hold(bounds) or unsafe
@@ -151,8 +153,8 @@ def recommend_istiod(
         autoscale_max=most_replicas(best, bounds),
         target_utilization=best.target,
         budget=disruption_budget(best.replicas, istio_version),
-        expected_memory=best.memory,
-        expected_cpu=best.cpu,
+        expected_memory=expected_memory,
+        expected_cpu=expected_cpu,
         model=model,
         propagation=delays,
         reasons=(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from rightsize.errors import NoDataError
 from rightsize.istiod.growth import HORIZON_DAYS, Floats, Growth, fit_growth
+from rightsize.istiod.law import ENDS
 from rightsize.istiod.model import FittedLaw, IstiodModel, MeshLoad
 from rightsize.results import Interval, Resource, Sizes
 
@@ -189,8 +190,7 @@ def _usage_path(
             else now.endpoints,
             pushed_mib=None if now.pushed_mib is None else now.pushed_mib * share,
         )
-        found = law.at(load, replicas)
-        path[day, end] = (found.low, found.mid, found.high)[end]
+        path[day, end] = law.end_of(load, replicas, ENDS[end])
     return np.sort(path, axis=1)
 
 

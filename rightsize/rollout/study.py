@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from rightsize.audit.measured import measured_findings
 from rightsize.audit.model import Finding
+from rightsize.beside import Beside, at_need
 from rightsize.config import Settings
 from rightsize.cost.other import other_costs
 from rightsize.errors import NoDataError, UsageError
@@ -72,6 +73,7 @@ def study_plan(
     found: tuple[Finding, ...] = (),
     given: Mapping[Component, Sizes] | None = None,
     progress: Progress = lambda _: None,
+    beside: Beside = at_need,
 ) -> PlanStudy:
     """Run every analysis with recommendations that belong in a plan.
 
@@ -87,6 +89,8 @@ def study_plan(
         What the user's files set (see `recommend`).
     progress : callable, optional
         Called with what is being done.
+    beside : Beside
+        Where scopes are studied while the rest is.
 
     Raises
     ------
@@ -104,6 +108,7 @@ def study_plan(
             missing.append((what, error.what))
             return None
 
+    of_scope = beside(_scope, snapshot, configuration, rules)
     progress("Sizing workloads")
     advice = recommend(snapshot, rules, given=given)
     tables = read_istiod(snapshot)
@@ -116,15 +121,14 @@ def study_plan(
             "thresholds",
             lambda: outlook(tables.hours, model, in_force=in_force(tables.containers), node=node),
         )
-    scope = attempted(
-        "scope",
-        lambda: study_scope(
-            snapshot,
-            configuration=configuration,
-            settings=rules.nodes,
-            cross_zone=other_costs(rules.prices.other_costs_file).get("cross_zone"),
-        ),
+    kind = autoscaler_in_use(newest_rows(snapshot, "nodes"))
+    held = holds(
+        kind,
+        *(newest_rows(snapshot, t) for t in ("pods", "containers", "pdbs")),
+        minimum=rules.nodes.group_minimum,
     )
+    ledger = attempted("nodes and money", lambda: Ledger(snapshot, advice, rules))
+    scope = attempted("scope", of_scope)
     mesh = shards = None
     if scope is not None and istiod is not None and istiod.model is not None:
         edges, model = scope.edges, istiod.model
@@ -144,13 +148,6 @@ def study_plan(
     if istiod is not None and istiod.propagation.hold is not None:
         no_cut = any(Rule.HOLD in (r.cpu.rule, r.memory.rule) for r in advice.of("istiod"))
         missing += [("a smaller istiod", istiod.propagation.hold)] if no_cut else []
-    kind = autoscaler_in_use(newest_rows(snapshot, "nodes"))
-    held = holds(
-        kind,
-        *(newest_rows(snapshot, t) for t in ("pods", "containers", "pdbs")),
-        minimum=rules.nodes.group_minimum,
-    )
-    ledger = attempted("nodes and money", lambda: Ledger(snapshot, advice, rules))
     return PlanStudy(
         manifest=snapshot.manifest,
         settings=rules,
@@ -169,4 +166,13 @@ def study_plan(
         holds=tuple(held),
         most=largest_node(snapshot),
         kubernetes_minor=kubernetes_minor(snapshot),
+    )
+
+
+def _scope(snapshot: Snapshot, configuration: Configuration | None, rules: Settings) -> ScopeStudy:
+    return study_scope(
+        snapshot,
+        configuration=configuration,
+        settings=rules.nodes,
+        cross_zone=other_costs(rules.prices.other_costs_file).get("cross_zone"),
     )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from rightsize.istiod.law import NonNegativeQuantileLaw, effective_rows
+from rightsize.istiod.law import ENDS, NonNegativeQuantileLaw, effective_rows
 
 
 def mesh(seed: int, spread: float, hours: int = 336):
@@ -65,6 +65,21 @@ def test_no_driver_ever_gets_a_negative_price(seed):
     assert law.intercept_ >= 0
     low, mid, high = law.predict_interval(X[:1])[0]
     assert 0 <= low <= mid <= high
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.booleans(), st.booleans(), st.sampled_from([0.0, 0.02, 1.0]))
+def test_one_end_by_itself_is_that_of_the_interval(seed, held, unseen, spread):
+    X, y, prices, far, _ = mesh(seed, spread, hours=60)
+    priors = tuple(prices * 40) if held else None
+    if unseen:
+        X, far = np.c_[X, np.zeros(len(X))], np.r_[far, 5.0]
+        priors = None if priors is None else (*priors, 3.0)
+    law = NonNegativeQuantileLaw(priors=priors).fit(X, y)
+    rows = np.array([X[0], X[-1], far])
+    interval = law.predict_interval(rows)
+    for column, end in enumerate(ENDS):
+        assert law.predict_end(rows, end) == pytest.approx(interval[:, column], rel=1e-6)
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.3, 1.0])
