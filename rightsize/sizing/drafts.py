@@ -1,4 +1,4 @@
-"""A draft of every container's row, sized by itself; on all cores where there is enough to do."""
+"""A draft of every container's row, sized by itself; of the largest meshes on all cores."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from rightsize.snapshot.summaries import write_missing
 
 Progress = Callable[[str], None]
 Sized = tuple[list[Recommendation], Sidecars]
-_ALONE = 8
-"""Batches up to which one process is as quick: others have to be started first."""
+_ALONE = 40
+"""Batches up to which one process does: others take as much memory each, and have to be started."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ A page's buffer is made as large as its header says before a byte of it is unpac
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import IO, Any
 
 import pyarrow.parquet as pq
@@ -23,9 +23,13 @@ _UNPACKED, _PACKED = 2, 3
 
 
 def unpacked_bytes(
-    source: IO[bytes] | Any, about: pq.FileMetaData, columns: Collection[str], most: int
+    source: IO[bytes] | Any,
+    about: pq.FileMetaData,
+    columns: Collection[str],
+    groups: Sequence[int],
+    most: int,
 ) -> int:
-    """Bytes that the pages of some columns unpack to; it stops counting above `most`.
+    """Bytes that the pages of some columns and row groups unpack to; it stops counting above `most`.
 
     Raises
     ------
@@ -33,7 +37,7 @@ def unpacked_bytes(
         If a page has no header that can be read, or none of its bytes are in the file.
     """
     total = 0
-    for number in range(about.num_row_groups):
+    for number in groups:
         group = about.row_group(number)
         chunks = [group.column(index) for index in range(group.num_columns)]
         if not group.num_rows and not any(chunk.num_values for chunk in chunks):

@@ -31,7 +31,7 @@ from rightsize.snapshot.table_files import (
     write_table,
 )
 
-_ROWS_AT_ONCE = 1_500_000
+_ROWS_AT_ONCE = 500_000
 
 
 def summaries(

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache, partial
@@ -31,6 +31,7 @@ _ROWS_OF_A_THREAD = 2**18
 """Rows up to which one thread reads a table: more of them cost more than they do."""
 _LARGEST_RATIO = 200
 """Uncompressed bytes that a file may announce: measured usage takes 2 times its file's size."""
+_GROUP_BYTES, _GROUP_ROWS = 4 * 2**20, 2**16
 _FREE_ROWS = 300_000
 _ROWS_A_BYTE = 10
 
@@ -78,11 +79,17 @@ def write_table(
         for part in parts:
             typed = part if isinstance(part, pa.Table) else to_arrow(spec, part)
             typed = within_range(spec, typed)
-            out.write_table(typed, row_group_size=65536)
+            out.write_table(typed, row_group_size=_rows_of_a_group(typed))
             if seen is not None:
                 seen(typed)
             rows += typed.num_rows
     return rows, synced(path)
+
+
+def _rows_of_a_group(rows: pa.Table) -> int:
+    """Rows that are read as one: some megabytes, so that a part of a mesh is a part of its file."""
+    each = max(int(rows.nbytes) // max(int(rows.num_rows), 1), 1)
+    return min(max(_GROUP_BYTES // each, 1), _GROUP_ROWS)
 
 
 def synced(path: Path) -> str:
@@ -203,7 +210,9 @@ def read_parquet(
         read = [name for name in wanted if name in schema.names]
         texts = [name for name in read if pa.types.is_string(schema.field(name).type)]
         with _arrow_reading(file.damaged):
-            _refuse_large_pages(file, about, read)
+            groups = _groups_of(about, schema, namespaces)
+            decoded = read if namespaces is None else {*read, "namespace"}
+            _refuse_large_pages(file, about, decoded, groups)
             if texts:
                 opened = open_files.enter_context(
                     pq.ParquetFile(
@@ -211,7 +220,7 @@ def read_parquet(
                         pre_buffer=True, page_checksum_verification=True,
                     )
                 )  # fmt: skip
-            rows = _rows(opened, read, namespaces)
+            rows = _rows(opened, read, namespaces, groups)
         for name in texts:
             column = rows.column(name)
             if sum(map(spelled_bytes, column.chunks)) > _allowed(file.size):
@@ -223,7 +232,12 @@ def read_parquet(
     return _with_later_columns(spec, rows, wanted)
 
 
-def _rows(opened: pq.ParquetFile, columns: list[str], namespaces: Sequence[str] | None) -> pa.Table:
+def _rows(
+    opened: pq.ParquetFile,
+    columns: list[str],
+    namespaces: Sequence[str] | None,
+    groups: Sequence[int],
+) -> pa.Table:
     """The columns of all rows, or of those namespaces: then other row groups are not decoded.
 
     A filter handed to Arrow skips no row group by a column of texts in a dictionary.
@@ -231,10 +245,9 @@ def _rows(opened: pq.ParquetFile, columns: list[str], namespaces: Sequence[str] 
     threads = opened.metadata.num_rows > _ROWS_OF_A_THREAD
     if namespaces is None:
         rows = opened.read(columns, use_threads=threads)
-        _refuse_fewer(rows, opened.metadata, range(opened.metadata.num_row_groups))
+        _refuse_fewer(rows, opened.metadata, groups)
         return rows
     read = columns if "namespace" in columns else [*columns, "namespace"]
-    groups = _groups_of(opened, sorted(namespaces))
     rows = opened.read_row_groups(groups, read, use_threads=threads)
     _refuse_fewer(rows, opened.metadata, groups)
     names = pa.array(sorted(namespaces), pa.string())
@@ -247,16 +260,20 @@ def _refuse_fewer(rows: pa.Table, about: pq.FileMetaData, groups: Iterable[int])
         raise ValueError("columns with fewer values than rows")
 
 
-def _groups_of(opened: pq.ParquetFile, namespaces: Sequence[str]) -> list[int]:
-    """Row groups that may hold a row of these namespaces."""
-    about, found = opened.metadata, []
-    column = opened.schema_arrow.names.index("namespace")
+def _groups_of(
+    about: pq.FileMetaData, schema: pa.Schema, namespaces: Sequence[str] | None
+) -> list[int]:
+    """Row groups that may hold a row of these namespaces; all without any."""
+    if namespaces is None:
+        return list(range(about.num_row_groups))
+    wanted, found = sorted(namespaces), []
+    column = schema.names.index("namespace")
     for number in range(about.num_row_groups):
         known = about.row_group(number).column(column).statistics
         if (
             known is None
             or not known.has_min_max
-            or bisect_left(namespaces, known.min) < bisect_right(namespaces, known.max)
+            or bisect_left(wanted, known.min) < bisect_right(wanted, known.max)
         ):
             found.append(number)
     return found
@@ -285,7 +302,9 @@ def _announced_faults(about: pq.FileMetaData, count: int, size: int) -> Iterator
         yield "has more rows than such a file can hold"
 
 
-def _refuse_large_pages(file: Opened, about: pq.FileMetaData, columns: Sequence[str]) -> None:
+def _refuse_large_pages(
+    file: Opened, about: pq.FileMetaData, columns: Collection[str], groups: Sequence[int]
+) -> None:
     """What the pages say of themselves; of a remote file that is read in parts, the footer counts."""
     if isinstance(file.source, pa.PythonFile):
         return
@@ -294,7 +313,7 @@ def _refuse_large_pages(file: Opened, about: pq.FileMetaData, columns: Sequence[
         if isinstance(source, Path):
             source = opened.enter_context(source.open("rb", buffering=0))
         most = _allowed(file.size)
-        if unpacked_bytes(source, about, columns, most) > most:
+        if unpacked_bytes(source, about, columns, groups, most) > most:
             raise file.damaged("would unpack to more than such a file can hold")
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rightsize.errors import SnapshotError
-from rightsize.snapshot import DayRecord, Manifest, Snapshot, SnapshotWriter
+from rightsize.snapshot import DayRecord, Manifest, Snapshot, SnapshotWriter, table_files
 from rightsize.snapshot.check import check_snapshot, is_whole
 from rightsize.snapshot.manifest import read_manifest
 from rightsize.snapshot.summaries import summaries, write_missing
@@ -65,6 +65,22 @@ def rewritten(folder, change):
 
 def expected(folder):
     return summarised(usage_of(folder), FIRST_DAY)
+
+
+def test_a_part_of_a_large_mesh_is_a_part_of_its_summary(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "_GROUP_BYTES", 1)
+    tiny_snapshot(tmp_path / "s", WEB, DB, days=1)
+    asked = []
+    read = pq.ParquetFile.read_row_groups
+
+    def noted(self, groups, *args, **kwargs):
+        asked.extend(groups)
+        return read(self, groups, *args, **kwargs)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", noted)
+    assert pq.read_metadata(file_of(tmp_path / "s")).num_row_groups == 3
+    assert one_day(tmp_path / "s", ["data"])["namespace"].unique().to_pylist() == ["data"]
+    assert len(asked) == 1
 
 
 def test_a_whole_day_is_written_with_its_summary(folder):

@@ -229,7 +229,9 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[Layout, pa.RecordBatch]]:
             if pa.types.is_nested(kind) and not (pa.types.is_map(kind) or pa.types.is_struct(kind)):
                 raise InputFileError(f"has {kind} in {printable(column)}, not text", path=name)
     with open_file(path) as file:
-        if unpacked_bytes(file, about, columns, _allowed(size)) > _allowed(size):
+        if unpacked_bytes(file, about, columns, range(len(groups)), _allowed(size)) > _allowed(
+            size
+        ):
             raise _bomb(name)
     texts = text_leaves(about, columns)
     with pq.ParquetFile(path, read_dictionary=texts, metadata=about) as opened:
