@@ -6,6 +6,7 @@ Every loss of nodes in every order is such a cluster too.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 from rightsize.nodes.layout import Layout
 from rightsize.nodes.many import Classes, State, Zones
 from rightsize.nodes.problem import Flags, Ints, Problem
+from rightsize.nodes.scheduler import Cluster
 
-Counts = NDArray[np.int32]
+Counts = NDArray[np.signedinteger]
 
+_FEW_ORDERS = 3
+"""Orders up to which one after the other takes less time than all as one array program."""
 _AT_ONCE = 50_000
 """Nodes of all clusters that are looked at together: what a processor's cache holds of each array."""
 
@@ -27,6 +31,7 @@ class Orders:
         self, layout: Layout, problem: Problem, offers: Ints, zones: Ints, orders: Ints
     ) -> None:
         count, nodes = len(orders), len(offers)
+        self._cluster = partial(Cluster, problem, layout.owners, offers, zones)
         self._classes = Classes(problem, layout.owners)
         self._workload = self._classes.workload
         self._fits = problem.fits[:, offers]
@@ -60,6 +65,8 @@ class Orders:
             Ends with the first order that fails: then none is said to stand.
         """
         self._every = every
+        few = every and len(self._order) <= _FEW_ORDERS
+        self._alone = self._one_by_one() if few else []
         passed = np.zeros(len(self._order), dtype=bool)
         self._arrive(range(self._pods.shape[1]), lost)
         if len(surge):
@@ -71,9 +78,21 @@ class Orders:
         passed[self._order] = True
         return passed
 
+    def _one_by_one(self) -> list[Cluster]:
+        """A cluster for each order, which keeps its part of the common state up to date."""
+        clusters = [self._cluster() for _ in self._order]
+        common = Cluster.in_common(clusters)
+        self._on_node = common.on_node
+        self._state = replace(
+            self._state, rest=tuple(common.rest), scored=tuple(common.scored), alive=common.alive
+        )
+        return clusters
+
     def _arrive(self, pods: range, lost: Ints | None) -> None:
         """Schedule pods, then try each loss; clusters in which one finds no place are dropped."""
-        for pod in pods:
+        if self._alone and len(self._order):
+            self._keep(self._bind_in_turn(pods))
+        for pod in () if self._alone else pods:
             if not len(self._order):
                 return
             self._keep(self._bind(pod))
@@ -88,6 +107,15 @@ class Orders:
             one[rows] for one in (self._order, self._pods, self._where)
         )
         self._on_node, self._state = self._on_node[rows], self._state.of(rows)
+
+    def _bind_in_turn(self, pods: range) -> Flags:
+        """Schedule pods in one cluster after the other; false of all with the first left over."""
+        for row, cluster in enumerate(self._alone):
+            for pod in pods:
+                node = self._where[row, pod] = cluster.schedule(int(self._pods[row, pod]))
+                if node < 0:
+                    return np.zeros(len(self._order), dtype=bool)
+        return np.ones(len(self._order), dtype=bool)
 
     def _bind(self, pod: int) -> Flags:
         """Schedule the next pod of every cluster; where it found a node."""

@@ -258,6 +258,10 @@ def test_many_orders_at_once_are_scheduled_as_each_alone(
     orders = np.array([draw.permutation(layout.problem.pods) for _ in range(12)])
     alone = [one_after_the_other(layout, grown, rules, order) for order in orders]
     assert spread_days(layout, layout.problem, grown, rules, orders).tolist() == alone
+    for first in (0, 4, 9):
+        few = orders[first : first + 3]
+        found = spread_days(layout, layout.problem, grown, rules, few, every=True)
+        assert found.tolist() == [all(alone[first : first + 3])] * 3
 
 
 def test_where_fewer_orders_are_tried_each_hundred_nodes_get_one_more(

@@ -20,6 +20,8 @@ from rightsize.snapshot.views import newest_rows
 
 _LEAST = 1e-6
 """Less is rounding."""
+_SECONDS_A_FLOOR = 0.5
+"""Of a floor no more counts than its bound: a packing that is nearer to it changes nothing."""
 
 
 def safe_commitment(
@@ -33,9 +35,10 @@ def safe_commitment(
     tables = snapshot.read("pods"), snapshot.read("containers")
     machines = newest_rows(snapshot, "nodes")
     catalogue, _ = catalogue_of(snapshot_book(snapshot, terms.region, prices.machines))
+    limit = min(settings.time_limit, _SECONDS_A_FLOOR)
+    quick = settings.model_copy(update={"time_limit": limit})
     floors = [
-        node_floor(*tables, catalogue, settings, machines, advice)
-        for advice in (nodes.advice, None)
+        node_floor(*tables, catalogue, quick, machines, advice) for advice in (nodes.advice, None)
     ]
     after, now = floors
     if after is None or now is None:
