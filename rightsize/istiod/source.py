@@ -14,6 +14,8 @@ from rightsize.istiod.thresholds import Outlook, istiod_node, outlook
 from rightsize.snapshot import Snapshot
 from rightsize.snapshot.views import usage_of_pods
 
+_OF_NODES = ("node", "zone", "kind", "allocatable_cpu", "allocatable_memory")
+
 
 def istiod_revisions(snapshot: Snapshot) -> tuple[str, ...]:
     """Workloads of istiod that ran on its last day, the one with most proxies first.
@@ -62,7 +64,7 @@ def _read(snapshot: Snapshot, wanted: str, running: Sequence[str]) -> IstiodTabl
             containers=_of_pods(containers, names),
             pods=pods,
             hpas=snapshot.read("hpas"),
-            nodes=snapshot.read("nodes"),
+            nodes=snapshot.read("nodes", columns=_OF_NODES),
             revision=workload,
         )
 

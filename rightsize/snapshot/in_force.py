@@ -69,6 +69,11 @@ class InForce:
             return self._containers(days, self._pods(days))
         return None
 
+    def is_whole(self, table: str, day: date) -> bool:
+        """Whether nothing of the table on a day is taken from others."""
+        metric = _CARRIED.get(table, "kube_pod_info" if table in ("pods", "containers") else None)
+        return metric is None or not self._lacks(day, metric)
+
     def _lacks(self, day: date, metric: str) -> bool:
         return metric in (self.manifest.days[day].absent or ())
 

@@ -90,14 +90,17 @@ class _Compact:
             raise ValueError("a header of a page that is too deep")
         fields: dict[int, int] = {}
         field = 0
-        while (head := self._byte()) & 15 != _STOP:
-            field = field + (head >> 4) if head >> 4 else self._number()
+        while True:
+            head = self._content[self.place]
+            self.place += 1
             kind = head & 15
+            if kind == _STOP:
+                return fields
+            field = field + (head >> 4) if head >> 4 else self._number()
             if kind in (4, 5, 6):
                 fields[field] = self._number()
             elif kind not in (_TRUE, _FALSE):
                 self._skip(kind, depth + 1)
-        return fields
 
     def _skip(self, kind: int, depth: int) -> None:
         if kind in (_TRUE, _FALSE, _BYTE):  # In a list a flag takes a byte.
@@ -112,25 +115,22 @@ class _Compact:
         elif kind == _STRUCT:
             self.struct(depth)
         elif kind in (_LIST, _SET):
-            head = self._byte()
+            head = self._content[self.place]
+            self.place += 1
             count = self._varint() if head >> 4 == 15 else head >> 4
             for _ in range(min(count, _LONGEST_HEAD)):
                 self._skip(head & 15, depth + 1)
         else:
             raise ValueError("a header of a page that is none")
 
-    def _byte(self) -> int:
-        self.place += 1
-        return self._content[self.place - 1]
-
     def _varint(self) -> int:
-        found = shift = 0
-        while shift < 70:
-            byte = self._byte()
+        found = 0
+        for shift in range(0, 70, 7):
+            byte = self._content[self.place]
+            self.place += 1
             found |= (byte & 127) << shift
             if byte < 128:
                 return found
-            shift += 7
         raise ValueError("a number of a page's header that has no end")
 
     def _number(self) -> int:

@@ -177,6 +177,11 @@ class Snapshot:
             return TABLES[table].empty()
         return pd.DataFrame(pa.concat_tables(parts).unify_dictionaries().to_pandas())
 
+    def is_empty(self, table: str, day: date) -> bool:
+        """Whether `read` is known to find no row of a table on a day; it opens no file for it."""
+        there = table in self.manifest.days[day].rows
+        return not there and InForce(self._written, self.manifest).is_whole(table, day)
+
     def by_day(
         self,
         table: str,

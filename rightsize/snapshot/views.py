@@ -152,6 +152,8 @@ def newest_containers(snapshot: Snapshot, days: Sequence[date] | None = None) ->
 def newest_rows(snapshot: Snapshot, table: str, days: Sequence[date] | None = None) -> pd.DataFrame:
     """Rows of the newest day that has any, of a table with one set of rows a day."""
     for day in sorted(snapshot.days if days is None else days, reverse=True):
+        if snapshot.is_empty(table, day):
+            continue
         rows = snapshot.read(table, days=[day])
         if len(rows):
             return plain_text(rows)
