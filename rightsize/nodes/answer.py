@@ -29,9 +29,9 @@ from rightsize.snapshot import Snapshot
 from rightsize.snapshot.schema import WINDOW_SECONDS
 from rightsize.snapshot.views import newest_rows
 
-_ORDERS, _FEWEST_ORDERS, _PODS_TRIED = 10, 3, 12_000
+_ORDERS, _FEWEST_ORDERS, _PODS_TRIED = 10, 2, 12_000
 """Orders of arrival that each setting is replayed in: fewer with thousands of pods, whose nodes vary by a
-smaller share, down to three."""
+smaller share, down to two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ from rightsize.nodes.autoscaler import Autoscaler
 from rightsize.nodes.problem import Ints
 from rightsize.nodes.running import Running
 
+_NODES_A_JUDGMENT = 100
+"""Nodes of which one goes between two judgments of all: with thousands of pods each takes a second."""
+
 
 class ClusterAutoscaler:
     """Decides on the nodes of a `Running` cluster."""
@@ -71,26 +74,38 @@ class ClusterAutoscaler:
         """No pod waits: a node joins within minutes, far shorter than the step."""
 
     def shrink(self) -> int:
-        """Drain unneeded nodes one at a time, judging all again after each."""
+        """Drain unneeded nodes one at a time, judging all again after each, or each hundredth of many."""
         running, hour = self._running, self._running.hour
         stuck: set[int] = set()
         removed = 0
+        at_once = max(running.nodes // _NODES_A_JUDGMENT, 1)
+        unjudged = at_once if running.changed else 0
         while True:
-            if running.changed or removed:
+            if unjudged >= at_once:
                 self._judge()
+                unjudged = 0
             due = [n for n, since in self._since.items() if hour - since >= self._wait]
             due = [n for n in due if n not in stuck]
             if not due or running.nodes <= max(self._autoscaler.least, 1):
+                if unjudged:
+                    unjudged = at_once
+                    continue
                 running.changed = False
                 return removed
             empty = [n for n in due if not running.pods()[n]]
             node = int(running.draw.choice(empty or due))
-            if running.drain([node]):
+            if self._still_below(node) and running.drain([node]):
                 del self._since[node]
                 removed += 1
+                unjudged += 1
             else:
                 # The scheduler's order leaves a pod over where the simulation found room for all.
                 stuck.add(node)
+
+    def _still_below(self, node: int) -> bool:
+        """Whether the pods of the nodes that went since all was judged left it below the threshold."""
+        used = self._running.used(ignore_daemonsets=self._autoscaler.ignore_daemonsets)
+        return bool(used[node] <= self._autoscaler.threshold)
 
     def _judge(self) -> None:
         """Find the unneeded nodes, which the scheduler avoids from now on."""

@@ -11,6 +11,7 @@ import pytest
 
 from rightsize.config import NodeSettings
 from rightsize.errors import NoDataError
+from rightsize.nodes import cluster_autoscaler
 from rightsize.nodes.autoscaler import Autoscaler
 from rightsize.nodes.month import MonthReplay, replay_month
 from rightsize.prices.catalogue import priced_types
@@ -93,7 +94,7 @@ def test_karpenter_takes_it_within_the_hour(replay: Callable[..., MonthReplay]) 
 
 def pairs(cores: float, *, nodes: int, hours: int = 5) -> pd.DataFrame:
     """Two pods of these cores on each of the nodes that ran."""
-    names = [f"w{chr(97 + i)}" for i in range(2 * nodes)]
+    names = [f"w{i:02}x" for i in range(2 * nodes)]
     pods = days(*((name, cores, 1, hours) for name in names))
     return pods.assign(node=[f"node-{i // 2}" for i in range(2 * nodes)])
 
@@ -104,6 +105,18 @@ def test_cluster_autoscaler_keeps_nodes_that_are_more_than_half_full_and_karpent
     """Two pods of 1.05 cores each, 0.525: one node's go to the two others, which have 1.9 left."""
     assert counts(replay(pairs(1.05, nodes=3), count=3)) == [3, 3, 3, 3, 3]
     assert counts(replay(pairs(1.05, nodes=3), "karpenter", count=3)) == [3, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("nodes_a_judgment", [100, 4, 1])
+def test_nodes_that_go_between_two_judgments_are_still_below_the_threshold(
+    replay: Callable[..., MonthReplay], monkeypatch: pytest.MonkeyPatch, nodes_a_judgment: int
+) -> None:
+    """Pods of 0.9 cores on 20 nodes, two a node, 0.45: four fit, so that ten nodes do."""
+    monkeypatch.setattr(cluster_autoscaler, "_NODES_A_JUDGMENT", nodes_a_judgment)
+    month = replay(pairs(0.9, nodes=20, hours=8), count=20)
+    assert counts(month)[0] == 20
+    assert counts(month)[-1] in (10, 11, 12)
+    assert month.timeline["added"].sum() == 0
 
 
 def test_a_node_at_the_threshold_is_a_candidate(replay: Callable[..., MonthReplay]) -> None:
