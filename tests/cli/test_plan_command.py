@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from rightsize.cli.plan import app
 from rightsize.errors import AmbiguousChartError, OutputError
+from tests.cli.run import rightsize
 from tests.rollout.plan_of_tiny_mesh import tiny_mesh
 
 VALUES = """\
@@ -76,6 +77,26 @@ def test_json_on_stdout(answer):
     first = answer["phases"][0]["money"]
     assert first["promised"] == {"low": 0.0, "mid": 0.0, "high": 0.0}
     assert any(one["what"] == "scope" for one in answer["not_in_this_plan"])
+
+
+OBJECTS = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec: {hosts: [web.shop.svc.cluster.local], http: [{route: [{destination: {host: web}}]}]}
+"""
+
+
+def test_two_processes_plan_what_one_plans(mesh, tmp_path, monkeypatch):
+    (tmp_path / "objects.yaml").write_text(OBJECTS)
+    asked = ("--snapshot", mesh, "--istio-objects", tmp_path / "objects.yaml", "--no-cache")
+    plans = []
+    for processors in ("1", "2"):
+        monkeypatch.setenv("PYTHON_CPU_COUNT", processors)
+        done = rightsize("plan", *asked, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        plans.append(done.stdout)
+    assert plans[0] == plans[1]
 
 
 def test_istiod_is_not_cut_while_nothing_tells_how_fast_it_pushes(answer):
