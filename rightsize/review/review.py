@@ -102,13 +102,17 @@ def review_month(
     money_before = _money_of(snapshot, month.label_before, rules)
     running = history.running(month.label, promises)
     outlook = _outlook(past, rules)
+    after = next((step.cost for step in steps if step.kind == "this-step"), None)
+    levers = find_levers(ours, plans, after, plan_terms, _quick(rules), rules.prices)
+    accounts = accounts_of(past, month, money, money_before, rules.review)
+    risk, dns = windows_above(ours, advice), study_dns(ours, rules)
+    packed = packed_shares(ours, _placement(plans), advice)
+    # Last of all what the second process takes longest for.
     replay = of_month()
     available = _saving(steps, "this-step", plan_terms)
     goes = None if available is None else round(available.nodes)
     if available is not None and replay is not None:
         available = as_replayed(available, replay.freed(round(available.nodes)))
-    after = next((step.cost for step in steps if step.kind == "this-step"), None)
-    levers = find_levers(ours, plans, after, plan_terms, _quick(rules), rules.prices)
     if available is not None:
         available = _with(available, fargate_saving(levers))
     review = Review(
@@ -135,20 +139,20 @@ def review_month(
         facts=facts,
         facts_before=before,
         incidents=seen(),
-        risk=windows_above(ours, advice),
-        packed=packed_shares(ours, _placement(plans), advice),
+        risk=risk,
+        packed=packed,
         nodes_by_day=_nodes_by_day(bought(money.machines)),
         node_groups=node_groups(bought(money.machines)),
         replay=replay,
         backtest=backtest(),
         workloads=len(mesh_workloads(past)),
         outlook=outlook,
-        dns=study_dns(ours, rules),
+        dns=dns,
         quality=_quality(ours, month, money),
         levers=levers,
         against=against,
         currencies=rules.review.currencies,
-        accounts=accounts_of(past, month, money, money_before, rules.review),
+        accounts=accounts,
     )
     strip = reported(month.label, results or {})
     for label in _labels_before(snapshot, month.label) - set(strip):
