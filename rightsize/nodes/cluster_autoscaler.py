@@ -92,7 +92,8 @@ class ClusterAutoscaler:
                     continue
                 running.changed = False
                 return removed
-            empty = [n for n in due if not running.pods()[n]]
+            pods = running.pods()
+            empty = [n for n in due if not pods[n]]
             node = int(running.draw.choice(empty or due))
             if self._still_below(node) and running.drain([node]):
                 del self._since[node]

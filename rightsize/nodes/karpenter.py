@@ -98,8 +98,8 @@ class Karpenter:
             return 0
         running.changed = False
         candidates, budgets = self._candidates(), self._budgets()
-        removed = 0
-        for node in self._within([n for n in candidates if not running.pods()[n]], budgets):
+        removed, pods = 0, running.pods()
+        for node in self._within([n for n in candidates if not pods[n]], budgets):
             if running.nodes > 1:
                 removed += self._do(_Command((node,)), budgets)
         if self._autoscaler.policy == "WhenEmpty":

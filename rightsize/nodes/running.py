@@ -12,7 +12,7 @@ import pandas as pd
 
 from rightsize.nodes.autoscaler import Autoscaler
 from rightsize.nodes.layout import Layout
-from rightsize.nodes.problem import Flags, Floats, Ints, Problem
+from rightsize.nodes.problem import SLOTS, Flags, Floats, Ints, Problem
 from rightsize.nodes.scheduler import Cluster
 from rightsize.nodes.units import to_whole
 
@@ -317,8 +317,9 @@ class Running:
         return np.asarray(((asked + gross - total) / gross).max(axis=1))
 
     def pods(self) -> Ints:
-        """(B,) pods on each node, DaemonSets left out."""
-        return np.asarray(self.cluster.on_node.sum(axis=0), dtype=np.int64)
+        """(B,) pods on each node, DaemonSets left out: the slots that are taken."""
+        taken = self.cluster.total[:, SLOTS] - self.cluster.rest[:, SLOTS]
+        return np.asarray(np.rint(taken), dtype=np.int64)
 
     def may_go(self) -> Flags:
         """(B,) nodes that run and hold no pod that keeps its node, above their group's minimum."""
