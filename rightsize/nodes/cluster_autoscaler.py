@@ -100,7 +100,8 @@ class ClusterAutoscaler:
                 removed += 1
                 unjudged += 1
             else:
-                # The scheduler's order leaves a pod over where the simulation found room for all.
+                # Others' pods came to it, or the scheduler's order leaves a pod over where the simulation
+                # found room for all.
                 stuck.add(node)
 
     def _still_below(self, node: int) -> bool:

@@ -228,10 +228,9 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[Layout, pa.RecordBatch]]:
             kind = opened.schema_arrow.field(column).type
             if pa.types.is_nested(kind) and not (pa.types.is_map(kind) or pa.types.is_struct(kind)):
                 raise InputFileError(f"has {kind} in {printable(column)}, not text", path=name)
+    most = _allowed(size)
     with open_file(path) as file:
-        if unpacked_bytes(file, about, columns, range(len(groups)), _allowed(size)) > _allowed(
-            size
-        ):
+        if unpacked_bytes(file, about, columns, range(len(groups)), most) > most:
             raise _bomb(name)
     texts = text_leaves(about, columns)
     with pq.ParquetFile(path, read_dictionary=texts, metadata=about) as opened:
